@@ -1,0 +1,1 @@
+"""One package per Lambda function (or family of them): parse, one call, answer."""

@@ -1,0 +1,1 @@
+"""`POST /orders`: accepts an order in one transaction and answers at once."""

@@ -1,0 +1,65 @@
+"""Parses `POST /orders`, places the order, answers 202."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.event_handler.openapi.params import Body, Header
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.create_order.models import OrderAccepted, PlaceOrder
+from functions.create_order.place_order import Request, place_order
+from functions.create_order.settings import Settings
+from orders.db import Database
+from orders.domain import OrderStatus
+from orders.http import API_PREFIX, Api
+from orders.observability import (
+    Metric,
+    correlate,
+    count,
+    instrumented,
+    logger,
+    new_traceparent,
+    valid_traceparent,
+)
+from orders.outbox import Trace
+
+settings = Settings.from_environment()
+database = Database.from_settings(settings)
+api = Api()
+
+
+@api.post(f"{API_PREFIX}/orders", status_code=HTTPStatus.ACCEPTED)
+def post_order(
+    order: Annotated[PlaceOrder, Body()],
+    idempotency_key: Annotated[str, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,255}$")],
+) -> Response[OrderAccepted]:
+    """Accepts an order; it is processed in the background. Poll `Location` + `/status` for the outcome."""
+    traceparent = valid_traceparent(api.current_event.headers.get("traceparent")) or new_traceparent()
+    placed = place_order(
+        database, Request(api.user_id, idempotency_key, order, Trace(api.correlation_id, traceparent))
+    )
+    correlate(api.correlation_id, order_id=str(placed.order_id))
+    if not placed.replayed:
+        count(Metric.ORDERS_ACCEPTED)
+    logger.info("Order accepted", replayed=placed.replayed)
+    return Response(
+        status_code=HTTPStatus.ACCEPTED,
+        content_type=content_types.APPLICATION_JSON,
+        headers={
+            "Location": f"{API_PREFIX}/orders/{placed.order_id}",
+            **({"Idempotency-Replayed": "true"} if placed.replayed else {}),
+        },
+        body=OrderAccepted(
+            order_id=placed.order_id,
+            status=OrderStatus.PENDING,
+            total_amount=placed.total_amount,
+            currency=placed.currency,
+            created_at=placed.created_at,
+        ),
+    )
+
+
+@instrumented
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return api.resolve(event, context)

@@ -1,0 +1,48 @@
+"""The request and the answer of `POST /orders`."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from orders.domain import Locale, OrderStatus
+from orders.http import ApiModel
+
+MAX_LINES = 50
+MAX_QUANTITY = 100
+
+# JSON has no UUIDs or enums, so a strict model has to allow their strings.
+ProductId = Annotated[UUID, Field(strict=False, examples=["018f3f7e-0000-7000-8000-000000000001"])]
+Email = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9.-]{1,189}\.[A-Za-z]{2,63}$")]
+Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
+PaymentMethod = Annotated[str, StringConstraints(pattern=r"^pm_[A-Za-z0-9_]{1,60}$")]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+
+
+class OrderLine(ApiModel):
+    product_id: ProductId
+    quantity: int = Field(ge=1, le=MAX_QUANTITY)
+
+
+class Contact(ApiModel):
+    email: Email
+    phone: Phone | None = Field(default=None, description="E.164")
+    locale: Annotated[Locale, Field(strict=False)] = Locale.EN
+
+
+class PlaceOrder(ApiModel):
+    """What a customer orders. Prices and totals are the server's."""
+
+    items: list[OrderLine] = Field(min_length=1, max_length=MAX_LINES)
+    currency: Currency = Field(description="ISO 4217; the products must be priced in it", examples=["USD"])
+    payment_method: PaymentMethod = Field(description="The payment provider's token", examples=["pm_card_visa"])
+    contact: Contact
+
+
+class OrderAccepted(ApiModel):
+    order_id: UUID
+    status: OrderStatus
+    total_amount: int = Field(description="Minor units of `currency`")
+    currency: str
+    created_at: datetime

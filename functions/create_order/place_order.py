@@ -1,0 +1,188 @@
+"""The use case: an order, its lines, its outbox row and its idempotency key, in one transaction of two statements."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, text
+from sqlalchemy.exc import IntegrityError
+
+from functions.create_order.models import MAX_QUANTITY, PlaceOrder
+from orders import outbox
+from orders.db import Database, sqlstate
+from orders.errors import FieldError, IdempotencyKeyReused, InvalidOrder
+from orders.events import OrderCreated
+from orders.ids import uuid7
+from orders.outbox import Trace
+
+_UNIQUE_VIOLATION: Final = "23505"
+
+# The earlier order under this key and the products of this one, in one round trip. An earlier order is all that
+# matters if there is one: its products may have been withdrawn since.
+_LOOK_UP: Final = text("""
+    SELECT earlier.fingerprint, earlier.order_id, placed.total_amount, placed.currency AS order_currency,
+           placed.created_at, product.id AS product_id, product.unit_price, product.currency, product.active
+    FROM (VALUES (CAST(:user_id AS text), CAST(:key AS text))) AS request (user_id, key)
+    LEFT JOIN idempotency_keys AS earlier ON (earlier.user_id, earlier.key) = (request.user_id, request.key)
+    LEFT JOIN orders AS placed ON placed.id = earlier.order_id
+    LEFT JOIN products AS product ON product.id = ANY (CAST(:product_ids AS uuid[]))
+""")
+
+_PLACE: Final = text(f"""
+    WITH placed AS (
+        INSERT INTO orders (id, user_id, currency, total_amount, payment_method, contact_email, contact_phone,
+                            locale, correlation_id)
+        VALUES (:order_id, :user_id, :currency, :total_amount, :payment_method, :contact_email, :contact_phone,
+                :locale, :correlation_id)
+        RETURNING created_at
+    ), lines AS (
+        INSERT INTO order_items (order_id, line_no, product_id, quantity, unit_price)
+        SELECT :order_id, line_no, product_id, quantity, unit_price
+        FROM unnest(CAST(:product_ids AS uuid[]), CAST(:quantities AS int[]), CAST(:unit_prices AS bigint[]))
+             WITH ORDINALITY AS line (product_id, quantity, unit_price, line_no)
+    ), remembered AS (
+        INSERT INTO idempotency_keys (user_id, key, fingerprint, order_id)
+        VALUES (:user_id, :key, :fingerprint, :order_id)
+    ), event AS (
+        {outbox.INSERT}
+    )
+    SELECT created_at FROM placed
+""")
+
+
+@dataclass(frozen=True)
+class Request:
+    """Who asks for what, under which key."""
+
+    user_id: str
+    key: str
+    order: PlaceOrder
+    trace: Trace
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The order that answers a request; `replayed` if an earlier request made it."""
+
+    order_id: UUID
+    total_amount: int
+    currency: str
+    created_at: datetime
+    replayed: bool
+
+
+@dataclass(frozen=True)
+class _Line:
+    product_id: UUID
+    quantity: int
+
+
+def place_order(database: Database, request: Request) -> Placed:
+    """Accepts the order once per user and key (promises I1 and I10).
+
+    Of requests racing under one key, the primary key of `idempotency_keys` lets one through; the others wait for its
+    commit and then find its order.
+
+    Raises:
+        InvalidOrder: a product is unknown, inactive or in another currency, or a merged line is too large.
+        IdempotencyKeyReused: the key belongs to a request with another body.
+        DatabaseUnavailable: nothing was decided; the same request may be sent again.
+    """
+    try:
+        return database.transact(lambda connection: _place(connection, request))
+    except IntegrityError as error:
+        if sqlstate(error) != _UNIQUE_VIOLATION:
+            raise
+        return database.transact(lambda connection: _place(connection, request))
+
+
+def _place(connection: Connection, request: Request) -> Placed:
+    lines = _merge(request.order)
+    found = connection.execute(
+        _LOOK_UP,
+        {"user_id": request.user_id, "key": request.key, "product_ids": [line.product_id for line in lines]},
+    ).all()
+    fingerprint = _fingerprint(request.order)
+    if found[0].order_id is not None:
+        return _replay(found[0], fingerprint)
+
+    prices = _prices(request.order, found)
+    total_amount = sum(line.quantity * prices[line.product_id] for line in lines)
+    order_id = uuid7()
+    event = OrderCreated(total_amount=total_amount, currency=request.order.currency)
+    created_at = connection.scalar(
+        _PLACE,
+        {
+            "user_id": request.user_id,
+            "key": request.key,
+            "fingerprint": fingerprint,
+            "total_amount": total_amount,
+            "product_ids": [line.product_id for line in lines],
+            "quantities": [line.quantity for line in lines],
+            "unit_prices": [prices[line.product_id] for line in lines],
+            **_order_columns(request.order),
+            **outbox.row(order_id, event, request.trace),
+        },
+    )
+    return Placed(order_id, total_amount, request.order.currency, created_at, replayed=False)
+
+
+def _merge(order: PlaceOrder) -> list[_Line]:
+    """The lines with equal products added up, in the order in which they first appear."""
+    quantities: dict[UUID, int] = {}
+    for index, item in enumerate(order.items):
+        quantities[item.product_id] = quantities.get(item.product_id, 0) + item.quantity
+        if quantities[item.product_id] > MAX_QUANTITY:
+            raise _refuse([(index, "quantity", f"At most {MAX_QUANTITY} of one product, over all lines together")])
+    return [_Line(product_id, quantity) for product_id, quantity in quantities.items()]
+
+
+def _prices(order: PlaceOrder, found: Sequence[Row[Any]]) -> dict[UUID, int]:
+    products = {row.product_id: row for row in found}
+    refused = []
+    for index, item in enumerate(order.items):
+        product = products.get(item.product_id)
+        if product is None:
+            refused.append((index, "productId", "There is no such product"))
+        elif not product.active:
+            refused.append((index, "productId", "This product is not on sale"))
+        elif product.currency != order.currency:
+            refused.append((index, "productId", f"This product is priced in {product.currency}"))
+    if refused:
+        raise _refuse(refused)
+    return {product_id: row.unit_price for product_id, row in products.items()}
+
+
+def _refuse(fields: Iterable[tuple[int, str, str]]) -> InvalidOrder:
+    errors = tuple(FieldError(f"#/items/{index}/{name}", detail) for index, name, detail in fields)
+    return InvalidOrder("Refused: " + ", ".join(error.pointer for error in errors), errors)
+
+
+def _replay(earlier: Row[Any], fingerprint: str) -> Placed:
+    if earlier.fingerprint != fingerprint:
+        raise IdempotencyKeyReused(
+            "This Idempotency-Key belongs to a request with another body; use a new key for a new order"
+        )
+    return Placed(
+        earlier.order_id, earlier.total_amount, earlier.order_currency, earlier.created_at, replayed=True
+    )
+
+
+def _fingerprint(order: PlaceOrder) -> str:
+    """SHA-256 of what was asked for, whatever the white space and the order of the fields."""
+    canonical = json.dumps(order.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _order_columns(order: PlaceOrder) -> dict[str, Any]:
+    return {
+        "currency": order.currency,
+        "payment_method": order.payment_method,
+        "contact_email": order.contact.email,
+        "contact_phone": order.contact.phone,
+        "locale": order.contact.locale,
+    }

@@ -1,0 +1,1 @@
+"""Migrations, run inside the deploy. The only source of tables."""

@@ -1,0 +1,163 @@
+"""One connection per process, and transactions that survive a lost one.
+
+There is no ping before use: it would cost a round trip on every request to find what the first statement finds
+anyway. `Database.transact` instead runs the whole unit of work again on a new connection, which is safe because
+every unit of work here is idempotent by key.
+"""
+
+import json
+import logging
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+import pg8000.dbapi
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as CheckoutTimeout
+from sqlalchemy.pool import QueuePool
+
+from orders.errors import DatabaseUnavailable
+from orders.settings import DatabaseSettings
+
+T = TypeVar("T")
+
+ATTEMPTS: Final = 4
+"""Runs of one unit of work before `DatabaseUnavailable`."""
+BACKOFF_SECONDS: Final = (0.0, 0.1, 0.4)
+"""Waits between them: none at first, since a socket that died while frozen needs a new one, not time."""
+RETRY_WINDOW_SECONDS: Final = 6
+"""No new attempt after this long: an API caller is waiting."""
+SOCKET_TIMEOUT_SECONDS: Final = 10
+"""For connecting and for each answer. Longer than the database's own `statement_timeout`, which should speak first."""
+CHECKOUT_TIMEOUT_SECONDS: Final = 2
+SECRET_MAX_AGE_SECONDS: Final = 300
+
+_RETRYABLE_SQLSTATES: Final = frozenset(
+    {
+        "40001",  # serialization_failure
+        "40P01",  # deadlock_detected
+        "25P03",  # idle_in_transaction_session_timeout: this process was frozen in mid-transaction
+        "53300",  # too_many_connections
+        "55P03",  # lock_not_available (lock_timeout)
+        "57014",  # query_canceled (statement_timeout)
+        "57P01",  # admin_shutdown
+        "57P02",  # crash_shutdown
+        "57P03",  # cannot_connect_now
+    }
+)
+# After these Postgres closes the connection, which SQLAlchemy's dialect does not know.
+_CONNECTION_LOST_SQLSTATES: Final = frozenset({"25P03", "57P01", "57P02", "57P03"})
+
+_logger = logging.getLogger(__name__)
+
+
+class Credentials(BaseModel):
+    """The database secret, as RDS writes it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    username: str
+    password: str
+    host: str
+    port: int
+    dbname: str
+
+    def connect(self, timeout: float | None = SOCKET_TIMEOUT_SECONDS) -> pg8000.dbapi.Connection:
+        """A new connection: over a Unix socket if the host is a directory, else over verified TLS.
+
+        `timeout` is in seconds, for connecting and for each answer; None waits for ever, as a migration must.
+        """
+        where: dict[str, Any] = (
+            {"unix_sock": f"{self.host}/.s.PGSQL.{self.port}"}
+            if self.host.startswith("/")
+            else {"host": self.host, "port": self.port, "ssl_context": ssl.create_default_context()}
+        )
+        return pg8000.dbapi.connect(
+            user=self.username,
+            password=self.password,
+            database=self.dbname,
+            timeout=timeout,
+            **where,
+        )
+
+
+class Database:
+    """A lazily connected pool of one. A Lambda serves one event at a time, so it never needs a second."""
+
+    def __init__(self, credentials: Callable[[], Credentials]) -> None:
+        self.engine: Engine = create_engine(
+            "postgresql+pg8000://",
+            creator=lambda: credentials().connect(),
+            poolclass=QueuePool,
+            pool_size=1,
+            max_overflow=0,
+            pool_timeout=CHECKOUT_TIMEOUT_SECONDS,
+            # Parameters hold contact data, and an error's text ends in a log.
+            hide_parameters=True,
+        )
+        event.listen(self.engine, "handle_error", _recognise_lost_connection)
+
+    @classmethod
+    def from_settings(cls, settings: DatabaseSettings) -> "Database":
+        """The function's database. The secret is read when the first connection is made, and again when it is old."""
+        return cls(lambda: read_secret(settings))
+
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """Runs `work` in one transaction and commits it; leaving by an exception rolls back.
+
+        `work` must be idempotent by key: it is run again when the connection was lost, *also around COMMIT*, where
+        nobody knows whether it was committed.
+
+        Raises:
+            DatabaseUnavailable: the attempts are used up.
+        """
+        started = time.monotonic()
+        for attempt in range(ATTEMPTS):
+            try:
+                with self.engine.begin() as connection:
+                    return work(connection)
+            except (DBAPIError, OSError, CheckoutTimeout) as error:
+                if not is_transient(error):
+                    raise
+                if attempt == ATTEMPTS - 1 or time.monotonic() - started > RETRY_WINDOW_SECONDS:
+                    raise DatabaseUnavailable(f"gave up after {attempt + 1} attempts") from error
+                _logger.warning("Database attempt %d failed (%s), trying again", attempt + 1, sqlstate(error))
+                time.sleep(BACKOFF_SECONDS[attempt])
+        raise AssertionError("unreachable")
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The five-character SQLSTATE, if Postgres itself answered."""
+    original = getattr(error, "orig", error)
+    details = original.args[0] if original is not None and original.args else None
+    return details.get("C") if isinstance(details, Mapping) else None
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same work may succeed on another attempt."""
+    if isinstance(error, DBAPIError):
+        state = sqlstate(error)
+        if state is not None:
+            return state in _RETRYABLE_SQLSTATES or state.startswith("08")
+        # Without a SQLSTATE the driver, not Postgres, is speaking: the connection is gone.
+        return isinstance(error.orig, pg8000.dbapi.InterfaceError) or error.connection_invalidated
+    return isinstance(error, OSError | CheckoutTimeout)
+
+
+def _recognise_lost_connection(context: ExceptionContext) -> None:
+    if sqlstate(context.original_exception) in _CONNECTION_LOST_SQLSTATES:
+        context.is_disconnect = True
+
+
+def read_secret(settings: DatabaseSettings) -> Credentials:
+    """The database's credentials, from Secrets Manager or from this process's memory of it (5 minutes)."""
+    # Imported here: boto3 costs 150 ms at start and only the first connection needs it.
+    from aws_lambda_powertools.utilities import parameters
+
+    secret = json.loads(parameters.get_secret(settings.database_secret_id, max_age=SECRET_MAX_AGE_SECONDS))
+    if settings.database_host:
+        secret["host"] = settings.database_host
+    return Credentials.model_validate(secret)

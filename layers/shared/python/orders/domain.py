@@ -1,0 +1,147 @@
+"""The words of the business: order statuses, saga steps, reservations, payments. No I/O, no framework.
+
+Money is an integer in minor units (cents) next to an ISO 4217 code, everywhere.
+"""
+
+from collections.abc import Collection, Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class OrderStatus(StrEnum):
+    PENDING = "PENDING"
+    PROCESSING = "PROCESSING"
+    CONFIRMED = "CONFIRMED"
+    CANCELLED = "CANCELLED"
+    NEEDS_REVIEW = "NEEDS_REVIEW"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the saga is over. NEEDS_REVIEW is: only an operator moves it on."""
+        return self in TERMINAL_STATUSES
+
+
+TERMINAL_STATUSES: Final = frozenset({OrderStatus.CONFIRMED, OrderStatus.CANCELLED, OrderStatus.NEEDS_REVIEW})
+
+LEGAL_TRANSITIONS: Final[Mapping[OrderStatus, frozenset[OrderStatus]]] = {
+    OrderStatus.PENDING: frozenset({OrderStatus.PROCESSING}),
+    OrderStatus.PROCESSING: TERMINAL_STATUSES,
+    OrderStatus.CONFIRMED: frozenset(),
+    OrderStatus.CANCELLED: frozenset(),
+    # By an operator only; the database asks for `orders.operator` to be set in the transaction.
+    OrderStatus.NEEDS_REVIEW: frozenset({OrderStatus.PROCESSING, OrderStatus.CONFIRMED, OrderStatus.CANCELLED}),
+}
+"""Promise I7. A trigger on `orders` refuses every other change."""
+
+
+class FailureReason(StrEnum):
+    """Why an order was not confirmed, as its owner reads it."""
+
+    INSUFFICIENT_STOCK = "INSUFFICIENT_STOCK"
+    PAYMENT_DECLINED = "PAYMENT_DECLINED"
+    FRAUD_SUSPECTED = "FRAUD_SUSPECTED"
+    PAYMENT_UNAVAILABLE = "PAYMENT_UNAVAILABLE"
+    RESERVATION_EXPIRED = "RESERVATION_EXPIRED"
+    PROCESSING_FAILED = "PROCESSING_FAILED"
+
+
+class SagaStep(StrEnum):
+    """The states of the saga, named as in `statemachines/order_saga.asl.json`."""
+
+    VERIFY_STOCK = "VerifyStock"
+    RESERVE_INVENTORY = "ReserveInventory"
+    PROCESS_PAYMENT = "ProcessPayment"
+    CONFIRM_RESERVATION = "ConfirmReservation"
+    SEND_CONFIRMATION = "SendConfirmation"
+    COMPLETE_ORDER = "CompleteOrder"
+
+    RESTORE_INVENTORY = "RestoreInventory"
+    REFUND_PAYMENT = "RefundPayment"
+    RELEASE_RESERVATION = "ReleaseReservation"
+    SEND_CANCELLATION = "SendCancellation"
+    MARK_CANCELLED = "MarkCancelled"
+
+
+FORWARD_STEPS: Final = (
+    SagaStep.VERIFY_STOCK,
+    SagaStep.RESERVE_INVENTORY,
+    SagaStep.PROCESS_PAYMENT,
+    SagaStep.CONFIRM_RESERVATION,
+    SagaStep.SEND_CONFIRMATION,
+    SagaStep.COMPLETE_ORDER,
+)
+
+COMPENSATED_BY: Final[Mapping[SagaStep, SagaStep]] = {
+    SagaStep.RESERVE_INVENTORY: SagaStep.RELEASE_RESERVATION,
+    SagaStep.PROCESS_PAYMENT: SagaStep.REFUND_PAYMENT,
+    SagaStep.CONFIRM_RESERVATION: SagaStep.RESTORE_INVENTORY,
+    SagaStep.SEND_CONFIRMATION: SagaStep.SEND_CANCELLATION,
+    SagaStep.COMPLETE_ORDER: SagaStep.MARK_CANCELLED,
+}
+
+UNDOES: Final[Mapping[SagaStep, SagaStep]] = {undo: step for step, undo in COMPENSATED_BY.items()}
+
+
+class StepStatus(StrEnum):
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    """A business failure, recorded so that a repeated call fails the same way."""
+    COMPENSATED = "COMPENSATED"
+    """Succeeded, then undone."""
+    FENCED = "FENCED"
+    """Never happened and never may: its compensation came first."""
+
+
+def progress(status: OrderStatus, succeeded: Collection[SagaStep]) -> int:
+    """How far the order is, 0–100, from the forward steps that succeeded. A terminal order is at 100."""
+    if status.is_terminal:
+        return 100
+    return 100 * sum(step in succeeded for step in FORWARD_STEPS) // len(FORWARD_STEPS)
+
+
+class ReservationStatus(StrEnum):
+    """One reservation is one order line. Only ACTIVE ones hold stock back from other buyers."""
+
+    ACTIVE = "ACTIVE"
+    CONFIRMED = "CONFIRMED"
+    RELEASED = "RELEASED"
+    RESTORED = "RESTORED"
+    EXPIRED = "EXPIRED"
+
+
+class PaymentStatus(StrEnum):
+    PENDING = "PENDING"
+    """The intent is recorded; the gateway may have been asked."""
+    UNKNOWN = "UNKNOWN"
+    """The gateway did not answer: ask again with the same key before charging or refunding."""
+    CAPTURED = "CAPTURED"
+    DECLINED = "DECLINED"
+    VOIDED = "VOIDED"
+    """Closed without a capture; the gateway refuses any later one under the same key."""
+    REFUNDED = "REFUNDED"
+
+
+class Notification(StrEnum):
+    ORDER_CONFIRMED = "order_confirmed"
+    ORDER_CANCELLED = "order_cancelled"
+    PAYMENT_FAILED = "payment_failed"
+
+    @classmethod
+    def for_cancellation(cls, reason: FailureReason) -> "Notification":
+        """What to tell the customer of a cancelled order: a payment failure has its own message."""
+        return cls.PAYMENT_FAILED if reason in _PAYMENT_REASONS else cls.ORDER_CANCELLED
+
+
+_PAYMENT_REASONS = frozenset(
+    {FailureReason.PAYMENT_DECLINED, FailureReason.FRAUD_SUSPECTED, FailureReason.PAYMENT_UNAVAILABLE}
+)
+
+
+class Channel(StrEnum):
+    EMAIL = "email"
+    SMS = "sms"
+
+
+class Locale(StrEnum):
+    EN = "en"
+    ES = "es"

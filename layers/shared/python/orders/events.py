@@ -1,0 +1,83 @@
+"""The event catalogue: what may be written to the outbox, and which queue each type goes to.
+
+Events are CloudEvents 1.0 in JSON. They are named in the past tense, versioned in their type, and carry ids, never
+personal data: a consumer reads the rest from the database.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Final, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from orders.domain import Notification
+
+SOURCE: Final = "/orders"
+
+
+class Queue(StrEnum):
+    """The work queues; each has a dead-letter queue beside it."""
+
+    ORDER_PROCESSING = "order-processing"
+    PAYMENT_PROCESSING = "payment-processing"
+    INVENTORY_MANAGEMENT = "inventory-management"
+    NOTIFICATION_SENDING = "notification-sending"
+
+
+class EventData(BaseModel):
+    """Base of the payloads in `data`. The subject of every event is its order's id."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+
+    type: ClassVar[str]
+    queue: ClassVar[Queue]
+
+
+class OrderCreated(EventData):
+    """An order was accepted; its saga may start."""
+
+    type = "com.orders.order.created.v1"
+    queue = Queue.ORDER_PROCESSING
+
+    total_amount: int = Field(ge=0, description="Minor units of `currency`")
+    currency: str = Field(pattern="^[A-Z]{3}$", description="ISO 4217")
+
+
+class NotificationRequested(EventData):
+    """The customer is to be told something, once per channel."""
+
+    type = "com.orders.notification.requested.v1"
+    queue = Queue.NOTIFICATION_SENDING
+
+    notification: Notification
+
+
+CATALOGUE: Final[dict[str, type[EventData]]] = {event.type: event for event in (OrderCreated, NotificationRequested)}
+
+
+class CloudEvent(BaseModel):
+    """The envelope on the queue. `id` is the outbox row's id: consumers deduplicate by it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    specversion: Literal["1.0"] = "1.0"
+    id: UUID
+    source: str = SOURCE
+    type: str
+    subject: UUID
+    time: datetime
+    datacontenttype: Literal["application/json"] = "application/json"
+    correlationid: str
+    traceparent: str
+    data: dict[str, Any]
+
+    def payload(self) -> EventData:
+        """The typed `data`.
+
+        Raises:
+            KeyError: the type is not in the catalogue.
+            pydantic.ValidationError: the data does not fit its type's schema.
+        """
+        return CATALOGUE[self.type].model_validate(self.data)

@@ -1,0 +1,22 @@
+"""Each (consumer, event) takes effect once, however often the queue delivers it (promise I9)."""
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+_RECORD: Final = text("""
+    INSERT INTO inbox (consumer, event_id) VALUES (:consumer, :event_id)
+    ON CONFLICT DO NOTHING
+    RETURNING event_id
+""")
+
+
+def is_first_delivery(connection: Connection, consumer: str, event_id: UUID) -> bool:
+    """Records the delivery in the caller's transaction; False if an earlier one was committed.
+
+    A concurrent delivery of the same event waits here until the first one commits or rolls back. Call it in the
+    transaction that has the effect, or the two can come apart.
+    """
+    recorded = connection.execute(_RECORD, {"consumer": consumer, "event_id": event_id})
+    return recorded.first() is not None

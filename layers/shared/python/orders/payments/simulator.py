@@ -1,0 +1,176 @@
+"""A payment gateway with the behaviour of a real one: latency, declines, outages, and a ledger of its own.
+
+It stands for an outside system: it keeps its tables in its own schema, commits on its own, and shares nothing with an
+order but the key. Test methods behave the same whatever the rates (`_FIXED`); any other follows them.
+"""
+
+import random
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Connection, Row, text
+
+from orders.db import Database
+from orders.errors import (
+    FraudSuspected,
+    PaymentDeclined,
+    PaymentGatewayTimeout,
+    PaymentGatewayUnavailable,
+    StepFenced,
+    business_failure,
+)
+from orders.ids import uuid7
+from orders.payments.gateway import Charge, GatewayPayment, GatewayStatus, NothingToRefund
+
+FLAKY_FAILURES: Final = 2
+"""`pm_card_flaky` fails this many times, then succeeds."""
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """How the simulated gateway behaves. Rates are in percent; what is left of them declines for good."""
+
+    latency_min_ms: int
+    latency_max_ms: int
+    success_percent: int
+    retryable_percent: int
+    fraud_threshold: int
+    """Amounts above this many minor units are suspected fraud."""
+
+
+_OPEN: Final = text("""
+    INSERT INTO gateway.payments (key, payment_id, status, attempts, amount, currency)
+    VALUES (:key, :payment_id, 'OPEN', 1, :amount, :currency)
+    ON CONFLICT (key) DO UPDATE SET attempts = payments.attempts + 1
+    RETURNING payment_id, status, attempts, error
+""")
+_CAPTURE: Final = text("""
+    WITH captured AS (
+        UPDATE gateway.payments SET status = 'CAPTURED' WHERE key = :key AND status = 'OPEN' RETURNING key, amount
+    )
+    INSERT INTO gateway.entries (key, kind, amount) SELECT key, 'CAPTURE', amount FROM captured
+""")
+_DECLINE: Final = text("UPDATE gateway.payments SET status = 'DECLINED', error = :error WHERE key = :key")
+_FIND: Final = text("SELECT payment_id, status, error FROM gateway.payments WHERE key = :key")
+_VOID: Final = text("""
+    INSERT INTO gateway.payments (key, payment_id, status, amount, currency)
+    VALUES (:key, :payment_id, 'VOIDED', :amount, :currency)
+    ON CONFLICT (key) DO UPDATE
+    SET status = CASE WHEN payments.status = 'OPEN' THEN 'VOIDED' ELSE payments.status END
+    RETURNING payment_id, status, error
+""")
+_REFUND: Final = text("""
+    WITH refunded AS (
+        UPDATE gateway.payments SET status = 'REFUNDED' WHERE key = :key AND status = 'CAPTURED' RETURNING key, amount
+    )
+    INSERT INTO gateway.entries (key, kind, amount) SELECT key, 'REFUND', amount FROM refunded
+""")
+
+
+class _Outcome:
+    """What the gateway decides on one attempt."""
+
+    SUCCEED: Final = "succeed"
+    DECLINE: Final = "decline"
+    SUSPECT_FRAUD: Final = "suspect fraud"
+    FAIL: Final = "fail"
+    CHARGE_THEN_TIME_OUT: Final = "charge, then time out"
+
+
+_FIXED: Final = {
+    "pm_card_visa": _Outcome.SUCCEED,
+    "pm_card_declined": _Outcome.DECLINE,
+    "pm_card_fraud": _Outcome.SUSPECT_FRAUD,
+    "pm_card_timeout": _Outcome.CHARGE_THEN_TIME_OUT,
+    "pm_card_down": _Outcome.FAIL,
+}
+
+
+class SimulatedGateway:
+    """`PaymentGateway` over the `gateway` schema."""
+
+    def __init__(self, database: Database, behaviour: Behaviour) -> None:
+        self._database = database
+        self._behaviour = behaviour
+
+    def capture(self, key: str, charge: Charge) -> GatewayPayment:
+        self._take_time()
+        outcome, payment = self._database.transact(lambda connection: self._decide(connection, key, charge))
+        match outcome:
+            case _Outcome.DECLINE | _Outcome.SUSPECT_FRAUD:
+                failure = business_failure(payment.error or "") or PaymentDeclined
+                raise failure(f"the gateway declined payment {payment.payment_id}")
+            case _Outcome.FAIL:
+                raise PaymentGatewayUnavailable("the gateway is unavailable")
+            case _Outcome.CHARGE_THEN_TIME_OUT:
+                raise PaymentGatewayTimeout("the gateway did not answer in time")
+        return payment
+
+    def find(self, key: str) -> GatewayPayment | None:
+        self._take_time()
+        row = self._database.transact(lambda connection: connection.execute(_FIND, {"key": key}).first())
+        return None if row is None else _payment(row)
+
+    def void(self, key: str, charge: Charge) -> GatewayPayment:
+        self._take_time()
+        parameters = {"key": key, "payment_id": uuid7(), "amount": charge.amount, "currency": charge.currency}
+        return self._database.transact(lambda connection: _payment(connection.execute(_VOID, parameters).one()))
+
+    def refund(self, key: str) -> GatewayPayment:
+        self._take_time()
+
+        def work(connection: Connection) -> GatewayPayment:
+            connection.execute(_REFUND, {"key": key})
+            row = connection.execute(_FIND, {"key": key}).first()
+            if row is None or row.status != GatewayStatus.REFUNDED:
+                raise NothingToRefund(f"nothing was captured under {key}")
+            return _payment(row)
+
+        return self._database.transact(work)
+
+    def _decide(self, connection: Connection, key: str, charge: Charge) -> tuple[str, GatewayPayment]:
+        parameters = {"key": key, "payment_id": uuid7(), "amount": charge.amount, "currency": charge.currency}
+        row = connection.execute(_OPEN, parameters).one()
+        payment = _payment(row)
+        match payment.status:
+            case GatewayStatus.CAPTURED | GatewayStatus.REFUNDED:
+                return _Outcome.SUCCEED, payment
+            case GatewayStatus.DECLINED:
+                return _Outcome.DECLINE, payment
+            case GatewayStatus.VOIDED:
+                raise StepFenced(f"payment {payment.payment_id} was voided")
+        outcome = self._outcome(key, charge, row.attempts)
+        match outcome:
+            case _Outcome.SUCCEED | _Outcome.CHARGE_THEN_TIME_OUT:
+                connection.execute(_CAPTURE, {"key": key})
+                payment = GatewayPayment(payment.payment_id, GatewayStatus.CAPTURED)
+            case _Outcome.DECLINE | _Outcome.SUSPECT_FRAUD:
+                failure = PaymentDeclined if outcome == _Outcome.DECLINE else FraudSuspected
+                connection.execute(_DECLINE, {"key": key, "error": failure.__name__})
+                payment = GatewayPayment(payment.payment_id, GatewayStatus.DECLINED, failure.__name__)
+        return outcome, payment
+
+    def _outcome(self, key: str, charge: Charge, attempt: int) -> str:
+        if charge.amount > self._behaviour.fraud_threshold:
+            return _Outcome.SUSPECT_FRAUD
+        if charge.method == "pm_card_flaky":
+            return _Outcome.FAIL if attempt <= FLAKY_FAILURES else _Outcome.SUCCEED
+        if charge.method in _FIXED:
+            return _FIXED[charge.method]
+        # Seeded by the attempt, so that a run can be repeated.
+        roll = random.Random(f"{key} {attempt}").uniform(0, 100)
+        if roll < self._behaviour.success_percent:
+            return _Outcome.SUCCEED
+        if roll < self._behaviour.success_percent + self._behaviour.retryable_percent:
+            return _Outcome.FAIL
+        return _Outcome.DECLINE
+
+    def _take_time(self) -> None:
+        latency_ms = random.uniform(self._behaviour.latency_min_ms, self._behaviour.latency_max_ms)
+        if latency_ms > 0:
+            time.sleep(latency_ms / 1000)
+
+
+def _payment(row: Row[tuple[object, ...]]) -> GatewayPayment:
+    return GatewayPayment(str(row.payment_id), GatewayStatus(row.status), row.error)

@@ -1,0 +1,70 @@
+"""Errors as RFC 9457 problem details. One table maps an error's type to its status; nothing else decides."""
+
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from orders import errors
+
+CONTENT_TYPE: Final = "application/problem+json"
+TYPE_PREFIX: Final = "https://orders.example/problems/"
+"""Problem types are identifiers; `.example` is reserved (RFC 2606), so they promise no page."""
+
+
+class ProblemField(BaseModel):
+    """One refused field."""
+
+    pointer: str = Field(examples=["#/items/0/quantity"], description="JSON Pointer as a URI fragment")
+    detail: str
+
+
+class Problem(BaseModel):
+    """The body of every error answer."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    correlation_id: str
+    errors: list[ProblemField] | None = None
+
+
+class Kind(BaseModel):
+    """A problem type: its last path segment, its title, its HTTP status."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    title: str
+    status: int
+    retry_after: int | None = None
+    """Seconds, for the `Retry-After` header."""
+
+
+MALFORMED: Final = Kind(name="malformed-request", title="The request is malformed", status=400)
+NO_ROUTE: Final = Kind(name="not-found", title="Not found", status=404)
+TOO_LARGE: Final = Kind(name="body-too-large", title="The request body is too large", status=413)
+UNSUPPORTED: Final = Kind(name="unsupported-media-type", title="The media type is not supported", status=415)
+INVALID: Final = Kind(name="invalid-request", title="The request is not valid", status=422)
+UNEXPECTED: Final = Kind(name="internal-error", title="Something went wrong on our side", status=500)
+
+_KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
+    errors.InvalidOrder: INVALID,
+    errors.IdempotencyKeyReused: Kind(
+        name="idempotency-key-reused", title="The Idempotency-Key was used for another request", status=422
+    ),
+    errors.OrderNotFound: Kind(name="order-not-found", title="No such order", status=404),
+    errors.ProductNotFound: Kind(name="product-not-found", title="No such product", status=404),
+    errors.DatabaseUnavailable: Kind(
+        name="temporarily-unavailable", title="The service is temporarily unavailable", status=503, retry_after=2
+    ),
+}
+
+
+def kind_of(error: Exception) -> Kind:
+    """The problem type of an error; anything not meant for callers is `internal-error`, and tells nothing."""
+    return _KINDS.get(type(error), UNEXPECTED) if isinstance(error, errors.OrdersError) else UNEXPECTED

@@ -1,0 +1,89 @@
+"""The saga's journal: one row per order and step, which makes every step idempotent and fences the late ones.
+
+`States.Timeout` does not stop a Lambda: a forward step may still be running, or be about to start, when its
+compensation runs. Both write the *same* row, (order, forward step), so Postgres puts them in an order:
+
+- forward first: the compensation waits for its commit, then undoes it and leaves COMPENSATED;
+- compensation first: it leaves FENCED, and the forward step that comes late reads it and refuses.
+
+Every compensation also closes CompleteOrder, the point of no return, so that an order is never confirmed while it is
+being undone, nor undone once it is confirmed.
+"""
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from orders.domain import UNDOES, SagaStep, StepStatus
+from orders.errors import BusinessFailure, OrderAlreadyCompleted, StepFenced, business_failure
+
+_BEGIN: Final = text("""
+    INSERT INTO saga_steps (order_id, step, status) VALUES (:order_id, :step, 'SUCCEEDED')
+    ON CONFLICT (order_id, step) DO UPDATE SET attempts = saga_steps.attempts + 1
+    RETURNING status, attempts, error
+""")
+
+# A step that failed for good stays FAILED: that closes it as well, and says more to whoever reads it.
+_CLOSE: Final = text("""
+    INSERT INTO saga_steps (order_id, step, status, attempts)
+    SELECT :order_id, step, 'FENCED', 0 FROM unnest(CAST(:steps AS text[])) AS step
+    ON CONFLICT (order_id, step) DO UPDATE
+    SET status = CASE
+            WHEN saga_steps.status = 'SUCCEEDED' AND saga_steps.step <> 'CompleteOrder' THEN 'COMPENSATED'
+            ELSE saga_steps.status
+        END
+    RETURNING step, status
+""")
+
+_RECORD: Final = text("""
+    INSERT INTO saga_steps (order_id, step, status, error) VALUES (:order_id, :step, :status, :error)
+    ON CONFLICT (order_id, step) DO UPDATE SET attempts = saga_steps.attempts + 1
+""")
+
+
+def begin(connection: Connection, order_id: UUID, step: SagaStep) -> bool:
+    """Opens a forward step in the transaction of its effect. True: do the work. False: it is done already.
+
+    Raises:
+        BusinessFailure: the step failed for good before; the same failure again.
+        StepFenced: its compensation came first.
+    """
+    recorded = connection.execute(_BEGIN, {"order_id": order_id, "step": step}).one()
+    match StepStatus(recorded.status):
+        case StepStatus.SUCCEEDED:
+            return bool(recorded.attempts == 1)
+        case StepStatus.FAILED:
+            failure = business_failure(recorded.error)
+            assert failure is not None, "only business failures are recorded"
+            raise failure(f"{step} failed before")
+        case _:
+            raise StepFenced(f"{step} was closed by its compensation")
+
+
+def record_failure(connection: Connection, order_id: UUID, step: SagaStep, failure: BusinessFailure) -> None:
+    """Remembers a business failure, in a transaction of its own, after the step's was rolled back."""
+    connection.execute(
+        _RECORD,
+        {"order_id": order_id, "step": step, "status": StepStatus.FAILED, "error": type(failure).__name__},
+    )
+
+
+def close(connection: Connection, order_id: UUID, compensation: SagaStep) -> None:
+    """Fences the step that `compensation` undoes, and CompleteOrder; waits for either if it is under way.
+
+    Raises:
+        OrderAlreadyCompleted: the order is confirmed, nothing may be undone.
+    """
+    # In a fixed order, so that two compensations at once cannot deadlock.
+    steps = sorted({UNDOES[compensation], SagaStep.COMPLETE_ORDER})
+    closed = connection.execute(_CLOSE, {"order_id": order_id, "steps": [str(step) for step in steps]})
+    if (SagaStep.COMPLETE_ORDER, StepStatus.SUCCEEDED) in [(row.step, row.status) for row in closed]:
+        raise OrderAlreadyCompleted(f"{compensation} came after the order was confirmed")
+
+
+def record_compensation(connection: Connection, order_id: UUID, compensation: SagaStep) -> None:
+    """Records that a compensation is complete, in the transaction of its effect."""
+    connection.execute(
+        _RECORD, {"order_id": order_id, "step": compensation, "status": StepStatus.SUCCEEDED, "error": None}
+    )

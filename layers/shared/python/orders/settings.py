@@ -1,0 +1,39 @@
+"""Settings are read once, from the environment, into frozen typed classes. Nothing else reads `os.environ`.
+
+Each function declares its own subclass in `functions/<name>/settings.py`; a test holds the environment that the CDK
+app gives a function against that class. A missing or malformed value stops the function when it starts: there are no
+default secrets, hosts or credentials.
+"""
+
+import os
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict
+
+
+class FunctionSettings(BaseModel):
+    """What every function has. Field names in upper case are the variables' names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stage: str
+    log_level: str
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """The settings of this process.
+
+        Raises:
+            pydantic.ValidationError: a variable is missing or malformed; the message names it.
+        """
+        present = {name: os.environ[name.upper()] for name in cls.model_fields if name.upper() in os.environ}
+        return cls.model_validate(present)
+
+
+class DatabaseSettings(FunctionSettings):
+    """For functions that use the database."""
+
+    database_secret_id: str
+    """ARN or name of a Secrets Manager secret: {"username", "password", "host", "port", "dbname"}."""
+    database_host: str | None = None
+    """An RDS Proxy endpoint to use instead of the secret's host."""

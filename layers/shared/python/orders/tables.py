@@ -1,0 +1,255 @@
+"""The tables, for SQLAlchemy Core. Migrations create them (`functions/migrate`); a test compares the two.
+
+Rules that only a table can keep are kept here: uniqueness decides idempotency, checks decide stock.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+GATEWAY_SCHEMA: Final = "gateway"
+"""The payment simulator's own schema: it stands for a system outside ours, so nothing joins it."""
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+
+def _now(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+products: Final = Table(
+    "products",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("unit_price", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("active", Boolean, nullable=False, server_default=text("true")),
+    _now("created_at"),
+    _now("updated_at"),
+    CheckConstraint("unit_price > 0", name="price_positive"),
+)
+
+# Apart from `products`: reservations update this row all day, and readers of the catalogue must not wait for them.
+stock: Final = Table(
+    "stock",
+    metadata,
+    Column("product_id", Uuid, ForeignKey("products.id"), primary_key=True),
+    Column("stocked", BigInteger, nullable=False),
+    Column("available", BigInteger, nullable=False),
+    Column("reserved", BigInteger, nullable=False, server_default=text("0")),
+    Column("sold", BigInteger, nullable=False, server_default=text("0")),
+    CheckConstraint("available >= 0 AND reserved >= 0 AND sold >= 0", name="never_negative"),
+    CheckConstraint("available + reserved + sold = stocked", name="adds_up"),
+)
+
+orders: Final = Table(
+    "orders",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default=text("'PENDING'")),
+    Column("currency", Text, nullable=False),
+    Column("total_amount", BigInteger, nullable=False),
+    Column("payment_method", Text, nullable=False),
+    Column("contact_email", Text, nullable=False),
+    Column("contact_phone", Text),
+    Column("locale", Text, nullable=False),
+    Column("failure_reason", Text),
+    Column("correlation_id", Text, nullable=False),
+    _now("created_at"),
+    _now("updated_at"),
+    CheckConstraint("total_amount > 0", name="total_positive"),
+    CheckConstraint(
+        "status IN ('PENDING', 'PROCESSING', 'CONFIRMED', 'CANCELLED', 'NEEDS_REVIEW')", name="status_known"
+    ),
+)
+# Ids are UUIDv7, so this is "own orders, newest first".
+Index("orders_by_user", orders.c.user_id, orders.c.id.desc())
+
+order_items: Final = Table(
+    "order_items",
+    metadata,
+    Column("order_id", Uuid, ForeignKey("orders.id"), primary_key=True),
+    Column("line_no", SmallInteger, primary_key=True),
+    Column("product_id", Uuid, ForeignKey("products.id"), nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("unit_price", BigInteger, nullable=False),
+    UniqueConstraint("order_id", "product_id"),
+    CheckConstraint("quantity BETWEEN 1 AND 100", name="quantity_bounded"),
+)
+
+idempotency_keys: Final = Table(
+    "idempotency_keys",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("order_id", Uuid, ForeignKey("orders.id"), nullable=False),
+    _now("created_at"),
+)
+
+outbox: Final = Table(
+    "outbox",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("subject", Uuid, nullable=False),
+    Column("data", JSONB, nullable=False),
+    Column("correlation_id", Text, nullable=False),
+    Column("traceparent", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default=text("'PENDING'")),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # Not before this time: the end of a relay's lease, of a back-off, or of a delay asked for.
+    Column("available_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("claim_token", Uuid),
+    Column("last_error", Text),
+    _now("created_at"),
+    Column("published_at", DateTime(timezone=True)),
+    CheckConstraint("status IN ('PENDING', 'PUBLISHED', 'DEAD')", name="status_known"),
+)
+# The relay's poll reads this index only: published rows, however many, are not in it.
+Index("outbox_pending", outbox.c.available_at, outbox.c.id, postgresql_where=text("status = 'PENDING'"))
+
+inbox: Final = Table(
+    "inbox",
+    metadata,
+    Column("consumer", Text, primary_key=True),
+    Column("event_id", Uuid, primary_key=True),
+    _now("processed_at"),
+)
+
+saga_steps: Final = Table(
+    "saga_steps",
+    metadata,
+    Column("order_id", Uuid, ForeignKey("orders.id"), primary_key=True),
+    Column("step", Text, primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("1")),
+    Column("error", Text),
+    _now("at"),
+    CheckConstraint("status IN ('SUCCEEDED', 'FAILED', 'COMPENSATED', 'FENCED')", name="status_known"),
+)
+
+reservations: Final = Table(
+    "reservations",
+    metadata,
+    Column("order_id", Uuid, ForeignKey("orders.id"), primary_key=True),
+    Column("product_id", Uuid, ForeignKey("products.id"), primary_key=True),
+    Column("quantity", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    _now("created_at"),
+    _now("updated_at"),
+    CheckConstraint("quantity > 0", name="quantity_positive"),
+    CheckConstraint(
+        "status IN ('ACTIVE', 'CONFIRMED', 'RELEASED', 'RESTORED', 'EXPIRED')", name="status_known"
+    ),
+)
+Index("reservations_active", reservations.c.expires_at, postgresql_where=text("status = 'ACTIVE'"))
+
+stock_movements: Final = Table(
+    "stock_movements",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("product_id", Uuid, ForeignKey("products.id"), nullable=False),
+    Column("order_id", Uuid),
+    Column("kind", Text, nullable=False),
+    Column("quantity", BigInteger, nullable=False),
+    _now("created_at"),
+    # The last line of defence for I9: a movement of an order's line happens once, whoever repeats it.
+    UniqueConstraint("order_id", "product_id", "kind"),
+)
+
+payments: Final = Table(
+    "payments",
+    metadata,
+    Column("order_id", Uuid, ForeignKey("orders.id"), primary_key=True),
+    Column("provider_key", Text, nullable=False, unique=True),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("1")),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("provider_payment_id", Text),
+    Column("captured", BigInteger, nullable=False, server_default=text("0")),
+    Column("refunded", BigInteger, nullable=False, server_default=text("0")),
+    _now("created_at"),
+    _now("updated_at"),
+    CheckConstraint("0 <= refunded AND refunded <= captured AND captured <= amount", name="refund_within_capture"),
+    CheckConstraint(
+        "status IN ('PENDING', 'UNKNOWN', 'CAPTURED', 'DECLINED', 'VOIDED', 'REFUNDED')", name="status_known"
+    ),
+)
+
+notifications: Final = Table(
+    "notifications",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("order_id", Uuid, ForeignKey("orders.id"), nullable=False),
+    Column("type", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("1")),
+    Column("provider_id", Text),
+    Column("error", Text),
+    Column("lease_until", DateTime(timezone=True), nullable=False),
+    _now("created_at"),
+    Column("sent_at", DateTime(timezone=True)),
+    UniqueConstraint("order_id", "type", "channel"),
+    CheckConstraint("status IN ('SENDING', 'SENT', 'FAILED', 'UNCERTAIN')", name="status_known"),
+)
+
+gateway_payments: Final = Table(
+    "payments",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("payment_id", Uuid, nullable=False, unique=True),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("error", Text),
+    _now("created_at"),
+    CheckConstraint("status IN ('OPEN', 'CAPTURED', 'DECLINED', 'VOIDED', 'REFUNDED')", name="status_known"),
+    schema=GATEWAY_SCHEMA,
+)
+
+gateway_entries: Final = Table(
+    "entries",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("key", Text, ForeignKey(gateway_payments.c.key), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    _now("created_at"),
+    CheckConstraint("kind IN ('CAPTURE', 'REFUND')", name="kind_known"),
+    CheckConstraint("amount > 0", name="amount_positive"),
+    schema=GATEWAY_SCHEMA,
+)
+Index("entries_key", gateway_entries.c.key)
