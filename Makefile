@@ -1,0 +1,64 @@
+# `make demo` and `make test` each work as the first command on a fresh machine.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test up down synth lint static format lock clean
+
+STAGE ?= prod
+python := .venv/bin/python
+export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/shared/python
+# The pinned CDK works on Node 20, 22 and 24; its banners about versions, and its telemetry, stay off.
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
+export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
+export AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED := true
+export CDK_DISABLE_CLI_TELEMETRY := true
+
+help: ## Show the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: setup ## Start the local cloud, run the demonstration, print its table, stop the cloud
+	@bin/orders demo
+
+test: setup static ## Run all checks and the whole test suite
+	@$(python) -m pytest
+
+up: setup ## Start the local cloud and leave it running
+	@bin/orders up
+
+down: setup ## Stop the local cloud
+	@bin/orders down
+
+# An environment that works is kept. Else 3.13 comes first: it is what AWS runs the functions on.
+setup: ## Install everything into the project's directory
+	@for candidate in $(PYTHON) $(python) python3.13 python3.14 python3.12 python3.11 python3; do \
+		if $$candidate -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then \
+			exec $$candidate -P local/setup.py; \
+		fi; \
+	done; \
+	echo "Python 3.11 to 3.14 is needed. Found: $$(python3 --version 2>&1 || echo none). Another one: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; \
+	exit 1
+
+synth: setup ## Synthesize STAGE=dev|prod into cdk.out
+	@node_modules/.bin/cdk synth --quiet --no-notices -c stage=$(STAGE)
+	@echo "Synthesized stage $(STAGE) into cdk.out"
+
+lint: static synth ## Check style, types, import rules and the synthesized template
+	@.venv/bin/cfn-lint cdk.out/*.template.json
+
+static: setup
+	@.venv/bin/ruff format --check --quiet . || { echo "Not formatted. Run: make format" >&2; exit 1; }
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/mypy --no-error-summary
+	@.venv/bin/lint-imports --no-logo > .build/lint-imports.log || { cat .build/lint-imports.log; exit 1; }
+
+format: setup ## Format the code
+	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format .
+
+lock: ## Lock the dependencies anew (needs uv)
+	@command -v uv >/dev/null || { echo "uv is needed: https://docs.astral.sh/uv" >&2; exit 1; }
+	@set -e; cd requirements; \
+	compile="uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate"; \
+	$$compile dev.in --output-file dev.txt; \
+	for name in layer runtime; do $$compile $$name.in -c dev.txt --output-file $$name.txt; done
+
+clean: down ## Stop the local cloud and remove what running leaves behind; what is installed stays
+	@rm -rf .local cdk.out .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""One construct per capability. Each owns its resources, their rights and their limits; the stack only composes."""

@@ -1,0 +1,162 @@
+"""The HTTP API: which route is whose, and how much of it one stage takes."""
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+import jsii
+from aws_cdk import Duration
+from aws_cdk import aws_apigateway as apigateway
+from aws_cdk import aws_apigatewayv2 as apigatewayv2
+from aws_cdk import aws_apigatewayv2_authorizers as authorizers
+from aws_cdk import aws_apigatewayv2_integrations as integrations
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.constructs.database import Database
+from infra.constructs.function import FunctionRuntime, OrdersFunction
+from infra.constructs.identity import ACCESS_TOKEN_SCOPE, Identity
+from infra.findings import accept
+from infra.stages import Stage
+
+_BASE_PATH: Final = "/api/v1"
+
+# API Gateway gives up after 30 s; a client that got no answer in 10 s has long repeated its request.
+_TIMEOUT: Final = Duration.seconds(10)
+
+# The customer waits for these: twice the memory is twice the CPU, and half the cold start.
+_MEMORY_MB: Final = 512
+
+
+_FUNCTIONS: Final = {
+    "CreateOrder": "POST /orders: order, items and outbox row in one transaction",
+    "ReadOrders": "The read side of the API, and its health",
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route, by the function that answers it. Every route needs an access token unless it is open."""
+
+    method: apigatewayv2.HttpMethod
+    path: str
+    function: str
+    is_open: bool = False
+
+
+ROUTES: Final = (
+    Route(apigatewayv2.HttpMethod.POST, "/orders", "CreateOrder"),
+    Route(apigatewayv2.HttpMethod.GET, "/orders/{orderId}", "ReadOrders"),
+    Route(apigatewayv2.HttpMethod.GET, "/orders/{orderId}/status", "ReadOrders"),
+    Route(apigatewayv2.HttpMethod.GET, "/products", "ReadOrders", is_open=True),
+    Route(apigatewayv2.HttpMethod.GET, "/products/{productId}", "ReadOrders", is_open=True),
+    Route(apigatewayv2.HttpMethod.GET, "/health/live", "ReadOrders", is_open=True),
+    Route(apigatewayv2.HttpMethod.GET, "/health/ready", "ReadOrders", is_open=True),
+)
+
+
+class OrdersApi(Construct):
+    """The routes under `/api/v1`, throttled and logged per stage."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        stage: Stage,
+        runtime: FunctionRuntime,
+        database: Database,
+        identity: Identity,
+    ) -> None:
+        super().__init__(scope, id)
+        self.functions = {
+            name: OrdersFunction(
+                self,
+                name,
+                runtime=runtime,
+                database=database,
+                timeout=_TIMEOUT,
+                memory_mb=_MEMORY_MB,
+                description=description,
+            )
+            for name, description in _FUNCTIONS.items()
+        }
+        self.http_api = apigatewayv2.HttpApi(
+            self,
+            "HttpApi",
+            api_name=stage.resource_name("api"),
+            description="The order pipeline",
+            create_default_stage=False,
+            # A route is protected unless it says otherwise.
+            default_authorizer=authorizers.HttpUserPoolAuthorizer(
+                "AccessToken", identity.user_pool, user_pool_clients=[identity.client]
+            ),
+            default_authorization_scopes=[ACCESS_TOKEN_SCOPE],
+        )
+        apigatewayv2.HttpStage(
+            self,
+            "Stage",
+            http_api=self.http_api,
+            stage_name="$default",
+            auto_deploy=True,
+            throttle=apigatewayv2.ThrottleSettings(
+                rate_limit=stage.requests_per_second, burst_limit=stage.request_burst
+            ),
+            access_log_settings=_AccessLog(
+                logs.LogGroup(
+                    self,
+                    "AccessLogs",
+                    log_group_name=f"/aws/vendedlogs/{stage.resource_name('api')}",
+                    retention=stage.log_retention,
+                    removal_policy=stage.removal_policy,
+                )
+            ),
+        )
+        by_function = {
+            name: integrations.HttpLambdaIntegration(name, function.function)
+            for name, function in self.functions.items()
+        }
+        for route in ROUTES:
+            added = self.http_api.add_routes(
+                path=f"{_BASE_PATH}{route.path}",
+                methods=[route.method],
+                integration=by_function[route.function],
+                authorizer=apigatewayv2.HttpNoneAuthorizer() if route.is_open else None,
+                authorization_scopes=[] if route.is_open else None,
+            )
+            if route.is_open:
+                for http_route in added:
+                    accept(http_route, "The catalogue and the health of the API are for everyone.", "APIG4")
+
+
+@jsii.implements(apigatewayv2.IAccessLogSettings)
+class _AccessLog:
+    """One JSON object a request: enough to find a request's logs and to see who was refused and why."""
+
+    def __init__(self, log_group: logs.ILogGroup) -> None:
+        self._destination = apigatewayv2.LogGroupLogDestination(log_group)
+
+    # CDK takes these two from an interface, so they are properties.
+
+    @property
+    def destination(self) -> apigatewayv2.IAccessLogDestination:
+        return self._destination
+
+    @property
+    def format(self) -> apigateway.AccessLogFormat:
+        return apigateway.AccessLogFormat.custom(
+            json.dumps(
+                {
+                    "requestId": "$context.requestId",
+                    "time": "$context.requestTime",
+                    "ip": "$context.identity.sourceIp",
+                    "routeKey": "$context.routeKey",
+                    "status": "$context.status",
+                    "responseLength": "$context.responseLength",
+                    "latencyMs": "$context.responseLatency",
+                    "integrationLatencyMs": "$context.integrationLatency",
+                    "authorizerError": "$context.authorizer.error",
+                    "integrationError": "$context.integrationErrorMessage",
+                }
+            )
+        )

@@ -1,0 +1,64 @@
+"""Who a caller is: a Cognito user pool, its client, and the group of operators."""
+
+from typing import Final
+
+from aws_cdk import Duration
+from aws_cdk import aws_cognito as cognito
+from constructs import Construct
+
+from infra.findings import accept
+from infra.stages import Stage
+
+ACCESS_TOKEN_SCOPE: Final = "aws.cognito.signin.user.admin"
+"""In every access token that Cognito hands out for a password, and in no ID token: requiring it keeps ID tokens,
+which carry personal data and are not for APIs, out."""
+
+ADMIN_GROUP: Final = "admin"
+
+
+class Identity(Construct):
+    """Customers sign up with their e-mail address; operators are members of a group."""
+
+    def __init__(self, scope: Construct, id: str, *, stage: Stage) -> None:
+        super().__init__(scope, id)
+        self.user_pool = cognito.UserPool(
+            self,
+            "UserPool",
+            user_pool_name=stage.resource_name("users"),
+            sign_in_aliases=cognito.SignInAliases(email=True),
+            sign_in_case_sensitive=False,
+            self_sign_up_enabled=True,
+            auto_verify=cognito.AutoVerifiedAttrs(email=True),
+            account_recovery=cognito.AccountRecovery.EMAIL_ONLY,
+            password_policy=cognito.PasswordPolicy(
+                min_length=12,
+                require_lowercase=True,
+                require_uppercase=True,
+                require_digits=True,
+                require_symbols=True,
+                temp_password_validity=Duration.days(1),
+            ),
+            mfa=cognito.Mfa.OPTIONAL,
+            mfa_second_factor=cognito.MfaSecondFactor(otp=True, sms=False),
+            deletion_protection=stage.keeps_data,
+            removal_policy=stage.removal_policy,
+        )
+        self.client = self.user_pool.add_client(
+            "Client",
+            auth_flows=cognito.AuthFlow(user_password=True, user_srp=True),
+            disable_o_auth=True,
+            generate_secret=False,
+            prevent_user_existence_errors=True,
+            # Signing out revokes the refresh token. The API cannot see that, so access tokens are short-lived.
+            enable_token_revocation=True,
+            access_token_validity=Duration.minutes(15),
+            id_token_validity=Duration.minutes(15),
+            refresh_token_validity=Duration.days(7),
+        )
+        accept(self.user_pool, "Customers choose whether to use a second factor.", "COG2")
+        accept(
+            self.user_pool, "The plus plan multiplies the price of a user; throttling limits guesses.", "COG8"
+        )
+        self.user_pool.add_group(
+            "Admin", group_name=ADMIN_GROUP, description="Operators of the order pipeline"
+        )

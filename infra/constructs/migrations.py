@@ -1,0 +1,47 @@
+"""The database schema, brought up to date inside the deploy."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from aws_cdk import Duration, triggers
+from constructs import Construct
+
+from infra.constructs.database import Database
+from infra.constructs.function import FunctionRuntime, OrdersFunction
+
+_TIMEOUT: Final = Duration.minutes(10)
+
+
+class Migrations(Construct):
+    """Runs `migrate` in every deploy that changes it, before anything that uses the database is made or changed.
+
+    The running functions meet the new schema first, so a migration must suit the code before it too. If it fails,
+    the deploy fails and rolls back.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        runtime: FunctionRuntime,
+        database: Database,
+        before: Iterable[OrdersFunction],
+    ) -> None:
+        super().__init__(scope, id)
+        migrate = OrdersFunction(
+            self,
+            "Migrate",
+            runtime=runtime,
+            database=database,
+            timeout=_TIMEOUT,
+            description="Brings the database's schema up to date",
+        )
+        triggers.Trigger(
+            self,
+            "Run",
+            handler=migrate.function,
+            timeout=_TIMEOUT,
+            execute_after=[database],
+            execute_before=list(before),
+        )

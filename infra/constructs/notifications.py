@@ -1,0 +1,53 @@
+"""Mails to customers."""
+
+from typing import Final
+
+from aws_cdk import Duration
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_ses as ses
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.constructs.consumer import consume
+from infra.constructs.database import Database
+from infra.constructs.function import FunctionRuntime, OrdersFunction
+from infra.stages import Stage
+
+# Five mails at half a second each, sent one after another, are far from the consumer's timeout.
+_BATCH_SIZE: Final = 5
+
+
+class Notifications(Construct):
+    """Sends what `notification-sending` asks for, from one verified sender and no other."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        stage: Stage,
+        runtime: FunctionRuntime,
+        database: Database,
+        queue: sqs.Queue,
+    ) -> None:
+        super().__init__(scope, id)
+        sender = ses.EmailIdentity(self, "Sender", identity=ses.Identity.email(stage.sender_email))
+        self.notify = OrdersFunction(
+            self,
+            "Notify",
+            runtime=runtime,
+            database=database,
+            timeout=Duration.seconds(stage.consumer_timeout_seconds),
+            environment={"SENDER_EMAIL": stage.sender_email},
+            description="notification-sending: one mail for each notification",
+        )
+        self.notify.function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["ses:SendEmail"],
+                resources=[sender.email_identity_arn],
+                conditions={"StringEquals": {"ses:FromAddress": stage.sender_email}},
+            )
+        )
+        consume(
+            queue, self.notify.function, batch_size=_BATCH_SIZE, max_concurrency=stage.consumer_concurrency
+        )

@@ -1,0 +1,130 @@
+"""The saga: the state machine, the eleven functions of its steps, and the consumer that starts it."""
+
+from pathlib import Path
+from typing import Final
+
+from aws_cdk import Duration
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_stepfunctions as stepfunctions
+from constructs import Construct
+
+from infra.constructs.consumer import consume
+from infra.constructs.database import Database
+from infra.constructs.function import FunctionRuntime, OrdersFunction
+from infra.findings import accept
+from infra.names import snake
+from infra.stages import Stage
+
+DEFINITION: Final = Path(__file__).resolve().parents[2] / "statemachines" / "order_saga.asl.json"
+
+FORWARD_STEPS: Final = (
+    "VerifyStock",
+    "ReserveInventory",
+    "ProcessPayment",
+    "ConfirmReservation",
+    "SendConfirmation",
+    "CompleteOrder",
+)
+COMPENSATIONS: Final = (
+    "RestoreInventory",
+    "RefundPayment",
+    "ReleaseReservation",
+    "SendCancellation",
+    "MarkCancelled",
+)
+
+# Less than a Task's TimeoutSeconds (30): a step that is too slow has ended, and cannot write late, before the state
+# machine gives it up. Throttling or a frozen network can still make one late; the fences are for those.
+_STEP_TIMEOUT: Final = Duration.seconds(25)
+
+# One StartExecution takes some 50 ms, so a batch of ten is far from the consumer's timeout.
+_START_BATCH_SIZE: Final = 10
+
+
+class OrderSaga(Construct):
+    """The state machine of `statemachines/order_saga.asl.json`; each of its steps is a function of `saga_steps`."""
+
+    def __init__(
+        self, scope: Construct, id: str, *, stage: Stage, runtime: FunctionRuntime, database: Database
+    ) -> None:
+        super().__init__(scope, id)
+        self.steps = {
+            name: self._step(stage, runtime, database, name) for name in (*FORWARD_STEPS, *COMPENSATIONS)
+        }
+        self.state_machine = stepfunctions.StateMachine(
+            self,
+            "StateMachine",
+            state_machine_name=stage.resource_name("order-saga"),
+            comment="One order, from PENDING to a terminal state",
+            definition_body=stepfunctions.DefinitionBody.from_string(DEFINITION.read_text(encoding="utf-8")),
+            definition_substitutions={
+                f"{name}FunctionArn": step.function.function_arn for name, step in self.steps.items()
+            },
+            tracing_enabled=True,
+            logs=stepfunctions.LogOptions(
+                destination=logs.LogGroup(
+                    self,
+                    "Logs",
+                    # AWS cuts the resource policy of other names short once an account has many state machines.
+                    log_group_name=f"/aws/vendedlogs/states/{stage.resource_name('order-saga')}",
+                    retention=stage.log_retention,
+                    removal_policy=stage.removal_policy,
+                ),
+                level=stepfunctions.LogLevel.ERROR,
+                include_execution_data=True,
+            ),
+            removal_policy=stage.removal_policy,
+        )
+        accept(
+            self.state_machine,
+            "Step Functions keeps every execution's history for 90 days itself; the log is for the errors.",
+            "SF1",
+        )
+        accept(
+            self.state_machine,
+            "AWS has no narrower resource for log delivery and traces.",
+            "IAM5[Resource::*]",
+        )
+        for step in self.steps.values():
+            step.function.grant_invoke_latest_version(self.state_machine)
+
+    def start_from(self, queue: sqs.Queue, *, stage: Stage, runtime: FunctionRuntime) -> OrdersFunction:
+        """Starts one execution for each order that the queue announces."""
+        starter = OrdersFunction(
+            self,
+            "StartSaga",
+            runtime=runtime,
+            timeout=Duration.seconds(stage.consumer_timeout_seconds),
+            environment={"STATE_MACHINE_ARN": self.state_machine.state_machine_arn},
+            description="order-processing: one execution for each order, by name",
+        )
+        self.state_machine.grant_start_execution(starter.function)
+        consume(
+            queue, starter.function, batch_size=_START_BATCH_SIZE, max_concurrency=stage.consumer_concurrency
+        )
+        return starter
+
+    def _step(self, stage: Stage, runtime: FunctionRuntime, database: Database, name: str) -> OrdersFunction:
+        gateway = stage.gateway
+        return OrdersFunction(
+            self,
+            name,
+            runtime=runtime,
+            package="saga_steps",
+            entry=snake(name),
+            database=database,
+            timeout=_STEP_TIMEOUT,
+            environment={
+                "RESERVATION_TTL_SECONDS": str(stage.reservation_ttl_seconds),
+                "GATEWAY_LATENCY_MIN_MS": str(gateway.latency_min_ms),
+                "GATEWAY_LATENCY_MAX_MS": str(gateway.latency_max_ms),
+                "GATEWAY_SUCCESS_PERCENT": str(gateway.success_percent),
+                "GATEWAY_RETRYABLE_PERCENT": str(gateway.retryable_percent),
+                "GATEWAY_FRAUD_THRESHOLD": str(gateway.fraud_threshold_minor_units),
+            },
+            reserved_concurrency=stage.payment_concurrency
+            if name == "ProcessPayment"
+            else stage.step_concurrency,
+            description=f"Saga step {name}",
+        )

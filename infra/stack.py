@@ -1,0 +1,99 @@
+"""The order pipeline as one picture: who is made of what, and who may reach whom."""
+
+from aws_cdk import CfnOutput, Stack
+from constructs import Construct
+
+from infra.constructs.api import OrdersApi
+from infra.constructs.custom_resources import keep_logs_of_custom_resources
+from infra.constructs.database import Database, LocalDatabase, ManagedDatabase
+from infra.constructs.function import FunctionRuntime
+from infra.constructs.identity import Identity
+from infra.constructs.migrations import Migrations
+from infra.constructs.monitoring import Monitoring
+from infra.constructs.network import Network
+from infra.constructs.notifications import Notifications
+from infra.constructs.queues import Queues
+from infra.constructs.relay import OutboxRelay
+from infra.constructs.saga import OrderSaga
+from infra.names import pascal
+from infra.stages import Stage
+
+
+class OrdersStack(Stack):
+    """API ▸ Postgres and its outbox ▸ relay ▸ queues ▸ saga and notifications."""
+
+    def __init__(self, scope: Construct, *, stage: Stage, local_database: str | None = None) -> None:
+        """`local_database` is the secret's JSON for a stage that brings its own database."""
+        super().__init__(
+            scope,
+            f"orders-{stage.name}",
+            description=f"Order pipeline, stage {stage.name}",
+            termination_protection=stage.keeps_data,
+            analytics_reporting=False,
+        )
+        runtime = FunctionRuntime(self, "Runtime", stage=stage)
+        database = self._database(stage, local_database)
+
+        identity = Identity(self, "Identity", stage=stage)
+        api = OrdersApi(self, "Api", stage=stage, runtime=runtime, database=database, identity=identity)
+
+        queues = Queues(self, "Queues", stage=stage)
+        relay = OutboxRelay(self, "Relay", stage=stage, runtime=runtime, database=database, queues=queues)
+
+        saga = OrderSaga(self, "Saga", stage=stage, runtime=runtime, database=database)
+        saga.start_from(queues["order-processing"], stage=stage, runtime=runtime)
+
+        notifications = Notifications(
+            self,
+            "Notifications",
+            stage=stage,
+            runtime=runtime,
+            database=database,
+            queue=queues["notification-sending"],
+        )
+
+        Migrations(
+            self,
+            "Migrations",
+            runtime=runtime,
+            database=database,
+            before=[*api.functions.values(), relay.relay, *saga.steps.values(), notifications.notify],
+        )
+        Monitoring(
+            self,
+            "Monitoring",
+            stage=stage,
+            api=api.http_api,
+            queues=queues.pairs,
+            state_machine=saga.state_machine,
+            relay=relay.relay.function,
+            mark_cancelled=saga.steps["MarkCancelled"].function,
+        )
+        keep_logs_of_custom_resources(self, stage)
+
+        # The ids are a contract: `.local/stack.json` is written from these.
+        outputs = {
+            "Region": self.region,
+            "ApiUrl": api.http_api.api_endpoint,
+            "ApiId": api.http_api.api_id,
+            "StateMachineArn": saga.state_machine.state_machine_arn,
+            "UserPoolId": identity.user_pool.user_pool_id,
+            "UserPoolClientId": identity.client.user_pool_client_id,
+            "RelayFunctionName": relay.relay.function.function_name,
+        }
+        for pair in queues.pairs:
+            outputs[f"{pascal(pair.name)}QueueUrl"] = pair.queue.queue_url
+            outputs[f"{pascal(pair.name)}DlqUrl"] = pair.dlq.queue_url
+        for id, value in outputs.items():
+            CfnOutput(self, id, value=value)
+
+    def _database(self, stage: Stage, local_database: str | None) -> Database:
+        if stage.database:
+            network = Network(self, "Network", stage=stage, nat_gateways=stage.database.nat_gateways)
+            return ManagedDatabase(self, "Database", stage=stage, policy=stage.database, network=network)
+        if local_database is None:
+            raise ValueError(
+                f"stage {stage.name!r} makes no database of its own: give its credentials as "
+                """-c database='{"username":…,"password":…,"host":…,"port":…,"dbname":…}'"""
+            )
+        return LocalDatabase(self, "Database", stage=stage, credentials=local_database)

@@ -1,0 +1,126 @@
+"""What differs between the stages: policy, as numbers with names. What the system is made of differs nowhere."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from aws_cdk import RemovalPolicy
+from aws_cdk import aws_logs as logs
+
+from infra.assets import Target
+
+
+@dataclass(frozen=True)
+class DatabasePolicy:
+    """Sizes of the managed database and of the network it needs."""
+
+    min_capacity: float
+    """Aurora capacity units kept when idle. The relay polls all the time, so pausing (0) would never happen."""
+    max_capacity: float
+    readers: int
+    """Standby instances in other zones: failover takes seconds with one, minutes without."""
+    backup_days: int
+    nat_gateways: int
+    """One is cheapest and dies with its zone; one per zone outlives a zone."""
+
+
+@dataclass(frozen=True)
+class GatewaySimulation:
+    """How the payment simulator behaves for `pm_simulated`; the fixed test methods ignore the rates."""
+
+    latency_min_ms: int
+    latency_max_ms: int
+    success_percent: int = 80
+    retryable_percent: int = 15
+    fraud_threshold_minor_units: int = 1_000_000
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The policy of one stage."""
+
+    name: str
+    target: Target
+    database: DatabasePolicy | None
+    """None: the database is brought along, as its secret's content in the context value `database`."""
+    keeps_data: bool
+    """Whether users, orders and their keys survive the deletion of the stack."""
+    sender_email: str
+    gateway: GatewaySimulation
+    log_level: str
+    log_retention: logs.RetentionDays
+    requests_per_second: int
+    request_burst: int
+    step_concurrency: int
+    """Processes of one saga step at a time: what a storm of orders may take of the database."""
+    payment_concurrency: int
+    """The same for ProcessPayment, which spends its time waiting for the gateway."""
+    consumer_concurrency: int
+    """Processes of one queue consumer at a time (SQS allows no less than 2)."""
+    consumer_timeout_seconds: int
+    """What one batch may take. A failed message is tried again after six times that, and five times in all: long
+    enough to sit out an outage where there are some, short enough to watch where somebody does."""
+    reservation_ttl_seconds: int = 900
+    """How long stock waits for its payment. Longer than the retries of a payment that succeeds in the end."""
+
+    @property
+    def removal_policy(self) -> RemovalPolicy:
+        """What happens to data when the stack goes."""
+        return RemovalPolicy.RETAIN if self.keeps_data else RemovalPolicy.DESTROY
+
+    def resource_name(self, name: str) -> str:
+        """The name of a resource of this stage, e.g. `orders-dev-create-order`."""
+        return f"orders-{self.name}-{name}"
+
+
+LOCAL: Final = Stage(
+    name="local",
+    target="local",
+    database=None,
+    keeps_data=False,
+    sender_email="orders@example.com",
+    gateway=GatewaySimulation(latency_min_ms=0, latency_max_ms=50),
+    log_level="INFO",
+    log_retention=logs.RetentionDays.ONE_DAY,
+    requests_per_second=1_000,
+    request_burst=1_000,
+    step_concurrency=3,
+    payment_concurrency=16,
+    consumer_concurrency=4,
+    consumer_timeout_seconds=10,
+)
+
+DEV: Final = Stage(
+    name="dev",
+    target="aws",
+    database=DatabasePolicy(min_capacity=0.5, max_capacity=2, readers=0, backup_days=1, nat_gateways=1),
+    keeps_data=False,
+    sender_email="orders@example.com",
+    gateway=GatewaySimulation(latency_min_ms=100, latency_max_ms=2_000),
+    log_level="DEBUG",
+    log_retention=logs.RetentionDays.ONE_WEEK,
+    requests_per_second=50,
+    request_burst=100,
+    step_concurrency=5,
+    payment_concurrency=10,
+    consumer_concurrency=2,
+    consumer_timeout_seconds=30,
+)
+
+PROD: Final = Stage(
+    name="prod",
+    target="aws",
+    database=DatabasePolicy(min_capacity=1, max_capacity=16, readers=1, backup_days=14, nat_gateways=2),
+    keeps_data=True,
+    sender_email="orders@example.com",
+    gateway=GatewaySimulation(latency_min_ms=100, latency_max_ms=2_000),
+    log_level="INFO",
+    log_retention=logs.RetentionDays.THREE_MONTHS,
+    requests_per_second=200,
+    request_burst=400,
+    step_concurrency=20,
+    payment_concurrency=100,
+    consumer_concurrency=20,
+    consumer_timeout_seconds=30,
+)
+
+STAGES: Final = {stage.name: stage for stage in (LOCAL, DEV, PROD)}

@@ -1,0 +1,154 @@
+"""Places the scenarios' orders and follows them to their end, as a client with a token would."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID, uuid4
+
+from local import catalogue
+from local.client import Accepted, ApiError, Contact, Line, NewOrder, OrdersClient, Problem, Progress
+from local.demo.scenarios import Answer, Post, Scenario
+from orders.domain import Locale
+
+PATIENCE_SECONDS: Final = 60
+"""For one order to end. The longest scenario waits 2 + 4 + 8 s between the attempts of a payment."""
+
+_POLL_SECONDS: Final = 0.1
+_CONTACT: Final = Contact(email="ada@example.com", locale=Locale.EN)
+
+
+@dataclass(frozen=True)
+class Posted:
+    """One POST and its answer."""
+
+    post: Post
+    milliseconds: float
+    accepted: Accepted | None = None
+    status: int = 202
+    problem: Problem | None = None
+
+    @property
+    def answer(self) -> Answer:
+        return Answer(self.status, self.problem.name if self.problem else None)
+
+
+@dataclass
+class Followed:
+    """An accepted order, as far as its owner has seen it."""
+
+    post: Post
+    accepted: Accepted
+    posted_at: float
+    progress: Progress | None = None
+    trouble: str | None = None
+    """Why its status could not be read, if it could not."""
+    milliseconds: float | None = None
+    """From the POST to the terminal state; None if it did not get there in time."""
+
+
+@dataclass
+class Run:
+    """One scenario under way."""
+
+    scenario: Scenario
+    posted: list[Posted] = field(default_factory=list)
+    orders: dict[UUID, Followed] = field(default_factory=dict)
+    is_started: bool = False
+    is_over: bool = False
+
+
+Clients = Mapping[str, OrdersClient]
+"""A signed-in client for each user."""
+
+Observer = Callable[[Run], None]
+"""Is told when a run is over."""
+
+
+async def play(runs: Sequence[Run], clients: Clients, observe: Observer) -> None:
+    """Plays all scenarios. The slow ones start together and wait in the background; the others take their turns, so
+    that each is measured by itself, and what is posted at once competes with nothing else. They begin when the first
+    slow one is over: by then the functions are warm, and what is measured is the pipeline and not their cold start.
+
+    Raises:
+        httpx.TransportError: the API does not answer.
+    """
+    async with asyncio.TaskGroup() as background:
+        slow = [
+            background.create_task(_play(run, clients, observe)) for run in runs if run.scenario.is_slow
+        ]
+        if slow:
+            await asyncio.wait(slow, return_when=asyncio.FIRST_COMPLETED)
+        for run in runs:
+            if not run.scenario.is_slow:
+                await _play(run, clients, observe)
+
+
+async def _play(run: Run, clients: Clients, observe: Observer) -> None:
+    run.is_started = True
+    keys: dict[str, str] = {}
+    posts = [
+        (post, keys.setdefault(post.key, _new_key()) if post.key else _new_key())
+        for post in run.scenario.posts
+    ]
+    async with asyncio.TaskGroup() as following:
+
+        async def send(post: Post, key: str) -> None:
+            client = clients[post.user]
+            started = time.perf_counter()
+            posted = await _post(client, post, key)
+            run.posted.append(posted)
+            if posted.accepted and posted.accepted.order_id not in run.orders:
+                order = Followed(post, posted.accepted, started)
+                run.orders[posted.accepted.order_id] = order
+                following.create_task(_follow(client, order))
+
+        if run.scenario.is_simultaneous:
+            for post, key in posts:
+                following.create_task(send(post, key))
+        else:
+            for post, key in posts:
+                await send(post, key)
+    run.is_over = True
+    observe(run)
+
+
+async def _post(client: OrdersClient, post: Post, key: str) -> Posted:
+    started = time.perf_counter()
+    try:
+        accepted = await client.place(_order(post), key)
+    except ApiError as error:
+        return Posted(post, _milliseconds_since(started), status=error.status, problem=error.problem)
+    return Posted(post, _milliseconds_since(started), accepted)
+
+
+async def _follow(client: OrdersClient, order: Followed) -> None:
+    deadline = order.posted_at + PATIENCE_SECONDS
+    while time.perf_counter() < deadline:
+        try:
+            order.progress = await client.progress(order.accepted.order_id)
+            order.trouble = None
+        except ApiError as error:
+            order.trouble = str(error)
+        if order.progress and order.progress.status.is_terminal:
+            order.milliseconds = _milliseconds_since(order.posted_at)
+            return
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def _order(post: Post) -> NewOrder:
+    return NewOrder(
+        items=tuple(Line(product_id=product.id, quantity=quantity) for product, quantity in post.lines),
+        currency=catalogue.CURRENCY,
+        payment_method=post.payment_method,
+        contact=_CONTACT,
+    )
+
+
+def _new_key() -> str:
+    return f"demo-{uuid4()}"
+
+
+def _milliseconds_since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

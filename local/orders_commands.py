@@ -1,0 +1,198 @@
+"""The commands that order something: `place`, `show` and `demo`."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
+from types import FrameType
+from typing import Annotated, Any, Final, NoReturn, TypeVar
+from uuid import UUID, uuid4
+
+import httpx
+import typer
+from rich.console import Console
+
+from local import aws, cloud, demo, emulator, executions, postgres, stack
+from local.client import Accepted, ApiError, Contact, Line, NewOrder, OrdersClient, Product, sign_in
+from local.demo import report
+from local.errors import LocalCloudError
+from local.settings import Settings
+from local.stack import Stack
+from local.watching import picture_of, show_order, watch_order
+from orders.domain import Locale, OrderStatus
+
+T = TypeVar("T")
+
+app = typer.Typer()
+console = Console(highlight=False)
+
+# A file or a pipe has no width of its own, and the demonstration's table is unreadable at Rich's default of 80.
+_UNSEEN_WIDTH: Final = 140
+_INTERRUPTED: Final = 130
+"""What shells report for a command that ended by Ctrl-C."""
+
+User = Annotated[str, typer.Option("--user", help="Who orders: customer, other or admin.")]
+
+
+@app.command()
+def place(
+    product: Annotated[
+        list[str] | None,
+        typer.Option("--product", "-p", help="Id or beginning of the name. Repeat it for more lines."),
+    ] = None,
+    quantity: Annotated[
+        list[int] | None, typer.Option("--quantity", "-q", help="One for each --product, in their order.")
+    ] = None,
+    payment_method: Annotated[
+        str, typer.Option("--payment-method", "-m", help="pm_card_visa, …_declined, …_fraud, …_flaky, …")
+    ] = "pm_card_visa",
+    key: Annotated[str | None, typer.Option(help="Idempotency-Key; a new one unless given.")] = None,
+    locale: Annotated[Locale, typer.Option(help="Language of the mails.")] = Locale.EN,
+    email: Annotated[str, typer.Option(help="Where the mails go.")] = "ada@example.com",
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow the order to its end.")] = False,
+    user: User = "customer",
+) -> None:
+    """Place an order; without options, one unit of the first product."""
+    settings = Settings.from_environment()
+    running = _running(settings)
+    wanted = _pair(product or [], quantity or [])
+
+    async def order() -> Accepted:
+        async with _client(settings, running, user) as client:
+            lines = _lines(await client.products(), wanted)
+            new = NewOrder(
+                items=tuple(Line(product_id=chosen.product_id, quantity=number) for chosen, number in lines),
+                currency=lines[0][0].currency,
+                payment_method=payment_method,
+                contact=Contact(email=email, locale=locale),
+            )
+            return await client.place(new, key or str(uuid4()))
+
+    accepted = _run(order())
+    again = " (placed before under this key)" if accepted.replayed else ""
+    console.print(f"Order {accepted.order_id} accepted{again}: {_money(accepted)}")
+    if watch:
+        _exit_by(_show(settings, running, accepted.order_id, user, watch=True))
+    else:
+        console.print(f"Follow it: bin/orders show {accepted.order_id} --watch")
+
+
+@app.command()
+def show(
+    order_id: Annotated[UUID, typer.Argument(metavar="ORDER", help="The order's id.")],
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it to its end.")] = False,
+    history: Annotated[
+        bool, typer.Option("--history", help="Also the states that its execution passed, attempt by attempt.")
+    ] = False,
+    user: User = "customer",
+) -> None:
+    """Show an order with the steps of its saga. Exit code 0 unless it needs review or there is no such order."""
+    settings = Settings.from_environment()
+    running = _running(settings)
+    status = _show(settings, running, order_id, user, watch=watch)
+    if history:
+        execution = executions.execution_arn(running["state_machine_arn"], order_id)
+        console.print(picture_of(execution, executions.visits(aws.sagas(settings), execution)))
+    _exit_by(status)
+
+
+@app.command("demo")
+def show_demo() -> None:
+    """Run the demonstration; starts the local cloud for it, and stops it again, unless it is up already."""
+    settings = Settings.from_environment()
+    screen = console if console.is_terminal else Console(highlight=False, width=_UNSEEN_WIDTH)
+    was_up = _find(settings) is not None
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        running = cloud.up(settings, screen.print)
+        screen.print()
+        outcome = demo.perform(settings, running, screen)
+        report.show(outcome, screen)
+    except KeyboardInterrupt:
+        screen.print("\nInterrupted.")
+        raise typer.Exit(_INTERRUPTED) from None
+    finally:
+        if not was_up:
+            cloud.down(settings, screen.print)
+    report.show_next(settings, running, screen, is_up=was_up)
+    report.show_outcome(outcome, settings, screen)
+    if outcome.failures:
+        raise typer.Exit(1)
+
+
+def _show(settings: Settings, running: Stack, order_id: UUID, user: str, *, watch: bool) -> OrderStatus:
+    async def follow() -> OrderStatus:
+        async with _client(settings, running, user) as client:
+            look = watch_order if watch else show_order
+            return await look(client, order_id, console)
+
+    return _run(follow())
+
+
+def _exit_by(status: OrderStatus) -> None:
+    if status is OrderStatus.NEEDS_REVIEW:
+        raise typer.Exit(1)
+
+
+def _interrupt(signal_number: int, frame: FrameType | None) -> NoReturn:
+    """A polite kill is an interrupt like Ctrl-C: the cloud that was started for the demonstration is stopped."""
+    raise KeyboardInterrupt
+
+
+def _pair(names: Sequence[str], quantities: Sequence[int]) -> list[tuple[str, int]]:
+    if len(quantities) > max(len(names), 1):
+        raise typer.BadParameter("more of them than products", param_hint="--quantity")
+    missing = [1] * (len(names) - len(quantities))
+    return list(zip(names or [""], [*quantities, *missing] or [1], strict=False))
+
+
+def _lines(products: Sequence[Product], wanted: Sequence[tuple[str, int]]) -> list[tuple[Product, int]]:
+    return [(_choose(products, name), number) for name, number in wanted]
+
+
+def _choose(products: Sequence[Product], name: str) -> Product:
+    """The product with this id or this beginning of a name; any name begins with nothing, so that is the first."""
+    for product in products:
+        if str(product.product_id) == name or product.name.lower().startswith(name.lower()):
+            return product
+    names = "".join(f"\n  {product.name}" for product in products)
+    raise LocalCloudError(f"No product has the id {name!r} or a name that begins so. There are:{names}")
+
+
+def _money(accepted: Accepted) -> str:
+    return f"{accepted.total_amount // 100:,}.{accepted.total_amount % 100:02} {accepted.currency}"
+
+
+def _client(settings: Settings, running: Stack, user: str) -> AbstractAsyncContextManager[OrdersClient]:
+    if user not in running["users"]:
+        raise LocalCloudError(f"There is no user {user!r}. There are: {', '.join(running['users'])}.")
+    return OrdersClient.connect(running["api_url"], sign_in(settings, running, user).access_token)
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Talks to the API; what it refuses is told in its own words.
+
+    Raises:
+        LocalCloudError: refused, or not answered.
+    """
+    try:
+        return asyncio.run(work)
+    except ApiError as error:
+        fields = "".join(f"\n  {field.pointer}: {field.detail}" for field in error.problem.errors)
+        raise LocalCloudError(f"The API answered {error}{fields}") from error
+    except httpx.TransportError as error:
+        raise LocalCloudError(f"The API does not answer: {error!r}") from error
+
+
+def _running(settings: Settings) -> Stack:
+    running = _find(settings)
+    if running is None:
+        raise LocalCloudError("The local cloud is not up. Start it with: make up")
+    return running
+
+
+def _find(settings: Settings) -> Stack | None:
+    """The stack, if everything that it needs is running."""
+    if postgres.daemon(settings).find() is None or not emulator.answers(settings):
+        return None
+    return stack.read(settings)

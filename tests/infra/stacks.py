@@ -1,0 +1,182 @@
+"""A synthesized stage, and the questions that the tests ask of its template."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from aws_cdk import App
+from aws_cdk.assertions import Template
+
+from infra.app import orders_stack
+from infra.stages import STAGES, Stage
+
+ROOT = Path(__file__).resolve().parents[2]
+
+LOCAL_DATABASE = json.dumps(
+    {"username": "orders", "password": "local", "host": "/run/postgres", "port": 5432, "dbname": "orders"}
+)
+
+Properties = dict[str, Any]
+
+
+def context_of(stage: str) -> dict[str, Any]:
+    """What `cdk synth -c stage=…` gives the app: the flags of cdk.json, the stage, and a database if it needs one."""
+    flags: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
+    database = {} if STAGES[stage].database else {"database": LOCAL_DATABASE}
+    return {**flags, "stage": stage, **database}
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One allowing IAM statement, with its resources by name."""
+
+    actions: frozenset[str]
+    resources: frozenset[str]
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+
+
+class SynthesizedStack:
+    """The template of one stage."""
+
+    def __init__(self, stage: Stage, output_directory: Path) -> None:
+        self.stage = stage
+        self.output_directory = output_directory
+        app = App(outdir=str(output_directory), context=context_of(stage.name))
+        self.template = dict(Template.from_stack(orders_stack(app)).to_json())
+
+    def of_type(self, resource_type: str) -> dict[str, Properties]:
+        """The properties of all resources of a type, by logical id."""
+        return {
+            logical_id: resource.get("Properties", {})
+            for logical_id, resource in self.template["Resources"].items()
+            if resource["Type"] == resource_type
+        }
+
+    def the(self, resource_type: str) -> Properties:
+        """The properties of the one resource of a type."""
+        (properties,) = self.of_type(resource_type).values()
+        return properties
+
+    def dependencies(self, logical_id: str) -> set[str]:
+        """What is made before a resource, as far as its `DependsOn` says."""
+        return set(self.template["Resources"][logical_id].get("DependsOn", []))
+
+    def short(self, name: str) -> str:
+        """A resource's name without the stage: `orders-dev-notify` is `notify`."""
+        return name.replace(f"orders-{self.stage.name}-", "", 1)
+
+    @cached_property
+    def functions(self) -> dict[str, Properties]:
+        """Our own functions by short name; those that CDK brings have no name."""
+        return {
+            self.short(properties["FunctionName"]): properties
+            for properties in self.of_type("AWS::Lambda::Function").values()
+            if "FunctionName" in properties
+        }
+
+    @cached_property
+    def function_ids(self) -> dict[str, str]:
+        """Logical ids by short name."""
+        return {
+            self.short(properties["FunctionName"]): logical_id
+            for logical_id, properties in self.of_type("AWS::Lambda::Function").items()
+            if "FunctionName" in properties
+        }
+
+    @cached_property
+    def queues(self) -> dict[str, Properties]:
+        """All queues by short name, dead-letter queues too."""
+        return {self.short(queue["QueueName"]): queue for queue in self.of_type("AWS::SQS::Queue").values()}
+
+    @cached_property
+    def consumers(self) -> dict[str, tuple[str, Properties]]:
+        """By queue: the name of the function that consumes it, and the event source mapping."""
+        return {
+            self.name_of(mapping["EventSourceArn"]).removeprefix("queue "): (
+                self.name_of(mapping["FunctionName"]).removeprefix("function "),
+                mapping,
+            )
+            for mapping in self.of_type("AWS::Lambda::EventSourceMapping").values()
+        }
+
+    def environment(self, function: str) -> dict[str, Any]:
+        """A function's variables; values that only a deploy knows are intrinsic functions."""
+        variables: dict[str, Any] = self.functions[function]["Environment"]["Variables"]
+        return variables
+
+    def statements(self) -> Iterator[tuple[str, Statement]]:
+        """Every allowing statement of every role, with the role's logical id."""
+        for role_id, role in self.of_type("AWS::IAM::Role").items():
+            for policy in role.get("Policies", []):
+                yield from self._statements(role_id, policy["PolicyDocument"])
+        for policy in self.of_type("AWS::IAM::Policy").values():
+            for role_reference in policy["Roles"]:
+                yield from self._statements(role_reference["Ref"], policy["PolicyDocument"])
+
+    def rights(self, function: str) -> dict[str, frozenset[str]]:
+        """What a function may do: actions by the name of the resource they are allowed on."""
+        (role_id, _) = self.functions[function]["Role"]["Fn::GetAtt"]
+        rights: defaultdict[str, set[str]] = defaultdict(set)
+        for owner, statement in self.statements():
+            if owner == role_id:
+                for resource in statement.resources:
+                    rights[resource] |= statement.actions
+        return {resource: frozenset(actions) for resource, actions in rights.items()}
+
+    def name_of(self, reference: Any) -> str:
+        """What an ARN in a template means: `queue order-processing`, `function notify`, `secret`, `*`.
+
+        A part of an ARN stays visible: the versions of a function are `function migrate:*`.
+        """
+        match reference:
+            case str():
+                return reference
+            case {"Ref": logical_id} | {"Fn::GetAtt": [logical_id, *_]}:
+                return self._name_of_resource(logical_id)
+            case {"Fn::Join": [separator, parts]}:
+                return str(separator).join(self.name_of(part) for part in parts)
+            case _:
+                raise AssertionError(f"not the name of a resource: {reference}")
+
+    def _name_of_resource(self, logical_id: str) -> str:
+        if logical_id.startswith("AWS::"):
+            return logical_id
+        resource = self.template["Resources"][logical_id]
+        properties = resource.get("Properties", {})
+        match resource["Type"]:
+            case "AWS::Lambda::Function":
+                return f"function {self.short(properties['FunctionName'])}"
+            case "AWS::SQS::Queue":
+                return f"queue {self.short(properties['QueueName'])}"
+            case "AWS::Logs::LogGroup":
+                return f"logs of {self.short(properties['LogGroupName'].rpartition('/')[2])}"
+            case "AWS::SecretsManager::Secret" | "AWS::SecretsManager::SecretTargetAttachment":
+                return "database secret"
+            case "AWS::StepFunctions::StateMachine":
+                return "state machine"
+            case "AWS::SES::EmailIdentity":
+                return "sender"
+            case other:
+                return f"{other} {logical_id}"
+
+    def _statements(self, role_id: str, document: Mapping[str, Any]) -> Iterator[tuple[str, Statement]]:
+        for statement in document["Statement"]:
+            assert statement["Effect"] == "Allow"
+            yield (
+                role_id,
+                Statement(
+                    actions=frozenset(_as_list(statement["Action"])),
+                    resources=frozenset(
+                        self.name_of(resource) for resource in _as_list(statement["Resource"])
+                    ),
+                    conditions=statement.get("Condition", {}),
+                ),
+            )
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,194 @@
+"""Every function: its runtime, its environment, its logs, its limits."""
+
+import ast
+import importlib
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from infra.constructs.saga import COMPENSATIONS, FORWARD_STEPS
+from infra.names import kebab
+from orders.settings import FunctionSettings
+from tests.infra.stacks import ROOT, SynthesizedStack
+
+HANDLER = re.compile(r"functions\.(?P<package>\w+)\.handler\.(?P<entry>\w+)")
+STEPS = [kebab(step) for step in (*FORWARD_STEPS, *COMPENSATIONS)]
+FUNCTIONS = ["create-order", "read-orders", "outbox-relay", "start-saga", "notify", "migrate", *STEPS]
+
+RETENTION_DAYS = {"local": 1, "dev": 7, "prod": 90}
+
+# Read by Powertools, not by us; its metrics are lost without them.
+POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
+
+# An account's unreserved Lambda concurrency may not fall below 100, of 1,000 that an account has at first.
+RESERVABLE_CONCURRENCY = 900
+
+
+def handler_of(stack: SynthesizedStack, function: str) -> tuple[str, str]:
+    """The package and the entry that a function's handler string names."""
+    match = HANDLER.fullmatch(stack.functions[function]["Handler"])
+    assert match, f"{function} has no handler of ours"
+    return match["package"], match["entry"]
+
+
+def settings_of(package: str) -> type[FunctionSettings]:
+    """The settings class that a function's package declares."""
+    settings: type[FunctionSettings] = importlib.import_module(f"functions.{package}.settings").Settings
+    assert issubclass(settings, FunctionSettings)
+    return settings
+
+
+def deployed(value: Any) -> str:
+    """A variable's value after a deploy, with a stand-in for whatever AWS names."""
+    match value:
+        case str():
+            return value
+        case {"Fn::Join": [separator, parts]}:
+            return str(separator).join(deployed(part) for part in parts)
+        case {"Ref": _} | {"Fn::GetAtt": _}:
+            return "named-by-aws"
+        case _:
+            raise AssertionError(f"not a value: {value}")
+
+
+def test_every_function_is_in_the_stack(stack: SynthesizedStack) -> None:
+    assert sorted(stack.functions) == sorted(FUNCTIONS)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_handler_exists(stack: SynthesizedStack, function: str) -> None:
+    package, entry = handler_of(stack, function)
+    module = ast.parse((ROOT / "functions" / package / "handler.py").read_text())
+    defined = {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
+    assigned = {
+        target.id
+        for node in module.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    assert entry in defined | assigned
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_environment_has_every_variable_that_the_settings_require(
+    stack: SynthesizedStack, function: str
+) -> None:
+    package, _ = handler_of(stack, function)
+    required = {
+        name.upper() for name, field in settings_of(package).model_fields.items() if field.is_required()
+    }
+    assert required <= set(stack.environment(function))
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_environment_has_no_variable_that_the_settings_do_not_declare(
+    stack: SynthesizedStack, function: str
+) -> None:
+    package, _ = handler_of(stack, function)
+    declared = {name.upper() for name in settings_of(package).model_fields}
+    python_path = {"PYTHONPATH"} if stack.stage.name == "local" else set()
+    assert set(stack.environment(function)) <= declared | POWERTOOLS | python_path
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_function_starts_with_the_environment_it_gets(stack: SynthesizedStack, function: str) -> None:
+    package, _ = handler_of(stack, function)
+    environment = {name: deployed(value) for name, value in stack.environment(function).items()}
+    with patch.dict(os.environ, environment, clear=True):
+        settings = settings_of(package).from_environment()
+    assert settings.stage == stack.stage.name
+
+
+def test_the_relay_knows_every_queue_by_name(stack: SynthesizedStack) -> None:
+    urls = json.loads(deployed(stack.environment("outbox-relay")["QUEUE_URLS"]))
+    assert set(urls) == {name for name in stack.queues if not name.endswith("-dlq")}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_metrics_and_traces_carry_the_name_of_the_function_and_its_stage(
+    stack: SynthesizedStack, function: str
+) -> None:
+    properties = stack.functions[function]
+    assert stack.environment(function)["POWERTOOLS_SERVICE_NAME"] == properties["FunctionName"]
+    assert stack.environment(function)["POWERTOOLS_METRICS_NAMESPACE"] == "Orders"
+    assert stack.environment(function)["STAGE"] == stack.stage.name
+    assert properties["TracingConfig"] == {"Mode": "Active"}
+
+
+def test_every_function_writes_to_a_log_group_with_the_stage_s_retention(stack: SynthesizedStack) -> None:
+    groups = stack.of_type("AWS::Logs::LogGroup")
+    functions = stack.of_type("AWS::Lambda::Function")
+    assert len(functions) > len(FUNCTIONS), "CDK's own functions count too"
+    for logical_id, function in functions.items():
+        group = groups[function["LoggingConfig"]["LogGroup"]["Ref"]]
+        assert group["RetentionInDays"] == RETENTION_DAYS[stack.stage.name], logical_id
+
+
+def test_no_log_is_kept_for_ever(stack: SynthesizedStack) -> None:
+    assert all("RetentionInDays" in group for group in stack.of_type("AWS::Logs::LogGroup").values())
+
+
+def test_on_aws_functions_run_on_arm_with_the_one_layer(managed: SynthesizedStack) -> None:
+    (layer_id,) = managed.of_type("AWS::Lambda::LayerVersion")
+    for function in managed.functions.values():
+        assert function["Runtime"] == "python3.13"
+        assert function["Architectures"] == ["arm64"]
+        assert function["Layers"] == [{"Ref": layer_id}]
+
+
+def test_the_layer_brings_the_orders_package_and_wheels_for_arm(prod: SynthesizedStack) -> None:
+    layer = staged(prod, "LayerVersion")
+    assert (layer / "python" / "orders" / "settings.py").is_file()
+    compiled = {path.name for path in layer.rglob("*.so")}
+    assert compiled, "pydantic's core is compiled"
+    assert all("aarch64" in name for name in compiled)
+
+
+def test_locally_functions_run_on_this_interpreter_with_the_layer_s_directory(
+    local: SynthesizedStack,
+) -> None:
+    for name, function in local.functions.items():
+        assert function["Runtime"] == "provided.al2023"
+        assert "Layers" not in function
+        assert (Path(local.environment(name)["PYTHONPATH"]) / "orders" / "settings.py").is_file()
+
+
+def test_the_local_package_starts_aws_s_runtime_client(local: SynthesizedStack) -> None:
+    bootstraps = list(local.output_directory.glob("asset.*/bootstrap"))
+    assert bootstraps
+    for bootstrap in bootstraps:
+        assert os.access(bootstrap, os.X_OK)
+        assert "-m awslambdaric" in bootstrap.read_text()
+
+
+@pytest.mark.parametrize("function", ["create-order", "read-orders"])
+def test_the_api_gives_up_before_the_gateway_does(stack: SynthesizedStack, function: str) -> None:
+    assert stack.functions[function]["Timeout"] < 30
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_storm_of_orders_is_bounded_at_every_step(stack: SynthesizedStack, step: str) -> None:
+    expected = stack.stage.payment_concurrency if step == "process-payment" else stack.stage.step_concurrency
+    assert stack.functions[step]["ReservedConcurrentExecutions"] == expected
+
+
+def test_the_reserved_concurrency_fits_into_an_account(stack: SynthesizedStack) -> None:
+    reserved = [function.get("ReservedConcurrentExecutions", 0) for function in stack.functions.values()]
+    assert 0 < sum(reserved) <= RESERVABLE_CONCURRENCY
+
+
+def staged(stack: SynthesizedStack, kind: str) -> Path:
+    """The staged directory of the one asset that resources of a kind are made from."""
+    (resource,) = [
+        resource
+        for resource in stack.template["Resources"].values()
+        if resource["Type"] == f"AWS::Lambda::{kind}"
+    ]
+    digest = resource["Properties"]["Content"]["S3Key"].removesuffix(".zip")
+    return stack.output_directory / f"asset.{digest}"

@@ -1,0 +1,138 @@
+"""What only a person can put right calls one."""
+
+import json
+from typing import Any
+
+import pytest
+
+from orders.observability import Metric
+from tests.infra.stacks import SynthesizedStack
+
+QUEUES = ("order-processing", "payment-processing", "inventory-management", "notification-sending")
+MINUTE_SECONDS = 60
+
+
+def alarm(stack: SynthesizedStack, name: str) -> dict[str, Any]:
+    """The alarm of a short name."""
+    (properties,) = [
+        properties
+        for properties in stack.of_type("AWS::CloudWatch::Alarm").values()
+        if stack.short(properties["AlarmName"]) == name
+    ]
+    return properties
+
+
+def dimensions(properties: dict[str, Any]) -> dict[str, Any]:
+    return {dimension["Name"]: dimension["Value"] for dimension in properties["Dimensions"]}
+
+
+def fires_on_the_first(properties: dict[str, Any]) -> bool:
+    """Whether one such event within a minute is enough."""
+    return bool(
+        properties["Threshold"] == 1
+        and properties["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+        and properties["EvaluationPeriods"] == 1
+        and properties["Period"] == MINUTE_SECONDS
+        and properties["TreatMissingData"] == "notBreaching"
+    )
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_a_message_in_a_dlq_calls(stack: SynthesizedStack, queue: str) -> None:
+    properties = alarm(stack, f"{queue}-dlq")
+    assert fires_on_the_first(properties)
+    assert properties["MetricName"] == "ApproximateNumberOfMessagesVisible"
+    assert properties["Statistic"] == "Maximum"
+    assert stack.name_of(dimensions(properties)["QueueName"]) == f"queue {queue}-dlq"
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        ("saga-failed", "ExecutionsFailed"),
+        ("saga-timed-out", "ExecutionsTimedOut"),
+        ("saga-aborted", "ExecutionsAborted"),
+    ],
+)
+def test_an_execution_without_an_end_for_its_order_calls(
+    stack: SynthesizedStack, name: str, metric: str
+) -> None:
+    properties = alarm(stack, name)
+    assert fires_on_the_first(properties)
+    assert properties["MetricName"] == metric
+    assert properties["Statistic"] == "Sum"
+    assert stack.name_of(dimensions(properties)["StateMachineArn"]) == "state machine"
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "emitter"),
+    [
+        ("orders-needing-review", Metric.ORDERS_NEEDING_REVIEW, "mark-cancelled"),
+        ("outbox-dead", Metric.OUTBOX_DEAD, "outbox-relay"),
+    ],
+)
+def test_what_a_function_counts_as_lost_calls(
+    stack: SynthesizedStack, name: str, metric: str, emitter: str
+) -> None:
+    properties = alarm(stack, name)
+    assert fires_on_the_first(properties)
+    assert properties["MetricName"] == metric
+    assert properties["Statistic"] == "Sum"
+    assert emitted_by(stack, properties) == emitter
+
+
+def test_events_that_wait_for_minutes_call(stack: SynthesizedStack) -> None:
+    properties = alarm(stack, "outbox-lag")
+    assert properties["MetricName"] == Metric.OUTBOX_LAG
+    assert properties["Statistic"] == "Maximum"
+    assert properties["Threshold"] == 2 * MINUTE_SECONDS * 1_000
+    assert emitted_by(stack, properties) == "outbox-relay"
+
+
+def test_a_relay_that_never_starts_calls_although_it_reports_nothing(stack: SynthesizedStack) -> None:
+    properties = alarm(stack, "relay-stopped")
+    assert properties["MetricName"] == "Invocations"
+    assert stack.name_of(dimensions(properties)["FunctionName"]) == "function outbox-relay"
+    assert (properties["ComparisonOperator"], properties["Threshold"]) == ("LessThanThreshold", 1)
+    assert properties["TreatMissingData"] == "breaching"
+
+
+def test_an_api_that_fails_calls(stack: SynthesizedStack) -> None:
+    assert alarm(stack, "api-5xx")["MetricName"] == "5xx"
+
+
+def test_every_alarm_reaches_the_topic_and_says_what_to_make_of_it(stack: SynthesizedStack) -> None:
+    (topic,) = stack.of_type("AWS::SNS::Topic")
+    alarms = stack.of_type("AWS::CloudWatch::Alarm").values()
+    assert alarms
+    for properties in alarms:
+        assert properties["AlarmActions"] == [{"Ref": topic}]
+        assert properties["OKActions"] == [{"Ref": topic}]
+        assert properties["AlarmDescription"]
+
+
+def test_no_alarm_is_metric_math(stack: SynthesizedStack) -> None:
+    """Which the local cloud does not know."""
+    assert all("Metrics" not in properties for properties in stack.of_type("AWS::CloudWatch::Alarm").values())
+
+
+def test_the_dashboard_shows_the_way_of_an_order(stack: SynthesizedStack) -> None:
+    body = stack.the("AWS::CloudWatch::Dashboard")["DashboardBody"]
+    text = json.dumps(body)
+    for metric in ("Latency", Metric.OUTBOX_LAG, "ApproximateAgeOfOldestMessage", "ExecutionsSucceeded"):
+        assert metric in text
+
+
+def emitted_by(stack: SynthesizedStack, properties: dict[str, Any]) -> str:
+    """The function whose metric an alarm watches.
+
+    Powertools writes the service's name as the one dimension, so the alarm only sees the metric if both are the same.
+    """
+    assert properties["Namespace"] == "Orders"
+    (service,) = dimensions(properties).values()
+    assert list(dimensions(properties)) == ["service"]
+    name = stack.name_of(service).removeprefix("function ")
+    environment = stack.environment(name)
+    assert environment["POWERTOOLS_SERVICE_NAME"] == stack.functions[name]["FunctionName"]
+    assert environment["POWERTOOLS_METRICS_NAMESPACE"] == "Orders"
+    return name

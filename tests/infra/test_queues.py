@@ -1,0 +1,82 @@
+"""No message is lost, and none blocks the others."""
+
+from itertools import pairwise
+
+import pytest
+
+from tests.infra.stacks import SynthesizedStack
+
+QUEUES = ("order-processing", "payment-processing", "inventory-management", "notification-sending")
+DAY_SECONDS = 24 * 3600
+
+
+def test_there_are_four_queues_each_with_a_dead_letter_queue(stack: SynthesizedStack) -> None:
+    assert set(stack.queues) == {name for queue in QUEUES for name in (queue, f"{queue}-dlq")}
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_a_poison_message_moves_to_its_own_dlq_after_five_deliveries(
+    stack: SynthesizedStack, queue: str
+) -> None:
+    redrive = stack.queues[queue]["RedrivePolicy"]
+    assert redrive["maxReceiveCount"] == 5
+    assert stack.name_of(redrive["deadLetterTargetArn"]) == f"queue {queue}-dlq"
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_a_dead_letter_outlives_its_queue_s_retention(stack: SynthesizedStack, queue: str) -> None:
+    retention = stack.queues[f"{queue}-dlq"]["MessageRetentionPeriod"]
+    assert retention == 14 * DAY_SECONDS
+    assert retention > stack.queues[queue]["MessageRetentionPeriod"]
+
+
+def test_every_queue_is_encrypted_at_rest(stack: SynthesizedStack) -> None:
+    assert all(queue["SqsManagedSseEnabled"] is True for queue in stack.queues.values())
+
+
+def test_every_queue_refuses_what_is_not_encrypted_in_transit(stack: SynthesizedStack) -> None:
+    protected = set()
+    for policy in stack.of_type("AWS::SQS::QueuePolicy").values():
+        for statement in policy["PolicyDocument"]["Statement"]:
+            if statement["Effect"] == "Deny" and statement["Condition"] == {
+                "Bool": {"aws:SecureTransport": "false"}
+            }:
+                assert statement["Action"] == "sqs:*"
+                assert statement["Principal"] == {"AWS": "*"}
+                protected.add(stack.name_of(statement["Resource"]))
+    assert protected == {f"queue {name}" for name in stack.queues}
+
+
+def test_who_consumes_what(stack: SynthesizedStack) -> None:
+    assert {queue: function for queue, (function, _) in stack.consumers.items()} == {
+        "order-processing": "start-saga",
+        "notification-sending": "notify",
+    }
+
+
+@pytest.mark.parametrize("queue", ["order-processing", "notification-sending"])
+def test_one_bad_message_fails_alone(stack: SynthesizedStack, queue: str) -> None:
+    _, mapping = stack.consumers[queue]
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["BatchSize"] > 1
+
+
+@pytest.mark.parametrize("queue", ["order-processing", "notification-sending"])
+def test_a_consumer_is_limited_by_its_event_source_and_never_throttled(
+    stack: SynthesizedStack, queue: str
+) -> None:
+    function, mapping = stack.consumers[queue]
+    assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2
+    assert "ReservedConcurrentExecutions" not in stack.functions[function]
+
+
+@pytest.mark.parametrize("queue", ["order-processing", "notification-sending"])
+def test_a_message_stays_hidden_for_six_timeouts_of_its_consumer(stack: SynthesizedStack, queue: str) -> None:
+    function, _ = stack.consumers[queue]
+    assert stack.queues[queue]["VisibilityTimeout"] >= 6 * stack.functions[function]["Timeout"]
+
+
+def test_all_queues_hide_messages_alike(stack: SynthesizedStack) -> None:
+    """So that a consumer added to one of them later finds it fit."""
+    timeouts = [stack.queues[queue]["VisibilityTimeout"] for queue in QUEUES]
+    assert all(one == other for one, other in pairwise(timeouts))

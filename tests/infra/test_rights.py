@@ -1,0 +1,144 @@
+"""Who may do what. The tables are the specification: a right they lack fails, and so does one that is gone."""
+
+import pytest
+
+from infra.constructs.saga import COMPENSATIONS, FORWARD_STEPS
+from infra.names import kebab
+from tests.infra.stacks import SynthesizedStack
+
+Rights = dict[str, frozenset[str]]
+
+SEND = frozenset({"sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"})
+RECEIVE = frozenset(
+    {
+        "sqs:ChangeMessageVisibility",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+        "sqs:ReceiveMessage",
+    }
+)
+LOG = frozenset({"logs:CreateLogStream", "logs:PutLogEvents"})
+TRACE = frozenset({"xray:PutTelemetryRecords", "xray:PutTraceSegments"})
+JOIN_NETWORK = frozenset(
+    {
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:UnassignPrivateIpAddresses",
+    }
+)
+DATABASE: Rights = {
+    "database secret": frozenset({"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"})
+}
+QUEUES = ("order-processing", "payment-processing", "inventory-management", "notification-sending")
+
+RIGHTS: dict[str, Rights] = {
+    "create-order": DATABASE,
+    "read-orders": DATABASE,
+    "outbox-relay": {**DATABASE, **{f"queue {queue}": SEND for queue in QUEUES}},
+    "start-saga": {
+        "queue order-processing": RECEIVE,
+        "state machine": frozenset({"states:StartExecution"}),
+    },
+    **{kebab(step): DATABASE for step in (*FORWARD_STEPS, *COMPENSATIONS)},
+    "notify": {
+        **DATABASE,
+        "queue notification-sending": RECEIVE,
+        "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:identity/sender": frozenset({"ses:SendEmail"}),
+    },
+    "migrate": DATABASE,
+}
+"""Beyond these every function may write its own logs and its traces, and join the network if it uses the database."""
+
+LOG_DELIVERY = "Step Functions manages the account's log deliveries, which have no ARN"
+NO_ARN = "traces have no ARN"
+NO_ARN_YET = "network interfaces have no ARN before they are made, and describing takes none"
+
+WILDCARDS: dict[str, str] = {
+    **dict.fromkeys(TRACE, NO_ARN),
+    "xray:GetSamplingRules": NO_ARN,
+    "xray:GetSamplingTargets": NO_ARN,
+    **dict.fromkeys(JOIN_NETWORK, NO_ARN_YET),
+    "logs:CreateLogDelivery": LOG_DELIVERY,
+    "logs:DeleteLogDelivery": LOG_DELIVERY,
+    "logs:DescribeLogGroups": LOG_DELIVERY,
+    "logs:DescribeResourcePolicies": LOG_DELIVERY,
+    "logs:GetLogDelivery": LOG_DELIVERY,
+    "logs:ListLogDeliveries": LOG_DELIVERY,
+    "logs:PutResourcePolicy": LOG_DELIVERY,
+    "logs:UpdateLogDelivery": LOG_DELIVERY,
+}
+"""The only actions on every resource, each with the reason why AWS needs it so."""
+
+
+def test_the_tables_cover_every_function(stack: SynthesizedStack) -> None:
+    assert set(stack.functions) == set(RIGHTS)
+
+
+@pytest.mark.parametrize("function", sorted(RIGHTS))
+def test_a_function_may_do_what_the_table_says_and_no_more(stack: SynthesizedStack, function: str) -> None:
+    in_network = stack.stage.database is not None and DATABASE.items() <= RIGHTS[function].items()
+    expected = {
+        f"logs of {function}": LOG,
+        "*": TRACE | JOIN_NETWORK if in_network else TRACE,
+        **RIGHTS[function],
+    }
+    assert stack.rights(function) == expected
+
+
+def test_mails_leave_only_from_the_stage_s_sender(stack: SynthesizedStack) -> None:
+    (sending,) = [statement for _, statement in stack.statements() if "ses:SendEmail" in statement.actions]
+    assert sending.conditions == {"StringEquals": {"ses:FromAddress": stack.stage.sender_email}}
+
+
+def test_the_state_machine_may_invoke_its_steps_and_nothing_else(stack: SynthesizedStack) -> None:
+    (role_id, _) = stack.the("AWS::StepFunctions::StateMachine")["RoleArn"]["Fn::GetAtt"]
+    invoked = {
+        resource.removesuffix(":$LATEST")
+        for owner, statement in stack.statements()
+        if owner == role_id and "lambda:InvokeFunction" in statement.actions
+        for resource in statement.resources
+    }
+    assert invoked == {f"function {kebab(step)}" for step in (*FORWARD_STEPS, *COMPENSATIONS)}
+
+
+def test_the_scheduler_may_start_the_relay_and_nothing_else(stack: SynthesizedStack) -> None:
+    (role_id, _) = stack.the("AWS::Scheduler::Schedule")["Target"]["RoleArn"]["Fn::GetAtt"]
+    rights = [statement for owner, statement in stack.statements() if owner == role_id]
+    assert [right.actions for right in rights] == [{"lambda:InvokeFunction"}]
+    assert rights[0].resources == {"function outbox-relay", "function outbox-relay:$LATEST"}
+
+
+def test_only_listed_actions_are_allowed_on_every_resource(stack: SynthesizedStack) -> None:
+    everywhere = {
+        action
+        for _, statement in stack.statements()
+        if "*" in statement.resources
+        for action in statement.actions
+    }
+    assert everywhere <= set(WILDCARDS)
+
+
+def test_no_action_and_no_other_resource_has_a_wildcard(stack: SynthesizedStack) -> None:
+    statements = [statement for _, statement in stack.statements()]
+    assert statements
+    assert not {action for statement in statements for action in statement.actions if "*" in action}
+    partly = {
+        resource
+        for statement in statements
+        for resource in statement.resources
+        if "*" in resource and resource != "*"
+    }
+    # The trigger of the migrations invokes whichever version of them is new.
+    assert partly == {"function migrate:*"}
+
+
+def test_only_the_functions_of_cdk_itself_use_a_managed_policy(stack: SynthesizedStack) -> None:
+    with_managed_policy = {
+        role_id for role_id, role in stack.of_type("AWS::IAM::Role").items() if role.get("ManagedPolicyArns")
+    }
+    assert with_managed_policy
+    assert all("CustomResourceProvider" in role_id for role_id in with_managed_policy)

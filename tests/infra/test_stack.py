@@ -1,0 +1,176 @@
+"""The app as a whole: what it needs, what it says, and what the checkers say of it."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aws_cdk import App, Stack, Validations
+from aws_cdk import aws_sqs as sqs
+from cdk_nag import AwsSolutionsChecks
+from cfnlint.api import lint  # type: ignore[import-untyped]
+from cfnlint.config import ManualArgs  # type: ignore[import-untyped]
+
+from infra.app import orders_stack
+from tests.infra.stacks import ROOT, SynthesizedStack, context_of
+
+QUEUES = ("OrderProcessing", "PaymentProcessing", "InventoryManagement", "NotificationSending")
+
+# CDK writes what a function needs out as DependsOn even where a reference says it already.
+REDUNDANT_DEPENDENCY = "W3005"
+
+
+def test_the_outputs_are_what_the_local_cloud_and_operators_read(stack: SynthesizedStack) -> None:
+    assert set(stack.template["Outputs"]) == {
+        "Region",
+        "ApiUrl",
+        "ApiId",
+        "StateMachineArn",
+        "UserPoolId",
+        "UserPoolClientId",
+        "RelayFunctionName",
+        *(f"{queue}{kind}Url" for queue in QUEUES for kind in ("Queue", "Dlq")),
+    }
+
+
+def test_only_production_is_protected_from_deletion(tmp_path: Path) -> None:
+    protected = {
+        stage: orders_stack(
+            App(outdir=str(tmp_path / stage), context=context_of(stage))
+        ).termination_protection
+        for stage in ("local", "dev", "prod")
+    }
+    assert protected == {"local": False, "dev": False, "prod": True}
+
+
+@pytest.mark.parametrize("stage", [None, "staging"])
+def test_a_stage_that_there_is_not_is_refused_by_name(stage: str | None) -> None:
+    app = App(context={"stage": stage} if stage else {})
+    with pytest.raises(ValueError, match=r"-c stage=local\|dev\|prod") as refused:
+        orders_stack(app)
+    assert repr(stage) in str(refused.value)
+
+
+def test_the_local_stage_asks_for_its_database() -> None:
+    with pytest.raises(ValueError, match="-c database="):
+        orders_stack(App(context={"stage": "local"}))
+
+
+def test_the_sender_can_be_chosen(tmp_path: Path) -> None:
+    app = App(outdir=str(tmp_path), context={**context_of("dev"), "sender_email": "shop@example.net"})
+    assert orders_stack(app).node.try_find_child("Notifications") is not None
+    app.synth()
+    template = json.loads((tmp_path / "orders-dev.template.json").read_text())
+    senders = {
+        resource["Properties"]["EmailIdentity"]
+        for resource in template["Resources"].values()
+        if resource["Type"] == "AWS::SES::EmailIdentity"
+    }
+    assert senders == {"shop@example.net"}
+
+
+def test_cfn_lint_finds_nothing(stack: SynthesizedStack) -> None:
+    assert findings_of_cfn_lint(stack.template) == []
+
+
+@pytest.mark.parametrize("flaw", ["a property that there is not", "a state without a type"])
+def test_cfn_lint_does_look(local: SynthesizedStack, flaw: str) -> None:
+    template = json.loads(json.dumps(local.template))
+    if flaw == "a property that there is not":
+        next(r for r in template["Resources"].values() if r["Type"] == "AWS::SQS::Queue")["Properties"][
+            "Color"
+        ] = "red"
+    else:
+        machine = next(
+            r for r in template["Resources"].values() if r["Type"] == "AWS::StepFunctions::StateMachine"
+        )["Properties"]
+        definition = json.loads(machine["DefinitionString"])
+        del definition["States"]["VerifyStock"]["Type"]
+        machine["DefinitionString"] = json.dumps(definition)
+    assert findings_of_cfn_lint(template)
+
+
+def test_cdk_nag_finds_nothing_in_production_that_is_not_accepted_with_a_reason(tmp_path: Path) -> None:
+    app = App(outdir=str(tmp_path), context=context_of("prod"))
+    orders_stack(app)
+    report = checked_by_cdk_nag(app, tmp_path)
+    assert report["violations"] == []
+    assert report["conclusion"] == "success"
+    accepted = report["suppressedViolations"]
+    assert {finding["ruleName"] for finding in accepted} == {
+        "AwsSolutions-APIG4",
+        "AwsSolutions-COG2",
+        "AwsSolutions-COG8",
+        "AwsSolutions-IAM5[Resource::*]",
+        "AwsSolutions-L1",
+        "AwsSolutions-RDS6",
+        "AwsSolutions-SF1",
+        "AwsSolutions-SMG4",
+    }
+    assert all(len(finding["reason"].split()) >= 5 for finding in accepted)
+
+
+def test_cdk_nag_does_look(tmp_path: Path) -> None:
+    app = App(outdir=str(tmp_path))
+    sqs.Queue(Stack(app, "careless"), "Queue")
+    report = checked_by_cdk_nag(app, tmp_path)
+    assert {finding["ruleName"] for finding in report["violations"]} >= {
+        "AwsSolutions-SQS3",
+        "AwsSolutions-SQS4",
+    }
+
+
+def test_synthesis_needs_no_credentials_and_no_network(tmp_path: Path, prod: SynthesizedStack) -> None:
+    """`prod` comes first so that the wheels are there: fetching those does need a network, once."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment |= {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "CDK_CONTEXT_JSON": json.dumps(context_of("prod")),
+        "CDK_OUTDIR": str(tmp_path),
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+    }
+    done = subprocess.run(
+        [*without_network(), sys.executable, "-m", "infra.app"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "orders-prod.template.json").read_text()) == prod.template
+
+
+def test_cdk_json_starts_this_app() -> None:
+    assert json.loads((ROOT / "cdk.json").read_text())["app"] == ".venv/bin/python -m infra.app"
+
+
+def findings_of_cfn_lint(template: dict[str, Any]) -> list[str]:
+    """What cfn-lint says of a template, one line a finding."""
+    config = ManualArgs(regions=["us-east-1"], ignore_checks=[REDUNDANT_DEPENDENCY])
+    return [f"{match.rule.id} {match.message}" for match in lint(json.dumps(template), config=config)]
+
+
+def checked_by_cdk_nag(app: App, output_directory: Path) -> dict[str, Any]:
+    """The report of cdk-nag's AwsSolutions rules; with findings, synthesis fails after writing it."""
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    with contextlib.suppress(RuntimeError):  # the report says more than the error does
+        app.synth()
+    (report,) = json.loads((output_directory / "validation-report.json").read_text())["pluginReports"]
+    assert report["pluginName"] == "AwsSolutions"
+    return dict(report)
+
+
+def without_network() -> list[str]:
+    """A prefix that runs a command where there is no network, if this machine lets us; else only proxies say so."""
+    prefix = ["unshare", "--map-root-user", "--net"]
+    if shutil.which("unshare") is None or subprocess.run([*prefix, "true"], check=False).returncode != 0:
+        return []
+    return prefix
