@@ -24,11 +24,12 @@ class Scope:
     order_ids: frozenset[UUID] | None = None
     """These orders, each of which must exist: the ones that were answered with 202."""
     since: datetime | None = None
-    """Orders accepted at this time or later, by the database's clock."""
+    """Orders accepted at this time or later, by the database's clock. With `order_ids` it adds what came since then and
+    belongs to no order at all: charges and deliveries that nobody knows of."""
 
     @classmethod
-    def of(cls, order_ids: Collection[UUID]) -> "Scope":
-        return cls(order_ids=frozenset(order_ids))
+    def of(cls, order_ids: Collection[UUID], since: datetime | None = None) -> "Scope":
+        return cls(frozenset(order_ids), since)
 
     def parameters(self) -> dict[str, Any]:
         ids = None if self.order_ids is None else sorted(self.order_ids)
@@ -102,8 +103,8 @@ _BOOKS: Final = """
                CAST(:order_ids AS uuid[]) AS order_ids, CAST(:since AS timestamptz) AS since
     ), scope AS (
         SELECT orders.* FROM orders, words
-        WHERE (words.order_ids IS NULL OR orders.id = ANY (words.order_ids))
-          AND (words.since IS NULL OR orders.created_at >= words.since)
+        WHERE CASE WHEN words.order_ids IS NOT NULL THEN orders.id = ANY (words.order_ids)
+                   ELSE words.since IS NULL OR orders.created_at >= words.since END
     ), ledger AS (
         SELECT key, count(*) FILTER (WHERE kind = 'CAPTURE') AS captures,
                coalesce(sum(amount) FILTER (WHERE kind = 'CAPTURE'), 0) AS captured,
@@ -154,7 +155,8 @@ _CAPTURED_ONCE: Final = Promise(
     UNION ALL
     SELECT key, 'was charged, but no payment has this key', NULL
     FROM ledger, words
-    WHERE words.order_ids IS NULL AND (words.since IS NULL OR ledger.created_at >= words.since)
+    WHERE (words.since IS NOT NULL OR words.order_ids IS NULL)
+      AND (words.since IS NULL OR ledger.created_at >= words.since)
       AND NOT EXISTS (SELECT FROM payments WHERE payments.provider_key = ledger.key)
     """,
 )
@@ -285,7 +287,8 @@ _EFFECTS_ONCE: Final = Promise(
            CASE WHEN outbox.id IS NULL THEN 'was processed, but no such event was ever written' END, NULL
     FROM words, inbox LEFT JOIN outbox ON outbox.id = inbox.event_id
     WHERE outbox.subject IN (SELECT id FROM scope)
-       OR (outbox.id IS NULL AND words.order_ids IS NULL AND (words.since IS NULL OR processed_at >= words.since))
+       OR (outbox.id IS NULL AND (words.since IS NOT NULL OR words.order_ids IS NULL)
+           AND (words.since IS NULL OR processed_at >= words.since))
     UNION ALL
     SELECT outbox.subject::text || ' / ' || (data ->> 'notification'),
            CASE WHEN count(*) > 1 THEN 'was asked for ' || count(*) || ' times' END, NULL

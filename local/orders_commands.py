@@ -18,7 +18,7 @@ from local.demo import report
 from local.errors import LocalCloudError
 from local.settings import Settings
 from local.stack import Stack
-from local.watching import picture_of, show_order, watch_order
+from local.watching import history_of, show_order, watch_order
 from orders.domain import Locale, OrderStatus
 
 T = TypeVar("T")
@@ -55,11 +55,10 @@ def place(
     """Place an order; without options, one unit of the first product."""
     settings = Settings.from_environment()
     running = _running(settings)
-    wanted = _pair(product or [], quantity or [])
 
     async def order() -> Accepted:
         async with _client(settings, running, user) as client:
-            lines = _lines(await client.products(), wanted)
+            lines = lines_of(await client.products(), product or [], quantity or [])
             new = NewOrder(
                 items=tuple(Line(product_id=chosen.product_id, quantity=number) for chosen, number in lines),
                 currency=lines[0][0].currency,
@@ -92,7 +91,8 @@ def show(
     status = _show(settings, running, order_id, user, watch=watch)
     if history:
         execution = executions.execution_arn(running["state_machine_arn"], order_id)
-        console.print(picture_of(execution, executions.visits(aws.sagas(settings), execution)))
+        console.print(f"[bold]Execution[/bold] {execution}", soft_wrap=True)
+        console.print(history_of(executions.visits(aws.sagas(settings), execution)))
     _exit_by(status)
 
 
@@ -139,15 +139,20 @@ def _interrupt(signal_number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _pair(names: Sequence[str], quantities: Sequence[int]) -> list[tuple[str, int]]:
-    if len(quantities) > max(len(names), 1):
+def lines_of(
+    products: Sequence[Product], names: Sequence[str], quantities: Sequence[int]
+) -> list[tuple[Product, int]]:
+    """What to order: each named product with its quantity, or 1. Without a name, the first product.
+
+    Raises:
+        typer.BadParameter: there are more quantities than products.
+        LocalCloudError: there is no such product.
+    """
+    chosen = [_choose(products, name) for name in names or ("",)]
+    if len(quantities) > len(chosen):
         raise typer.BadParameter("more of them than products", param_hint="--quantity")
-    missing = [1] * (len(names) - len(quantities))
-    return list(zip(names or [""], [*quantities, *missing] or [1], strict=False))
-
-
-def _lines(products: Sequence[Product], wanted: Sequence[tuple[str, int]]) -> list[tuple[Product, int]]:
-    return [(_choose(products, name), number) for name, number in wanted]
+    missing = [1] * (len(chosen) - len(quantities))
+    return list(zip(chosen, [*quantities, *missing], strict=True))
 
 
 def _choose(products: Sequence[Product], name: str) -> Product:

@@ -56,7 +56,7 @@ async def watch_order(client: OrdersClient, order_id: UUID, console: Console) ->
     return progress.status
 
 
-def picture_of(execution: str, visits: Iterable[Visit]) -> RenderableType:
+def history_of(visits: Iterable[Visit]) -> RenderableType:
     """The history of an execution: each state with the errors of the attempts before it succeeded, or failed."""
     table = Table.grid(padding=(0, 2))
     for visit in visits:
@@ -66,7 +66,7 @@ def picture_of(execution: str, visits: Iterable[Visit]) -> RenderableType:
         table.add_row(
             "", Text("There is no such execution: it has not started, or the emulator has since.", "dim")
         )
-    return Group(Text.assemble(("Execution ", "bold"), execution), table)
+    return table
 
 
 def _picture(progress: Progress) -> RenderableType:

@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body, Header
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.create_order.models import OrderAccepted, PlaceOrder
+from functions.create_order.models import IdempotencyKey, OrderAccepted, PlaceOrder
 from functions.create_order.place_order import Request, place_order
 from functions.create_order.settings import Settings
 from orders.db import Database
@@ -32,7 +32,7 @@ api = Api()
 @api.post(f"{API_PREFIX}/orders", status_code=HTTPStatus.ACCEPTED)
 def post_order(
     order: Annotated[PlaceOrder, Body()],
-    idempotency_key: Annotated[str, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,255}$")],
+    idempotency_key: Annotated[IdempotencyKey, Header(alias="Idempotency-Key")],
 ) -> Response[OrderAccepted]:
     """Accepts an order; it is processed in the background. Poll `Location` + `/status` for the outcome."""
     traceparent = valid_traceparent(api.current_event.headers.get("traceparent")) or new_traceparent()

@@ -7,36 +7,59 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from orders.domain import Locale, OrderStatus
-from orders.http import ApiModel
+from orders.http import ApiModel, ApiRequest, Worded
 
 MAX_LINES = 50
 MAX_QUANTITY = 100
 
 # JSON has no UUIDs or enums, so a strict model has to allow their strings.
 ProductId = Annotated[UUID, Field(strict=False, examples=["018f3f7e-0000-7000-8000-000000000001"])]
-Email = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9.-]{1,189}\.[A-Za-z]{2,63}$")]
-Phone = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
-PaymentMethod = Annotated[str, StringConstraints(pattern=r"^pm_[A-Za-z0-9_]{1,60}$")]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+IdempotencyKey = Annotated[
+    str,
+    StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$"),
+    Worded("This must be 1 to 255 visible ASCII characters"),
+]
+Email = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9.-]{1,189}\.[A-Za-z]{2,63}$"),
+    Worded("This must be an e-mail address"),
+]
+Phone = Annotated[
+    str,
+    StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$"),
+    Worded("This must be a telephone number in E.164 form, e.g. +34600123456"),
+]
+PaymentMethod = Annotated[
+    str,
+    StringConstraints(pattern=r"^pm_[A-Za-z0-9_]{1,60}$"),
+    Worded("This must be a payment method's token, e.g. pm_card_visa"),
+]
+Currency = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Z]{3}$"),
+    Worded("This must be a currency code of three capital letters (ISO 4217), e.g. USD"),
+]
 
 
-class OrderLine(ApiModel):
+class OrderLine(ApiRequest):
     product_id: ProductId
     quantity: int = Field(ge=1, le=MAX_QUANTITY)
 
 
-class Contact(ApiModel):
+class Contact(ApiRequest):
     email: Email
     phone: Phone | None = Field(default=None, description="E.164")
     locale: Annotated[Locale, Field(strict=False)] = Locale.EN
 
 
-class PlaceOrder(ApiModel):
+class PlaceOrder(ApiRequest):
     """What a customer orders. Prices and totals are the server's."""
 
     items: list[OrderLine] = Field(min_length=1, max_length=MAX_LINES)
     currency: Currency = Field(description="ISO 4217; the products must be priced in it", examples=["USD"])
-    payment_method: PaymentMethod = Field(description="The payment provider's token", examples=["pm_card_visa"])
+    payment_method: PaymentMethod = Field(
+        description="The payment provider's token", examples=["pm_card_visa"]
+    )
     contact: Contact
 
 

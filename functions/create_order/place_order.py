@@ -1,7 +1,6 @@
 """The use case: an order, its lines, its outbox row and its idempotency key, in one transaction of two statements."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -90,30 +89,35 @@ def place_order(database: Database, request: Request) -> Placed:
     Raises:
         InvalidOrder: a product is unknown, inactive or in another currency, or a merged line is too large.
         IdempotencyKeyReused: the key belongs to a request with another body.
-        DatabaseUnavailable: nothing was decided; the same request may be sent again.
+        DatabaseUnavailable: nobody knows whether it was accepted; the same request may be sent again.
     """
+    order_id = uuid7()
+    lines = _merge(request.order)
+
+    def work(connection: Connection) -> Placed:
+        return _place(connection, request, order_id, lines)
+
     try:
-        return database.transact(lambda connection: _place(connection, request))
+        return database.transact(work)
     except IntegrityError as error:
         if sqlstate(error) != _UNIQUE_VIOLATION:
             raise
-        return database.transact(lambda connection: _place(connection, request))
+        return database.transact(work)
 
 
-def _place(connection: Connection, request: Request) -> Placed:
-    lines = _merge(request.order)
+def _place(connection: Connection, request: Request, order_id: UUID, lines: Sequence[_Line]) -> Placed:
+    order = request.order
+    product_ids = [line.product_id for line in lines]
+    fingerprint = _fingerprint(order)
     found = connection.execute(
-        _LOOK_UP,
-        {"user_id": request.user_id, "key": request.key, "product_ids": [line.product_id for line in lines]},
+        _LOOK_UP, {"user_id": request.user_id, "key": request.key, "product_ids": product_ids}
     ).all()
-    fingerprint = _fingerprint(request.order)
     if found[0].order_id is not None:
-        return _replay(found[0], fingerprint)
+        return _placed_before(found[0], order_id, fingerprint)
 
-    prices = _prices(request.order, found)
+    prices = _prices(order, found)
     total_amount = sum(line.quantity * prices[line.product_id] for line in lines)
-    order_id = uuid7()
-    event = OrderCreated(total_amount=total_amount, currency=request.order.currency)
+    event = OrderCreated(total_amount=total_amount, currency=order.currency)
     created_at = connection.scalar(
         _PLACE,
         {
@@ -121,14 +125,14 @@ def _place(connection: Connection, request: Request) -> Placed:
             "key": request.key,
             "fingerprint": fingerprint,
             "total_amount": total_amount,
-            "product_ids": [line.product_id for line in lines],
+            "product_ids": product_ids,
             "quantities": [line.quantity for line in lines],
-            "unit_prices": [prices[line.product_id] for line in lines],
-            **_order_columns(request.order),
+            "unit_prices": [prices[product_id] for product_id in product_ids],
+            **_order_columns(order),
             **outbox.row(order_id, event, request.trace),
         },
     )
-    return Placed(order_id, total_amount, request.order.currency, created_at, replayed=False)
+    return Placed(order_id, total_amount, order.currency, created_at, replayed=False)
 
 
 def _merge(order: PlaceOrder) -> list[_Line]:
@@ -137,7 +141,9 @@ def _merge(order: PlaceOrder) -> list[_Line]:
     for index, item in enumerate(order.items):
         quantities[item.product_id] = quantities.get(item.product_id, 0) + item.quantity
         if quantities[item.product_id] > MAX_QUANTITY:
-            raise _refuse([(index, "quantity", f"At most {MAX_QUANTITY} of one product, over all lines together")])
+            raise _refuse(
+                [(index, "quantity", f"At most {MAX_QUANTITY} of one product, over all lines together")]
+            )
     return [_Line(product_id, quantity) for product_id, quantity in quantities.items()]
 
 
@@ -162,20 +168,27 @@ def _refuse(fields: Iterable[tuple[int, str, str]]) -> InvalidOrder:
     return InvalidOrder("Refused: " + ", ".join(error.pointer for error in errors), errors)
 
 
-def _replay(earlier: Row[Any], fingerprint: str) -> Placed:
+def _placed_before(earlier: Row[Any], order_id: UUID, fingerprint: str) -> Placed:
     if earlier.fingerprint != fingerprint:
         raise IdempotencyKeyReused(
             "This Idempotency-Key belongs to a request with another body; use a new key for a new order"
         )
     return Placed(
-        earlier.order_id, earlier.total_amount, earlier.order_currency, earlier.created_at, replayed=True
+        earlier.order_id,
+        earlier.total_amount,
+        earlier.order_currency,
+        earlier.created_at,
+        # Our own id is there if the connection was lost around COMMIT and the transaction is run again.
+        replayed=earlier.order_id != order_id,
     )
 
 
 def _fingerprint(order: PlaceOrder) -> str:
-    """SHA-256 of what was asked for, whatever the white space and the order of the fields."""
-    canonical = json.dumps(order.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    """SHA-256 of what was asked for, whatever the white space, the order of the fields and the defaults spelled out.
+
+    Fingerprints are kept: a change of what is hashed refuses the retries of requests from before the change.
+    """
+    return hashlib.sha256(order.model_dump_json(exclude_defaults=True).encode()).hexdigest()
 
 
 def _order_columns(order: PlaceOrder) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from local import aws, mailbox
 from local.checks import Scope, Verdict, audit, snapshot
 from local.client import OrdersClient, sign_in
 from local.demo.board import board
-from local.demo.evidence import await_rest, dead_letters, gather
+from local.demo.evidence import await_rest, dead_letters, gather, now
 from local.demo.placing import Observer, Run, play
 from local.demo.scenarios import scenarios
 from local.demo.stock import on_sale
@@ -76,6 +76,7 @@ def perform(settings: Settings, stack: Stack, console: Console) -> Report:
 def _perform(settings: Settings, stack: Stack, console: Console, engine: Engine) -> Report:
     sqs = aws.queues(settings)
     before = dead_letters(sqs, stack)
+    started = now(engine)
     runs = [Run(scenario) for scenario in scenarios()]
     own_products = [product for run in runs for product in run.scenario.products]
 
@@ -86,7 +87,7 @@ def _perform(settings: Settings, stack: Stack, console: Console, engine: Engine)
             raise LocalCloudError(f"The API does not answer: {errors.exceptions[0]!r}") from errors
 
     order_ids = [order_id for run in runs for order_id in run.orders]
-    scope = Scope.of(order_ids)
+    scope = Scope.of(order_ids, started)
     with console.status("Waiting for the last mails and auditing the books"):
         under_way = await_rest(engine, scope)
         evidence = gather(engine, aws.sagas(settings), stack, order_ids)

@@ -3,10 +3,11 @@ the queues."""
 
 import time
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, func, select
 
 from local import executions
 from local.checks import Scope, charges, notices, snapshot, unsettled
@@ -22,6 +23,12 @@ REST_SECONDS: Final = 30
 """For what follows the end of the last order: its mail, and the end of its execution."""
 
 _POLL_SECONDS: Final = 0.2
+
+
+def now(engine: Engine) -> datetime:
+    """The database's clock."""
+    with engine.connect() as connection:
+        return connection.execute(select(func.now())).scalar_one()
 
 
 def await_rest(engine: Engine, scope: Scope, seconds: float = REST_SECONDS) -> list[str]:

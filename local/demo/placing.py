@@ -75,9 +75,7 @@ async def play(runs: Sequence[Run], clients: Clients, observe: Observer) -> None
         httpx.TransportError: the API does not answer.
     """
     async with asyncio.TaskGroup() as background:
-        slow = [
-            background.create_task(_play(run, clients, observe)) for run in runs if run.scenario.is_slow
-        ]
+        slow = [background.create_task(_play(run, clients, observe)) for run in runs if run.scenario.is_slow]
         if slow:
             await asyncio.wait(slow, return_when=asyncio.FIRST_COMPLETED)
         for run in runs:

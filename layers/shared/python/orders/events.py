@@ -29,7 +29,9 @@ class Queue(StrEnum):
 class EventData(BaseModel):
     """Base of the payloads in `data`. The subject of every event is its order's id."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
+    )
 
     type: ClassVar[str]
     queue: ClassVar[Queue]
@@ -54,13 +56,47 @@ class NotificationRequested(EventData):
     notification: Notification
 
 
-CATALOGUE: Final[dict[str, type[EventData]]] = {event.type: event for event in (OrderCreated, NotificationRequested)}
+class PaymentEvent(EventData):
+    """Money moved at the payment gateway, as far as we know."""
+
+    queue = Queue.PAYMENT_PROCESSING
+
+    amount: int = Field(gt=0, description="Minor units of `currency`")
+    currency: str = Field(pattern="^[A-Z]{3}$", description="ISO 4217")
+
+
+class PaymentCaptured(PaymentEvent):
+    """The order's payment was captured."""
+
+    type = "com.orders.payment.captured.v1"
+
+
+class PaymentRefunded(PaymentEvent):
+    """The order's payment was given back."""
+
+    type = "com.orders.payment.refunded.v1"
+
+
+class InventoryReserved(EventData):
+    """Every line of the order is held back from other buyers."""
+
+    type = "com.orders.inventory.reserved.v1"
+    queue = Queue.INVENTORY_MANAGEMENT
+
+    ttl_seconds: int = Field(description="How long, from the event's time on, unless a payment is in flight")
+
+
+CATALOGUE: Final[dict[str, type[EventData]]] = {
+    event.type: event
+    for event in (OrderCreated, NotificationRequested, PaymentCaptured, PaymentRefunded, InventoryReserved)
+}
 
 
 class CloudEvent(BaseModel):
     """The envelope on the queue. `id` is the outbox row's id: consumers deduplicate by it."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # A malformed message may hold anything, and an error's text ends in a log.
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     specversion: Literal["1.0"] = "1.0"
     id: UUID

@@ -3,29 +3,53 @@
 Validation, routing and OpenAPI are Powertools'; this adds what DESIGN's contract asks for on top.
 """
 
-import binascii
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import quote
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.event_handler.openapi.exceptions import RequestUnsupportedContentType, RequestValidationError
-from pydantic import BaseModel, ConfigDict
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, core_schema
 
 from orders import problem
+from orders.conditional import without_what_is_known
 from orders.errors import FieldError, OrdersError, RequestRefused
-from orders.observability import CORRELATION_HEADER, correlate, logger, new_correlation_id, valid_correlation_id
+from orders.observability import (
+    CORRELATION_HEADER,
+    correlate,
+    logger,
+    new_correlation_id,
+    valid_correlation_id,
+)
+from orders.request_body import parse_object, with_plain_body
 
-MAX_BODY_BYTES: Final = 64 * 1024
 API_PREFIX: Final = "/api/v1"
 
-# Pydantic's own wording for these would speak of Python.
+MAX_ERRORS: Final = 20
+"""Fields that one problem names. A small body can hold thousands of mistakes."""
+
+# Pydantic's own wording would speak of Python and of regular expressions.
 _DETAILS: Final = {
     "missing": "This field is required",
     "extra_forbidden": "This field is not known",
-    "json_invalid": "The body is not valid JSON",
+    "model_type": "This must be an object",
+    "list_type": "This must be a list",
+    "int_type": "This must be a whole number",
+    "string_type": "This must be a string",
+    "string_unicode": "This is not valid Unicode text",
+    "uuid_type": "This must be a UUID",
+    "uuid_parsing": "This must be a UUID",
+    "enum": "This must be {expected}",
+    "greater_than_equal": "This must be at least {ge}",
+    "less_than_equal": "This must be at most {le}",
+    "too_short": "At least {min_length} must be given",
+    "too_long": "At most {max_length} may be given",
+    "worded": "{sentence}",
 }
 
 
@@ -37,37 +61,57 @@ class ApiModel(BaseModel):
     )
 
 
+class ApiRequest(ApiModel):
+    """Base of request bodies: a field has one name, the camelCase one."""
+
+    model_config = ConfigDict(populate_by_name=False)
+
+
+@dataclass(frozen=True)
+class Worded:
+    """Annotates a field with what to say of any value that it refuses, e.g. `This must be an e-mail address`."""
+
+    sentence: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.custom_error_schema(
+            handler(source),
+            custom_error_type="worded",
+            custom_error_message=self.sentence,
+            custom_error_context={"sentence": self.sentence},
+        )
+
+
 class Api(APIGatewayHttpResolver):
     """One function's routes under `/api/v1`."""
 
     def __init__(self) -> None:
-        super().__init__(enable_validation=True)
+        super().__init__(
+            enable_validation=True,
+            # Without it an answer of ours that breaks its own model would be blamed on the client.
+            response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
+            json_body_deserializer=parse_object,
+        )
         self.correlation_id = ""
-        self.not_found(lambda error: self._problem(problem.NO_ROUTE, "There is nothing at this address"))
-        self.exception_handler([NotFoundError])(
-            lambda error: self._problem(problem.NO_ROUTE, "There is nothing at this address")
-        )
+        self._instance = ""
+        self.exception_handler(NotFoundError)(self._no_route)
         self.exception_handler(RequestValidationError)(self._invalid)
-        self.exception_handler(RequestUnsupportedContentType)(
-            lambda error: self._problem(problem.UNSUPPORTED, "Send application/json")
-        )
-        # What a hostile body can make of the JSON parser: nesting without end, bytes that are not text.
-        self.exception_handler([RecursionError, UnicodeDecodeError, binascii.Error])(
-            lambda error: self._problem(problem.MALFORMED, "The body is not valid JSON")
-        )
         self.exception_handler(OrdersError)(self._refused)
         self.exception_handler(Exception)(self._unexpected)
 
-    def resolve(self, event: Any, context: Any) -> dict[str, Any]:
+    def resolve(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-        self.correlation_id = valid_correlation_id(headers.get(CORRELATION_HEADER.lower())) or new_correlation_id()
+        self.correlation_id = (
+            valid_correlation_id(headers.get(CORRELATION_HEADER.lower())) or new_correlation_id()
+        )
+        self._instance = event["rawPath"]
         correlate(self.correlation_id)
-        if len(event.get("body") or "") > MAX_BODY_BYTES:
-            answer = self._too_large(event)
-        else:
-            answer = super().resolve(event, context)
-        answer.setdefault("headers", {})[CORRELATION_HEADER] = self.correlation_id
-        return answer
+        try:
+            answer = super().resolve(with_plain_body(event), context)
+        except RequestRefused as refusal:
+            answer = _before_routing(self._refused(refusal))
+        answer["headers"][CORRELATION_HEADER] = self.correlation_id
+        return without_what_is_known(answer, headers.get("if-none-match"))
 
     @property
     def user_id(self) -> str:
@@ -75,12 +119,14 @@ class Api(APIGatewayHttpResolver):
         claims = self.current_event.request_context.authorizer.jwt_claim
         return str(claims["sub"])
 
+    def _no_route(self, error: NotFoundError) -> Response[str]:
+        return self._problem(problem.NO_ROUTE, "There is nothing at this address")
+
     def _invalid(self, error: RequestValidationError) -> Response[str]:
         fields = [_field_error(detail) for detail in error.errors()]
-        if any(detail["type"] == "json_invalid" for detail in error.errors()):
-            return self._problem(problem.MALFORMED, "The body is not valid JSON", fields)
-        names = ", ".join(field.pointer for field in fields)
-        return self._problem(problem.INVALID, f"Refused: {names}", fields)
+        named = ", ".join(field.pointer for field in fields[:MAX_ERRORS])
+        unnamed = f" and {len(fields) - MAX_ERRORS} more" if len(fields) > MAX_ERRORS else ""
+        return self._problem(problem.INVALID, f"Refused: {named}{unnamed}", fields[:MAX_ERRORS])
 
     def _refused(self, error: OrdersError) -> Response[str]:
         kind = problem.kind_of(error)
@@ -93,42 +139,43 @@ class Api(APIGatewayHttpResolver):
         logger.exception("Request failed", problem=problem.UNEXPECTED.name)
         return self._problem(problem.UNEXPECTED, "The error has been recorded")
 
-    def _too_large(self, event: dict[str, Any]) -> dict[str, Any]:
-        path = event["rawPath"]
-        body = self._body(problem.TOO_LARGE, f"At most {MAX_BODY_BYTES} bytes are accepted", path, ())
-        return {
-            "statusCode": problem.TOO_LARGE.status,
-            "headers": {"Content-Type": problem.CONTENT_TYPE},
-            "body": body,
-            "isBase64Encoded": False,
-        }
-
     def _problem(self, kind: problem.Kind, detail: str, fields: Sequence[FieldError] = ()) -> Response[str]:
-        return Response(
-            status_code=kind.status,
-            content_type=problem.CONTENT_TYPE,
-            headers={"Retry-After": str(kind.retry_after)} if kind.retry_after else {},
-            body=self._body(kind, detail, self.current_event.path, fields),
-        )
-
-    def _body(self, kind: problem.Kind, detail: str, instance: str, fields: Sequence[FieldError]) -> str:
         body = problem.Problem(
             type=problem.TYPE_PREFIX + kind.name,
             title=kind.title,
             status=kind.status,
             detail=detail,
-            instance=instance,
+            instance=self._instance,
             correlation_id=self.correlation_id,
-            errors=[problem.ProblemField(pointer=field.pointer, detail=field.detail) for field in fields] or None,
+            errors=[problem.ProblemField(pointer=field.pointer, detail=field.detail) for field in fields]
+            or None,
         )
-        return json.dumps(body.model_dump(by_alias=True, exclude_none=True), separators=(",", ":"))
+        return Response(
+            status_code=kind.status,
+            content_type=problem.CONTENT_TYPE,
+            headers={"Retry-After": str(kind.retry_after)} if kind.retry_after else {},
+            body=body.model_dump_json(by_alias=True, exclude_none=True),
+        )
 
 
-def _field_error(detail: Any) -> FieldError:
-    place, *path = detail["loc"]
+def _before_routing(response: Response[str]) -> dict[str, Any]:
+    return {
+        "statusCode": response.status_code,
+        "headers": dict(response.headers),
+        "body": response.body,
+        "isBase64Encoded": False,
+    }
+
+
+def _field_error(error: Mapping[str, Any]) -> FieldError:
+    place, *path = error["loc"]
     # Body fields are addressed by RFC 6901; parameters by where they stand.
     steps = path if place == "body" else [place, *path]
-    pointer = "#" + "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in steps)
-    if detail["type"] == "json_invalid":
-        return FieldError("#", _DETAILS["json_invalid"])
-    return FieldError(pointer, _DETAILS.get(detail["type"], detail["msg"]))
+    detail = _DETAILS.get(error["type"], "This value is not acceptable")
+    return FieldError(_pointer(steps), detail.format_map(error.get("ctx") or {}))
+
+
+def _pointer(steps: Sequence[str | int]) -> str:
+    """A JSON Pointer (RFC 6901, section 6) as the fragment of a URI."""
+    escaped = (str(step).replace("~", "~0").replace("/", "~1") for step in steps)
+    return "#" + "".join("/" + quote(step, safe="~!$&'()*+,;=:@", errors="replace") for step in escaped)

@@ -1,12 +1,14 @@
 """Identifiers that sort by time."""
 
 import os
+import re
 import time
 from uuid import UUID
 
 _VERSION_7 = 0x7 << 76
 _RFC_VARIANT = 0b10 << 62
 _RANDOM_BITS = (0xFFF << 64) | (2**62 - 1)
+_CANONICAL = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 
 
 def uuid7() -> UUID:
@@ -18,3 +20,9 @@ def uuid7() -> UUID:
     milliseconds = time.time_ns() // 1_000_000
     random = int.from_bytes(os.urandom(10), "big") & _RANDOM_BITS
     return UUID(int=(milliseconds << 80) | _VERSION_7 | _RFC_VARIANT | random)
+
+
+def parse_uuid(candidate: str) -> UUID | None:
+    """The UUID that is written in the 8-4-4-4-12 form, or None. Python itself also reads braces, URNs and no hyphens,
+    which would give one order many addresses."""
+    return UUID(candidate) if _CANONICAL.fullmatch(candidate) else None

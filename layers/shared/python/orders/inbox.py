@@ -11,6 +11,8 @@ _RECORD: Final = text("""
     RETURNING event_id
 """)
 
+_FIND: Final = text("SELECT event_id FROM inbox WHERE consumer = :consumer AND event_id = :event_id")
+
 
 def is_first_delivery(connection: Connection, consumer: str, event_id: UUID) -> bool:
     """Records the delivery in the caller's transaction; False if an earlier one was committed.
@@ -20,3 +22,8 @@ def is_first_delivery(connection: Connection, consumer: str, event_id: UUID) -> 
     """
     recorded = connection.execute(_RECORD, {"consumer": consumer, "event_id": event_id})
     return recorded.first() is not None
+
+
+def was_processed(connection: Connection, consumer: str, event_id: UUID) -> bool:
+    """Whether a committed delivery is on record; for an effect outside the database, which is recorded after it."""
+    return connection.execute(_FIND, {"consumer": consumer, "event_id": event_id}).first() is not None

@@ -42,6 +42,23 @@ class Metric:
     """Milliseconds from commit to SQS, of the oldest event in a batch."""
     NOTIFICATIONS_SENT: Final = "NotificationsSent"
     NOTIFICATIONS_FAILED: Final = "NotificationsFailed"
+    NOTIFICATIONS_UNCERTAIN: Final = "NotificationsUncertain"
+    """The sender died between sending and recording it: an operator decides."""
+    SAGAS_RESUMED: Final = "SagasResumed"
+    RESERVATIONS_EXPIRED: Final = "ReservationsExpired"
+    PAYMENTS_SETTLED: Final = "PaymentsSettled"
+    """Payments whose record was brought in line with the gateway's."""
+    PAYMENTS_GIVEN_BACK: Final = "PaymentsGivenBack"
+    """Captures found on cancelled orders, and refunded."""
+    PAYMENT_CONFLICTS: Final = "PaymentConflicts"
+    """Our record and the gateway's disagree, and no rule says who is right: an operator decides."""
+    ROWS_REMOVED: Final = "RowsRemoved"
+    MAINTENANCE_FAILED: Final = "MaintenanceFailed"
+    LOW_STOCK_ALERTS: Final = "LowStockAlerts"
+    CIRCUIT_OPENED: Final = "CircuitOpened"
+    CIRCUIT_CLOSED: Final = "CircuitClosed"
+    CIRCUIT_REFUSED: Final = "CircuitRefused"
+    """Calls to the payment gateway that were not made, because its circuit was open."""
 
 
 def instrumented(handler: Handler) -> Handler:
@@ -53,8 +70,7 @@ def instrumented(handler: Handler) -> Handler:
         try:
             return handler(event, context)
         finally:
-            if metrics.metric_set:
-                metrics.flush_metrics()
+            write_metrics()
 
     return run
 
@@ -62,6 +78,12 @@ def instrumented(handler: Handler) -> Handler:
 def count(metric: str, value: float = 1, unit: MetricUnit = MetricUnit.Count) -> None:
     """Adds to a metric; it is written when the handler returns."""
     metrics.add_metric(name=metric, unit=unit, value=value)
+
+
+def write_metrics() -> None:
+    """Writes what was counted so far: for a handler whose end is too far away to wait for."""
+    if metrics.metric_set:
+        metrics.flush_metrics()
 
 
 def correlate(correlation_id: str, **keys: object) -> None:

@@ -45,14 +45,16 @@ class Kind(BaseModel):
     """Seconds, for the `Retry-After` header."""
 
 
-MALFORMED: Final = Kind(name="malformed-request", title="The request is malformed", status=400)
 NO_ROUTE: Final = Kind(name="not-found", title="Not found", status=404)
-TOO_LARGE: Final = Kind(name="body-too-large", title="The request body is too large", status=413)
-UNSUPPORTED: Final = Kind(name="unsupported-media-type", title="The media type is not supported", status=415)
 INVALID: Final = Kind(name="invalid-request", title="The request is not valid", status=422)
 UNEXPECTED: Final = Kind(name="internal-error", title="Something went wrong on our side", status=500)
 
 _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
+    errors.MalformedRequest: Kind(name="malformed-request", title="The request is malformed", status=400),
+    errors.BodyTooLarge: Kind(name="body-too-large", title="The request body is too large", status=413),
+    errors.UnsupportedMediaType: Kind(
+        name="unsupported-media-type", title="The media type is not supported", status=415
+    ),
     errors.InvalidOrder: INVALID,
     errors.IdempotencyKeyReused: Kind(
         name="idempotency-key-reused", title="The Idempotency-Key was used for another request", status=422
@@ -60,11 +62,14 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.OrderNotFound: Kind(name="order-not-found", title="No such order", status=404),
     errors.ProductNotFound: Kind(name="product-not-found", title="No such product", status=404),
     errors.DatabaseUnavailable: Kind(
-        name="temporarily-unavailable", title="The service is temporarily unavailable", status=503, retry_after=2
+        name="temporarily-unavailable",
+        title="The service is temporarily unavailable",
+        status=503,
+        retry_after=2,
     ),
 }
 
 
 def kind_of(error: Exception) -> Kind:
     """The problem type of an error; anything not meant for callers is `internal-error`, and tells nothing."""
-    return _KINDS.get(type(error), UNEXPECTED) if isinstance(error, errors.OrdersError) else UNEXPECTED
+    return next((_KINDS[kind] for kind in type(error).__mro__ if kind in _KINDS), UNEXPECTED)

@@ -39,6 +39,7 @@ _CLOSE: Final = text("""
 _RECORD: Final = text("""
     INSERT INTO saga_steps (order_id, step, status, error) VALUES (:order_id, :step, :status, :error)
     ON CONFLICT (order_id, step) DO UPDATE SET attempts = saga_steps.attempts + 1
+    RETURNING attempts
 """)
 
 
@@ -82,8 +83,9 @@ def close(connection: Connection, order_id: UUID, compensation: SagaStep) -> Non
         raise OrderAlreadyCompleted(f"{compensation} came after the order was confirmed")
 
 
-def record_compensation(connection: Connection, order_id: UUID, compensation: SagaStep) -> None:
-    """Records that a compensation is complete, in the transaction of its effect."""
-    connection.execute(
+def record_compensation(connection: Connection, order_id: UUID, compensation: SagaStep) -> bool:
+    """Records that a compensation is complete, in the transaction of its effect. False: it was already."""
+    attempts = connection.scalar(
         _RECORD, {"order_id": order_id, "step": compensation, "status": StepStatus.SUCCEEDED, "error": None}
     )
+    return bool(attempts == 1)

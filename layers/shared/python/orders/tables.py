@@ -65,9 +65,14 @@ stock: Final = Table(
     Column("available", BigInteger, nullable=False),
     Column("reserved", BigInteger, nullable=False, server_default=text("0")),
     Column("sold", BigInteger, nullable=False, server_default=text("0")),
+    Column("low_stock_threshold", BigInteger, nullable=False, server_default=text("10")),
+    # Since when the product is known to be low on stock: set by the alert, cleared when there is enough again.
+    Column("low_since", DateTime(timezone=True)),
     CheckConstraint("available >= 0 AND reserved >= 0 AND sold >= 0", name="never_negative"),
     CheckConstraint("available + reserved + sold = stocked", name="adds_up"),
 )
+# Reservations change nothing in it, so it costs them nothing.
+Index("stock_low", stock.c.product_id, postgresql_where=text("low_since IS NOT NULL"))
 
 orders: Final = Table(
     "orders",
@@ -92,6 +97,8 @@ orders: Final = Table(
 )
 # Ids are UUIDv7, so this is "own orders, newest first".
 Index("orders_by_user", orders.c.user_id, orders.c.id.desc())
+# What recovery looks through: orders that are on their way, longest unmoved first.
+Index("orders_unfinished", orders.c.updated_at, postgresql_where=text("status IN ('PENDING', 'PROCESSING')"))
 
 order_items: Final = Table(
     "order_items",
@@ -114,6 +121,7 @@ idempotency_keys: Final = Table(
     Column("order_id", Uuid, ForeignKey("orders.id"), nullable=False),
     _now("created_at"),
 )
+Index("idempotency_keys_by_age", idempotency_keys.c.created_at)
 
 outbox: Final = Table(
     "outbox",
@@ -126,6 +134,8 @@ outbox: Final = Table(
     Column("traceparent", Text, nullable=False),
     Column("status", Text, nullable=False, server_default=text("'PENDING'")),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
+    # The attempts that failed through the event's own fault; an outage is not one of them.
+    Column("refusals", Integer, nullable=False, server_default=text("0")),
     # Not before this time: the end of a relay's lease, of a back-off, or of a delay asked for.
     Column("available_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("claim_token", Uuid),
@@ -136,6 +146,8 @@ outbox: Final = Table(
 )
 # The relay's poll reads this index only: published rows, however many, are not in it.
 Index("outbox_pending", outbox.c.available_at, outbox.c.id, postgresql_where=text("status = 'PENDING'"))
+# The event that starts an order's saga, for whoever has to start it again.
+Index("outbox_order_created", outbox.c.subject, postgresql_where=text("type = 'com.orders.order.created.v1'"))
 
 inbox: Final = Table(
     "inbox",
@@ -206,6 +218,7 @@ payments: Final = Table(
         "status IN ('PENDING', 'UNKNOWN', 'CAPTURED', 'DECLINED', 'VOIDED', 'REFUNDED')", name="status_known"
     ),
 )
+Index("payments_undecided", payments.c.updated_at, postgresql_where=text("status IN ('PENDING', 'UNKNOWN')"))
 
 notifications: Final = Table(
     "notifications",
@@ -223,6 +236,54 @@ notifications: Final = Table(
     Column("sent_at", DateTime(timezone=True)),
     UniqueConstraint("order_id", "type", "channel"),
     CheckConstraint("status IN ('SENDING', 'SENT', 'FAILED', 'UNCERTAIN')", name="status_known"),
+)
+
+# Only orders that recovery has ever had to look at. `resumes` is the number in the name of the newest execution.
+saga_recoveries: Final = Table(
+    "saga_recoveries",
+    metadata,
+    Column("order_id", Uuid, ForeignKey("orders.id"), primary_key=True),
+    Column("resumes", Integer, nullable=False, server_default=text("0")),
+    Column("next_check_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("resumes >= 0", name="resumes_counted"),
+)
+
+# What recovery and reconciliation have done, for operators: written with the repair, never read by code.
+repairs: Final = Table(
+    "repairs",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("order_id", Uuid, ForeignKey("orders.id"), nullable=False),
+    Column("detail", Text, nullable=False),
+    _now("created_at"),
+)
+Index("repairs_by_order", repairs.c.order_id)
+
+stock_alerts: Final = Table(
+    "stock_alerts",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("product_id", Uuid, ForeignKey("products.id"), nullable=False),
+    Column("available", BigInteger, nullable=False),
+    Column("threshold", BigInteger, nullable=False),
+    _now("created_at"),
+)
+
+# One row for each outside system that is called through a breaker; without a row its circuit is closed.
+circuit_breakers: Final = Table(
+    "circuit_breakers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    # In a row, over all processes.
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    # NULL: closed. Past: a probe may go through.
+    Column("open_until", DateTime(timezone=True)),
+    # The probe that is under way, and when it counts as lost.
+    Column("probe", Uuid),
+    Column("probe_until", DateTime(timezone=True)),
+    _now("updated_at"),
+    CheckConstraint("failures >= 0", name="failures_counted"),
 )
 
 gateway_payments: Final = Table(

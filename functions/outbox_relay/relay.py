@@ -1,0 +1,165 @@
+"""The loop: claim, send, mark, again and again until the run's time is over.
+
+The main thread talks to the database, a pool of threads to SQS. What is in flight is collected every few
+milliseconds, so one slow call holds up nothing but its own events, and the next claim is made while the last one is
+still being sent.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future, wait
+from typing import Final, Protocol
+
+from functions.outbox_relay import policy
+from functions.outbox_relay.claims import BackOff, Burial, ClaimedEvent
+from functions.outbox_relay.messages import Batch, Message, compose, pack
+from functions.outbox_relay.outcomes import Failure, Outcome, Published, Refused, Undelivered
+from functions.outbox_relay.tally import Counts, Tally
+from orders.errors import DatabaseUnavailable
+from orders.observability import logger
+
+SENDERS: Final = 25
+"""Threads, each with a connection to SQS. At 10 ms a call, the interpreter is busy with fewer than these."""
+CLAIM_LIMIT: Final = 250
+MAX_IN_FLIGHT: Final = 2 * CLAIM_LIMIT
+"""Events claimed and not yet marked: as many as can be sent well within their lease, even if every call takes as
+long as it may."""
+COLLECT_SECONDS: Final = 0.05
+"""How long one turn waits for answers before it marks those that are there."""
+SHORTEST_PAUSE_SECONDS: Final = 0.02
+LONGEST_PAUSE_SECONDS: Final = 0.2
+LONGEST_PAUSE_IN_OUTAGE_SECONDS: Final = 2.0
+"""Between turns that published nothing although they tried: each of them costs a write of every row it claimed."""
+SAFETY_MARGIN_SECONDS: Final = 25
+"""Nothing new is claimed when less than this is left of the function's time: it is what the events in flight may need
+to be sent and marked."""
+
+
+class Outbox(Protocol):
+    """The database's side; see `claims.Claims`."""
+
+    def claim(self, limit: int) -> list[ClaimedEvent]: ...
+    def mark_published(self, events: Sequence[ClaimedEvent]) -> float | None: ...
+    def back_off(self, failures: Sequence[BackOff]) -> None: ...
+    def bury(self, failures: Sequence[Burial]) -> None: ...
+
+
+class Publisher(Protocol):
+    """The queues' side; see `publisher.SqsPublisher`."""
+
+    def send(self, batch: Batch) -> list[Outcome]: ...
+
+
+class Clock(Protocol):
+    """`time`, or a test's."""
+
+    def monotonic(self) -> float: ...
+    def sleep(self, seconds: float, /) -> None: ...
+
+
+class Relay:
+    """One run. Several at once, in as many processes, are safe."""
+
+    def __init__(self, outbox: Outbox, publisher: Publisher, senders: Executor, clock: Clock = time) -> None:
+        self._outbox = outbox
+        self._publisher = publisher
+        self._senders = senders
+        self._clock = clock
+        self._in_flight: dict[Future[list[Outcome]], int] = {}
+        self._unsettled: list[Outcome] = []
+        self._tally = Tally(clock.monotonic())
+
+    def run(self, window_seconds: float, remaining_seconds: Callable[[], float]) -> dict[str, int]:
+        """Relays until the window is over or the function's remaining time is nearly so, and then finishes what it
+        has claimed. Answers counts: published, retried, dead.
+
+        A database that cannot be reached is waited for: the next run may be a minute away.
+
+        Raises:
+            DatabaseUnavailable: events were sent that could not be marked; they will be sent again.
+        """
+        end = self._clock.monotonic() + window_seconds
+        pause = SHORTEST_PAUSE_SECONDS
+        try:
+            while self._clock.monotonic() < end and remaining_seconds() > SAFETY_MARGIN_SECONDS:
+                pause = self._turn(pause)
+                self._tally.write_if_due(self._clock.monotonic())
+                if pause:
+                    self._clock.sleep(pause)
+        finally:
+            self._finish()
+            self._tally.write(self._clock.monotonic())
+        return self._tally.summary()
+
+    def _turn(self, last_pause: float) -> float:
+        """Claims, sends and marks once; answers how long to wait before the next turn."""
+        try:
+            limit = min(CLAIM_LIMIT, MAX_IN_FLIGHT - sum(self._in_flight.values()))
+            claimed = self._outbox.claim(limit) if limit else []
+            self._send(claimed)
+            self._collect(COLLECT_SECONDS)
+            settled = self._settle()
+        except DatabaseUnavailable:
+            logger.warning("The outbox cannot be reached", exc_info=True)
+            return LONGEST_PAUSE_IN_OUTAGE_SECONDS
+
+        longer = max(2 * last_pause, SHORTEST_PAUSE_SECONDS)
+        if settled.retried and not settled.published:
+            return min(longer, LONGEST_PAUSE_IN_OUTAGE_SECONDS)
+        if claimed:
+            return 0 if len(claimed) == CLAIM_LIMIT else SHORTEST_PAUSE_SECONDS
+        return min(longer, LONGEST_PAUSE_SECONDS)
+
+    def _send(self, claimed: Sequence[ClaimedEvent]) -> None:
+        composed = [compose(event) for event in claimed]
+        self._unsettled += [refused for refused in composed if isinstance(refused, Refused)]
+        for batch in pack(message for message in composed if isinstance(message, Message)):
+            self._in_flight[self._senders.submit(self._publisher.send, batch)] = len(batch.messages)
+
+    def _collect(self, timeout: float | None) -> None:
+        """Takes over the outcomes that are there when all are, or when the time (seconds, None: no limit) is up."""
+        if not self._in_flight:
+            return
+        for future in wait(self._in_flight, timeout).done:
+            del self._in_flight[future]
+            self._unsettled += future.result()
+
+    def _settle(self) -> Counts:
+        """Records the outcomes collected so far. If that fails they are kept, and recorded the next time."""
+        published = [outcome.event for outcome in self._unsettled if isinstance(outcome, Published)]
+        failures = [outcome for outcome in self._unsettled if isinstance(outcome, Refused | Undelivered)]
+        dead = [failure for failure in failures if policy.is_dead(failure)]
+        retried = [failure for failure in failures if not policy.is_dead(failure)]
+
+        lag_ms = self._outbox.mark_published(published) if published else None
+        if retried:
+            self._outbox.back_off([_back_off(failure) for failure in retried])
+        if dead:
+            self._outbox.bury([Burial(failure.event, failure.error) for failure in dead])
+        self._unsettled = []
+
+        for failure in dead:
+            _log_dead(failure)
+        counts = Counts(len(published), len(retried), len(dead))
+        self._tally.add(counts, lag_ms)
+        return counts
+
+    def _finish(self) -> None:
+        self._collect(timeout=None)
+        self._settle()
+
+
+def _back_off(failure: Failure) -> BackOff:
+    refusals = failure.event.refusals + isinstance(failure, Refused)
+    return BackOff(failure.event, policy.backoff_seconds(failure.event.attempts), refusals, failure.error)
+
+
+def _log_dead(failure: Failure) -> None:
+    logger.error(
+        "Outbox event is dead",
+        event_id=str(failure.event.id),
+        event_type=failure.event.type,
+        order_id=str(failure.event.subject),
+        attempts=failure.event.attempts,
+        error=failure.error,
+    )

@@ -1,0 +1,151 @@
+"""What the read routes ask of the database: one statement each."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Row, TextClause, text
+
+from functions.read_orders.models import OrderDetail, OrderLine, OrderProgress, Product, Step
+from orders.db import Database
+from orders.domain import FailureReason, OrderStatus, SagaStep, StepStatus, progress
+from orders.errors import OrderNotFound, ProductNotFound
+from orders.ids import parse_uuid
+
+MAX_PRODUCTS: Final = 100
+
+# Whose order it is belongs into the question: there is then no answer that could differ between another user's order
+# and none at all.
+_ORDER: Final = text("""
+    SELECT orders.id, orders.status, orders.failure_reason, orders.total_amount, orders.currency,
+           orders.created_at, orders.updated_at, item.product_id, item.quantity, item.unit_price
+    FROM orders JOIN order_items AS item ON item.order_id = orders.id
+    WHERE orders.id = :order_id AND orders.user_id = :user_id
+    ORDER BY item.line_no
+""")
+
+# A fenced step never happened. A step and the fences of others have the time of their common transaction, so `at`
+# alone orders what is left.
+_PROGRESS: Final = text("""
+    SELECT orders.id, orders.status, orders.failure_reason, step.step, step.status AS step_status, step.at
+    FROM orders LEFT JOIN saga_steps AS step ON step.order_id = orders.id AND step.status <> 'FENCED'
+    WHERE orders.id = :order_id AND orders.user_id = :user_id
+    ORDER BY step.at, step.step
+""")
+
+_PRODUCTS: Final = text("""
+    SELECT product.id, product.name, product.unit_price, product.currency, product.active, stock.available
+    FROM products AS product JOIN stock ON stock.product_id = product.id
+    WHERE product.active
+    ORDER BY product.id
+    LIMIT :limit
+""")
+
+_PRODUCT: Final = text("""
+    SELECT product.id, product.name, product.unit_price, product.currency, product.active, stock.available
+    FROM products AS product JOIN stock ON stock.product_id = product.id
+    WHERE product.id = :product_id
+""")
+
+_ANSWER: Final = text("SELECT 1")
+
+
+def read_order(database: Database, user_id: str, order_id: str) -> OrderDetail:
+    """The user's order.
+
+    Raises:
+        OrderNotFound: there is none, it is somebody else's, or no order can have such an id.
+    """
+    lines = _rows_of_order(database, _ORDER, user_id, order_id)
+    order = lines[0]
+    return OrderDetail(
+        order_id=order.id,
+        status=OrderStatus(order.status),
+        failure_reason=_reason(order),
+        items=[
+            OrderLine(product_id=line.product_id, quantity=line.quantity, unit_price=line.unit_price)
+            for line in lines
+        ],
+        total_amount=order.total_amount,
+        currency=order.currency,
+        created_at=order.created_at,
+        updated_at=order.updated_at,
+    )
+
+
+def read_progress(database: Database, user_id: str, order_id: str) -> OrderProgress:
+    """How far the user's order is.
+
+    Raises:
+        OrderNotFound: as for `read_order`.
+    """
+    rows = _rows_of_order(database, _PROGRESS, user_id, order_id)
+    order = rows[0]
+    steps = [
+        Step(name=SagaStep(row.step), status=StepStatus(row.step_status), at=row.at)
+        for row in rows
+        if row.step is not None
+    ]
+    status = OrderStatus(order.status)
+    return OrderProgress(
+        order_id=order.id,
+        status=status,
+        failure_reason=_reason(order),
+        progress=progress(status, {step.name for step in steps if step.status == StepStatus.SUCCEEDED}),
+        steps=steps,
+    )
+
+
+def list_products(database: Database) -> list[Product]:
+    """The products on sale, oldest first, at most `MAX_PRODUCTS`."""
+    return [_product(row) for row in _rows(database, _PRODUCTS, limit=MAX_PRODUCTS)]
+
+
+def read_product(database: Database, product_id: str) -> Product:
+    """One product, on sale or not.
+
+    Raises:
+        ProductNotFound: there is none, or no product can have such an id.
+    """
+    uuid = parse_uuid(product_id)
+    found = _rows(database, _PRODUCT, product_id=uuid) if uuid else []
+    if not found:
+        raise ProductNotFound("There is no such product")
+    return _product(found[0])
+
+
+def ask_database(database: Database) -> None:
+    """Asks the database for a sign of life.
+
+    Raises:
+        DatabaseUnavailable: there was none.
+    """
+    _rows(database, _ANSWER)
+
+
+def _rows_of_order(
+    database: Database, statement: TextClause, user_id: str, order_id: str
+) -> Sequence[Row[Any]]:
+    uuid = parse_uuid(order_id)
+    rows = _rows(database, statement, order_id=uuid, user_id=user_id) if uuid else []
+    if not rows:
+        raise OrderNotFound("You have no such order")
+    return rows
+
+
+def _rows(database: Database, statement: TextClause, **parameters: object) -> Sequence[Row[Any]]:
+    return database.transact_alone(lambda connection: connection.execute(statement, parameters).all())
+
+
+def _reason(order: Row[Any]) -> FailureReason | None:
+    return None if order.failure_reason is None else FailureReason(order.failure_reason)
+
+
+def _product(row: Row[Any]) -> Product:
+    return Product(
+        product_id=row.id,
+        name=row.name,
+        unit_price=row.unit_price,
+        currency=row.currency,
+        available=row.available,
+        active=row.active,
+    )

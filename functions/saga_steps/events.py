@@ -1,0 +1,45 @@
+"""What the state machine sends to a step."""
+
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from orders.domain import FailureReason, SagaStep
+from orders.errors import failure_reason
+from orders.outbox import Trace
+
+
+class StepEvent(BaseModel):
+    """The input of the execution, as every step gets it."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, hide_input_in_errors=True)
+
+    order_id: UUID
+    correlation_id: str
+    traceparent: str
+
+    @property
+    def trace(self) -> Trace:
+        return Trace(self.correlation_id, self.traceparent)
+
+
+class Failure(BaseModel):
+    """What ended the way forward: the step, and the error's name as Step Functions reports it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    step: SagaStep
+    error: str
+
+    @property
+    def reason(self) -> FailureReason:
+        return failure_reason(self.error)
+
+
+class CancellationEvent(StepEvent):
+    """The same, for the compensations that have to know why."""
+
+    failure: Failure
+    unfinished: dict[SagaStep, str] = Field(default_factory=dict)
+    """The compensations that failed for good, with their errors' names."""

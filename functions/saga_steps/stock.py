@@ -1,0 +1,92 @@
+"""The steps that look at stock, hold it, sell it, and give it back."""
+
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from functions.saga_steps import order
+from functions.saga_steps.transaction import compensate, forward
+from orders import inventory
+from orders.db import Database
+from orders.domain import OrderStatus, ReservationStatus, SagaStep
+
+
+def verify(database: Database, order_id: UUID) -> OrderStatus:
+    """Starts the order's processing and ends it early when it is hopeless. It holds nothing: another buyer may still
+    be quicker.
+
+    Raises:
+        InsufficientStock: final.
+    """
+
+    def start(connection: Connection) -> None:
+        order.start(connection, order_id)
+
+    def effect(connection: Connection) -> None:
+        start(connection)
+        inventory.verify_available(connection, order_id)
+
+    forward(database, order_id, SagaStep.VERIFY_STOCK, effect, on_failure=start)
+    return OrderStatus.PROCESSING
+
+
+def reserve(database: Database, order_id: UUID, ttl_seconds: int) -> ReservationStatus:
+    """Holds every line of the order for `ttl_seconds`, or none.
+
+    Raises:
+        InsufficientStock: final.
+        StepFenced: the reservation was released before it was made.
+    """
+    forward(
+        database,
+        order_id,
+        SagaStep.RESERVE_INVENTORY,
+        lambda connection: inventory.reserve(connection, order_id, ttl_seconds),
+    )
+    return ReservationStatus.ACTIVE
+
+
+def confirm(database: Database, order_id: UUID) -> ReservationStatus:
+    """Turns what is held into what is sold.
+
+    Raises:
+        ReservationExpired: final; some line is no longer held.
+        StepFenced: the sale was undone before it was made.
+    """
+    forward(
+        database,
+        order_id,
+        SagaStep.CONFIRM_RESERVATION,
+        lambda connection: inventory.confirm(connection, order_id),
+    )
+    return ReservationStatus.CONFIRMED
+
+
+def restore(database: Database, order_id: UUID) -> ReservationStatus:
+    """Takes back what was sold.
+
+    Raises:
+        OrderAlreadyCompleted: nothing may be undone.
+    """
+    compensate(
+        database,
+        order_id,
+        SagaStep.RESTORE_INVENTORY,
+        lambda connection: inventory.restore(connection, order_id),
+    )
+    return ReservationStatus.RESTORED
+
+
+def release(database: Database, order_id: UUID) -> ReservationStatus:
+    """Gives up what is held.
+
+    Raises:
+        OrderAlreadyCompleted: nothing may be undone.
+    """
+    compensate(
+        database,
+        order_id,
+        SagaStep.RELEASE_RESERVATION,
+        lambda connection: inventory.release(connection, order_id),
+    )
+    return ReservationStatus.RELEASED

@@ -1,0 +1,1 @@
+"""Starts one execution of the saga for each order that was created."""

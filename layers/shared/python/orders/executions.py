@@ -1,0 +1,119 @@
+"""The executions of the order saga: how they are named, what they are given, how they are started and found.
+
+An order's first execution is `order-<order id>`; one that takes over from a dead one is `order-<order id>-r<n>`. Step
+Functions itself refuses a second execution of the same name, and remembers names for 90 days, so a name is the lock
+that lets an order have one execution at a time (promise I6).
+"""
+
+import json
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from orders.outbox import Trace
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
+CONNECT_TIMEOUT_SECONDS: Final = 1
+READ_TIMEOUT_SECONDS: Final = 5
+ATTEMPTS: Final = 4
+"""By the SDK, with its backoff: a message that goes back to its queue is away for minutes, a throttle for a second."""
+
+_NAME: Final = re.compile(r"order-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-r[0-9]+)?")
+
+
+class ExecutionStatus(StrEnum):
+    """As Step Functions reports it."""
+
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    TIMED_OUT = "TIMED_OUT"
+    ABORTED = "ABORTED"
+    PENDING_REDRIVE = "PENDING_REDRIVE"
+
+    GONE = "GONE"
+    """There is no execution of that name."""
+
+    @property
+    def is_live(self) -> bool:
+        return self in (ExecutionStatus.RUNNING, ExecutionStatus.PENDING_REDRIVE)
+
+
+def execution_name(order_id: UUID, resumes: int = 0) -> str:
+    """The name of an order's execution; `resumes` is how many came before it."""
+    return f"order-{order_id}" + (f"-r{resumes}" if resumes else "")
+
+
+def execution_input(order_id: UUID, trace: Trace) -> str:
+    """What the state machine is started with, as JSON."""
+    return json.dumps(
+        {"orderId": str(order_id), "correlationId": trace.correlation_id, "traceparent": trace.traceparent}
+    )
+
+
+def connect() -> "SFNClient":
+    """The client. boto3 is imported here because it is half of a cold start, and an import has no need of it."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+    )
+    return boto3.client("stepfunctions", config=config)
+
+
+class Executions:
+    """The executions of one state machine.
+
+    What Step Functions says may be seconds old, but a start under a taken name is always refused. Each method raises
+    botocore's ClientError or BotoCoreError when there is no answer, and may then be called again.
+    """
+
+    def __init__(self, client: "SFNClient", state_machine_arn: str) -> None:
+        self._client = client
+        self._state_machine_arn = state_machine_arn
+
+    def start(self, order_id: UUID, trace: Trace, resumes: int = 0) -> bool:
+        """Starts the execution of that name. False: it exists, or existed, already."""
+        try:
+            self._client.start_execution(
+                stateMachineArn=self._state_machine_arn,
+                name=execution_name(order_id, resumes),
+                input=execution_input(order_id, trace),
+            )
+        except self._client.exceptions.ExecutionAlreadyExists:
+            return False
+        return True
+
+    def status(self, order_id: UUID, resumes: int = 0) -> ExecutionStatus:
+        """What has become of the execution of that name."""
+        machine = self._state_machine_arn.replace(":stateMachine:", ":execution:")
+        try:
+            described = self._client.describe_execution(
+                executionArn=f"{machine}:{execution_name(order_id, resumes)}"
+            )
+        except self._client.exceptions.ExecutionDoesNotExist:
+            return ExecutionStatus.GONE
+        return ExecutionStatus(described["status"])
+
+    def live_orders(self, may_go_on: Callable[[], bool]) -> set[UUID]:
+        """Orders with a running execution, a thousand an answer; asks on as long as it may.
+
+        An order that is missing here may have one all the same.
+        """
+        orders: set[UUID] = set()
+        pages = self._client.get_paginator("list_executions").paginate(
+            stateMachineArn=self._state_machine_arn, statusFilter="RUNNING"
+        )
+        for page in pages:
+            names = (_NAME.fullmatch(execution["name"]) for execution in page["executions"])
+            orders |= {UUID(name[1]) for name in names if name}
+            if not may_go_on():
+                break
+        return orders

@@ -1,0 +1,183 @@
+"""Bringing an order's payment in line with the gateway, whose record is the truth about money.
+
+The saga does this for itself as it goes. This is for what it left behind: an outcome that nobody recorded, or money
+captured for an order that is cancelled.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, text
+
+from orders import repairs
+from orders.db import Database
+from orders.domain import OrderStatus, PaymentStatus
+from orders.observability import Metric, count, logger
+from orders.payments.gateway import Charge, GatewayPayment, GatewayStatus, PaymentGateway
+from orders.repairs import Repair
+
+_LOOK: Final = text("""
+    SELECT payments.provider_key, payments.status, payments.amount, payments.currency, orders.payment_method,
+           orders.status AS order_status
+    FROM payments JOIN orders ON orders.id = payments.order_id
+    WHERE payments.order_id = :order_id
+""")
+
+# Only over the status that was judged: whoever has written since knows better.
+_RECORD: Final = text("""
+    UPDATE payments
+    SET status = CAST(:status AS text), updated_at = now(),
+        provider_payment_id = coalesce(CAST(:payment_id AS text), provider_payment_id),
+        captured = CASE WHEN CAST(:status AS text) IN ('CAPTURED', 'REFUNDED') THEN amount ELSE 0 END,
+        refunded = CASE WHEN CAST(:status AS text) = 'REFUNDED' THEN amount ELSE 0 END
+    WHERE order_id = :order_id AND status = CAST(:judged AS text)
+    RETURNING order_id
+""")
+
+_UNDECIDED: Final = frozenset({PaymentStatus.PENDING, PaymentStatus.UNKNOWN})
+
+_STATUS_AT_GATEWAY: Final = {
+    GatewayStatus.CAPTURED: PaymentStatus.CAPTURED,
+    GatewayStatus.DECLINED: PaymentStatus.DECLINED,
+    GatewayStatus.VOIDED: PaymentStatus.VOIDED,
+    GatewayStatus.REFUNDED: PaymentStatus.REFUNDED,
+}
+
+
+class Verdict(StrEnum):
+    """What comparing the order, its payment and the gateway's record has led to."""
+
+    AGREED = "AGREED"
+    UNDECIDED = "UNDECIDED"
+    """The gateway holds no money, and the order goes on: its saga will ask again."""
+    SETTLED = "SETTLED"
+    """Our record was behind the gateway's."""
+    GIVEN_BACK = "GIVEN_BACK"
+    """A capture for a cancelled order, now refunded."""
+    CONFLICT = "CONFLICT"
+    """We have recorded money that the gateway does not have, or the other way round, and the order does not say which
+    of the two should be."""
+
+
+_REPAIRS: Final = {
+    Verdict.SETTLED: (Repair.PAYMENT_SETTLED, Metric.PAYMENTS_SETTLED),
+    Verdict.GIVEN_BACK: (Repair.PAYMENT_GIVEN_BACK, Metric.PAYMENTS_GIVEN_BACK),
+    Verdict.CONFLICT: (Repair.PAYMENT_CONFLICT, Metric.PAYMENT_CONFLICTS),
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict, and what is to be recorded of it."""
+
+    order_id: UUID
+    verdict: Verdict
+    order_status: OrderStatus
+    judged: PaymentStatus
+    """Our record of the payment as it was compared."""
+    at_gateway: GatewayPayment | None
+
+    def record(self, connection: Connection) -> bool:
+        """Writes it down in the caller's transaction. False: there was nothing to write, or others were quicker."""
+        if self.verdict not in _REPAIRS:
+            return False
+        if self.verdict is not Verdict.CONFLICT and not self._settle(connection):
+            return False
+        repair, _ = _REPAIRS[self.verdict]
+        repairs.record(connection, repair, self.order_id, self._details)
+        return True
+
+    def report(self) -> None:
+        """Counts and logs what was recorded, once its transaction is committed."""
+        _, metric = _REPAIRS[self.verdict]
+        count(metric)
+        tell = logger.error if self.verdict is Verdict.CONFLICT else logger.info
+        tell(
+            "Payment reconciled",
+            extra={"verdict": self.verdict, "order_id": str(self.order_id)} | self._details,
+        )
+
+    @property
+    def _details(self) -> dict[str, str]:
+        at_gateway = self.at_gateway.status if self.at_gateway else "NONE"
+        return {"order": self.order_status, "recorded": self.judged, "gateway": at_gateway}
+
+    def _settle(self, connection: Connection) -> bool:
+        assert self.at_gateway is not None, "a settlement is what the gateway said"
+        status = _STATUS_AT_GATEWAY[self.at_gateway.status]
+        parameters = {
+            "order_id": self.order_id,
+            "status": status,
+            "payment_id": self.at_gateway.payment_id,
+            "judged": self.judged,
+        }
+        return connection.execute(_RECORD, parameters).first() is not None
+
+
+def judge(database: Database, gateway: PaymentGateway, order_id: UUID) -> Judgement:
+    """Compares the three, and gives back what the gateway holds for a cancelled order.
+
+    It may be repeated, also at the same time as the saga's own steps: the gateway moves money once for each key.
+
+    Raises:
+        PaymentGatewayUnavailable: try again.
+        LookupError: the order has no payment.
+    """
+    ours = database.transact_alone(
+        lambda connection: connection.execute(_LOOK, {"order_id": order_id}).first()
+    )
+    if ours is None:
+        raise LookupError(f"order {order_id} has no payment")
+    recorded = PaymentStatus(ours.status)
+    order_status = OrderStatus(ours.order_status)
+    found = gateway.find(ours.provider_key)
+    if order_status is OrderStatus.CANCELLED:
+        closed = _close(gateway, ours, recorded, found)
+        verdict = _verdict_on_cancelled(recorded, found, closed)
+        return Judgement(order_id, verdict, order_status, recorded, closed)
+    return Judgement(order_id, _verdict(order_status, recorded, found), order_status, recorded, found)
+
+
+def _close(
+    gateway: PaymentGateway, ours: Row[Any], recorded: PaymentStatus, found: GatewayPayment | None
+) -> GatewayPayment | None:
+    """Sees to it that the gateway holds no money for the order, and never will; answers its record by then."""
+    if recorded in _UNDECIDED and (found is None or found.status is GatewayStatus.OPEN):
+        # Answers CAPTURED if a capture was quicker.
+        found = gateway.void(ours.provider_key, Charge(ours.amount, ours.currency, ours.payment_method))
+    if found is not None and found.status is GatewayStatus.CAPTURED:
+        found = gateway.refund(ours.provider_key)
+    return found
+
+
+def _verdict_on_cancelled(
+    recorded: PaymentStatus, found: GatewayPayment | None, closed: GatewayPayment | None
+) -> Verdict:
+    if found != closed and closed is not None and closed.status is GatewayStatus.REFUNDED:
+        return Verdict.GIVEN_BACK
+    if closed is None or closed.status is GatewayStatus.OPEN:
+        # Voided or declined before the gateway had heard of it. Anything else is money it does not know of.
+        return Verdict.CONFLICT if recorded is PaymentStatus.CAPTURED else Verdict.AGREED
+    return Verdict.AGREED if _STATUS_AT_GATEWAY[closed.status] is recorded else Verdict.SETTLED
+
+
+def _verdict(order_status: OrderStatus, recorded: PaymentStatus, found: GatewayPayment | None) -> Verdict:
+    at_gateway = None if found is None else _STATUS_AT_GATEWAY.get(found.status)
+    is_captured = at_gateway is PaymentStatus.CAPTURED
+    match order_status, recorded:
+        case OrderStatus.CONFIRMED, _:
+            # It was confirmed because it was paid in full.
+            agreed = is_captured and recorded is PaymentStatus.CAPTURED
+        case OrderStatus.PROCESSING, PaymentStatus.PENDING | PaymentStatus.UNKNOWN:
+            # Anything but money is for the step to find: it writes its journal along with it.
+            return Verdict.SETTLED if is_captured else Verdict.UNDECIDED
+        case _, PaymentStatus.PENDING | PaymentStatus.UNKNOWN:
+            return Verdict.UNDECIDED if at_gateway is None else Verdict.SETTLED
+        case _, PaymentStatus.CAPTURED:
+            # Refunded: RefundPayment is about to record it.
+            agreed = is_captured or at_gateway is PaymentStatus.REFUNDED
+        case _:
+            agreed = not is_captured
+    return Verdict.AGREED if agreed else Verdict.CONFLICT

@@ -1,0 +1,38 @@
+"""Homes and ports for local clouds that disturb nobody else's."""
+
+import os
+import shutil
+import socket
+from dataclasses import dataclass
+from unittest import mock
+
+from local import cloud
+from local.settings import LOOPBACK, ROOT, Settings
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a cloud lives: for this process, and for the commands that it starts."""
+
+    settings: Settings
+    environment: dict[str, str]
+
+
+def fresh_place(name: str) -> Place:
+    """An empty home below `.local` and a free port. What a killed run left there is stopped and removed first."""
+    home = ROOT / ".local" / name
+    changes = {"ORDERS_HOME": str(home), "ORDERS_PORT": str(_free_port()), "EMULATOR": "ministack"}
+    environment = os.environ | changes
+    with mock.patch.dict(os.environ, changes):
+        settings = Settings.from_environment()
+    if home.exists():
+        cloud.down(settings, print)
+        shutil.rmtree(home)
+    return Place(settings, environment)
+
+
+def _free_port() -> int:
+    with socket.socket() as candidate:
+        candidate.bind((LOOPBACK, 0))
+        port: int = candidate.getsockname()[1]
+        return port

@@ -1,0 +1,56 @@
+"""A local cloud of the tests' own, deployed once: its home is apart from the developer's, and so is its port."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from sqlalchemy import Engine, create_engine
+
+from local import cloud, demo
+from local.settings import Settings
+from local.stack import Stack
+from tests.e2e.clouds import fresh_place
+
+TIMEOUT_SECONDS = 300
+"""For one test together with the session's fixtures, which deploy and run the demonstration."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """The cloud under test."""
+
+    settings: Settings
+    environment: dict[str, str]
+    """For commands that are to find it."""
+    stack: Stack
+    engine: Engine
+    up_since: float
+    """`time.monotonic()` when it was up, and its first relay started."""
+
+
+@pytest.fixture(scope="session")
+def running_cloud() -> Iterator[Cloud]:
+    place = fresh_place("test")
+    try:
+        stack = cloud.up(place.settings, print)
+        engine = create_engine(stack["database_url"])
+        yield Cloud(place.settings, place.environment, stack, engine, time.monotonic())
+        engine.dispose()
+    finally:
+        cloud.down(place.settings, print)
+
+
+@pytest.fixture(scope="session")
+def report(running_cloud: Cloud) -> demo.Report:
+    """The demonstration, run once for all tests that look at what came of it."""
+    return demo.perform(running_cloud.settings, running_cloud.stack, Console(file=StringIO()))

@@ -1,0 +1,54 @@
+"""What the tests of notify share: a mailer with behaviour, and the state that deliveries leave."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from functions.notify.templates import Mail
+from orders.db import Database
+from tests.support.factories import execute, rows
+
+
+class Killed(BaseException):
+    """The process ends here. Not an Exception, so nothing on the way can take it for a failure."""
+
+
+@dataclass
+class FakeMailer:
+    """Sends to a list. `before` and `after` run around the sending, and may raise."""
+
+    sent: list[Mail] = field(default_factory=list)
+    before: Callable[[], None] = lambda: None
+    after: Callable[[], None] = lambda: None
+
+    def send(self, mail: Mail) -> str:
+        self.before()
+        self.sent.append(mail)
+        self.after()
+        return f"ses-{len(self.sent)}"
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+def notification(database: Database, order_id: UUID) -> dict[str, Any]:
+    """The one notification of the order."""
+    (found,) = rows(database, "SELECT * FROM notifications WHERE order_id = :order_id", order_id=order_id)
+    return found
+
+
+def processed(database: Database) -> list[UUID]:
+    """The events that notify has settled."""
+    return [
+        found["event_id"] for found in rows(database, "SELECT event_id FROM inbox WHERE consumer = 'notify'")
+    ]
+
+
+def end_leases(database: Database) -> None:
+    """Lets the time pass that leases last."""
+    execute(database, "UPDATE notifications SET lease_until = now() - interval '1 second'")

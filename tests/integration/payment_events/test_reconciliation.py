@@ -1,0 +1,277 @@
+"""Every movement of money is held against the gateway's record and the order's status, and put right where a rule
+says how."""
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from functions.payment_events.reconcile import reconcile
+from orders.db import Credentials, Database
+from orders.errors import PaymentGatewayUnavailable
+from orders.events import CloudEvent, InventoryReserved, PaymentCaptured, PaymentRefunded
+from orders.observability import metrics
+from orders.payments.gateway import Charge, GatewayPayment, PaymentGateway
+from orders.payments.simulator import Behaviour, SimulatedGateway
+from tests.support.api import lambda_context
+from tests.support.consumers import batch, cloud_event, failed
+from tests.support.factories import add_order, execute, rows
+
+TOTAL = 2500
+CAPTURED = PaymentCaptured(amount=TOTAL, currency="USD")
+REFUNDED = PaymentRefunded(amount=TOTAL, currency="USD")
+BEHAVIOUR = Behaviour(
+    latency_min_ms=0, latency_max_ms=0, success_percent=100, retryable_percent=0, fraud_threshold=1_000_000
+)
+ENVIRONMENT = {
+    "GATEWAY_LATENCY_MIN_MS": "0",
+    "GATEWAY_LATENCY_MAX_MS": "0",
+    "GATEWAY_SUCCESS_PERCENT": "100",
+    "GATEWAY_RETRYABLE_PERCENT": "0",
+    "GATEWAY_FRAUD_THRESHOLD": "1000000",
+}
+
+
+@dataclass
+class Books:
+    """An order, what we have recorded of its payment, and what the gateway has."""
+
+    database: Database
+    gateway: PaymentGateway
+
+    def order(self, status: str, recorded: str, at_gateway: str) -> UUID:
+        order_id = add_order(self.database)
+        for step in ["PROCESSING"] if status == "PROCESSING" else ["PROCESSING", status]:
+            execute(
+                self.database, "UPDATE orders SET status = :status WHERE id = :id", status=step, id=order_id
+            )
+        execute(
+            self.database,
+            "INSERT INTO payments (order_id, provider_key, status, amount, currency, captured, refunded) "
+            "VALUES (:id, :key, :status, :total, 'USD', :captured, :refunded)",
+            id=order_id,
+            key=f"order-{order_id}",
+            status=recorded,
+            total=TOTAL,
+            captured=TOTAL if recorded in ("CAPTURED", "REFUNDED") else 0,
+            refunded=TOTAL if recorded == "REFUNDED" else 0,
+        )
+        charge = Charge(TOTAL, "USD", "pm_card_visa")
+        if at_gateway in ("CAPTURED", "REFUNDED"):
+            self.gateway.capture(f"order-{order_id}", charge)
+        if at_gateway == "REFUNDED":
+            self.gateway.refund(f"order-{order_id}")
+        if at_gateway == "VOIDED":
+            self.gateway.void(f"order-{order_id}", charge)
+        return order_id
+
+    def recorded(self) -> tuple[str, int, int]:
+        (row,) = rows(self.database, "SELECT status, captured, refunded FROM payments")
+        return row["status"], row["captured"], row["refunded"]
+
+    def held_by_gateway(self) -> int:
+        """Captured and not refunded, by its own book."""
+        (row,) = rows(
+            self.database,
+            "SELECT coalesce(sum(CASE kind WHEN 'CAPTURE' THEN amount ELSE -amount END), 0)::int AS held "
+            "FROM gateway.entries",
+        )
+        return int(row["held"])
+
+    def repairs(self) -> list[str]:
+        return [row["kind"] for row in rows(self.database, "SELECT kind FROM repairs ORDER BY id")]
+
+
+@pytest.fixture
+def books(database: Database) -> Books:
+    return Books(database, SimulatedGateway(database, BEHAVIOUR))
+
+
+@pytest.fixture
+def other_process(credentials: Credentials) -> Iterator[Database]:
+    database = Database(lambda: credentials)
+    yield database
+    database.engine.dispose()
+
+
+@pytest.fixture
+def handler(books: Books, monkeypatch: pytest.MonkeyPatch) -> Any:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    handler = importlib.import_module("functions.payment_events.handler")
+    monkeypatch.setattr(handler, "database", books.database)
+    monkeypatch.setattr(handler, "gateway", books.gateway)
+    return handler.handler
+
+
+@pytest.mark.parametrize(
+    ("order_status", "recorded", "at_gateway"),
+    [
+        ("PROCESSING", "CAPTURED", "CAPTURED"),
+        ("CONFIRMED", "CAPTURED", "CAPTURED"),
+        ("CANCELLED", "REFUNDED", "REFUNDED"),
+        ("NEEDS_REVIEW", "CAPTURED", "CAPTURED"),
+        # RefundPayment has just given it back, and is about to say so.
+        ("PROCESSING", "CAPTURED", "REFUNDED"),
+        ("CANCELLED", "VOIDED", "VOIDED"),
+        # Cancelled before anybody asked the gateway.
+        ("CANCELLED", "VOIDED", "NONE"),
+    ],
+)
+def test_books_that_agree_are_left_alone(
+    books: Books, order_status: str, recorded: str, at_gateway: str
+) -> None:
+    order_id = books.order(order_status, recorded, at_gateway)
+    before = books.recorded(), books.held_by_gateway()
+    reconcile(books.database, books.gateway, cloud_event(order_id, CAPTURED))
+    assert (books.recorded(), books.held_by_gateway()) == before
+    assert books.repairs() == []
+
+
+@pytest.mark.parametrize("recorded", ["CAPTURED", "VOIDED", "DECLINED", "UNKNOWN", "PENDING", "REFUNDED"])
+def test_whatever_is_captured_for_a_cancelled_order_is_given_back(books: Books, recorded: str) -> None:
+    order_id = books.order("CANCELLED", recorded, "CAPTURED")
+    reconcile(books.database, books.gateway, cloud_event(order_id, CAPTURED))
+    assert books.held_by_gateway() == 0
+    assert books.recorded() == ("REFUNDED", TOTAL, TOTAL)
+    assert books.repairs() == ["PAYMENT_GIVEN_BACK"]
+
+
+def test_a_refund_that_nobody_recorded_is_recorded(books: Books) -> None:
+    order_id = books.order("CANCELLED", "CAPTURED", "REFUNDED")
+    reconcile(books.database, books.gateway, cloud_event(order_id, REFUNDED))
+    assert books.recorded() == ("REFUNDED", TOTAL, TOTAL)
+    assert books.repairs() == ["PAYMENT_SETTLED"]
+
+
+@pytest.mark.parametrize(
+    ("order_status", "recorded", "at_gateway"),
+    [
+        ("CONFIRMED", "CAPTURED", "REFUNDED"),
+        ("CONFIRMED", "CAPTURED", "NONE"),
+        ("PROCESSING", "CAPTURED", "NONE"),
+        ("NEEDS_REVIEW", "VOIDED", "CAPTURED"),
+        ("CANCELLED", "CAPTURED", "NONE"),
+    ],
+)
+def test_where_no_rule_says_who_is_right_it_is_recorded_for_an_operator_and_nothing_is_touched(
+    books: Books, order_status: str, recorded: str, at_gateway: str
+) -> None:
+    order_id = books.order(order_status, recorded, at_gateway)
+    before = books.recorded(), books.held_by_gateway()
+    metrics.clear_metrics()
+    reconcile(books.database, books.gateway, cloud_event(order_id, CAPTURED))
+    assert (books.recorded(), books.held_by_gateway()) == before
+    assert books.repairs() == ["PAYMENT_CONFLICT"]
+    assert metrics.metric_set["PaymentConflicts"]["Value"] == [1.0]
+    metrics.clear_metrics()
+
+
+# Once (promise I9)
+
+
+def test_the_same_event_delivered_again_does_not_even_ask_the_gateway(books: Books) -> None:
+    event = cloud_event(books.order("CANCELLED", "VOIDED", "CAPTURED"), CAPTURED)
+    reconcile(books.database, books.gateway, event)
+    reconcile(books.database, _Unreachable(), event)
+    assert books.repairs() == ["PAYMENT_GIVEN_BACK"]
+
+
+def test_a_delivery_at_the_same_time_takes_no_second_effect(books: Books, other_process: Database) -> None:
+    event = cloud_event(books.order("CONFIRMED", "CAPTURED", "REFUNDED"), CAPTURED)
+    gateway = _Interrupted(books.gateway, lambda: reconcile(other_process, books.gateway, event))
+    reconcile(books.database, gateway, event)
+    assert books.repairs() == ["PAYMENT_CONFLICT"]
+
+
+def test_a_consumer_killed_after_the_refund_records_it_on_the_next_delivery(books: Books) -> None:
+    class Killed(BaseException):
+        pass
+
+    class Killer(SimulatedGateway):
+        def refund(self, key: str) -> GatewayPayment:
+            super().refund(key)
+            raise Killed
+
+    event = cloud_event(books.order("CANCELLED", "VOIDED", "CAPTURED"), CAPTURED)
+    with pytest.raises(Killed):
+        reconcile(books.database, Killer(books.database, BEHAVIOUR), event)
+    reconcile(books.database, books.gateway, event)
+    assert books.held_by_gateway() == 0
+    assert books.recorded() == ("REFUNDED", TOTAL, TOTAL)
+
+
+# The handler
+
+
+def test_a_message_fails_alone(handler: Any, books: Books) -> None:
+    good = cloud_event(books.order("CANCELLED", "VOIDED", "CAPTURED"), REFUNDED)
+    stray = cloud_event(good.subject, InventoryReserved(ttl_seconds=1))
+    nobodys = cloud_event(UUID(int=0), CAPTURED)
+    answer = handler(
+        batch("not json", good.model_dump_json(), stray.model_dump_json(), nobodys.model_dump_json()),
+        lambda_context(),
+    )
+    assert failed(answer) == ["message-0", "message-2", "message-3"]
+    assert books.held_by_gateway() == 0
+
+
+def test_a_gateway_that_does_not_answer_sends_the_message_back(
+    handler: Any, books: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = cloud_event(books.order("CANCELLED", "VOIDED", "CAPTURED"), CAPTURED)
+    with monkeypatch.context() as outage:
+        outage.setattr(importlib.import_module("functions.payment_events.handler"), "gateway", _Unreachable())
+        assert failed(handler(batch(event.model_dump_json()), lambda_context())) == ["message-0"]
+    assert failed(handler(batch(event.model_dump_json()), lambda_context())) == []
+    assert books.held_by_gateway() == 0
+
+
+def test_a_batch_stops_before_the_functions_time_is_over(handler: Any, books: Books) -> None:
+    event = cloud_event(books.order("CANCELLED", "VOIDED", "CAPTURED"), CAPTURED)
+    remaining = iter([10_000, 1_000, 1_000])
+    context = lambda_context()
+    context.get_remaining_time_in_millis = lambda: next(remaining)  # type: ignore[method-assign]
+    answer = handler(
+        batch(event.model_dump_json(), _again(event).model_dump_json(), _again(event).model_dump_json()),
+        context,
+    )
+    assert failed(answer) == ["message-1", "message-2"]
+    assert len(rows(books.database, "SELECT * FROM inbox")) == 1
+
+
+def _again(event: CloudEvent) -> CloudEvent:
+    """Another event of the same order."""
+    return cloud_event(event.subject, CAPTURED)
+
+
+class _Unreachable:
+    """A `PaymentGateway` that is down."""
+
+    def capture(self, key: str, charge: Charge) -> GatewayPayment:
+        raise PaymentGatewayUnavailable("down")
+
+    def find(self, key: str) -> GatewayPayment | None:
+        raise PaymentGatewayUnavailable("down")
+
+    def void(self, key: str, charge: Charge) -> GatewayPayment:
+        raise PaymentGatewayUnavailable("down")
+
+    def refund(self, key: str) -> GatewayPayment:
+        raise PaymentGatewayUnavailable("down")
+
+
+class _Interrupted(_Unreachable):
+    """A `PaymentGateway` during whose look something else happens."""
+
+    def __init__(self, gateway: PaymentGateway, meanwhile: Callable[[], None]) -> None:
+        self._gateway = gateway
+        self._meanwhile = meanwhile
+
+    def find(self, key: str) -> GatewayPayment | None:
+        found = self._gateway.find(key)
+        self._meanwhile()
+        return found

@@ -1,0 +1,19 @@
+from collections.abc import Iterator
+
+import pytest
+
+from orders.db import Database
+from tests.integration.relay.sqs_server import SqsServer
+from tests.integration.relay.world import Relays, connect
+
+
+@pytest.fixture
+def sqs(monkeypatch: pytest.MonkeyPatch) -> Iterator[SqsServer]:
+    with SqsServer.running() as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        yield server
+
+
+@pytest.fixture
+def relays(database: Database, sqs: SqsServer) -> Relays:
+    return Relays(database, connect(sqs))

@@ -1,0 +1,44 @@
+"""Trap T22: a queue without a consumer keeps its messages for ever. Here the deployed app is asked, not a list."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from infra.stages import STAGES
+from orders.events import CATALOGUE, EventData
+from tests.infra.stacks import SynthesizedStack
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> SynthesizedStack:
+    return SynthesizedStack(STAGES["local"], tmp_path_factory.mktemp("cdk.out"))
+
+
+# The first synthesis may have to download the wheels of the layer.
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("event_type", sorted(CATALOGUE))
+def test_every_event_of_the_catalogue_has_a_consumer_that_expects_it(
+    stack: SynthesizedStack, event_type: str
+) -> None:
+    event = CATALOGUE[event_type]
+    assert event.queue in stack.consumers, f"nobody consumes {event.queue}"
+    function, _ = stack.consumers[event.queue]
+    package = ROOT / "functions" / function.replace("-", "_")
+    names = {
+        node.id
+        for module in package.glob("*.py")
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Name)
+    }
+    kinds = {kind.__name__ for kind in event.__mro__ if issubclass(kind, EventData)} - {EventData.__name__}
+    assert kinds & names, f"{function} consumes {event.queue}, but knows nothing of {event.__name__}"
+
+
+@pytest.mark.timeout(600)
+def test_the_relay_knows_every_queue(stack: SynthesizedStack) -> None:
+    queues = {name for name in stack.queues if not name.endswith("-dlq")}
+    assert {event.queue for event in CATALOGUE.values()} <= queues
+    assert all(queue in str(stack.environment("outbox-relay")["QUEUE_URLS"]) for queue in queues)

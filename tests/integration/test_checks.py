@@ -1,0 +1,519 @@
+"""An auditor that finds nothing is only worth something if it finds what is planted."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from local.checks import EVERY_ORDER, PROMISES, Charge, Scope, Verdict, audit, charges, snapshot, unsettled
+from orders import inventory, outbox, saga
+from orders.db import Database
+from orders.domain import FORWARD_STEPS, Notification, SagaStep
+from orders.errors import PaymentDeclined
+from orders.events import NotificationRequested
+from orders.ids import uuid7
+from tests.support.factories import TRACE, Product, add_order, add_product, execute, rows
+
+TTL_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class World:
+    """One confirmed and one cancelled order of two units each, both at rest, in books without a fault."""
+
+    database: Database
+    product: Product
+    confirmed: UUID
+    cancelled: UUID
+
+    def audit(self, scope: Scope = EVERY_ORDER) -> dict[str, Verdict]:
+        with snapshot(self.database.engine) as connection:
+            return {verdict.promise: verdict for verdict in audit(connection, scope)}
+
+    def broken(self, scope: Scope = EVERY_ORDER) -> dict[str, list[str]]:
+        """The problems found, by promise."""
+        return {
+            number: [violation.problem for violation in verdict.violations]
+            for number, verdict in self.audit(scope).items()
+            if not verdict.holds
+        }
+
+    def execute(self, sql: str, **parameters: object) -> None:
+        execute(self.database, sql, **parameters)
+
+    def unguarded(self, table: str, constraint: str, sql: str, **parameters: object) -> None:
+        """Plants what a constraint would refuse."""
+        self.execute(f"ALTER TABLE {table} DROP CONSTRAINT {constraint}")
+        self.execute(sql, **parameters)
+
+
+@pytest.fixture
+def world(database: Database) -> World:
+    product = add_product(database)
+    confirmed = add_order(database, [(product, 2)])
+    cancelled = add_order(database, [(product, 2)])
+    _confirm(database, confirmed)
+    _cancel(database, cancelled)
+    return World(database, product, confirmed, cancelled)
+
+
+def _confirm(database: Database, order_id: UUID) -> None:
+    """What a saga without a failure leaves behind."""
+    _move(database, order_id, "PROCESSING")
+    database.transact(lambda connection: inventory.reserve(connection, order_id, TTL_SECONDS))
+    _charge(database, order_id)
+    database.transact(lambda connection: inventory.confirm(connection, order_id))
+    database.transact(lambda connection: [saga.begin(connection, order_id, step) for step in FORWARD_STEPS])
+    _move(database, order_id, "CONFIRMED")
+    _publish_and_notify(database, order_id, Notification.ORDER_CONFIRMED)
+
+
+def _cancel(database: Database, order_id: UUID) -> None:
+    """What a declined payment leaves behind."""
+    _move(database, order_id, "PROCESSING")
+    database.transact(lambda connection: inventory.reserve(connection, order_id, TTL_SECONDS))
+    declined = PaymentDeclined("declined")
+    database.transact(
+        lambda connection: saga.record_failure(connection, order_id, SagaStep.PROCESS_PAYMENT, declined)
+    )
+    database.transact(lambda connection: inventory.release(connection, order_id))
+    database.transact(
+        lambda connection: saga.record_compensation(connection, order_id, SagaStep.MARK_CANCELLED)
+    )
+    _move(database, order_id, "CANCELLED", "PAYMENT_DECLINED")
+    _publish_and_notify(database, order_id, Notification.PAYMENT_FAILED)
+
+
+def _move(database: Database, order_id: UUID, status: str, reason: str | None = None) -> None:
+    execute(
+        database,
+        "UPDATE orders SET status = :status, failure_reason = :reason WHERE id = :order_id",
+        status=status,
+        reason=reason,
+        order_id=order_id,
+    )
+
+
+def _charge(database: Database, order_id: UUID) -> None:
+    key = str(order_id)
+    execute(
+        database,
+        """
+        INSERT INTO payments (order_id, provider_key, status, amount, currency, captured)
+        SELECT id, :key, 'CAPTURED', total_amount, currency, total_amount FROM orders WHERE id = :order_id
+        """,
+        order_id=order_id,
+        key=key,
+    )
+    execute(
+        database,
+        """
+        INSERT INTO gateway.payments (key, payment_id, status, attempts, amount, currency)
+        SELECT :key, :payment_id, 'CAPTURED', 1, total_amount, currency FROM orders WHERE id = :order_id
+        """,
+        order_id=order_id,
+        key=key,
+        payment_id=uuid7(),
+    )
+    _enter(database, order_id, "CAPTURE")
+
+
+def _enter(database: Database, order_id: UUID, kind: str) -> None:
+    """One more entry over the full amount in the gateway's ledger."""
+    execute(
+        database,
+        "INSERT INTO gateway.entries (key, kind, amount) SELECT key, :kind, amount FROM gateway.payments "
+        "WHERE key = :key",
+        key=str(order_id),
+        kind=kind,
+    )
+
+
+def _publish_and_notify(database: Database, order_id: UUID, notification: Notification) -> None:
+    requested = NotificationRequested(notification=notification)
+    database.transact(lambda connection: outbox.add(connection, order_id, requested, TRACE))
+    execute(
+        database,
+        "UPDATE outbox SET status = 'PUBLISHED', published_at = now() WHERE subject = :order_id",
+        order_id=order_id,
+    )
+    execute(
+        database,
+        "INSERT INTO inbox (consumer, event_id) SELECT 'notify', id FROM outbox WHERE subject = :order_id "
+        "AND type = :type",
+        order_id=order_id,
+        type=NotificationRequested.type,
+    )
+    execute(
+        database,
+        "INSERT INTO notifications (id, order_id, type, channel, status, lease_until) "
+        "VALUES (:id, :order_id, :type, 'email', 'SENT', now())",
+        id=uuid7(),
+        order_id=order_id,
+        type=str(notification),
+    )
+
+
+def test_books_without_a_fault_keep_every_promise(world: World) -> None:
+    assert world.broken() == {}
+    assert {number: verdict.checked for number, verdict in world.audit().items()} == {
+        "I1": 2,
+        "I2": 1,
+        "I3": 2,
+        "I4": 1,
+        "I5": 2,
+        "I7": 2,
+        "I8": 4,
+        "I9": 6,  # two deliveries, two notifications asked for, two reservations
+        "I10": 2,
+        "I11": 2,
+    }
+
+
+def test_an_empty_database_keeps_every_promise_by_having_nothing_to_check(database: Database) -> None:
+    with snapshot(database.engine) as connection:
+        verdicts = audit(connection)
+    assert [verdict.promise for verdict in verdicts] == [promise.number for promise in PROMISES]
+    assert all(verdict.holds and verdict.checked == 0 for verdict in verdicts)
+
+
+def _plant_order_without_event(world: World) -> None:
+    world.execute(
+        "DELETE FROM outbox WHERE subject = :id AND type LIKE '%order.created%'", id=world.confirmed
+    )
+
+
+def _plant_second_event(world: World) -> None:
+    world.execute(
+        """
+        INSERT INTO outbox (id, type, subject, data, correlation_id, traceparent, status, published_at)
+        SELECT :id, type, subject, data, correlation_id, traceparent, status, published_at
+        FROM outbox WHERE subject = :order_id AND type LIKE '%order.created%'
+        """,
+        id=uuid7(),
+        order_id=world.confirmed,
+    )
+
+
+def _plant_double_capture(world: World) -> None:
+    # Given back, so that only the second capture itself is wrong.
+    _enter(world.database, world.confirmed, "CAPTURE")
+    _enter(world.database, world.confirmed, "REFUND")
+
+
+def _plant_charge_of_nobody(world: World) -> None:
+    world.execute("DELETE FROM payments WHERE order_id = :id", id=world.confirmed)
+
+
+def _plant_refund_of_a_confirmed_order(world: World) -> None:
+    _enter(world.database, world.confirmed, "REFUND")
+
+
+def _plant_charge_of_a_cancelled_order(world: World) -> None:
+    _charge(world.database, world.cancelled)
+
+
+def _plant_stock_that_does_not_add_up(world: World) -> None:
+    world.unguarded("stock", "stock_adds_up_check", "UPDATE stock SET available = available - 1")
+
+
+def _plant_negative_stock(world: World) -> None:
+    world.unguarded(
+        "stock",
+        "stock_never_negative_check",
+        "UPDATE stock SET available = -1, stocked = reserved + sold - 1",
+    )
+
+
+def _plant_stock_sold_to_nobody(world: World) -> None:
+    world.execute("UPDATE stock SET available = available - 1, sold = sold + 1")
+
+
+def _plant_live_reservation(world: World) -> None:
+    """As if the release had never happened, anywhere."""
+    world.execute("UPDATE reservations SET status = 'ACTIVE' WHERE order_id = :id", id=world.cancelled)
+    world.execute(
+        "DELETE FROM stock_movements WHERE order_id = :id AND kind = 'RELEASED'", id=world.cancelled
+    )
+    world.execute("UPDATE stock SET available = available - 2, reserved = reserved + 2")
+
+
+def _plant_confirmed_order_that_bought_nothing(world: World) -> None:
+    world.execute("DELETE FROM reservations WHERE order_id = :id", id=world.confirmed)
+    world.execute("DELETE FROM stock_movements WHERE order_id = :id", id=world.confirmed)
+    world.execute("UPDATE stock SET available = available + 2, sold = sold - 2")
+
+
+def _plant_cancelled_order_that_bought(world: World) -> None:
+    world.execute("UPDATE reservations SET status = 'CONFIRMED' WHERE order_id = :id", id=world.cancelled)
+    world.execute(
+        "UPDATE stock_movements SET kind = 'CONFIRMED' WHERE order_id = :id AND kind = 'RELEASED'",
+        id=world.cancelled,
+    )
+    world.execute("UPDATE stock SET available = available - 2, sold = sold + 2")
+
+
+def _plant_completed_but_cancelled(world: World) -> None:
+    world.execute(
+        "INSERT INTO saga_steps (order_id, step, status) VALUES (:id, 'CompleteOrder', 'SUCCEEDED')",
+        id=world.cancelled,
+    )
+
+
+def _plant_cancelled_but_confirmed(world: World) -> None:
+    world.execute(
+        "INSERT INTO saga_steps (order_id, step, status) VALUES (:id, 'MarkCancelled', 'SUCCEEDED')",
+        id=world.confirmed,
+    )
+
+
+def _plant_cancelled_without_reason(world: World) -> None:
+    world.execute("UPDATE orders SET failure_reason = NULL WHERE id = :id", id=world.cancelled)
+
+
+def _plant_confirmed_without_completion(world: World) -> None:
+    world.execute(
+        "DELETE FROM saga_steps WHERE order_id = :id AND step = 'CompleteOrder'", id=world.confirmed
+    )
+
+
+def _plant_unguarded_transitions(world: World) -> None:
+    world.execute("ALTER TABLE orders DISABLE TRIGGER orders_check_transition")
+
+
+def _plant_published_by_hand(world: World) -> None:
+    world.execute("UPDATE outbox SET published_at = NULL WHERE subject = :id", id=world.confirmed)
+
+
+def _plant_pending_event(world: World) -> None:
+    world.execute(
+        "UPDATE outbox SET status = 'PENDING', published_at = NULL, attempts = 3, last_error = 'no queue' "
+        "WHERE subject = :id AND type LIKE '%notification%'",
+        id=world.confirmed,
+    )
+
+
+def _plant_delivery_of_nothing(world: World) -> None:
+    world.execute("INSERT INTO inbox (consumer, event_id) VALUES ('notify', :id)", id=uuid4())
+
+
+def _plant_second_request_to_notify(world: World) -> None:
+    _plant = NotificationRequested(notification=Notification.ORDER_CONFIRMED)
+    world.database.transact(lambda connection: outbox.add(connection, world.confirmed, _plant, TRACE))
+    world.execute("UPDATE outbox SET status = 'PUBLISHED', published_at = now()")
+
+
+def _plant_stock_moved_twice(world: World) -> None:
+    # Both ways, so that the counters still agree: the movements alone give it away.
+    world.execute("ALTER TABLE stock_movements DROP CONSTRAINT stock_movements_order_id_product_id_kind_key")
+    for kind in ("RESERVED", "RELEASED"):
+        world.execute(
+            "INSERT INTO stock_movements (product_id, order_id, kind, quantity) VALUES (:product, :id, :kind, 2)",
+            product=world.product.product_id,
+            id=world.cancelled,
+            kind=kind,
+        )
+
+
+def _plant_order_without_key(world: World) -> None:
+    world.execute("DELETE FROM idempotency_keys WHERE order_id = :id", id=world.confirmed)
+
+
+def _plant_key_of_another_user(world: World) -> None:
+    world.execute("UPDATE idempotency_keys SET user_id = 'mallory' WHERE order_id = :id", id=world.confirmed)
+
+
+def _plant_second_mail(world: World) -> None:
+    world.unguarded(
+        "notifications",
+        "notifications_order_id_type_channel_key",
+        "INSERT INTO notifications (id, order_id, type, channel, status, lease_until) "
+        "SELECT :id, order_id, type, channel, status, lease_until FROM notifications WHERE order_id = :order_id",
+        id=uuid7(),
+        order_id=world.confirmed,
+    )
+
+
+TOTAL = 2 * 1250
+
+PLANTED: list[tuple[Callable[[World], None], dict[str, list[str]]]] = [
+    (_plant_order_without_event, {"I1": ["0 OrderCreated rows in the outbox"]}),
+    (_plant_second_event, {"I1": ["2 OrderCreated rows in the outbox"]}),
+    (_plant_double_capture, {"I2": ["2 captures under {confirmed}"]}),
+    (
+        _plant_charge_of_nobody,
+        {
+            "I2": ["was charged, but no payment has this key"],
+            "I3": [f"CONFIRMED: the gateway holds 0 instead of {TOTAL}"],
+        },
+    ),
+    (_plant_refund_of_a_confirmed_order, {"I3": [f"CONFIRMED: the gateway holds 0 instead of {TOTAL}"]}),
+    (_plant_charge_of_a_cancelled_order, {"I3": [f"CANCELLED: the gateway holds {TOTAL} instead of 0"]}),
+    (
+        _plant_stock_that_does_not_add_up,
+        {"I4": ["997 available + 0 reserved + 2 sold is not 1000 stocked"]},
+    ),
+    (_plant_negative_stock, {"I4": ["negative: -1 available, 0 reserved, 2 sold"]}),
+    (
+        _plant_stock_sold_to_nobody,
+        {
+            "I4": [
+                "0 reserved, 3 sold, but reservations say 0 and 2, 0 reserved, 3 sold, but movements say 0 and 2"
+            ]
+        },
+    ),
+    (_plant_live_reservation, {"I5": ["CANCELLED, but its reservation is live"]}),
+    (_plant_confirmed_order_that_bought_nothing, {"I5": ["CONFIRMED, but of 2 units 0 reserved"]}),
+    (_plant_cancelled_order_that_bought, {"I5": ["CANCELLED, but 2 units are sold"]}),
+    (_plant_completed_but_cancelled, {"I7": ["CANCELLED, but CompleteOrder succeeded"]}),
+    (_plant_cancelled_but_confirmed, {"I7": ["CONFIRMED, but MarkCancelled succeeded"]}),
+    (_plant_cancelled_without_reason, {"I7": ["CANCELLED without a reason"]}),
+    (_plant_confirmed_without_completion, {"I7": ["CONFIRMED, but CompleteOrder never succeeded"]}),
+    (_plant_unguarded_transitions, {"I7": ["the trigger that guards transitions is off"] * 2}),
+    (_plant_published_by_hand, {"I8": ["PUBLISHED, but nobody knows when"] * 2}),
+    (_plant_pending_event, {"I8": ["still PENDING after 3 attempts: no queue"]}),
+    (_plant_delivery_of_nothing, {"I9": ["was processed, but no such event was ever written"]}),
+    (_plant_second_request_to_notify, {"I9": ["was asked for 2 times"]}),
+    (
+        _plant_stock_moved_twice,
+        {"I9": ["2 × RELEASED, but stock moved: RESERVED, RELEASED, RESERVED, RELEASED"]},
+    ),
+    (_plant_order_without_key, {"I10": ["0 idempotency keys"]}),
+    (_plant_key_of_another_user, {"I10": ["its key is another user's"]}),
+    (_plant_second_mail, {"I11": ["was sent 2 times"]}),
+]
+
+
+@pytest.mark.parametrize(
+    ("plant", "found"), PLANTED, ids=[plant.__name__.removeprefix("_plant_") for plant, _ in PLANTED]
+)
+def test_a_planted_fault_breaks_its_promise_and_no_other(
+    world: World, plant: Callable[[World], None], found: dict[str, list[str]]
+) -> None:
+    plant(world)
+    expected = {
+        number: [problem.format(confirmed=world.confirmed) for problem in problems]
+        for number, problems in found.items()
+    }
+    assert world.broken() == expected
+
+
+def test_an_order_that_does_not_end_breaks_the_first_promise(world: World) -> None:
+    stuck = add_order(world.database, [(world.product, 1)])
+    world.execute(
+        "UPDATE outbox SET status = 'PUBLISHED', published_at = now() WHERE subject = :id", id=stuck
+    )
+    assert world.broken() == {"I1": ["is still PENDING"]}
+
+
+def test_an_answered_order_that_does_not_exist_is_found(world: World) -> None:
+    lost = uuid7()
+    verdict = world.audit(Scope.of([world.confirmed, lost]))["I1"]
+    assert verdict.checked == 2
+    assert [(violation.subject, violation.problem) for violation in verdict.violations] == [
+        (str(lost), "was answered with 202, but there is no such order")
+    ]
+
+
+def test_an_audit_of_some_orders_is_not_disturbed_by_what_an_earlier_run_left(world: World) -> None:
+    add_order(world.database)
+    _charge(world.database, world.cancelled)
+    _plant_delivery_of_nothing(world)
+    assert set(world.broken()) == {"I1", "I3", "I8", "I9"}
+    assert world.broken(Scope.of([world.confirmed])) == {}
+
+
+def test_an_audit_of_some_orders_finds_what_came_meanwhile_and_belongs_to_none(world: World) -> None:
+    other = add_order(world.database, [(world.product, 1)])
+    _charge(world.database, other)
+    (placed,) = rows(world.database, "SELECT created_at FROM orders WHERE id = :id", id=other)
+    world.execute("DELETE FROM payments WHERE order_id = :id", id=other)
+    _plant_delivery_of_nothing(world)
+    orders = [world.confirmed, world.cancelled]
+    since = placed["created_at"]
+    assert set(world.broken(Scope.of(orders, since))) == {"I2", "I9"}
+    assert world.broken(Scope.of(orders, since + timedelta(hours=1))) == {}
+    assert world.broken(Scope.of(orders)) == {}
+
+
+def test_an_audit_since_a_time_leaves_out_the_orders_before_it(world: World) -> None:
+    _charge(world.database, world.cancelled)
+    (placed,) = rows(world.database, "SELECT created_at FROM orders WHERE id = :id", id=world.cancelled)
+    assert "I3" in world.broken(Scope(since=placed["created_at"]))
+    assert world.broken(Scope(since=placed["created_at"] + timedelta(microseconds=1))) == {}
+
+
+def test_a_dead_event_is_a_remark_for_the_operator_and_no_broken_promise(world: World) -> None:
+    world.execute(
+        "UPDATE outbox SET status = 'DEAD', published_at = NULL, last_error = 'too large' "
+        "WHERE subject = :id AND type LIKE '%notification%'",
+        id=world.confirmed,
+    )
+    verdict = world.audit()["I8"]
+    assert verdict.holds
+    assert [remark.problem for remark in verdict.remarks] == [
+        f"DEAD: {NotificationRequested.type} of order {world.confirmed}: too large"
+    ]
+
+
+def test_an_order_that_needs_review_is_a_remark(world: World) -> None:
+    order_id = add_order(world.database, [(world.product, 1)])
+    _move(world.database, order_id, "PROCESSING")
+    _move(world.database, order_id, "NEEDS_REVIEW", "PROCESSING_FAILED")
+    verdict = world.audit()["I1"]
+    assert [(remark.subject, remark.problem) for remark in verdict.remarks] == [
+        (str(order_id), "needs review")
+    ]
+
+
+def test_a_mail_that_may_not_have_been_sent_is_a_remark(world: World) -> None:
+    world.execute(
+        "UPDATE notifications SET status = 'UNCERTAIN', error = 'NoOutcomeRecorded' WHERE order_id = :id",
+        id=world.confirmed,
+    )
+    verdict = world.audit()["I11"]
+    assert verdict.holds
+    assert [remark.problem for remark in verdict.remarks] == ["UNCERTAIN: NoOutcomeRecorded"]
+
+
+def test_orders_are_at_rest_only_when_everything_about_them_is_done(world: World) -> None:
+    def still_under_way() -> list[str]:
+        with snapshot(world.database.engine) as connection:
+            return unsettled(connection)
+
+    assert still_under_way() == []
+
+    order_id = add_order(world.database, [(world.product, 1)])
+    (event,) = rows(world.database, "SELECT id FROM outbox WHERE subject = :id", id=order_id)
+    assert still_under_way() == [
+        f"order {order_id} is PENDING",
+        f"event {event['id']} waits in the outbox",
+    ]
+
+    world.execute("UPDATE outbox SET status = 'PUBLISHED', published_at = now()")
+    _move(world.database, order_id, "PROCESSING")
+    _move(world.database, order_id, "CONFIRMED")
+    assert still_under_way() == []
+
+    world.execute("UPDATE notifications SET status = 'SENDING' WHERE order_id = :id", id=world.confirmed)
+    assert still_under_way() == [f"order_confirmed for order {world.confirmed} is being sent"]
+    world.execute("UPDATE notifications SET status = 'SENT'")
+
+    world.execute("DELETE FROM inbox")
+    assert len(still_under_way()) == 2
+
+
+def test_charges_are_read_from_the_gateways_ledger_and_not_from_our_own_record(world: World) -> None:
+    world.execute("UPDATE payments SET captured = 0, refunded = 0")
+    _enter(world.database, world.confirmed, "REFUND")
+    with snapshot(world.database.engine) as connection:
+        found = charges(connection)
+    assert found == {world.confirmed: Charge(captures=1, captured=TOTAL, refunded=TOTAL)}
+
+
+def test_an_audit_sees_one_instant_and_changes_nothing(world: World) -> None:
+    with snapshot(world.database.engine) as connection:
+        assert connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "on"
+        assert connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "repeatable read"

@@ -1,0 +1,123 @@
+"""A client for a function's HTTP side: it makes the events that API Gateway makes, and reads the answers."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from tests.support.factories import ALICE
+
+Handler = Callable[[dict[str, Any], LambdaContext], Any]
+
+
+@dataclass
+class Context:
+    """What a handler sees of its invocation."""
+
+    function_name: str = "orders-test"
+    memory_limit_in_mb: int = 512
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:000000000000:function:orders-test"
+    aws_request_id: str = "9a3f3c54-0000-4000-8000-000000000001"
+    remaining_ms: int = 10_000
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.remaining_ms
+
+
+def lambda_context(**changes: Any) -> LambdaContext:
+    """A context to call any handler with."""
+    return cast(LambdaContext, Context(**changes))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the client would see. Header names are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+    @property
+    def pointers(self) -> list[str]:
+        """The fields that a problem names."""
+        return [error["pointer"] for error in self.json.get("errors", [])]
+
+
+def http_event(
+    method: str,
+    path: str,
+    *,
+    body: str | bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+    user_id: str | None = ALICE,
+) -> dict[str, Any]:
+    """An API Gateway HTTP API event (payload 2.0). A body in bytes arrives in base64, as binary media types do."""
+    url = urlsplit(path)
+    authorizer = {"jwt": {"claims": {"sub": user_id}, "scopes": ["aws.cognito.signin.user.admin"]}}
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": f"{method} {url.path}",
+        "rawPath": url.path,
+        "rawQueryString": url.query,
+        "headers": {name.lower(): value for name, value in (headers or {}).items()},
+        "requestContext": {
+            "accountId": "000000000000",
+            "apiId": "api",
+            "domainName": "api.example",
+            "http": {
+                "method": method,
+                "path": url.path,
+                "protocol": "HTTP/1.1",
+                "sourceIp": "192.0.2.1",
+                "userAgent": "tests",
+            },
+            "requestId": "request-1",
+            "routeKey": f"{method} {url.path}",
+            "stage": "$default",
+            "time": "01/Jan/2026:00:00:00 +0000",
+            "timeEpoch": 1767225600000,
+            **({"authorizer": authorizer} if user_id is not None else {}),
+        },
+        "isBase64Encoded": isinstance(body, bytes),
+    }
+    if url.query:
+        event["queryStringParameters"] = dict(pair.split("=", 1) for pair in url.query.split("&"))
+    if body is not None:
+        event["body"] = base64.b64encode(body).decode() if isinstance(body, bytes) else body
+    return event
+
+
+@dataclass
+class Client:
+    """One caller of one function's handler. `user_id` None is a caller without a token, on an open route."""
+
+    handler: Handler
+    user_id: str | None = ALICE
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        sent = {**self.headers, **(headers or {})}
+        return self.send(http_event("GET", path, headers=sent, user_id=self.user_id))
+
+    def post(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
+        """Text and bytes are sent as they are; anything else as JSON."""
+        raw = body if isinstance(body, str | bytes) else json.dumps(body)
+        sent = {"Content-Type": "application/json", **self.headers, **(headers or {})}
+        return self.send(http_event("POST", path, body=raw, headers=sent, user_id=self.user_id))
+
+    def send(self, event: dict[str, Any]) -> Answer:
+        answer = self.handler(event, lambda_context())
+        headers = dict(answer.get("headers") or {})
+        for name, values in (answer.get("multiValueHeaders") or {}).items():
+            headers[name] = ", ".join(values)
+        return Answer(
+            answer["statusCode"], {name.lower(): value for name, value in headers.items()}, answer["body"]
+        )

@@ -1,0 +1,86 @@
+"""A cold start is mostly imports, so what a handler imports is kept as small as it is today.
+
+Each handler is imported in a new process, as Lambda does. The SDK (boto3: 150 ms) is imported where its first call is
+made, SQLAlchemy only by functions with a database, Alembic only by the one that migrates.
+"""
+
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import FUNCTION_ENVIRONMENT
+
+ROOT = Path(__file__).resolve().parents[2]
+HANDLERS = sorted(handler.parent.name for handler in (ROOT / "functions").glob("*/handler.py"))
+
+# The variables of every function; each reads those it declares.
+SETTINGS = {
+    "QUEUE_URLS": json.dumps(
+        dict.fromkeys(
+            ("order-processing", "payment-processing", "inventory-management", "notification-sending"),
+            "https://sqs.us-east-1.amazonaws.com/000000000000/queue",
+        )
+    ),
+    "RELAY_WINDOW_SECONDS": "61",
+    "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:orders-test-order-saga",
+    "SENDER_EMAIL": "orders@example.com",
+    "RESERVATION_TTL_SECONDS": "900",
+    "GATEWAY_LATENCY_MIN_MS": "0",
+    "GATEWAY_LATENCY_MAX_MS": "0",
+    "GATEWAY_SUCCESS_PERCENT": "80",
+    "GATEWAY_RETRYABLE_PERCENT": "15",
+    "GATEWAY_FRAUD_THRESHOLD": "1000000",
+}
+
+IMPORT = "import importlib, sys; importlib.import_module(sys.argv[1]); print(*sys.modules)"
+
+# Powertools itself imports `botocore`, which is next to nothing; a session or a client is what costs.
+SDK = {"boto3", "botocore.session", "botocore.client"}
+MIGRATIONS = {"alembic"}
+DATABASE = {"sqlalchemy", "pg8000"}
+ROUTING = {"aws_lambda_powertools.event_handler"}
+
+ROUTED = {"create_order", "read_orders"}
+WITHOUT_DATABASE = {"start_saga"}
+
+
+@cache
+def imported_by(package: str) -> frozenset[str]:
+    """The modules that a process has loaded once it has imported the function's handler."""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORT, f"functions.{package}.handler"],
+        env={**FUNCTION_ENVIRONMENT, **SETTINGS, "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/shared/python'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return frozenset(done.stdout.split())
+
+
+def test_there_are_handlers_to_look_at() -> None:
+    assert {"create_order", "outbox_relay", "saga_steps", "start_saga", "notify"} <= set(HANDLERS)
+
+
+@pytest.mark.parametrize("package", HANDLERS)
+def test_no_handler_imports_the_sdk_before_it_needs_it(package: str) -> None:
+    assert not imported_by(package) & SDK
+
+
+@pytest.mark.parametrize("package", [name for name in HANDLERS if name != "migrate"])
+def test_only_the_migration_imports_alembic(package: str) -> None:
+    assert not imported_by(package) & MIGRATIONS
+
+
+@pytest.mark.parametrize("package", sorted(WITHOUT_DATABASE))
+def test_a_function_without_a_database_imports_no_driver(package: str) -> None:
+    assert not imported_by(package) & DATABASE
+
+
+@pytest.mark.parametrize("package", [name for name in HANDLERS if name not in ROUTED])
+def test_only_the_api_imports_routing(package: str) -> None:
+    assert not imported_by(package) & ROUTING

@@ -1,0 +1,149 @@
+"""What starts a saga, and what becomes of messages that do not."""
+
+import json
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import pytest
+
+from functions.start_saga.start_saga import start_saga
+from orders.consumer import consume
+from orders.domain import Notification
+from orders.events import CloudEvent, EventData, NotificationRequested, OrderCreated
+from tests.support.api import lambda_context
+from tests.support.consumers import batch, cloud_event, failed
+from tests.support.written import recorded
+
+ARN = "arn:aws:states:us-east-1:000000000000:stateMachine:orders-test-order-saga"
+
+
+class ExecutionAlreadyExists(Exception):
+    pass
+
+
+class Throttled(Exception):
+    pass
+
+
+@dataclass
+class FakeStepFunctions:
+    """Executions by name, as Step Functions keeps them."""
+
+    executions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    throttled: set[str] = field(default_factory=set)
+    exceptions = SimpleNamespace(ExecutionAlreadyExists=ExecutionAlreadyExists)
+
+    def start_execution(self, stateMachineArn: str, name: str, input: str) -> None:  # noqa: N803
+        assert stateMachineArn == ARN
+        if name in self.throttled:
+            raise Throttled
+        if name in self.executions:
+            raise ExecutionAlreadyExists
+        self.executions[name] = json.loads(input)
+
+
+def an_event(data: EventData | None = None) -> CloudEvent:
+    return cloud_event(uuid4(), data or OrderCreated(total_amount=2500, currency="USD"))
+
+
+def failed_messages(step_functions: FakeStepFunctions, *bodies: str) -> list[str]:
+    """What the queue is told to deliver again."""
+    answer = consume(
+        batch(*bodies),
+        lambda_context(),
+        OrderCreated,
+        lambda event, _: start_saga(cast(Any, step_functions), ARN, event),
+    )
+    return failed(answer)
+
+
+def test_an_order_starts_one_execution_with_its_name() -> None:
+    step_functions, event = FakeStepFunctions(), an_event()
+    assert failed_messages(step_functions, event.model_dump_json()) == []
+    assert step_functions.executions == {
+        f"order-{event.subject}": {
+            "orderId": str(event.subject),
+            "correlationId": "correlation-1",
+            "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        }
+    }
+
+
+def test_a_message_delivered_twice_starts_nothing_the_second_time_and_succeeds() -> None:
+    step_functions, body = FakeStepFunctions(), an_event().model_dump_json()
+    assert failed_messages(step_functions, body, body) == []
+    assert len(step_functions.executions) == 1
+
+
+def test_a_message_that_fails_goes_back_alone() -> None:
+    good, throttled, also_good = an_event(), an_event(), an_event()
+    step_functions = FakeStepFunctions(throttled={f"order-{throttled.subject}"})
+    bodies = [event.model_dump_json() for event in (good, throttled, also_good)]
+    assert failed_messages(step_functions, *bodies) == ["message-1"]
+    assert set(step_functions.executions) == {f"order-{good.subject}", f"order-{also_good.subject}"}
+
+
+def _without(event: CloudEvent, field: str) -> str:
+    return json.dumps({name: value for name, value in event.model_dump(mode="json").items() if name != field})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "not json",
+        "null",
+        "[]",
+        _without(an_event(), "subject"),
+        _without(an_event(), "correlationid"),
+        an_event().model_copy(update={"subject": "42"}).model_dump_json(warnings=False),
+        an_event().model_copy(update={"data": {"totalAmount": 1}}).model_dump_json(),
+        an_event().model_copy(update={"type": "com.orders.order.unheard.v1"}).model_dump_json(),
+        an_event(NotificationRequested(notification=Notification.ORDER_CONFIRMED)).model_dump_json(),
+    ],
+    ids=[
+        "empty",
+        "text",
+        "null",
+        "array",
+        "no subject",
+        "no correlation",
+        "no uuid",
+        "data",
+        "type",
+        "other event",
+    ],
+)
+def test_a_malformed_message_goes_back_alone(body: str) -> None:
+    step_functions, good = FakeStepFunctions(), an_event()
+    assert failed_messages(step_functions, body, good.model_dump_json()) == ["message-0"]
+    assert list(step_functions.executions) == [f"order-{good.subject}"]
+
+
+def test_when_every_message_fails_each_is_named() -> None:
+    assert failed_messages(FakeStepFunctions(), "", "{}") == ["message-0", "message-1"]
+
+
+def test_a_failure_is_logged_once_with_the_ids_of_its_own_message_and_no_content() -> None:
+    good, throttled = an_event(), an_event()
+    step_functions = FakeStepFunctions(throttled={f"order-{throttled.subject}"})
+    secret = "alice.liddell@example.com"
+    malformed = json.dumps({**good.model_dump(mode="json"), "subject": secret})
+    with recorded() as written:
+        failed_messages(step_functions, good.model_dump_json(), malformed, throttled.model_dump_json())
+
+    assert secret not in written.text
+    about_malformed, about_throttled = written.logs("Message failed, it goes back to its queue")
+    assert about_malformed["message_id"] == "message-1"
+    assert about_malformed["exception_name"] == "ValidationError"
+    assert "order_id" not in about_malformed
+    assert about_throttled["message_id"] == "message-2"
+    assert about_throttled["order_id"] == str(throttled.subject)
+    assert about_throttled["event_id"] == str(throttled.id)
+    assert about_throttled["correlation_id"] == "correlation-1"
+
+
+def test_the_name_fits_what_step_functions_allows() -> None:
+    assert len(f"order-{UUID(int=2**128 - 1)}") <= 80
