@@ -263,13 +263,14 @@ def at_once(*calls: Callable[[], object]) -> list[object]:
     return outcomes
 
 
-def wait_until_somebody_waits_for_a_lock(pipeline: Pipeline, timeout_seconds: float = 3) -> None:
-    """Returns as soon as some transaction of this database is blocked by another."""
+def wait_until_somebody_waits_for_a_lock(
+    pipeline: Pipeline, waiting: int = 1, timeout_seconds: float = 3
+) -> None:
+    """Returns as soon as so many transactions of this database are blocked by others."""
     deadline = time.monotonic() + timeout_seconds
-    while not pipeline.rows(
-        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    ):
-        assert time.monotonic() < deadline, "nobody waits"
+    sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    while (blocked := len(pipeline.rows(sql))) < waiting:
+        assert time.monotonic() < deadline, f"{blocked} transactions wait, not {waiting}"
         time.sleep(0.005)
 
 

@@ -160,6 +160,15 @@ def test_an_order_that_still_holds_something_needs_review_although_every_compens
     assert order.ending().stock == HELD
 
 
+def test_an_order_whose_money_alone_is_still_held_needs_review(pipeline: Pipeline) -> None:
+    order = pipeline.order()
+    order.run_until("ConfirmReservation")
+    order.call("ReleaseReservation")
+
+    assert order.call("MarkCancelled")["outcome"] == "NEEDS_REVIEW"
+    assert order.ending().stock == UNTOUCHED
+
+
 def test_a_payment_whose_outcome_nobody_knows_needs_review(pipeline: Pipeline) -> None:
     order = pipeline.order("pm_card_down")
     order.run_until("ProcessPayment")

@@ -1,11 +1,13 @@
 """The money: captured at most once, given back exactly as far as it was taken, whoever dies or is late in between."""
 
 import contextlib
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
 import pytest
+from sqlalchemy import text
 
 from functions.saga_steps import payment
 from orders.db import Database
@@ -22,6 +24,7 @@ from tests.integration.saga.pipeline import (
     Order,
     Pipeline,
     at_once,
+    wait_until_somebody_waits_for_a_lock,
 )
 from tests.support.asl import Fault, When
 
@@ -490,6 +493,34 @@ def test_a_charge_and_a_refund_at_once_leave_the_customer_with_their_money(
         assert order.ending().ledger == (REFUNDED if refunded == "REFUNDED" else [])
         order.call("ReleaseReservation")
         assert order.call("MarkCancelled")["outcome"] == "CANCELLED"
+
+
+def test_a_charge_and_a_refund_that_both_find_no_payment_wait_for_each_other_at_the_order(
+    pipeline: Pipeline, process: Callable[[], Database]
+) -> None:
+    order = at_payment(pipeline)
+    databases = process(), process()
+    outcomes: list[object] = []
+    both = threading.Thread(
+        target=lambda: outcomes.extend(
+            at_once(
+                partial(payment.process, databases[0], pipeline.gateway, order.order_id),
+                partial(payment.refund, databases[1], pipeline.gateway, order.order_id),
+            )
+        )
+    )
+
+    # Only a wait can be shown for certain: inserting at the same moment, and failing, takes luck.
+    with process().engine.begin() as connection:
+        connection.execute(
+            text("SELECT FROM orders WHERE id = :order_id FOR NO KEY UPDATE"), {"order_id": order.order_id}
+        )
+        both.start()
+        wait_until_somebody_waits_for_a_lock(pipeline, waiting=2)
+        assert pipeline.rows("SELECT order_id FROM payments WHERE order_id = :id", id=order.order_id) == []
+    both.join()
+
+    assert outcomes[1] in ("REFUNDED", "VOIDED")
 
 
 def test_two_refunds_at_once_refund_once(pipeline: Pipeline, process: Callable[[], Database]) -> None:
