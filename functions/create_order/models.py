@@ -47,8 +47,10 @@ class OrderLine(ApiRequest):
 
 
 class Contact(ApiRequest):
-    email: Email
-    phone: Phone | None = Field(default=None, description="E.164")
+    """How to reach the customer. Not in the model's `repr`, which finds its way into logs."""
+
+    email: Email = Field(repr=False)
+    phone: Phone | None = Field(default=None, repr=False, description="E.164")
     locale: Annotated[Locale, Field(strict=False)] = Locale.EN
 
 
@@ -58,7 +60,7 @@ class PlaceOrder(ApiRequest):
     items: list[OrderLine] = Field(min_length=1, max_length=MAX_LINES)
     currency: Currency = Field(description="ISO 4217; the products must be priced in it", examples=["USD"])
     payment_method: PaymentMethod = Field(
-        description="The payment provider's token", examples=["pm_card_visa"]
+        repr=False, description="The payment provider's token", examples=["pm_card_visa"]
     )
     contact: Contact
 

@@ -1,5 +1,6 @@
 """Runs Alembic over `versions/`, one deploy at a time."""
 
+import time
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,8 @@ from sqlalchemy import Connection, create_engine, pool, text
 from orders.db import Credentials
 
 _ADVISORY_LOCK: Final = 0x6F72646572  # "order"
+_TURN_SECONDS: Final = 0.5
+"""Between two looks whether another deploy has finished."""
 
 
 def upgrade(credentials: Credentials, revision: str = "head") -> str | None:
@@ -20,7 +23,9 @@ def upgrade(credentials: Credentials, revision: str = "head") -> str | None:
         "postgresql+pg8000://", creator=lambda: credentials.connect(timeout=None), poolclass=pool.NullPool
     )
     with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ADVISORY_LOCK})
+        # A migration takes as long as it takes; the database's own limit is for the functions.
+        connection.execute(text("SET statement_timeout = 0"))
+        _wait_for_turn(connection)
         connection.commit()
         try:
             command.upgrade(config(connection), revision)
@@ -29,6 +34,14 @@ def upgrade(credentials: Credentials, revision: str = "head") -> str | None:
             connection.rollback()
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _ADVISORY_LOCK})
             connection.commit()
+
+
+def _wait_for_turn(connection: Connection) -> None:
+    # By asking again and again: a statement that waits keeps its snapshot, and an index that the other deploy builds
+    # concurrently waits for old snapshots to go: a deadlock.
+    while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY_LOCK}):
+        connection.commit()
+        time.sleep(_TURN_SECONDS)
 
 
 def config(connection: Connection) -> Config:

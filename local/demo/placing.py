@@ -58,6 +58,11 @@ class Run:
     is_started: bool = False
     is_over: bool = False
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether an order of it did not end in time."""
+        return self.is_over and any(order.milliseconds is None for order in self.orders.values())
+
 
 Clients = Mapping[str, OrdersClient]
 """A signed-in client for each user."""
@@ -71,6 +76,8 @@ async def play(runs: Sequence[Run], clients: Clients, observe: Observer) -> None
     that each is measured by itself, and what is posted at once competes with nothing else. They begin when the first
     slow one is over: by then the functions are warm, and what is measured is the pipeline and not their cold start.
 
+    Once an order has not ended in time, no further scenario is begun: it would only wait as long for nothing.
+
     Raises:
         httpx.TransportError: the API does not answer.
     """
@@ -79,7 +86,7 @@ async def play(runs: Sequence[Run], clients: Clients, observe: Observer) -> None
         if slow:
             await asyncio.wait(slow, return_when=asyncio.FIRST_COMPLETED)
         for run in runs:
-            if not run.scenario.is_slow:
+            if not run.scenario.is_slow and not any(earlier.is_stuck for earlier in runs):
                 await _play(run, clients, observe)
 
 

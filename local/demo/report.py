@@ -5,6 +5,7 @@ from typing import Final
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from local.checks import Verdict
@@ -16,6 +17,8 @@ from local.stack import Stack
 _TICK: Final = "[green]✓[/green]"
 _CROSS: Final = "[red]✗[/red]"
 _WIDE: Final = 116
+_MOST_SHOWN: Final = 40
+"""Failures that are told one by one: what breaks one order tends to break them all."""
 _LONGEST_WORD: Final = len("idempotency-key-reused")
 
 
@@ -26,7 +29,7 @@ def show(report: Report, console: Console) -> None:
     console.print(_dead_letters(report.dead_letters))
     remarks = [remark for verdict in report.verdicts for remark in verdict.remarks]
     for remark in remarks:
-        console.print(f"[yellow]![/yellow] {remark.subject} {remark.problem}")
+        console.print(f"[yellow]![/yellow] {escape(f'{remark.subject} {remark.problem}')}")
 
 
 def show_outcome(report: Report, settings: Settings, console: Console) -> None:
@@ -35,8 +38,10 @@ def show_outcome(report: Report, settings: Settings, console: Console) -> None:
         console.print("\n[green bold]Every order ended as expected, and every promise held.[/green bold]")
         return
     console.print("\n[red bold]Not everything is as it should be:[/red bold]")
-    for failure in report.failures:
-        console.print(f"  {_CROSS} {failure}", highlight=False)
+    for failure in report.failures[:_MOST_SHOWN]:
+        console.print(f"  {_CROSS} {escape(failure)}", soft_wrap=True, highlight=False)
+    if len(report.failures) > _MOST_SHOWN:
+        console.print(f"  … and {len(report.failures) - _MOST_SHOWN} more")
     console.print(f"\nThe logs of the functions, the emulator and Postgres are in {settings.logs}")
 
 
@@ -75,7 +80,7 @@ def _scenarios(results: Iterable[Result], width: int) -> Table:
     table.add_column("ms to\nend", justify="right")
     for result in results:
         colour = "green" if result.is_as_expected else "red"
-        actual = f"[{colour}]{words.actual(result)}[/{colour}]"
+        actual = f"[{colour}]{escape(words.actual(result))}[/{colour}]"
         steps = words.steps(result)
         table.add_row(
             _TICK if result.is_as_expected else _CROSS,
@@ -98,13 +103,20 @@ def _promises(verdicts: Iterable[Verdict]) -> Table:
     for verdict in verdicts:
         violations = f"[red]{len(verdict.violations)}[/red]" if verdict.violations else "0"
         table.add_row(
-            _TICK if verdict.holds else _CROSS,
+            _mark(verdict),
             verdict.promise,
             verdict.sentence,
             f"{verdict.checked:,}",
             violations,
         )
     return table
+
+
+def _mark(verdict: Verdict) -> str:
+    """A promise about things that there are none of was not shown to hold."""
+    if not verdict.holds:
+        return _CROSS
+    return _TICK if verdict.checked else "[dim]–[/dim]"
 
 
 def _dead_letters(depths: Mapping[str, tuple[int, int]]) -> Table:

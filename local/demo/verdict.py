@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from local.checks import Charge
-from local.demo.placing import Followed, Run
+from local.demo.placing import PATIENCE_SECONDS, Followed, Run
 from local.demo.scenarios import Answer, Ending, Money, Scenario
 from local.executions import Visit
 from orders.domain import FailureReason, OrderStatus, SagaStep
@@ -69,9 +69,12 @@ def judge(run: Run, evidence: Evidence) -> Result:
         differences=(
             *_differing_answers(scenario, answers),
             *_differing_totals(run.orders.values()),
+            *_unfinished(run.orders.values()),
             *_differing_endings(scenario, orders),
             *_differing_details(scenario, orders, evidence),
-        ),
+        )
+        if run.is_started
+        else ("was not played: an order of an earlier one did not end",),
     )
 
 
@@ -112,14 +115,18 @@ def _differing_totals(orders: Iterable[Followed]) -> Iterable[str]:
             )
 
 
+def _unfinished(orders: Iterable[Followed]) -> Iterable[str]:
+    for order in orders:
+        if order.milliseconds is None:
+            last_word = f"; its status could not be read: {order.trouble}" if order.trouble else ""
+            yield f"order {order.accepted.order_id}: did not end within {PATIENCE_SECONDS} s{last_word}"
+
+
 def _differing_endings(scenario: Scenario, orders: Sequence[Ended]) -> Iterable[str]:
     expected = Counter({_outcome(ending): number for ending, number in scenario.endings.items()})
     actual: Counter[_Outcome] = Counter((order.status, order.reason, order.money) for order in orders)
     if actual != expected:
         yield f"orders: {_listed(actual)} instead of {_listed(expected)}"
-    for order in orders:
-        if order.milliseconds is None:
-            yield f"order {order.order_id}: not at its end in time"
 
 
 def _differing_details(scenario: Scenario, orders: Sequence[Ended], evidence: Evidence) -> Iterable[str]:

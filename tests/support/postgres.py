@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import pg8000.native
+import psutil
 
 from functions.migrate.migrate import upgrade
 from orders.db import Credentials
@@ -50,7 +51,9 @@ class Server:
 
     def crash(self) -> None:
         """Ends every server process at once, as a crash does: nothing is finished, nothing is said to clients."""
-        postmaster = self._server.get_postmaster_info().process
+        pid = self._server.get_pid()
+        assert pid is not None, "it is running"
+        postmaster = psutil.Process(pid)
         postmaster.send_signal(signal.SIGQUIT)
         postmaster.wait(timeout=10)
 

@@ -231,4 +231,6 @@ def upgrade() -> None:
     for statement in (*_TABLES, *_LEGAL_TRANSITIONS):
         op.execute(statement)
     for name, value in _POLICIES:
-        op.execute(f"DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {name} = ''{value}''', current_database()); END $$")
+        op.execute(
+            f"DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET {name} = ''{value}''', current_database()); END $$"
+        )

@@ -18,3 +18,11 @@ def other_process(credentials: Credentials) -> Iterator[Database]:
     database = Database(lambda: credentials)
     yield database
     database.engine.dispose()
+
+
+@pytest.fixture
+def observer(credentials: Credentials) -> Iterator[Database]:
+    """A third connection, to watch the other two."""
+    database = Database(lambda: credentials)
+    yield database
+    database.engine.dispose()

@@ -1,5 +1,6 @@
 """What the maintenance tests share: Step Functions as they left it, time that has passed, and its end."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
@@ -85,6 +86,15 @@ def let_time_pass(database: Database, seconds: float) -> None:
 def publish_all(database: Database) -> None:
     """What a relay does, as far as the outbox shows it."""
     execute(database, "UPDATE outbox SET status = 'PUBLISHED', published_at = now() WHERE status = 'PENDING'")
+
+
+def wait_for_a_lock(observer: Database) -> None:
+    """Until some session of the database waits for another one; the observer is neither of them."""
+    sql = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    deadline = time.monotonic() + 10
+    while not rows(observer, sql):
+        assert time.monotonic() < deadline, "nobody waits"
+        time.sleep(0.02)
 
 
 def order_status(database: Database, order_id: UUID) -> str:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from functions.maintenance import stuck_orders
 from functions.maintenance.stuck_orders import (
     BATCH_SIZE,
     CHECK_INTERVAL_SECONDS,
@@ -25,6 +26,7 @@ from tests.integration.maintenance.support import (
     order_status,
     publish_all,
     repairs,
+    wait_for_a_lock,
 )
 from tests.support.factories import TRACE, add_order, add_product, execute, rows
 
@@ -274,6 +276,36 @@ def test_a_round_that_was_overtaken_between_look_and_start_starts_nothing(
         f"order-{processing}-r1": "FAILED",
         f"order-{processing}-r2": "RUNNING",
     }
+    assert repairs(database) == ["SAGA_RESUMED"] * 2
+    assert rows(database, "SELECT resumes FROM saga_recoveries") == [{"resumes": 2}]
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["seen for the first time", "seen before"])
+def test_an_order_that_another_round_has_just_claimed_is_not_looked_up(
+    database: Database,
+    other_process: Database,
+    observer: Database,
+    processing: UUID,
+    step_functions: StepFunctions,
+    monkeypatch: pytest.MonkeyPatch,
+    known: bool,
+) -> None:
+    if known:
+        execute(
+            database, "INSERT INTO saga_recoveries VALUES (:id, 0, now() - interval '1 hour')", id=processing
+        )
+    step_functions.end(processing, ExecutionStatus.FAILED)
+    looked_up: list[UUID] = []
+    monkeypatch.setattr(step_functions.executions, "status", lambda order_id, _: looked_up.append(order_id))
+    this_round = StuckOrders(database, lambda: step_functions.executions, PLENTY)
+    with other_process.engine.begin() as other_round:
+        claim = {"patience": PATIENCE_SECONDS, "interval": CHECK_INTERVAL_SECONDS, "limit": BATCH_SIZE}
+        assert len(other_round.execute(stuck_orders._CLAIM, claim).all()) == 1
+        thread = threading.Thread(target=this_round.resume)
+        thread.start()
+        wait_for_a_lock(observer)
+    thread.join()
+    assert looked_up == []
 
 
 def test_a_round_killed_between_number_and_start_is_made_good_under_the_same_number(

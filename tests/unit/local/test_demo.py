@@ -11,10 +11,11 @@ from local.checks import Charge, Verdict, Violation
 from local.client import Accepted, Problem, Progress
 from local.demo import Report, words
 from local.demo.placing import Followed, Posted, Run
-from local.demo.report import show
+from local.demo.report import show, show_outcome
 from local.demo.scenarios import Answer, Scenario, scenarios
 from local.demo.verdict import Evidence, Result, in_words, judge
 from local.executions import Visit
+from local.settings import Settings
 from orders.domain import FORWARD_STEPS, FailureReason, OrderStatus, SagaStep
 from orders.ids import uuid7
 
@@ -28,7 +29,7 @@ def scenario(beginning: str) -> Scenario:
 
 def run_as_expected(expected: Scenario) -> tuple[Run, dict[UUID, Charge], dict[UUID, tuple[str, ...]]]:
     """A run in which the orders end as the scenario says; its charges and notices."""
-    run = Run(expected)
+    run = Run(expected, is_started=True, is_over=True)
     charges: dict[UUID, Charge] = {}
     notices: dict[UUID, tuple[str, ...]] = {}
     answers = [answer for answer, number in expected.answers.items() for _ in range(number)]
@@ -196,7 +197,20 @@ def test_an_order_that_does_not_end_is_a_difference() -> None:
     (order,) = run.orders.values()
     order.progress, order.milliseconds = None, None
     differences = judge(run, Evidence({}, charges, told)).differences
-    assert any(difference.endswith("not at its end in time") for difference in differences)
+    assert any(difference.endswith("did not end within 60 s") for difference in differences)
+
+
+def test_an_order_whose_status_cannot_be_read_says_why() -> None:
+    run, charges, told = run_as_expected(scenario("Two products"))
+    (order,) = run.orders.values()
+    order.milliseconds, order.trouble = None, "500 Something went wrong"
+    differences = judge(run, Evidence(visits_as_expected(run), charges, told)).differences
+    assert any("its status could not be read: 500 Something went wrong" in text for text in differences)
+
+
+def test_a_scenario_that_was_not_played_says_so_and_nothing_else() -> None:
+    result = judge(Run(scenario("Card declined")), Evidence({}, {}, {}))
+    assert result.differences == ("was not played: an order of an earlier one did not end",)
 
 
 def test_a_wrong_total_is_a_difference() -> None:
@@ -278,6 +292,15 @@ def test_the_table_shows_every_scenario_with_what_was_expected_and_what_happened
     assert "Pay×3" in printed
     assert "20 × 202" in printed
     assert "422 invalid-request" in printed
+
+
+def test_a_failure_is_printed_as_it_is_whatever_brackets_it_holds() -> None:
+    told = report(verdicts=(Verdict("I8", "…", 1, (Violation("event-1", "refused: [/bold] [red]"),)),))
+    console = Console(width=160)
+    with console.capture() as captured:
+        show(told, console)
+        show_outcome(told, Settings.from_environment(), console)
+    assert "event-1 refused: [/bold] [red]" in captured.get()
 
 
 def test_answers_say_why_they_refuse() -> None:

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Final, TypeVar
 
-import pg8000.dbapi
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as CheckoutTimeout
@@ -65,7 +64,7 @@ class Credentials(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     username: str
-    password: str
+    password: str = Field(repr=False)
     host: str
     port: int
     dbname: str
@@ -172,8 +171,9 @@ def is_transient(error: BaseException) -> bool:
         state = sqlstate(error)
         if state is not None:
             return state in _RETRYABLE_SQLSTATES or state.startswith("08")
-        # Without a SQLSTATE the driver, not Postgres, is speaking: the connection is gone.
-        return isinstance(error.orig, pg8000.dbapi.InterfaceError) or error.connection_invalidated
+        # Without a SQLSTATE the driver, not Postgres, is speaking: of a connection that is gone or cannot be made. If
+        # it is of neither, it does not understand a statement of ours.
+        return error.connection_invalidated or error.statement is None
     return isinstance(error, OSError | CheckoutTimeout)
 
 

@@ -29,7 +29,9 @@ LEGAL_TRANSITIONS: Final[Mapping[OrderStatus, frozenset[OrderStatus]]] = {
     OrderStatus.CONFIRMED: frozenset(),
     OrderStatus.CANCELLED: frozenset(),
     # By an operator only; the database asks for `orders.operator` to be set in the transaction.
-    OrderStatus.NEEDS_REVIEW: frozenset({OrderStatus.PROCESSING, OrderStatus.CONFIRMED, OrderStatus.CANCELLED}),
+    OrderStatus.NEEDS_REVIEW: frozenset(
+        {OrderStatus.PROCESSING, OrderStatus.CONFIRMED, OrderStatus.CANCELLED}
+    ),
 }
 """Promise I7. A trigger on `orders` refuses every other change."""
 

@@ -6,6 +6,7 @@ does it so. A test counts the round trips at the socket: an update of the driver
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
 
@@ -55,6 +56,12 @@ class Connection(pg8000.dbapi.Connection):  # type: ignore[misc]  # the driver b
         pg8000.core._flush(self._sock)
         self.handle_messages(context)
         return context
+
+    def close(self) -> None:
+        # Saying goodbye is a courtesy. When a connection fails at its start, the driver would report that the server
+        # did not wait for it, and not why the connection failed.
+        with suppress(pg8000.dbapi.InterfaceError):
+            super().close()
 
     def handle_messages(self, context: Context) -> None:
         """Reads the answer.

@@ -30,7 +30,11 @@ class EventData(BaseModel):
     """Base of the payloads in `data`. The subject of every event is its order's id."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        hide_input_in_errors=True,
     )
 
     type: ClassVar[str]

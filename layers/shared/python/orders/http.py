@@ -38,6 +38,7 @@ _DETAILS: Final = {
     "missing": "This field is required",
     "extra_forbidden": "This field is not known",
     "model_type": "This must be an object",
+    "model_attributes_type": "This must be an object",
     "list_type": "This must be a list",
     "int_type": "This must be a whole number",
     "string_type": "This must be a string",

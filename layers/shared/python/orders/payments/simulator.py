@@ -115,7 +115,9 @@ class SimulatedGateway:
     def void(self, key: str, charge: Charge) -> GatewayPayment:
         self._take_time()
         parameters = {"key": key, "payment_id": uuid7(), "amount": charge.amount, "currency": charge.currency}
-        return self._database.transact(lambda connection: _payment(connection.execute(_VOID, parameters).one()))
+        return self._database.transact(
+            lambda connection: _payment(connection.execute(_VOID, parameters).one())
+        )
 
     def refund(self, key: str) -> GatewayPayment:
         self._take_time()

@@ -1,0 +1,95 @@
+"""What grows with the tables, and what with the order: the same work at 1k, 100k and 1M orders, and for orders of 1, 10
+and 50 lines. All in alternating rounds."""
+
+import contextlib
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from bench import events, stats, volume
+from bench.families.placing import order_ids, place
+from bench.families.saga import run_all
+from bench.functions import Call, Worker
+from bench.run import LARGEST, SIZES, SMALLEST, Bench, Stocked
+
+LINES: Final = (1, 10, 50)
+CREATE, STEPS, READ = WORK = ("create_order", "six steps", "order status")
+
+_ROUNDS: Final = 12
+_WARM_UP: Final = 2
+"""More rounds, which do not count."""
+_ORDERS_A_ROUND: Final = 25
+_READS_A_ROUND: Final = 50
+
+
+def at(work: str, *, orders: int = SMALLEST, lines: int = 1) -> str:
+    """The name of a result."""
+    return f"{work} p50, {orders:,} orders, {lines} line{'s' if lines > 1 else ''}"
+
+
+def measure(bench: Bench) -> None:
+    stocked = [bench.stocked(orders) for orders in SIZES]
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(_Probe.running(bench, each)) for each in stocked]
+        medians = _measure(probes)
+    for (work, orders, lines), milliseconds in sorted(
+        medians.items(), key=lambda each: WORK.index(each[0][0])
+    ):
+        bench.report.add(at(work, orders=orders, lines=lines), stats.p50(milliseconds), "ms")
+    for work in WORK:
+        grown = stats.ratio(medians[work, LARGEST, 1], medians[work, SMALLEST, 1])
+        bench.report.add(f"{work}, growth from {SMALLEST:,} to {LARGEST:,} orders", grown, "×")
+
+
+def _measure(probes: list["_Probe"]) -> dict[tuple[str, int, int], list[float]]:
+    """The medians of all rounds, by kind of work, orders in the tables and lines an order."""
+    found: dict[tuple[str, int, int], list[float]] = defaultdict(list)
+    for number in range(_WARM_UP + _ROUNDS):
+        # Whoever comes first in a round is not the same every time.
+        for probe in probes if number % 2 else reversed(probes):
+            for lines in LINES if probe.stocked.orders == SMALLEST else LINES[:1]:
+                for work, milliseconds in probe.take(lines).items():
+                    if number >= _WARM_UP:
+                        found[work, probe.stocked.orders, lines].append(milliseconds)
+    return found
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """Warm functions on a database, which do the same work round after round."""
+
+    stocked: Stocked
+    creator: Worker
+    steps: Worker
+    reader: Worker
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls, bench: Bench, stocked: Stocked) -> Iterator["_Probe"]:
+        with contextlib.ExitStack() as stack:
+            workers = [
+                stack.enter_context(bench.worker(package, stocked.credentials))
+                for package in ("create_order", "saga_steps", "read_orders")
+            ]
+            yield cls(stocked, *workers)
+
+    def take(self, lines: int) -> dict[str, float]:
+        """One round: the median milliseconds of each kind of work."""
+        placed = place(self.creator, self.stocked.products[:lines], _ORDERS_A_ROUND)
+        taken = run_all(self.steps, order_ids(placed))
+        medians = {
+            CREATE: stats.p50(placed.milliseconds),
+            STEPS: stats.p50([sum(steps.values()) for steps in taken]),
+        }
+        if lines == 1:
+            medians[READ] = stats.p50(self.reader.invoke(self._reads()).milliseconds)
+        return medians
+
+    def _reads(self) -> list[Call]:
+        numbers = [random.randint(1, self.stocked.orders) for _ in range(_READS_A_ROUND)]
+        return [
+            Call(events.get(f"/orders/{volume.order_id(number)}/status", volume.user_of(number)))
+            for number in numbers
+        ]

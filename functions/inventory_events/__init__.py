@@ -1,0 +1,1 @@
+"""Watches what reservations leave on the shelves."""

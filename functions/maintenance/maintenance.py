@@ -1,0 +1,48 @@
+"""One round: every task once, in the order of what customers wait for, as far as the time goes.
+
+Rounds may overlap. Each task claims what it works on in Postgres, in small batches, and is safe to be cut off anywhere.
+"""
+
+from collections.abc import Callable
+
+from functions.maintenance.deadline import Deadline
+from functions.maintenance.low_stock import rearm_alerts
+from functions.maintenance.payments import settle_payments
+from functions.maintenance.reservations import expire_reservations
+from functions.maintenance.retention import remove_old_rows
+from functions.maintenance.stuck_orders import StuckOrders
+from orders.db import Database
+from orders.executions import Executions
+from orders.observability import Metric, count, logger
+from orders.payments.gateway import PaymentGateway
+
+
+class Maintenance:
+    """What a round works with. `executions` is asked for when it is needed: most rounds find no order stuck."""
+
+    def __init__(
+        self, database: Database, executions: Callable[[], Executions], gateway: PaymentGateway
+    ) -> None:
+        self._database = database
+        self._executions = executions
+        self._gateway = gateway
+
+    def run(self, deadline: Deadline) -> dict[str, int]:
+        """Answers how much each task has put right. A task that fails costs the others nothing but its time: it is
+        logged and counted here, and tried again in the next round."""
+        database = self._database
+        tasks: dict[str, Callable[[], int]] = {
+            "orders": StuckOrders(database, self._executions, deadline).resume,
+            "reservations": lambda: expire_reservations(database, deadline),
+            "payments": lambda: settle_payments(database, self._gateway, deadline),
+            "alerts": lambda: rearm_alerts(database, deadline),
+            "rows": lambda: remove_old_rows(database, deadline),
+        }
+        counts = {}
+        for name, task in tasks.items():
+            try:
+                counts[name] = task()
+            except Exception:
+                count(Metric.MAINTENANCE_FAILED)
+                logger.exception("Maintenance task failed", task=name)
+        return counts

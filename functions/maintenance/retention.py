@@ -1,0 +1,118 @@
+"""Rows that have served their time are removed, a few at a time, so that no table grows for ever.
+
+Ids of events are UUIDv7 and begin with their time, so the primary keys of outbox and inbox lead to their oldest rows.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import Connection, TextClause, text
+
+from functions.maintenance.deadline import TRANSACTION_SECONDS, Deadline
+from orders.db import Database
+from orders.observability import Metric, count
+
+BATCH_SIZE: Final = 500
+
+OUTBOX_RETENTION: Final = timedelta(days=7)
+"""For published events: long enough to look into an incident, and to publish again what a lost queue has taken along.
+Pending and dead events stay until somebody has dealt with them."""
+INBOX_RETENTION: Final = timedelta(days=30)
+"""As long as an event can come back: 14 days in a dead-letter queue, a redrive, and 14 days there again."""
+IDEMPOTENCY_RETENTION: Final = timedelta(days=7)
+"""How long a client may repeat a request: the usual promise is a day, but a phone may be off for a holiday, and the
+price of a key is 200 bytes where the price of a forgotten one is a second order."""
+
+# The oldest id that a row kept until now can have, by the database's clock.
+_OLDEST_KEPT_ID: Final = """
+    CAST(lpad(to_hex(CAST(1000 * extract(epoch FROM now() - CAST(:age AS interval)) AS bigint)), 12, '0')
+         || repeat('0', 20) AS uuid)
+"""
+
+# Locked before it is deleted: an operator may be making a published event pending again.
+_OUTBOX: Final = text(f"""
+    DELETE FROM outbox WHERE id = ANY (ARRAY(
+        SELECT id FROM outbox
+        WHERE id < {_OLDEST_KEPT_ID} AND status = 'PUBLISHED' AND published_at < now() - CAST(:age AS interval)
+        ORDER BY id
+        LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING id
+""")
+
+# Nothing ever updates these rows, nor those of the next table. Consumer by consumer, each of which the recursion finds
+# with one look at the index.
+_INBOX: Final = text(f"""
+    WITH RECURSIVE consumers AS (
+        SELECT min(consumer) AS consumer FROM inbox
+        UNION ALL
+        SELECT (SELECT min(inbox.consumer) FROM inbox WHERE inbox.consumer > consumers.consumer)
+        FROM consumers WHERE consumer IS NOT NULL
+    )
+    DELETE FROM inbox WHERE ctid = ANY (ARRAY(
+        SELECT aged.ctid
+        FROM consumers CROSS JOIN LATERAL (
+            SELECT ctid FROM inbox
+            WHERE inbox.consumer = consumers.consumer AND event_id < {_OLDEST_KEPT_ID}
+              AND processed_at < now() - CAST(:age AS interval)
+            ORDER BY event_id
+            LIMIT :limit
+        ) AS aged
+        LIMIT :limit
+    ))
+    RETURNING event_id
+""")
+
+_IDEMPOTENCY: Final = text("""
+    DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM idempotency_keys
+        WHERE created_at < now() - CAST(:age AS interval)
+        ORDER BY created_at
+        LIMIT :limit
+    ))
+    RETURNING order_id
+""")
+
+
+@dataclass(frozen=True)
+class _Retention:
+    """A table's rule."""
+
+    statement: TextClause
+    age: timedelta
+
+
+_RETENTIONS: Final = (
+    _Retention(_OUTBOX, OUTBOX_RETENTION),
+    _Retention(_INBOX, INBOX_RETENTION),
+    _Retention(_IDEMPOTENCY, IDEMPOTENCY_RETENTION),
+)
+
+
+def remove_old_rows(database: Database, deadline: Deadline) -> int:
+    """Removes them as far as the time goes, each table in turn; answers how many.
+
+    Raises:
+        DatabaseUnavailable: try again.
+    """
+    removed = sum(_remove(database, retention, deadline) for retention in _RETENTIONS)
+    if removed:
+        count(Metric.ROWS_REMOVED, removed)
+    return removed
+
+
+def _remove(database: Database, retention: _Retention, deadline: Deadline) -> int:
+    parameters = {"age": retention.age, "limit": BATCH_SIZE}
+
+    def work(connection: Connection) -> int:
+        return len(connection.execute(retention.statement, parameters).all())
+
+    removed = 0
+    while deadline.allows(TRANSACTION_SECONDS):
+        batch = database.transact_alone(work)
+        removed += batch
+        if batch < BATCH_SIZE:
+            break
+    return removed

@@ -1,0 +1,1 @@
+"""Holds every movement of money against the gateway's record and the order's status."""

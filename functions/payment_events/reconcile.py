@@ -1,0 +1,36 @@
+"""The use case: the event's order, its payment and the gateway are compared, and put right where a rule says how."""
+
+from typing import Final
+
+from sqlalchemy import Connection
+
+from orders import inbox
+from orders.db import Database
+from orders.events import CloudEvent
+from orders.observability import logger
+from orders.payments.gateway import PaymentGateway
+from orders.payments.reconciliation import judge
+
+CONSUMER: Final = "payment-events"
+
+
+def reconcile(database: Database, gateway: PaymentGateway, event: CloudEvent) -> None:
+    """Reconciles the event's order, once for each event (promise I9): a refund is the gateway's to give once, and what
+    is recorded of it is recorded with the delivery.
+
+    The event only says where to look. By the time it arrives the order may have gone on.
+
+    Raises:
+        PaymentGatewayUnavailable, DatabaseUnavailable: deliver the event again later.
+        LookupError: the order has no payment; the event is wrong.
+    """
+    if database.transact_alone(lambda connection: inbox.was_processed(connection, CONSUMER, event.id)):
+        logger.info("Payment event was dealt with before")
+        return
+    judgement = judge(database, gateway, event.subject)
+
+    def record(connection: Connection) -> bool:
+        return inbox.is_first_delivery(connection, CONSUMER, event.id) and judgement.record(connection)
+
+    if database.transact(record):
+        judgement.report()

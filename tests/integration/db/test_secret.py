@@ -1,0 +1,74 @@
+"""Where the credentials come from: Secrets Manager, remembered for a while."""
+
+import json
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from aws_lambda_powertools.utilities import parameters
+from moto import mock_aws
+
+from orders.db import Credentials, Database, read_secret
+from orders.errors import DatabaseUnavailable
+from orders.settings import DatabaseSettings
+from tests.support.factories import rows
+
+
+@pytest.fixture
+def settings() -> DatabaseSettings:
+    return DatabaseSettings.from_environment()
+
+
+@pytest.fixture
+def secrets(settings: DatabaseSettings) -> Iterator[None]:
+    parameters.clear_caches()  # type: ignore[no-untyped-call]
+    with mock_aws():
+        yield
+    parameters.clear_caches()  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture
+def secret(secrets: None, settings: DatabaseSettings, credentials: Credentials) -> Credentials:
+    """The secret of the test's database, with what RDS adds to it."""
+    as_rds_writes_it = {**credentials.model_dump(), "engine": "postgres", "dbClusterIdentifier": "orders"}
+    boto3.client("secretsmanager").create_secret(
+        Name=settings.database_secret_id, SecretString=json.dumps(as_rds_writes_it)
+    )
+    return credentials
+
+
+def test_the_secret_leads_to_the_database(secret: Credentials, settings: DatabaseSettings) -> None:
+    database = Database.from_settings(settings)
+
+    assert rows(database, "SELECT current_database() AS name") == [{"name": secret.dbname}]
+    database.engine.dispose()
+
+
+def test_a_proxy_takes_the_place_of_the_secrets_host(secret: Credentials, settings: DatabaseSettings) -> None:
+    behind_proxy = settings.model_copy(update={"database_host": "proxy.example"})
+
+    assert read_secret(behind_proxy) == secret.model_copy(update={"host": "proxy.example"})
+
+
+def test_it_is_asked_for_once_in_a_while(secret: Credentials, settings: DatabaseSettings) -> None:
+    read_secret(settings)
+    boto3.client("secretsmanager").delete_secret(SecretId=settings.database_secret_id)
+
+    assert read_secret(settings) == secret
+
+
+def test_nothing_is_asked_before_a_connection_is_needed(settings: DatabaseSettings) -> None:
+    Database.from_settings(settings)
+
+
+def test_a_secret_that_cannot_be_had_is_a_database_that_cannot(
+    secrets: None, settings: DatabaseSettings
+) -> None:
+    database = Database.from_settings(settings)
+
+    with pytest.raises(DatabaseUnavailable):
+        rows(database, "SELECT 1")
+
+
+def test_the_password_is_in_no_repr(credentials: Credentials) -> None:
+    assert "s3cr3t" not in repr(credentials.model_copy(update={"password": "s3cr3t"}))

@@ -1,0 +1,83 @@
+"""GET /products and /products/{productId}: the catalogue, open to anyone."""
+
+from uuid import uuid4
+
+import pytest
+
+from functions.read_orders.queries import MAX_PRODUCTS
+from orders.db import Database
+from tests.support.api import Client
+from tests.support.factories import add_product, execute
+
+
+def test_a_product_is_shown_with_what_can_be_had_now(anyone: Client, database: Database) -> None:
+    product = add_product(database, name="Coffee beans", unit_price=1250, available=10)
+    execute(database, "UPDATE stock SET available = 7, reserved = 2, sold = 1")
+
+    answer = anyone.get(f"/api/v1/products/{product.product_id}")
+
+    assert answer.status == 200
+    assert answer.json == {
+        "productId": str(product.product_id),
+        "name": "Coffee beans",
+        "unitPrice": 1250,
+        "currency": "USD",
+        "available": 7,
+        "active": True,
+    }
+
+
+def test_the_list_has_what_is_on_sale_oldest_first(anyone: Client, database: Database) -> None:
+    coffee = add_product(database, name="Coffee")
+    add_product(database, name="Withdrawn", active=False)
+    tea = add_product(database, name="Tea", available=0)
+
+    answer = anyone.get("/api/v1/products")
+
+    assert answer.json.keys() == {"items", "nextCursor"}
+    assert [item["productId"] for item in answer.json["items"]] == [
+        str(coffee.product_id),
+        str(tea.product_id),
+    ]
+    assert answer.json["items"][0] == anyone.get(f"/api/v1/products/{coffee.product_id}").json
+    assert answer.json["nextCursor"] is None
+
+
+def test_an_empty_catalogue_is_an_empty_list(anyone: Client) -> None:
+    assert anyone.get("/api/v1/products").json == {"items": [], "nextCursor": None}
+
+
+def test_the_list_is_bounded(anyone: Client, database: Database) -> None:
+    execute(
+        database,
+        "WITH added AS ("
+        "    INSERT INTO products (id, name, unit_price, currency)"
+        "    SELECT gen_random_uuid(), 'Product', 100, 'USD' FROM generate_series(1, :number) RETURNING id"
+        ") INSERT INTO stock (product_id, stocked, available) SELECT id, 1, 1 FROM added",
+        number=MAX_PRODUCTS + 1,
+    )
+
+    assert len(anyone.get("/api/v1/products").json["items"]) == MAX_PRODUCTS
+
+
+def test_a_product_that_is_no_longer_on_sale_is_still_shown_for_orders_refer_to_it(
+    anyone: Client, database: Database
+) -> None:
+    withdrawn = add_product(database, active=False)
+
+    assert anyone.get(f"/api/v1/products/{withdrawn.product_id}").json["active"] is False
+
+
+@pytest.mark.parametrize("id", [str(uuid4()), "coffee", "1", "é"])
+def test_an_unknown_product_is_a_404_whatever_its_id_looks_like(anyone: Client, id: str) -> None:
+    answer = anyone.get(f"/api/v1/products/{id}")
+
+    assert answer.status == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json["type"].endswith("/product-not-found")
+
+
+def test_a_name_is_given_in_any_script(anyone: Client, database: Database) -> None:
+    add_product(database, name='Café "Ünïcode" 😀 <b>')
+
+    assert anyone.get("/api/v1/products").json["items"][0]["name"] == 'Café "Ünïcode" 😀 <b>'

@@ -1,0 +1,214 @@
+"""The resolver every API function shares."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import pytest
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Body, Header
+from pydantic import Field, StringConstraints, ValidationError
+
+from functions.create_order.models import PlaceOrder
+from orders.errors import DatabaseUnavailable, FieldError, InvalidOrder, OrderNotFound, PaymentDeclined
+from orders.http import _DETAILS, Api, ApiModel, ApiRequest, Worded
+from orders.problem import Problem
+from tests.support.api import Answer, Client, http_event, lambda_context
+
+Code = Annotated[str, StringConstraints(pattern="^[a-z]{3}$"), Worded("This must be three small letters")]
+
+
+class Part(ApiRequest):
+    size: int = Field(ge=1, le=5)
+
+
+class Order(ApiRequest):
+    small_code: Code
+    parts: list[Part] = Field(default=[], min_length=1, max_length=3)
+    owner: Annotated[UUID | None, Field(strict=False)] = None
+
+
+class Taken(ApiModel):
+    small_code: str = Field(max_length=3)
+
+
+class Service:
+    """A function with one route, which does as it is told."""
+
+    def __init__(self) -> None:
+        self.fails_with: Exception | None = None
+        self.answers: Any = Taken(small_code="abc")
+        self.api = Api()
+        self.api.post("/orders")(self._post)
+        self.client = Client(lambda event, context: self.api.resolve(event, context))
+
+    def _post(
+        self, order: Annotated[Order, Body()], token: Annotated[Code | None, Header(alias="X-Token")] = None
+    ) -> Response[Taken]:
+        if self.fails_with:
+            raise self.fails_with
+        return Response(200, "application/json", body=self.answers)
+
+    def post(self, body: Any, **headers: str) -> Answer:
+        return self.client.post(
+            "/orders", body, {name.replace("_", "-"): value for name, value in headers.items()}
+        )
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service()
+
+
+def test_an_answer_is_camel_case_and_carries_a_correlation_id(service: Service) -> None:
+    answer = service.post({"smallCode": "abc"})
+
+    assert (answer.status, answer.json) == (200, {"smallCode": "abc"})
+    assert UUID(answer.headers["x-correlation-id"]).version == 7
+
+
+def test_an_answer_that_breaks_its_own_model_is_our_fault(service: Service) -> None:
+    service.answers = {"smallCode": "too long"}
+
+    answer = service.post({"smallCode": "abc"})
+
+    assert answer.status == 500
+    assert "too long" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer", "detail"),
+    [
+        ({"smallCode": "ABC"}, "#/smallCode", "This must be three small letters"),
+        ({"smallCode": None}, "#/smallCode", "This must be three small letters"),
+        ({"small_code": "abc"}, "#/small_code", "This field is not known"),
+        ({"parts": "x"}, "#/parts", "This must be a list"),
+        ({"parts": []}, "#/parts", "At least 1 must be given"),
+        ({"parts": [{"size": 1}] * 4}, "#/parts", "At most 3 may be given"),
+        ({"parts": [1]}, "#/parts/0", "This must be an object"),
+        ({"parts": [{}]}, "#/parts/0/size", "This field is required"),
+        ({"parts": [{"size": 1}, {"size": 0}]}, "#/parts/1/size", "This must be at least 1"),
+        ({"parts": [{"size": 6}]}, "#/parts/0/size", "This must be at most 5"),
+        ({"parts": [{"size": "1"}]}, "#/parts/0/size", "This must be a whole number"),
+        ({"owner": "me"}, "#/owner", "This must be a UUID"),
+        ({"owner": 7}, "#/owner", "This must be a UUID"),
+        ({"~/ é": 1}, "#/~0~1%20%C3%A9", "This field is not known"),
+    ],
+)
+def test_a_wrong_field_is_named_and_explained(
+    service: Service, change: dict[str, Any], pointer: str, detail: str
+) -> None:
+    answer = service.post({"smallCode": "abc", **change})
+
+    assert answer.status == 422
+    assert answer.json["errors"] == [{"pointer": pointer, "detail": detail}]
+
+
+def test_a_name_that_is_no_text_is_refused_too(service: Service) -> None:
+    answer = service.post('{"smallCode":"abc","\\ud800":1}')
+
+    assert (answer.status, answer.pointers) == (422, ["#"])
+
+
+def test_a_wrong_header_is_named(service: Service) -> None:
+    answer = service.post({"smallCode": "abc"}, X_Token="ABC")
+
+    assert answer.json["errors"] == [
+        {"pointer": "#/header/x-token", "detail": "This must be three small letters"}
+    ]
+
+
+def test_a_header_with_commas_is_one_value(service: Service) -> None:
+    assert service.post({"smallCode": "abc"}, X_Token="abc,def").status == 422
+
+
+def test_every_problem_is_of_the_declared_model(service: Service) -> None:
+    answers = [
+        service.post({}),
+        service.post("x"),
+        service.client.get("/nothing"),
+        service.post("x" * 100_000),
+    ]
+    for error in (OrderNotFound("gone"), DatabaseUnavailable("away"), KeyError("oops")):
+        service.fails_with = error
+        answers.append(service.post({"smallCode": "abc"}))
+
+    for answer in answers:
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert Problem.model_validate(answer.json).status == answer.status
+    assert [answer.status for answer in answers] == [422, 400, 404, 413, 404, 503, 500]
+
+
+@pytest.mark.parametrize(
+    "error", [PaymentDeclined("card 4242"), RuntimeError("SELECT secret"), KeyError("secret")]
+)
+def test_an_error_that_is_not_meant_for_callers_tells_nothing(service: Service, error: Exception) -> None:
+    service.fails_with = error
+
+    answer = service.post({"smallCode": "abc"})
+
+    assert (answer.status, answer.json["detail"]) == (500, "The error has been recorded")
+    assert "4242" not in answer.text
+    assert "secret" not in answer.text
+
+
+def test_a_refusal_tells_what_it_says(service: Service) -> None:
+    service.fails_with = InvalidOrder("Refused", (FieldError("#/parts/0", "This is sold out"),))
+
+    answer = service.post({"smallCode": "abc"})
+
+    assert answer.json["detail"] == "Refused"
+    assert answer.json["errors"] == [{"pointer": "#/parts/0", "detail": "This is sold out"}]
+
+
+def test_an_error_in_one_request_is_forgotten_in_the_next(service: Service) -> None:
+    first = service.post({}, X_Correlation_Id="first-request")
+    second = service.post({"smallCode": "abc"})
+
+    assert first.headers["x-correlation-id"] == "first-request"
+    assert second.headers["x-correlation-id"] != "first-request"
+
+
+def test_a_caller_without_a_verified_identity_is_nobody(service: Service) -> None:
+    """A route that asks who is there, opened by mistake, fails; it does not serve everybody as the same user."""
+    service.api.get("/mine")(lambda: Taken(small_code=service.api.user_id))
+
+    assert Client(service.client.handler, user_id="abc").get("/mine").status == 200
+    assert Client(service.client.handler, user_id=None).get("/mine").status == 500
+
+
+def test_events_without_headers_are_answered(service: Service) -> None:
+    event = http_event("GET", "/nothing")
+    del event["headers"]
+
+    assert service.api.resolve(event, lambda_context())["statusCode"] == 404
+
+
+def test_there_is_a_sentence_for_every_rule_of_the_models_in_use() -> None:
+    wrong: list[Any] = [
+        None,
+        [],
+        "x",
+        7,
+        {},
+        {"contact": {}},
+        {"items": [{}]},
+        {"items": [{"quantity": 0}] * 60},
+    ]
+    wrong += [
+        {"items": [{"productId": value, "quantity": value}]} for value in (None, "x", 10**9, 1.5, "\ud800")
+    ]
+    wrong += [{"currency": 1, "contact": {"locale": "fr", "phone": 1, "email": "\ud800"}, "more": 1}]
+    types = set()
+    for body in wrong:
+        with pytest.raises(ValidationError) as refused:
+            # As Powertools does it.
+            PlaceOrder.model_validate(body, from_attributes=True)
+        types |= {error["type"] for error in refused.value.errors()}
+
+    assert types <= _DETAILS.keys()
+
+
+def test_the_document_of_the_api_knows_the_rules_that_are_worded() -> None:
+    schema = Order.model_json_schema()
+
+    assert schema["properties"]["smallCode"]["pattern"] == "^[a-z]{3}$"

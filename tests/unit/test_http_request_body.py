@@ -1,0 +1,151 @@
+"""Reading a body: whatever comes, it is one JSON object or a refusal, and nothing else is ever raised."""
+
+import base64
+import contextlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orders.errors import BodyTooLarge, MalformedRequest, RequestRefused, UnsupportedMediaType
+from orders.request_body import MAX_BODY_BYTES, parse_object, with_plain_body
+from tests.support.api import http_event
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**18), 10**18)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+json_objects = st.dictionaries(st.text(), json_values)
+
+
+def posted(body: str | bytes, **headers: str) -> dict[str, Any]:
+    return http_event("POST", "/api/v1/orders", body=body, headers=headers)
+
+
+@given(json_objects)
+def test_a_json_object_is_read_as_json_reads_it(body: dict[str, Any]) -> None:
+    assert parse_object(json.dumps(body)) == json.loads(json.dumps(body))
+
+
+@given(st.text() | json_values.map(json.dumps))
+def test_any_text_is_an_object_or_a_refusal(text: str) -> None:
+    with contextlib.suppress(MalformedRequest):
+        assert isinstance(parse_object(text), dict)
+
+
+@given(st.binary(), st.sampled_from(["application/json", "text/plain", ""]))
+def test_any_bytes_are_text_or_a_refusal(body: bytes, content_type: str) -> None:
+    try:
+        event = with_plain_body(posted(body, **{"Content-Type": content_type}))
+    except RequestRefused:
+        return
+    assert event["body"].encode() == body
+
+
+@given(st.text(min_size=1))
+def test_what_claims_to_be_base64_is_or_is_refused(body: str) -> None:
+    event = {**posted("x"), "body": body, "isBase64Encoded": True}
+    with contextlib.suppress(RequestRefused):
+        assert isinstance(with_plain_body(event)["body"], str)
+
+
+@given(json_objects.filter(bool))
+def test_how_it_travels_makes_no_difference(body: dict[str, Any]) -> None:
+    text = json.dumps(body, ensure_ascii=False).encode(errors="replace").decode()
+
+    assert with_plain_body(posted(text)) == with_plain_body(posted(text.encode()))
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "Application/JSON",
+        "application/json; charset=utf-8",
+        "application/json;charset=UTF-8 ",
+    ],
+)
+def test_json_may_be_declared_in_several_ways(content_type: str) -> None:
+    event = with_plain_body(posted("{}", **{"Content-Type": content_type}))
+
+    assert event["headers"]["content-type"] == "application/json"
+
+
+def test_json_need_not_be_declared() -> None:
+    assert with_plain_body(posted("{}"))["body"] == "{}"
+
+
+def test_another_type_is_refused_whatever_the_body() -> None:
+    for body in ("{}", "", "x" * 100_000):
+        with pytest.raises(UnsupportedMediaType):
+            with_plain_body(posted(body, **{"Content-Type": "text/plain"}))
+
+
+@pytest.mark.parametrize("character", ["a", "é", "€", "😀"])
+def test_bytes_are_what_counts(character: str) -> None:
+    width = len(character.encode())
+    largest = character * (MAX_BODY_BYTES // width)
+    largest += "." * (MAX_BODY_BYTES - len(largest.encode()))
+
+    for body in (largest, largest.encode()):
+        assert with_plain_body(posted(body))["body"] == largest
+    for body in (largest + ".", (largest + ".").encode()):
+        with pytest.raises(BodyTooLarge):
+            with_plain_body(posted(body))
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "OPTIONS"])
+def test_what_has_no_body_is_left_alone(method: str) -> None:
+    event = http_event(method, "/", headers={"Content-Type": "text/plain"})
+
+    assert with_plain_body(event) is event
+
+
+def test_a_missing_body_is_an_empty_one() -> None:
+    for event in (posted(""), http_event("POST", "/"), {**posted(""), "body": None}, posted(b"")):
+        with pytest.raises(MalformedRequest) as refused:
+            with_plain_body(event)
+        assert "empty" in refused.value.errors[0].detail
+
+
+@pytest.mark.parametrize("text", ['{"a":1,"a":1}', '{"b":{"a":1,"a":2}}', '[{"a":1,"\\u0061":2}]'])
+def test_a_name_that_appears_twice_is_named(text: str) -> None:
+    with pytest.raises(MalformedRequest) as refused:
+        parse_object(text)
+
+    assert '"a"' in refused.value.errors[0].detail
+
+
+def test_many_names_are_read_in_no_time() -> None:
+    """Quadratic work in 64 KiB would take seconds."""
+    names = ",".join(f'"{number}":0' for number in range(7000))
+
+    assert len(parse_object(f"{{{names}}}")) == 7000
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_numbers_that_json_does_not_know_are_refused(number: str) -> None:
+    with pytest.raises(MalformedRequest):
+        parse_object(f'{{"a":{number}}}')
+
+
+@pytest.mark.parametrize("digits", [1, 19, 20, 4300, 4301, 60_000])
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_whole_numbers_of_any_length_stay_out_of_bounds(digits: int, sign: str) -> None:
+    read = parse_object(f'{{"a":{sign}{"9" * digits}}}')["a"]
+
+    assert isinstance(read, int)
+    assert abs(read) == int("9" * digits) if digits < 19 else abs(read) > 10**17
+
+
+def test_base64_is_read_strictly() -> None:
+    almost = base64.b64encode(b"{}").decode() + "\n!"
+
+    with pytest.raises(MalformedRequest):
+        with_plain_body({**posted("x"), "body": almost, "isBase64Encoded": True})
