@@ -56,6 +56,7 @@ _ALL: Final = (
     Budget("create_order, growth from 1,000 to 1,000,000 orders", "×", AtMost(1.3), "growth", ISSUE),
     Budget("six steps, growth from 1,000 to 1,000,000 orders", "×", AtMost(1.3), "growth", ISSUE),
     Budget("order status, growth from 1,000 to 1,000,000 orders", "×", AtMost(1.3), "growth", ISSUE),
+    Budget("claim and mark events, growth from 1,000 to 1,000,000 orders", "×", AtMost(1.3), "growth", ISSUE),
     Budget("POST p95, 1 client", "ms", AtMost(20), "accepting"),
     Budget("accepted, 1 client", "orders/s", AtLeast(100), "accepting"),
     Budget("accepted, 8 clients", "orders/s", AtLeast(273), "accepting"),

@@ -18,7 +18,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 34, 40, 44
 
 _INK: Final = "#1f2933"
 _GRID: Final = "#d9dee4"
-_COLOURS: Final = ("#0b6e99", "#c2571a", "#3d7a3a")
+_COLOURS: Final = ("#0b6e99", "#c2571a", "#3d7a3a", "#7a3d78")
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _draw(panel: Panel) -> str:
             f'<circle cx="{x(load):.1f}" cy="{y(value):.1f}" r="3.5" fill="{colour}"/>'
             for load, value in line.points
         ]
-        parts.append(_text(_LEFT + 110 * number, 33, line.label, colour=colour))
+        parts.append(_text(_LEFT + 90 * number, 33, line.label, colour=colour))
     return "".join(parts)
 
 

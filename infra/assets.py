@@ -268,7 +268,10 @@ def _once(directory: Path, build: Callable[[Path], None]) -> Path:
                 build(building)
                 building.rename(directory)
             _remove_unused(directory)
-    os.utime(directory)
+    with contextlib.suppress(
+        PermissionError
+    ):  # built by another user, root perhaps, which is no reason not to use it
+        os.utime(directory)
     return directory
 
 

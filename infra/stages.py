@@ -86,7 +86,7 @@ LOCAL: Final = Stage(
     step_concurrency=3,
     payment_concurrency=16,
     consumer_concurrency=4,
-    consumer_timeout_seconds=10,
+    consumer_timeout_seconds=30,
 )
 
 DEV: Final = Stage(

@@ -47,6 +47,8 @@ def main() -> None:
         app()
     except LocalCloudError as error:
         sys.exit(f"\n{error}")
+    except PermissionError as error:
+        sys.exit(f"\nPermission denied: {error.filename}. Did root, or another user, run this before?")
 
 
 if __name__ == "__main__":

@@ -23,8 +23,16 @@ _TIMEOUT_SECONDS: Final = 30
 """Above what API Gateway grants a function, so that it is never the client who gives up first."""
 _MAX_CONNECTIONS: Final = 200
 
-_BUSY: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
-"""Answers that ask for the same request once more, later. Nothing was decided, and the key makes it safe anyway."""
+_TRANSIENT: Final = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+"""Answers after which the same request is sent once more: the API is busy, or its gateway lost the function's answer.
+Whether an order was placed is then unknown; its key makes the repetition safe (promise I10)."""
 _ATTEMPTS: Final = 8
 _FIRST_WAIT_SECONDS: Final = 0.1
 _LONGEST_WAIT_SECONDS: Final = 2.0
@@ -183,11 +191,11 @@ class OrdersClient:
         return [Product.model_validate(item) for item in content["items"]]
 
     async def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
-        """One request, repeated with growing, jittered waits while the API says that it is busy."""
+        """One request, repeated with growing, jittered waits as long as the answer is a transient one."""
         longest_wait = _FIRST_WAIT_SECONDS
         for _ in range(_ATTEMPTS - 1):
             response = await self._http.request(method, path, **request)
-            if response.status_code not in _BUSY:
+            if response.status_code not in _TRANSIENT:
                 return response
             asked_for = response.headers.get("Retry-After", "")
             jittered = random.uniform(longest_wait / 2, longest_wait)

@@ -83,8 +83,11 @@ def up(settings: Settings, report: Report) -> Stack:
 def down(settings: Settings, report: Report) -> None:
     """Stops what `up` started. Orders stay in Postgres's data directory."""
     with exclusive(settings, report):
-        for name, stop in (("The emulator", emulator.stop), ("Postgres", postgres.stop)):
-            report(f"{name} stopped" if stop(settings) else f"{name} was not running")
+        if settings.port is None:
+            report(f"The emulator at {settings.endpoint_url} is left as it is")
+        else:
+            _stop(report, "The emulator", lambda: emulator.stop(settings))
+        _stop(report, "Postgres", lambda: postgres.stop(settings))
         _record(settings).unlink(missing_ok=True)
         settings.stack_file.unlink(missing_ok=True)
 
@@ -146,6 +149,10 @@ def _start(report: Report, name: str, start: Callable[[], bool]) -> bool:
     is_new = start()
     report(f"{name} started ({time.monotonic() - started:.1f} s)" if is_new else f"{name} is running")
     return is_new
+
+
+def _stop(report: Report, name: str, stop: Callable[[], bool]) -> None:
+    report(f"{name} stopped" if stop() else f"{name} was not running")
 
 
 def _await_ready(deployed: Stack) -> None:

@@ -41,7 +41,8 @@ def start(settings: Settings) -> bool:
             f"Port {settings.port} is taken by {listener_on(settings.port)}. "
             "End it, or choose another port: ORDERS_PORT=4577 make up"
         )
-    shutil.rmtree(settings.temporary, ignore_errors=True)
+    if settings.temporary.exists():
+        shutil.rmtree(settings.temporary)
     settings.temporary.mkdir(parents=True)
     emulator.start([sys.executable, "-m", "local.emulator_process"], _environment(settings))
     emulator.await_ready(lambda: answers(settings), _START_SECONDS)

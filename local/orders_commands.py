@@ -1,4 +1,4 @@
-"""The commands that order something: `place`, `show` and `demo`."""
+"""The commands of somebody who orders: `token`, `place`, `show` and `demo`."""
 
 import asyncio
 import signal
@@ -32,6 +32,13 @@ _INTERRUPTED: Final = 130
 """What shells report for a command that ended by Ctrl-C."""
 
 User = Annotated[str, typer.Option("--user", help="Who orders: customer, other or admin.")]
+
+
+@app.command()
+def token(user: User = "customer") -> None:
+    """Print an access token, for any HTTP client."""
+    settings = Settings.from_environment()
+    print(sign_in(settings, _running(settings), user).access_token)
 
 
 @app.command()

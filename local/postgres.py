@@ -14,6 +14,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -33,6 +34,7 @@ OWNER: Final = "orders"
 SUPERUSER: Final = "postgres"
 
 _START_SECONDS: Final = 30
+_POLL_SECONDS: Final = 0.05
 # sockaddr_un holds 104 bytes on macOS and 108 on Linux, with a closing NUL.
 _LONGEST_SOCKET_PATH: Final = 103
 # Every warm function process holds a connection: eighteen functions with up to a dozen processes each.
@@ -46,14 +48,14 @@ def start(settings: Settings) -> bool:
     Raises LocalCloudError if it does not come up.
     """
     server = daemon(settings)
-    is_new = server.find() is None
+    is_new = not _is_coming_up(server, settings)
     if is_new:
         account = _account(settings)
         _prepare_directories(settings, account)
         _clear_up_after_killed_server(settings)
         _initialise(settings, account)
         server.start(_command(settings), environment=settings.inherited, account=account)
-    server.await_ready(lambda: _answers(settings), _START_SECONDS)
+        server.await_ready(lambda: _answers(settings), _START_SECONDS)
     _create_database(settings)
     return is_new
 
@@ -161,6 +163,18 @@ def _answers(settings: Settings) -> bool:
             return True
     except (pg8000.native.InterfaceError, pg8000.native.DatabaseError, OSError):
         return False
+
+
+def _is_coming_up(server: Daemon, settings: Settings) -> bool:
+    """Whether a server runs and answers, once it has recovered if need be; False as well if it is just being killed."""
+    deadline = time.monotonic() + _START_SECONDS
+    while server.find() is not None:
+        if _answers(settings):
+            return True
+        if time.monotonic() > deadline:
+            raise server.failure(f"runs, but did not answer within {_START_SECONDS} s")
+        time.sleep(_POLL_SECONDS)
+    return False
 
 
 def _account(settings: Settings) -> tuple[int, int]:

@@ -3,6 +3,7 @@ and 50 lines. All in alternating rounds."""
 
 import contextlib
 import random
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,9 +14,12 @@ from bench.families.placing import order_ids, place
 from bench.families.saga import run_all
 from bench.functions import Call, Worker
 from bench.run import LARGEST, SIZES, SMALLEST, Bench, Stocked
+from functions.outbox_relay.claims import Claims
+from functions.outbox_relay.relay import CLAIM_LIMIT
+from orders.db import Database
 
 LINES: Final = (1, 10, 50)
-CREATE, STEPS, READ = WORK = ("create_order", "six steps", "order status")
+CREATE, STEPS, READ, RELAY = WORK = ("create_order", "six steps", "order status", "claim and mark events")
 
 _ROUNDS: Final = 12
 _WARM_UP: Final = 2
@@ -64,16 +68,19 @@ class _Probe:
     creator: Worker
     steps: Worker
     reader: Worker
+    claims: Claims
 
     @classmethod
     @contextlib.contextmanager
     def running(cls, bench: Bench, stocked: Stocked) -> Iterator["_Probe"]:
-        with contextlib.ExitStack() as stack:
-            workers = [
-                stack.enter_context(bench.worker(package, stocked.credentials))
-                for package in ("create_order", "saga_steps", "read_orders")
-            ]
-            yield cls(stocked, *workers)
+        database = Database(lambda: stocked.credentials)
+        with (
+            bench.worker("create_order", stocked.credentials) as creator,
+            bench.worker("saga_steps", stocked.credentials) as steps,
+            bench.worker("read_orders", stocked.credentials) as reader,
+        ):
+            yield cls(stocked, creator, steps, reader, Claims(database))
+        database.engine.dispose()
 
     def take(self, lines: int) -> dict[str, float]:
         """One round: the median milliseconds of each kind of work."""
@@ -83,9 +90,17 @@ class _Probe:
             CREATE: stats.p50(placed.milliseconds),
             STEPS: stats.p50([sum(steps.values()) for steps in taken]),
         }
+        relayed = self._relay()
         if lines == 1:
             medians[READ] = stats.p50(self.reader.invoke(self._reads()).milliseconds)
+            medians[RELAY] = relayed
         return medians
+
+    def _relay(self) -> float:
+        """The milliseconds that the round's events take, but for sending them."""
+        started = time.perf_counter()
+        self.claims.mark_published(self.claims.claim(CLAIM_LIMIT))
+        return 1000 * (time.perf_counter() - started)
 
     def _reads(self) -> list[Call]:
         numbers = [random.randint(1, self.stocked.orders) for _ in range(_READS_A_ROUND)]

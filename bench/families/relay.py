@@ -9,11 +9,10 @@ from bench.database import Database
 from bench.functions import Call, Worker
 from bench.run import LARGEST, Bench, Stocked
 from functions.outbox_relay.claims import Claims
-from functions.outbox_relay.relay import SAFETY_MARGIN_SECONDS
+from functions.outbox_relay.relay import CLAIM_LIMIT, SAFETY_MARGIN_SECONDS
 from orders import db
 from tests.support.round_trips import Wire
 
-_CLAIM: Final = 250
 _POLLS: Final = 300
 _WARM_UP_EVENTS: Final = 100
 _WARM_UP_SECONDS: Final = 1
@@ -44,15 +43,15 @@ def measure(bench: Bench) -> None:
 
 def _count(bench: Bench, stocked: Stocked) -> None:
     with stocked.database.administer() as connection:
-        connection.run(_ADD_PENDING, events=2 * _CLAIM)
+        connection.run(_ADD_PENDING, events=2 * CLAIM_LIMIT)
     with Wire.to(stocked.credentials) as wire:
         database = db.Database(lambda: wire.credentials)
         claims = Claims(database)
-        claims.mark_published(claims.claim(_CLAIM))
+        claims.mark_published(claims.claim(CLAIM_LIMIT))
         with wire.listening() as heard:
-            claims.mark_published(claims.claim(_CLAIM))
+            claims.mark_published(claims.claim(CLAIM_LIMIT))
         database.engine.dispose()
-    bench.report.add(f"relay round trips, {_CLAIM} events", heard.round_trips, "trips")
+    bench.report.add(f"relay round trips, {CLAIM_LIMIT} events", heard.round_trips, "trips")
 
 
 def _poll(bench: Bench, stocked: Stocked, state: str) -> None:
@@ -61,7 +60,7 @@ def _poll(bench: Bench, stocked: Stocked, state: str) -> None:
     milliseconds = []
     for _ in range(_POLLS):
         started = time.perf_counter()
-        assert not claims.claim(_CLAIM), "the outbox is not empty"
+        assert not claims.claim(CLAIM_LIMIT), "the outbox is not empty"
         milliseconds.append(1000 * (time.perf_counter() - float(started)))
     database.engine.dispose()
     bench.report.add(f"{state} outbox, one poll, p50", stats.p50(milliseconds), "ms")

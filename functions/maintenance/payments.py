@@ -16,15 +16,15 @@ PATIENCE_SECONDS: Final = 60
 """How long a saga has to find out for itself. It touches the payment with each of its attempts."""
 BATCH_SIZE: Final = 5
 
-# The CASE is what `payments_undecided` is an index of. The touch is the claim: another round does not look at it
-# before the patience is over again.
+# The touch is the claim: another round does not look at it before the patience is over again. The CASE is the condition
+# of `payments_undecided`.
 _CLAIM: Final = text("""
     UPDATE payments SET updated_at = now()
     WHERE order_id = ANY (ARRAY(
         SELECT order_id FROM payments
-        WHERE CASE WHEN status IN ('PENDING', 'UNKNOWN') THEN updated_at END
-              < now() - make_interval(secs => :patience)
-        ORDER BY CASE WHEN status IN ('PENDING', 'UNKNOWN') THEN updated_at END
+        WHERE CASE WHEN status IN ('PENDING', 'UNKNOWN') THEN true ELSE false END
+          AND updated_at < now() - make_interval(secs => :patience)
+        ORDER BY updated_at
         LIMIT :limit
         FOR UPDATE SKIP LOCKED
     ))

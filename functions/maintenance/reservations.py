@@ -13,11 +13,11 @@ from orders.repairs import Repair
 BATCH_SIZE: Final = 200
 
 # Reservations before stock, stock in the order of its products: as the saga's steps lock them. A reservation that is
-# locked is about to end some other way.
+# locked is about to end some other way. The CASE is the condition of `reservations_expiring`.
 _EXPIRE: Final = text(f"""
     WITH due AS (
         SELECT order_id, product_id FROM reservations
-        WHERE status = 'ACTIVE' AND expires_at <= now()
+        WHERE CASE WHEN status = 'ACTIVE' THEN true ELSE false END AND expires_at <= now()
           AND NOT EXISTS (
               SELECT FROM payments JOIN orders ON orders.id = payments.order_id
               WHERE payments.order_id = reservations.order_id

@@ -27,22 +27,22 @@ BATCH_SIZE: Final = 50
 MAX_RESUMES: Final = 20
 """Executions that ended badly before an operator is asked."""
 
-# The CASE is what `orders_unfinished` is an index of. What is claimed is not looked at again before the interval is
-# over, by this round or another. An event that was not published yet has its relay, and one that was published a
-# moment ago its consumer.
+# What is claimed is not looked at again before the interval is over, by this round or another. An event that was not
+# published yet has its relay, and one that was published a moment ago its consumer. The CASE is the condition of
+# `orders_unfinished`.
 _CLAIM: Final = text("""
     WITH due AS (
         SELECT orders.id
         FROM orders LEFT JOIN saga_recoveries AS recovery ON recovery.order_id = orders.id
-        WHERE CASE WHEN orders.status IN ('PENDING', 'PROCESSING') THEN orders.updated_at END
-              < now() - make_interval(secs => :patience)
+        WHERE CASE WHEN orders.status IN ('PENDING', 'PROCESSING') THEN true ELSE false END
+          AND orders.updated_at < now() - make_interval(secs => :patience)
           AND (recovery.next_check_at IS NULL OR recovery.next_check_at <= now())
           AND (orders.status = 'PROCESSING' OR NOT EXISTS (
               SELECT FROM outbox
               WHERE subject = orders.id AND type = 'com.orders.order.created.v1'
                 AND (outbox.status = 'PENDING' OR published_at > now() - make_interval(secs => :patience))
           ))
-        ORDER BY CASE WHEN orders.status IN ('PENDING', 'PROCESSING') THEN orders.updated_at END
+        ORDER BY orders.updated_at
         LIMIT :limit
     ), claimed AS (
         INSERT INTO saga_recoveries AS recovery (order_id, next_check_at)

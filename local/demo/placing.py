@@ -16,6 +16,9 @@ PATIENCE_SECONDS: Final = 60
 """For one order to end. The longest scenario waits 2 + 4 + 8 s between the attempts of a payment."""
 
 _POLL_SECONDS: Final = 0.1
+_LOOKS_AT_ONCE: Final = 2
+"""Requests for a status under way at the same time. Each more would cost the local cloud another process, which is
+then missing for the orders themselves."""
 _CONTACT: Final = Contact(email="ada@example.com", locale=Locale.EN)
 
 
@@ -71,6 +74,15 @@ Observer = Callable[[Run], None]
 """Is told when a run is over."""
 
 
+@dataclass(frozen=True)
+class _Stage:
+    """What the scenarios share while they are played."""
+
+    clients: Clients
+    observe: Observer
+    looks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_LOOKS_AT_ONCE))
+
+
 async def play(runs: Sequence[Run], clients: Clients, observe: Observer) -> None:
     """Plays all scenarios. The slow ones start together and wait in the background; the others take their turns, so
     that each is measured by itself, and what is posted at once competes with nothing else. They begin when the first
@@ -81,16 +93,17 @@ async def play(runs: Sequence[Run], clients: Clients, observe: Observer) -> None
     Raises:
         httpx.TransportError: the API does not answer.
     """
+    stage = _Stage(clients, observe)
     async with asyncio.TaskGroup() as background:
-        slow = [background.create_task(_play(run, clients, observe)) for run in runs if run.scenario.is_slow]
+        slow = [background.create_task(_play(run, stage)) for run in runs if run.scenario.is_slow]
         if slow:
             await asyncio.wait(slow, return_when=asyncio.FIRST_COMPLETED)
         for run in runs:
             if not run.scenario.is_slow and not any(earlier.is_stuck for earlier in runs):
-                await _play(run, clients, observe)
+                await _play(run, stage)
 
 
-async def _play(run: Run, clients: Clients, observe: Observer) -> None:
+async def _play(run: Run, stage: _Stage) -> None:
     run.is_started = True
     keys: dict[str, str] = {}
     posts = [
@@ -100,14 +113,14 @@ async def _play(run: Run, clients: Clients, observe: Observer) -> None:
     async with asyncio.TaskGroup() as following:
 
         async def send(post: Post, key: str) -> None:
-            client = clients[post.user]
+            client = stage.clients[post.user]
             started = time.perf_counter()
             posted = await _post(client, post, key)
             run.posted.append(posted)
             if posted.accepted and posted.accepted.order_id not in run.orders:
                 order = Followed(post, posted.accepted, started)
                 run.orders[posted.accepted.order_id] = order
-                following.create_task(_follow(client, order))
+                following.create_task(_follow(client, order, stage.looks))
 
         if run.scenario.is_simultaneous:
             for post, key in posts:
@@ -116,7 +129,7 @@ async def _play(run: Run, clients: Clients, observe: Observer) -> None:
             for post, key in posts:
                 await send(post, key)
     run.is_over = True
-    observe(run)
+    stage.observe(run)
 
 
 async def _post(client: OrdersClient, post: Post, key: str) -> Posted:
@@ -128,11 +141,12 @@ async def _post(client: OrdersClient, post: Post, key: str) -> Posted:
     return Posted(post, _milliseconds_since(started), accepted)
 
 
-async def _follow(client: OrdersClient, order: Followed) -> None:
+async def _follow(client: OrdersClient, order: Followed, looks: asyncio.Semaphore) -> None:
     deadline = order.posted_at + PATIENCE_SECONDS
     while time.perf_counter() < deadline:
         try:
-            order.progress = await client.progress(order.accepted.order_id)
+            async with looks:
+                order.progress = await client.progress(order.accepted.order_id)
             order.trouble = None
         except ApiError as error:
             order.trouble = str(error)

@@ -4,6 +4,8 @@ from itertools import pairwise
 
 import pytest
 
+from functions.notify import notify
+from functions.start_saga import start_saga
 from tests.infra.stacks import SynthesizedStack
 
 QUEUES = ("order-processing", "payment-processing", "inventory-management", "notification-sending")
@@ -74,6 +76,17 @@ def test_a_consumer_is_limited_by_its_event_source_and_never_throttled(
 def test_a_message_stays_hidden_for_six_timeouts_of_its_consumer(stack: SynthesizedStack, queue: str) -> None:
     function, _ = stack.consumers[queue]
     assert stack.queues[queue]["VisibilityTimeout"] >= 6 * stack.functions[function]["Timeout"]
+
+
+@pytest.mark.parametrize(
+    ("function", "needed_seconds"),
+    [("start-saga", start_saga.NEEDED_SECONDS), ("notify", notify.NEEDED_SECONDS)],
+)
+def test_a_consumer_has_time_for_more_than_one_message(
+    stack: SynthesizedStack, function: str, needed_seconds: float
+) -> None:
+    """It begins none that it could not finish, so with less it would hand back every one."""
+    assert stack.functions[function]["Timeout"] >= 2 * needed_seconds
 
 
 def test_all_queues_hide_messages_alike(stack: SynthesizedStack) -> None:

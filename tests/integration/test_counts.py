@@ -62,7 +62,8 @@ class World:
         """The outbox with so many events to publish."""
         execute(
             self.others,
-            "UPDATE outbox SET status = 'PUBLISHED', published_at = now() WHERE status = 'PENDING'",
+            "UPDATE outbox SET status = 'PUBLISHED', published_at = now() "
+            "WHERE status = 'PENDING' AND available_at <= now()",
         )
         execute(
             self.others,
@@ -250,6 +251,12 @@ BACKLOG = (
     """
     INSERT INTO payments (order_id, provider_key, status, amount, currency)
     SELECT id, 'order-' || id, 'UNKNOWN', 100, 'USD' FROM orders WHERE correlation_id = 'backlog'
+    """,
+    """
+    INSERT INTO outbox (id, type, subject, data, correlation_id, traceparent, available_at)
+    SELECT gen_random_uuid(), 'com.orders.order.created.v1', id, '{"totalAmount": 100, "currency": "USD"}', 'backlog',
+           '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', now() + interval '1 hour'
+    FROM orders WHERE correlation_id = 'backlog'
     """,
 )
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future, wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from functions.outbox_relay import claims, policy, publisher, relay
+from functions.outbox_relay import claims, policy, publisher
 from functions.outbox_relay.claims import BackOff, Burial, ClaimedEvent
 from functions.outbox_relay.messages import MAX_BATCH_MESSAGES, Batch, Message
 from functions.outbox_relay.outcomes import Outcome, Published, Refused, Undelivered
@@ -178,6 +178,17 @@ class World:
 
     def __post_init__(self) -> None:
         self.outbox = FakeOutbox(self.clock)
+
+    def delay_calls(self, monkeypatch: pytest.MonkeyPatch, delay: Callable[[Batch], float]) -> None:
+        """Makes each call take so long on the test's clock, which then also moves for whoever waits for them all."""
+        self.executor = Delayed(self.clock, delay)
+
+        def wait_on_the_clock(futures: Iterable[Future[Any]], timeout: float | None = None) -> Any:
+            while timeout is None and not all(future.done() for future in futures):
+                self.clock.sleep(0.1)
+            return wait(futures, 0)
+
+        monkeypatch.setattr("functions.outbox_relay.relay.wait", wait_on_the_clock)
 
     def run(
         self, window_seconds: float = WINDOW_SECONDS, remaining_seconds: float = PLENTY_SECONDS
@@ -384,15 +395,8 @@ def test_a_run_never_ends_with_claimed_events_that_it_did_not_try_to_send(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     world = World()
-    world.executor = Delayed(world.clock, lambda batch: 0.5)
+    world.delay_calls(monkeypatch, lambda batch: 0.5)
     world.outbox.add(3 * MAX_IN_FLIGHT)
-
-    def wait_on_the_tests_clock(futures: Any, timeout: float | None = None) -> Any:
-        if timeout is None:
-            world.clock.sleep(1)
-        return wait(futures, 0)
-
-    monkeypatch.setattr("functions.outbox_relay.relay.wait", wait_on_the_tests_clock)
     world.run(window_seconds=0.3)
     claimed = [row for row in world.outbox.rows.values() if row.event.attempts]
     assert claimed
@@ -401,10 +405,9 @@ def test_a_run_never_ends_with_claimed_events_that_it_did_not_try_to_send(
 
 
 def test_a_slow_call_holds_up_only_its_own_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "COLLECT_SECONDS", 0)
     world = World()
     slow = world.outbox.add(MAX_BATCH_MESSAGES)
-    world.executor = Delayed(world.clock, lambda batch: 8 if batch.messages[0].event.id in slow else 0.01)
+    world.delay_calls(monkeypatch, lambda batch: 8 if batch.messages[0].event.id in slow else 0.01)
     others = world.outbox.add(MAX_BATCH_MESSAGES)
     seen: list[dict[str, int]] = []
     world.clock.after(3, lambda: world.outbox.add(5))
@@ -415,10 +418,9 @@ def test_a_slow_call_holds_up_only_its_own_events(monkeypatch: pytest.MonkeyPatc
 
 
 def test_no_more_is_claimed_than_can_be_sent_within_a_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay, "COLLECT_SECONDS", 0)
     world = World()
+    world.delay_calls(monkeypatch, lambda batch: 30)
     claimed: list[int] = []
-    world.executor = Delayed(world.clock, lambda batch: 30)
     world.outbox.add(2 * MAX_IN_FLIGHT)
     world.clock.after(
         20, lambda: claimed.append(sum(row.event.attempts for row in world.outbox.rows.values()))

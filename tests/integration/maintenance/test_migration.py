@@ -21,6 +21,7 @@ INDEXES = {
     "orders_unfinished",
     "outbox_order_created",
     "payments_undecided",
+    "reservations_expiring",
     "stock_low",
 }
 WRITE_ORDER = """

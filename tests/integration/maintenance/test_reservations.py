@@ -4,7 +4,7 @@ import threading
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from functions.maintenance import reservations
 from functions.maintenance.reservations import expire_reservations
@@ -12,7 +12,13 @@ from orders import inventory
 from orders.db import Database
 from orders.errors import ReservationExpired
 from orders.observability import metrics
-from tests.integration.maintenance.support import NO_TIME, PLENTY, let_time_pass, repairs
+from tests.integration.maintenance.support import (
+    NO_TIME,
+    PLENTY,
+    let_time_pass,
+    repairs,
+    wait_for_a_lock,
+)
 from tests.support.factories import Product, add_order, add_product, execute, rows
 
 TTL_SECONDS = 900
@@ -182,6 +188,23 @@ def test_a_reservation_that_a_step_is_ending_is_passed_over_and_holds_nobody_up(
     assert statuses(database, other) == ["EXPIRED"]
     assert statuses(database, order) == ["CONFIRMED", "CONFIRMED"]
     assert units(database, products[0]) == (7, 0, 3)
+
+
+def test_stock_is_locked_in_the_order_of_its_products(
+    database: Database, other_process: Database, observer: Database, order: UUID, products: list[Product]
+) -> None:
+    """As by the steps: with another order of locks, a sweeper and a step could wait for each other."""
+    first, second = sorted(product.product_id for product in products)
+    lock = text("SELECT FROM stock WHERE product_id = :product_id FOR UPDATE NOWAIT")
+    let_time_pass(database, TTL_SECONDS)
+    with other_process.engine.begin() as step:
+        step.execute(lock, {"product_id": first})
+        sweeper = threading.Thread(target=lambda: expire_reservations(database, PLENTY))
+        sweeper.start()
+        wait_for_a_lock(observer)
+        observer.transact(lambda connection: connection.execute(lock, {"product_id": second}))
+    sweeper.join()
+    assert statuses(database, order) == ["EXPIRED", "EXPIRED"]
 
 
 def test_sweepers_and_steps_in_each_others_way_leave_every_unit_accounted_for(

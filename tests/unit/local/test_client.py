@@ -69,14 +69,16 @@ def test_a_replay_is_told_apart_from_a_new_order() -> None:
     assert place(respond).replayed
 
 
-def test_a_busy_api_is_asked_again_with_the_same_key() -> None:
+def test_a_transient_failure_is_followed_by_the_same_request_with_the_same_key() -> None:
     respond, requests = answers(
         httpx.Response(429, json={"message": "Too Many Requests"}),
         httpx.Response(503, json={}),
+        httpx.Response(502, json={"message": "Internal server error"}),
+        httpx.Response(504, json={}),
         httpx.Response(202, json=ACCEPTED),
     )
     assert place(respond).order_id == ORDER_ID
-    assert [request.headers["Idempotency-Key"] for request in requests] == ["key-1"] * 3
+    assert [request.headers["Idempotency-Key"] for request in requests] == ["key-1"] * 5
 
 
 def test_an_api_that_stays_busy_is_given_up() -> None:
@@ -84,6 +86,13 @@ def test_an_api_that_stays_busy_is_given_up() -> None:
     with pytest.raises(ApiError, match="429"):
         place(respond)
     assert len(requests) == 8
+
+
+def test_an_error_of_the_function_itself_is_not_repeated() -> None:
+    respond, requests = answers(httpx.Response(500, json={"message": "Internal Server Error"}))
+    with pytest.raises(ApiError, match="500"):
+        place(respond)
+    assert len(requests) == 1
 
 
 def test_a_refusal_is_not_repeated_and_names_its_fields() -> None:

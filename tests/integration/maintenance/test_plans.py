@@ -1,0 +1,29 @@
+"""Each sweep finds its rows by an index that holds nothing else, however large the tables are."""
+
+import pytest
+from sqlalchemy import Connection, TextClause, text
+
+from functions.maintenance import low_stock, payments, reservations, stuck_orders
+from orders.db import Database
+
+SWEEPS = {
+    "orders_unfinished": (stuck_orders._CLAIM, {"patience": 30, "interval": 45, "limit": 50}),
+    "outbox_order_created": (stuck_orders._CLAIM, {"patience": 30, "interval": 45, "limit": 50}),
+    "reservations_expiring": (reservations._EXPIRE, {"limit": 200}),
+    "payments_undecided": (payments._CLAIM, {"patience": 60, "limit": 5}),
+    "stock_low": (low_stock._REARM, {}),
+}
+
+
+@pytest.mark.parametrize(("index", "sweep"), SWEEPS.items(), ids=SWEEPS)
+def test_a_sweep_reads_its_index(
+    database: Database, index: str, sweep: tuple[TextClause, dict[str, int]]
+) -> None:
+    statement, parameters = sweep
+
+    def plan(connection: Connection) -> str:
+        # The tables of a test are so small that reading them whole is cheapest.
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+        return "\n".join(connection.execute(text(f"EXPLAIN {statement}"), parameters).scalars())
+
+    assert f"using {index}" in database.transact(plan) or f"on {index}" in database.transact(plan)
