@@ -1,4 +1,5 @@
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,14 @@ STOCK = "SELECT stocked, available, reserved, sold FROM stock WHERE product_id =
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Iterator[Settings]:
-    settings = Settings(tmp_path / "home", "http://127.0.0.1:9", 9, {"PATH": os.environ["PATH"]})
-    assert postgres.start(settings)
-    yield settings
-    postgres.stop(settings)
+def settings() -> Iterator[Settings]:
+    # Not below tmp_path: for root, Postgres runs as another account, and every pytest that starts closes the
+    # directory above to others again.
+    with tempfile.TemporaryDirectory(prefix="orders-local-") as home:
+        settings = Settings(Path(home), "http://127.0.0.1:9", 9, {"PATH": os.environ["PATH"]})
+        assert postgres.start(settings)
+        yield settings
+        postgres.stop(settings)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from functions.notify import templates
 from functions.notify.deliveries import LEASE_SECONDS, Claimed, Delivery, SendingInProgress
 from functions.notify.mailer import MailNotSent, MailRefused
 from functions.notify.notify import notify
@@ -265,12 +266,15 @@ def test_an_event_of_no_order_is_refused_and_claims_nothing(database: Database, 
 
 
 def test_a_mail_that_cannot_be_rendered_is_not_claimed(
-    database: Database, mailer: FakeMailer, confirmed: CloudEvent
+    database: Database, mailer: FakeMailer, confirmed: CloudEvent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    execute(database, "UPDATE orders SET locale = 'xx'")
-    with pytest.raises(ValueError, match="xx"):
-        deliver(database, mailer, confirmed)
+    with monkeypatch.context() as patch:
+        patch.setattr(templates, "_TEMPLATES", {})
+        with pytest.raises(KeyError):
+            deliver(database, mailer, confirmed)
     assert rows(database, "SELECT id FROM notifications") == []
+    deliver(database, mailer, confirmed)
+    assert len(mailer.sent) == 1
 
 
 def test_a_claim_repeated_after_a_lost_commit_is_still_ours(database: Database, order_id: UUID) -> None:
