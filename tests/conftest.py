@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from orders.db import Credentials, Database
 from tests.support.logs import Logs
@@ -26,6 +27,12 @@ FUNCTION_ENVIRONMENT = {
 os.environ.update(FUNCTION_ENVIRONMENT)
 # A developer's endpoint must not be where a test's calls go.
 os.environ.pop("AWS_ENDPOINT_URL", None)
+
+# The same examples in every run, nothing kept between runs, and no verdict on how busy the machine is.
+settings.register_profile(
+    "orders", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("orders")
 
 
 @pytest.fixture(autouse=True)

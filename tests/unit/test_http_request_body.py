@@ -19,9 +19,10 @@ json_values = st.recursive(
     | st.integers(-(10**18), 10**18)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
 )
-json_objects = st.dictionaries(st.text(), json_values)
+json_objects = st.dictionaries(st.text(), json_values, max_size=4)
 
 
 def posted(body: str | bytes, **headers: str) -> dict[str, Any]:
