@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import Final
 from uuid import UUID
 
+import psutil
+
 from bench import endpoint, functions, volume
 from bench.cloud import Cloud
 from bench.database import Database, Server
@@ -19,6 +21,8 @@ SIZES: Final = (1_000, 100_000, 1_000_000)
 """Orders in the tables, at which what may grow is measured."""
 SMALLEST: Final = SIZES[0]
 LARGEST: Final = SIZES[-1]
+
+_LOOK_SECONDS: Final = 2
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Bench:
             endpoint.running() as endpoints,
             contextlib.ExitStack() as at_the_end,
         ):
+            _note_others(report, "at the start")
             yield cls(settings, report, server, endpoints, at_the_end)
 
     def stocked(self, orders: int) -> Stocked:
@@ -81,4 +86,10 @@ class Bench:
     @cached_property
     def cloud(self) -> Cloud:
         """The local cloud, started when it is first asked for: nothing else is measured beside it after that."""
+        _note_others(self.report, "before the local cloud")
         return self._at_the_end.enter_context(Cloud.running(self.settings, self.report.say))
+
+
+def _note_others(report: Report, when: str) -> None:
+    """Whoever else is busy on this machine is a reason for a missed budget."""
+    report.add(f"CPU that others use, {when}", psutil.cpu_percent(_LOOK_SECONDS), "%")

@@ -15,7 +15,7 @@ from bench.load import Posted
 from orders.domain import TERMINAL_STATUSES, OrderStatus
 from orders.ids import uuid7
 
-_LOOK_EVERY_SECONDS: Final = 0.01
+_LOOK_EVERY_SECONDS: Final = 0.02
 _ENDED: Final = """
     SELECT id, status FROM orders WHERE id > :since AND status = ANY (CAST(:terminal AS text[]))
 """
@@ -26,7 +26,7 @@ class Ended:
     """An order that was seen in its last status."""
 
     at: float
-    """`time.time()`, late by up to 10 ms."""
+    """`time.time()`, late by up to 20 ms."""
     status: OrderStatus
 
 

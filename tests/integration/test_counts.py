@@ -1,0 +1,317 @@
+"""The costs that do not depend on the machine: statements, round trips, and rows read, of every use case.
+
+Each is measured twice, for one and for many lines or events, on tables with thousands of finished orders behind them.
+A query per line makes the second dearer than the first; an index that is not used makes both read the table.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from bench import database as bench_database
+from bench import volume
+from functions.create_order.place_order import place_order
+from functions.inventory_events.low_stock import watch_stock
+from functions.notify.notify import notify
+from functions.outbox_relay.claims import BackOff, Burial, Claims
+from functions.payment_events.reconcile import reconcile
+from functions.read_orders import queries
+from functions.saga_steps import notification, order, payment, stock
+from functions.saga_steps.events import Failure
+from orders.db import Database
+from orders.domain import FailureReason, Notification, SagaStep
+from orders.events import InventoryReserved, NotificationRequested, PaymentCaptured
+from orders.payments.simulator import Behaviour, SimulatedGateway
+from tests.integration.notify.world import FakeMailer
+from tests.support import plans
+from tests.support.consumers import cloud_event, notification_requested
+from tests.support.factories import ALICE, TRACE, execute, order_body, order_request
+from tests.support.plans import explaining
+from tests.support.postgres import Server
+from tests.support.round_trips import Wire
+
+BEHIND = 10_000
+"""Finished orders in the tables, with twice as many published events."""
+
+ONE, MANY = 1, 40
+"""Lines of an order, or events."""
+
+FAILURE = Failure(step=SagaStep.PROCESS_PAYMENT, error="PaymentDeclined")
+
+
+@dataclass(frozen=True)
+class World:
+    """A process's database behind a wire, and other processes that cost it nothing."""
+
+    wire: Wire
+    database: Database
+    others: Database
+    gateway: SimulatedGateway
+    products: list[UUID]
+
+    def order(self, lines: int, *steps: "Step") -> UUID:
+        """An order of so many lines that has taken these steps."""
+        body = order_body([(product, 1) for product in self.products[:lines]])
+        order_id = place_order(self.others, order_request(body)).order_id
+        for step in steps:
+            step(self, self.others, order_id)
+        return order_id
+
+    def pending(self, events: int) -> Claims:
+        """The outbox with so many events to publish."""
+        execute(
+            self.others,
+            "UPDATE outbox SET status = 'PUBLISHED', published_at = now() "
+            "WHERE status = 'PENDING' AND available_at <= now()",
+        )
+        execute(
+            self.others,
+            """
+            INSERT INTO outbox (id, type, subject, data, correlation_id, traceparent)
+            SELECT gen_random_uuid(), type, subject, data, correlation_id, traceparent FROM outbox
+            WHERE type = 'com.orders.order.created.v1' LIMIT :events
+            """,
+            events=events,
+        )
+        return Claims(self.database)
+
+
+Step = Callable[[World, Database, UUID], object]
+Case = Callable[[World, int], Callable[[], object]]
+"""Prepares what the use case works on (of a size), and answers the use case."""
+
+
+def verify(world: World, database: Database, order_id: UUID) -> object:
+    return stock.verify(database, order_id)
+
+
+def reserve(world: World, database: Database, order_id: UUID) -> object:
+    return stock.reserve(database, order_id, 900)
+
+
+def process(world: World, database: Database, order_id: UUID) -> object:
+    return payment.process(database, world.gateway, order_id)
+
+
+def confirm(world: World, database: Database, order_id: UUID) -> object:
+    return stock.confirm(database, order_id)
+
+
+def send_confirmation(world: World, database: Database, order_id: UUID) -> object:
+    return notification.send_confirmation(database, order_id, TRACE)
+
+
+def complete(world: World, database: Database, order_id: UUID) -> object:
+    return order.complete(database, order_id)
+
+
+def restore(world: World, database: Database, order_id: UUID) -> object:
+    return stock.restore(database, order_id)
+
+
+def refund(world: World, database: Database, order_id: UUID) -> object:
+    return payment.refund(database, world.gateway, order_id)
+
+
+def release(world: World, database: Database, order_id: UUID) -> object:
+    return stock.release(database, order_id)
+
+
+def send_cancellation(world: World, database: Database, order_id: UUID) -> object:
+    return notification.send_cancellation(database, order_id, FailureReason.PAYMENT_DECLINED, TRACE)
+
+
+def mark_cancelled(world: World, database: Database, order_id: UUID) -> object:
+    return order.cancel(database, order_id, FAILURE, {})
+
+
+PAID = (verify, reserve, process)
+SOLD = (*PAID, confirm)
+
+
+def step(this: Step, *before: Step) -> Case:
+    def prepare(world: World, lines: int) -> Callable[[], object]:
+        order_id = world.order(lines, *before)
+        return lambda: this(world, world.database, order_id)
+
+    return prepare
+
+
+def place(world: World, lines: int) -> Callable[[], object]:
+    request = order_request(order_body([(product, 1) for product in world.products[:lines]]))
+    return lambda: place_order(world.database, request)
+
+
+def read_order(world: World, lines: int) -> Callable[[], object]:
+    order_id = str(world.order(lines))
+    return lambda: queries.read_order(world.database, ALICE, order_id)
+
+
+def read_progress(world: World, lines: int) -> Callable[[], object]:
+    order_id = str(world.order(lines, verify, reserve, process))
+    return lambda: queries.read_progress(world.database, ALICE, order_id)
+
+
+def read_product(world: World, size: int) -> Callable[[], object]:
+    return lambda: queries.read_product(world.database, str(world.products[0]))
+
+
+def list_products(world: World, size: int) -> Callable[[], object]:
+    return lambda: queries.list_products(world.database)
+
+
+def poll_in_vain(world: World, events: int) -> Callable[[], object]:
+    # As after a drain: so many rows have just left the index of pending ones.
+    claims = world.pending(events)
+    world.pending(0)
+    return lambda: claims.claim(250)
+
+
+def claim(world: World, events: int) -> Callable[[], object]:
+    claims = world.pending(events)
+    return lambda: claims.claim(250)
+
+
+def mark_published(world: World, events: int) -> Callable[[], object]:
+    claims = world.pending(events)
+    claimed = claims.claim(250)
+    return lambda: claims.mark_published(claimed)
+
+
+def back_off(world: World, events: int) -> Callable[[], object]:
+    claims = world.pending(events)
+    failures = [BackOff(event, 1.0, 0, "Throttled") for event in claims.claim(250)]
+    return lambda: claims.back_off(failures)
+
+
+def bury(world: World, events: int) -> Callable[[], object]:
+    claims = world.pending(events)
+    failures = [Burial(event, "UnknownEventType") for event in claims.claim(250)]
+    return lambda: claims.bury(failures)
+
+
+def send_mail(world: World, lines: int) -> Callable[[], object]:
+    requested = notification_requested(world.order(lines), Notification.ORDER_CONFIRMED)
+    data = requested.payload()
+    assert isinstance(data, NotificationRequested)
+    return lambda: notify(world.database, FakeMailer(), requested, data)
+
+
+def reconcile_payment(world: World, lines: int) -> Callable[[], object]:
+    captured = cloud_event(
+        world.order(lines, *PAID), PaymentCaptured(amount=lines * volume.UNIT_PRICE, currency="USD")
+    )
+    return lambda: reconcile(world.database, world.gateway, captured)
+
+
+def watch_for_low_stock(world: World, lines: int) -> Callable[[], object]:
+    reserved = cloud_event(world.order(lines, verify, reserve), InventoryReserved(ttl_seconds=900))
+    return lambda: watch_stock(world.database, reserved)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one use case. Statements and round trips are the same for any size, rows read are not."""
+
+    statements: int
+    """Without BEGIN and COMMIT."""
+    round_trips: int
+    rows: int = 0
+    rows_each: int = 0
+    """For each line or event."""
+
+
+CASES: dict[str, tuple[Case, Cost]] = {
+    "place an order": (place, Cost(2, 4, rows_each=1)),
+    "VerifyStock": (step(verify), Cost(3, 5, rows=1, rows_each=2)),
+    "ReserveInventory": (step(reserve, verify), Cost(2, 4, rows_each=3)),
+    "ProcessPayment": (step(process, verify, reserve), Cost(3, 5, rows=3)),
+    "ConfirmReservation": (step(confirm, *PAID), Cost(2, 4, rows_each=4)),
+    "SendConfirmation": (step(send_confirmation, *SOLD), Cost(2, 4)),
+    # It reads half of the order's reservations for each line.
+    "CompleteOrder": (
+        step(complete, *SOLD, send_confirmation),
+        Cost(2, 4, rows=2, rows_each=1 + MANY // 2 + 1),
+    ),
+    "RestoreInventory": (step(restore, *SOLD), Cost(3, 5, rows_each=4)),
+    "RefundPayment": (step(refund, *PAID), Cost(4, 8, rows=4)),
+    "ReleaseReservation": (step(release, verify, reserve), Cost(3, 5, rows_each=4)),
+    "SendCancellation": (step(send_cancellation, verify), Cost(3, 5)),
+    "MarkCancelled": (step(mark_cancelled, verify, send_cancellation), Cost(3, 5, rows=2)),
+    "relay: poll in vain": (poll_in_vain, Cost(1, 1)),
+    "relay: claim": (claim, Cost(1, 1, rows_each=2)),
+    "relay: mark published": (mark_published, Cost(1, 1, rows_each=1)),
+    "relay: back off": (back_off, Cost(1, 1, rows_each=1)),
+    "relay: bury": (bury, Cost(1, 1, rows_each=1)),
+    "GET /orders/{id}": (read_order, Cost(1, 1, rows_each=2)),
+    "GET /orders/{id}/status": (read_progress, Cost(1, 1, rows=4)),
+    "GET /products": (list_products, Cost(1, 1, rows=2 * queries.MAX_PRODUCTS)),
+    "GET /products/{id}": (read_product, Cost(1, 1, rows=2)),
+    "send a mail": (send_mail, Cost(4, 8, rows=4)),
+    "reconcile a payment": (reconcile_payment, Cost(3, 5, rows=2)),
+    "watch for low stock": (watch_for_low_stock, Cost(2, 4, rows_each=2)),
+}
+
+# Orders that nobody has got round to yet. They come after Postgres has taken its statistics, as a burst or an outage
+# does: the indexes of what is unfinished look empty to the planner, and are not.
+BACKLOG = (
+    """
+    INSERT INTO orders (id, user_id, status, currency, total_amount, payment_method, contact_email, locale,
+                        correlation_id)
+    SELECT gen_random_uuid(), 'somebody', 'PROCESSING', 'USD', 100, 'pm_card_visa', 'somebody@example.com', 'en',
+           'backlog' FROM generate_series(1, 500)
+    """,
+    """
+    INSERT INTO reservations (order_id, product_id, quantity, status, expires_at)
+    SELECT orders.id, (SELECT id FROM products LIMIT 1), 1, 'ACTIVE', now() + interval '1 hour' FROM orders
+    WHERE correlation_id = 'backlog'
+    """,
+    """
+    INSERT INTO payments (order_id, provider_key, status, amount, currency)
+    SELECT id, 'order-' || id, 'UNKNOWN', 100, 'USD' FROM orders WHERE correlation_id = 'backlog'
+    """,
+    """
+    INSERT INTO outbox (id, type, subject, data, correlation_id, traceparent, available_at)
+    SELECT gen_random_uuid(), 'com.orders.order.created.v1', id, '{"totalAmount": 100, "currency": "USD"}', 'backlog',
+           '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', now() + interval '1 hour'
+    FROM orders WHERE correlation_id = 'backlog'
+    """,
+    # Of its pending events Postgres does know: autovacuum looks after the outbox often.
+    "ANALYZE outbox",
+)
+
+
+@pytest.fixture(scope="module")
+def world(postgres_server: Server) -> Iterator[World]:
+    with postgres_server.fresh_database() as credentials, Wire.to(credentials) as wire:
+        filled = bench_database.Database(credentials)
+        products = volume.stock_up(filled)
+        volume.fill(filled, BEHIND)
+        with filled.administer() as connection:
+            for statement in BACKLOG:
+                connection.run(statement)
+        others, overheard = Database(lambda: credentials), Database(lambda: wire.credentials)
+        others.transact(lambda connection: connection.execute(text("SELECT 1")))
+        for name, value in plans.SETTINGS.items():
+            postgres_server.administer(f"ALTER DATABASE {credentials.dbname} SET {name} = '{value}'")
+        overheard.transact(lambda connection: connection.execute(text("SELECT 1")))
+        gateway = SimulatedGateway(others, Behaviour(0, 0, 100, 0, fraud_threshold=1_000_000))
+        yield World(wire, overheard, others, gateway, products)
+        for database in (others, overheard):
+            database.engine.dispose()
+
+
+@pytest.mark.parametrize("size", [ONE, MANY])
+@pytest.mark.parametrize("case", CASES)
+def test_a_use_case_costs_what_it_did(world: World, case: str, size: int) -> None:
+    prepare, cost = CASES[case]
+    run = prepare(world, size)
+    with explaining(world.database) as explained, world.wire.listening() as heard:
+        run()
+
+    assert len(heard.work) == cost.statements
+    assert heard.round_trips == cost.round_trips
+    assert explained.rows_scanned <= cost.rows + cost.rows_each * size, explained.scans
