@@ -22,7 +22,7 @@ from orders.observability import (
     new_traceparent,
     valid_traceparent,
 )
-from orders.outbox import Trace
+from orders.trace import Trace
 
 settings = Settings.from_environment()
 database = Database.from_settings(settings)

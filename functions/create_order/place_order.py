@@ -16,7 +16,7 @@ from orders.db import Database, sqlstate
 from orders.errors import FieldError, IdempotencyKeyReused, InvalidOrder
 from orders.events import OrderCreated
 from orders.ids import uuid7
-from orders.outbox import Trace
+from orders.trace import Trace
 
 _UNIQUE_VIOLATION: Final = "23505"
 

@@ -16,8 +16,8 @@ from orders import repairs
 from orders.db import Database
 from orders.executions import Executions, ExecutionStatus, execution_name
 from orders.observability import Metric, count, logger, new_traceparent
-from orders.outbox import Trace
 from orders.repairs import Repair
+from orders.trace import Trace
 
 PATIENCE_SECONDS: Final = 30
 """How long an order may stay as it is, or its published event unanswered, before somebody looks."""

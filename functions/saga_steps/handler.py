@@ -17,7 +17,7 @@ from orders.payments.simulator import SimulatedGateway
 
 settings = Settings.from_environment()
 database = Database.from_settings(settings)
-gateway = SimulatedGateway(database, settings.gateway)
+gateway = SimulatedGateway(database, settings.behaviour)
 
 Event = TypeVar("Event", bound=StepEvent)
 

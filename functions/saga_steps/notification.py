@@ -9,7 +9,7 @@ from orders import outbox, saga
 from orders.db import Database
 from orders.domain import FailureReason, Notification, SagaStep
 from orders.events import NotificationRequested
-from orders.outbox import Trace
+from orders.trace import Trace
 
 
 def send_confirmation(database: Database, order_id: UUID, trace: Trace) -> Notification:

@@ -11,8 +11,8 @@ from functions.create_order.models import PlaceOrder
 from functions.create_order.place_order import Request, place_order
 from orders.db import Database
 from orders.ids import uuid7
-from orders.outbox import Trace
 from orders.tables import products, stock
+from orders.trace import Trace
 
 ALICE = "alice-4b1f"
 BOB = "bob-77ac"

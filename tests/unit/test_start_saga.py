@@ -12,6 +12,7 @@ from functions.start_saga.start_saga import start_saga
 from orders.consumer import consume
 from orders.domain import Notification
 from orders.events import CloudEvent, EventData, NotificationRequested, OrderCreated
+from orders.executions import Executions
 from tests.support.api import lambda_context
 from tests.support.consumers import batch, cloud_event, failed
 from tests.support.written import recorded
@@ -50,11 +51,12 @@ def an_event(data: EventData | None = None) -> CloudEvent:
 
 def failed_messages(step_functions: FakeStepFunctions, *bodies: str) -> list[str]:
     """What the queue is told to deliver again."""
+    executions = Executions(cast(Any, step_functions), ARN)
     answer = consume(
         batch(*bodies),
         lambda_context(),
         OrderCreated,
-        lambda event, _: start_saga(cast(Any, step_functions), ARN, event),
+        lambda event, _: start_saga(executions, event),
     )
     return failed(answer)
 

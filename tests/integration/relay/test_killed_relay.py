@@ -12,12 +12,13 @@ from moto.ses.models import ses_backends
 
 from functions.notify.mailer import SesMailer
 from functions.notify.notify import notify
-from functions.start_saga.start_saga import connect, start_saga
+from functions.start_saga.start_saga import start_saga
 from orders import outbox
 from orders.consumer import consume
 from orders.db import Credentials, Database
 from orders.domain import Notification
 from orders.events import NotificationRequested, OrderCreated, Queue
+from orders.executions import Executions, connect
 from tests.integration.relay import processes
 from tests.integration.relay.relay_process import KILLED
 from tests.integration.relay.sqs_server import SqsServer
@@ -80,12 +81,12 @@ def _start_sagas(messages: list[str]) -> list[str]:
     role = "arn:aws:iam::123456789012:role/saga"
     machine = client.create_state_machine(name="saga", definition=json.dumps(definition), roleArn=role)
     arn = machine["stateMachineArn"]
-    step_functions = connect()
+    executions = Executions(connect(), arn)
     answer = consume(
         batch(*messages),
         lambda_context(),
         OrderCreated,
-        lambda event, _: start_saga(step_functions, arn, event),
+        lambda event, _: start_saga(executions, event),
     )
     assert len(messages) == 2
     assert failed(answer) == []

@@ -12,15 +12,17 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from orders.outbox import Trace
+from orders.trace import Trace
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 CONNECT_TIMEOUT_SECONDS: Final = 1
-READ_TIMEOUT_SECONDS: Final = 5
-ATTEMPTS: Final = 4
+READ_TIMEOUT_SECONDS: Final = 3
+ATTEMPTS: Final = 3
 """By the SDK, with its backoff: a message that goes back to its queue is away for minutes, a throttle for a second."""
+LONGEST_CALL_SECONDS: Final = 15.0
+"""What one call may take: every attempt to its timeout, and the SDK's waits between them."""
 
 _NAME: Final = re.compile(r"order-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-r[0-9]+)?")
 

@@ -4,7 +4,6 @@ Only the relay (`functions/outbox_relay`) publishes.
 """
 
 import json
-from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -12,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from orders.events import EventData
 from orders.ids import uuid7
+from orders.trace import Trace
 
 INSERT: Final = """
     INSERT INTO outbox (id, type, subject, data, correlation_id, traceparent)
@@ -20,14 +20,6 @@ INSERT: Final = """
 """For a statement that has other work to do in the same round trip; `row` gives its parameters."""
 
 _INSERT = text(INSERT)
-
-
-@dataclass(frozen=True)
-class Trace:
-    """What follows an order through the system: the caller's correlation id and the W3C trace context."""
-
-    correlation_id: str
-    traceparent: str
 
 
 def row(order_id: UUID, event: EventData, trace: Trace) -> dict[str, Any]:

@@ -19,13 +19,17 @@ class GatewaySettings(DatabaseSettings):
     gateway_fraud_threshold: int = Field(ge=0)
     """Minor units."""
 
-    def gateway(self, database: Database) -> PaymentGateway:
-        """The gateway, behind the circuit breaker that all functions share."""
-        behaviour = Behaviour(
+    @property
+    def behaviour(self) -> Behaviour:
+        """How the simulated payment gateway behaves."""
+        return Behaviour(
             latency_min_ms=self.gateway_latency_min_ms,
             latency_max_ms=self.gateway_latency_max_ms,
             success_percent=self.gateway_success_percent,
             retryable_percent=self.gateway_retryable_percent,
             fraud_threshold=self.gateway_fraud_threshold,
         )
-        return CircuitBreaker(SimulatedGateway(database, behaviour), database)
+
+    def gateway(self, database: Database) -> PaymentGateway:
+        """The gateway, behind the circuit breaker that all functions share."""
+        return CircuitBreaker(SimulatedGateway(database, self.behaviour), database)
