@@ -13,6 +13,7 @@ from infra.constructs.monitoring import Monitoring
 from infra.constructs.network import Network
 from infra.constructs.notifications import Notifications
 from infra.constructs.queues import Queues
+from infra.constructs.recovery import Recovery
 from infra.constructs.relay import OutboxRelay
 from infra.constructs.saga import OrderSaga
 from infra.names import pascal
@@ -52,12 +53,30 @@ class OrdersStack(Stack):
             queue=queues["notification-sending"],
         )
 
+        recovery = Recovery(
+            self,
+            "Recovery",
+            stage=stage,
+            runtime=runtime,
+            database=database,
+            queues=queues,
+            state_machine=saga.state_machine,
+        )
+
         Migrations(
             self,
             "Migrations",
             runtime=runtime,
             database=database,
-            before=[*api.functions.values(), relay.relay, *saga.steps.values(), notifications.notify],
+            before=[
+                *api.functions.values(),
+                relay.relay,
+                *saga.steps.values(),
+                notifications.notify,
+                recovery.maintenance,
+                recovery.payment_events,
+                recovery.inventory_events,
+            ],
         )
         Monitoring(
             self,
@@ -68,6 +87,10 @@ class OrdersStack(Stack):
             state_machine=saga.state_machine,
             relay=relay.relay.function,
             mark_cancelled=saga.steps["MarkCancelled"].function,
+            process_payment=saga.steps["ProcessPayment"].function,
+            maintenance=recovery.maintenance.function,
+            payment_events=recovery.payment_events.function,
+            inventory_events=recovery.inventory_events.function,
         )
         keep_logs_of_custom_resources(self, stage)
 

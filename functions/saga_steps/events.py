@@ -38,8 +38,12 @@ class Failure(BaseModel):
 
 
 class CancellationEvent(StepEvent):
-    """The same, for the compensations that have to know why."""
+    """The same for a compensation, with why."""
 
     failure: Failure
     unfinished: dict[SagaStep, str] = Field(default_factory=dict)
     """The compensations that failed for good, with their errors' names."""
+
+    def because_of(self, error: str) -> "CancellationEvent":
+        """The same event with another reason."""
+        return self.model_copy(update={"failure": self.failure.model_copy(update={"error": error})})

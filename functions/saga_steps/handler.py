@@ -10,14 +10,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.saga_steps import notification, order, payment, stock
 from functions.saga_steps.events import CancellationEvent, StepEvent
 from functions.saga_steps.settings import Settings
+from functions.saga_steps.transaction import turn_back
 from orders.db import Database
 from orders.domain import SagaStep
 from orders.observability import Handler, correlate, instrumented, logger
-from orders.payments.simulator import SimulatedGateway
 
 settings = Settings.from_environment()
 database = Database.from_settings(settings)
-gateway = SimulatedGateway(database, settings.behaviour)
+gateway = settings.gateway(database)
 
 Event = TypeVar("Event", bound=StepEvent)
 
@@ -34,45 +34,45 @@ def _entry(step: SagaStep, event_type: type[Event], run: Callable[[Event], StrEn
     return handler
 
 
+def _compensation(step: SagaStep, run: Callable[[CancellationEvent], StrEnum]) -> Handler:
+    return _entry(step, CancellationEvent, lambda e: run(turn_back(database, e)))
+
+
 verify_stock = _entry(SagaStep.VERIFY_STOCK, StepEvent, lambda e: stock.verify(database, e.order_id))
 
 reserve_inventory = _entry(
     SagaStep.RESERVE_INVENTORY,
     StepEvent,
-    lambda e: stock.reserve(database, e.order_id, settings.reservation_ttl_seconds),
+    lambda e: stock.reserve(database, e.order_id, settings.reservation_ttl_seconds, e.trace),
 )
-release_reservation = _entry(
-    SagaStep.RELEASE_RESERVATION, StepEvent, lambda e: stock.release(database, e.order_id)
+release_reservation = _compensation(
+    SagaStep.RELEASE_RESERVATION, lambda e: stock.release(database, e.order_id)
 )
 
 process_payment = _entry(
-    SagaStep.PROCESS_PAYMENT, StepEvent, lambda e: payment.process(database, gateway, e.order_id)
+    SagaStep.PROCESS_PAYMENT, StepEvent, lambda e: payment.process(database, gateway, e.order_id, e.trace)
 )
-refund_payment = _entry(
-    SagaStep.REFUND_PAYMENT, StepEvent, lambda e: payment.refund(database, gateway, e.order_id)
+refund_payment = _compensation(
+    SagaStep.REFUND_PAYMENT, lambda e: payment.refund(database, gateway, e.order_id, e.trace)
 )
 
 confirm_reservation = _entry(
     SagaStep.CONFIRM_RESERVATION, StepEvent, lambda e: stock.confirm(database, e.order_id)
 )
-restore_inventory = _entry(
-    SagaStep.RESTORE_INVENTORY, StepEvent, lambda e: stock.restore(database, e.order_id)
-)
+restore_inventory = _compensation(SagaStep.RESTORE_INVENTORY, lambda e: stock.restore(database, e.order_id))
 
 send_confirmation = _entry(
     SagaStep.SEND_CONFIRMATION,
     StepEvent,
     lambda e: notification.send_confirmation(database, e.order_id, e.trace),
 )
-send_cancellation = _entry(
+send_cancellation = _compensation(
     SagaStep.SEND_CANCELLATION,
-    CancellationEvent,
     lambda e: notification.send_cancellation(database, e.order_id, e.failure.reason, e.trace),
 )
 
 complete_order = _entry(SagaStep.COMPLETE_ORDER, StepEvent, lambda e: order.complete(database, e.order_id))
-mark_cancelled = _entry(
+mark_cancelled = _compensation(
     SagaStep.MARK_CANCELLED,
-    CancellationEvent,
     lambda e: order.cancel(database, e.order_id, e.failure, e.unfinished),
 )

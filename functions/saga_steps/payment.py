@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from functions.saga_steps.transaction import forward
-from orders import saga
+from orders import outbox, saga
 from orders.db import Database
 from orders.domain import PaymentStatus, SagaStep
 from orders.errors import (
@@ -21,7 +21,9 @@ from orders.errors import (
     PaymentGatewayUnavailable,
     StepFenced,
 )
+from orders.events import PaymentCaptured, PaymentRefunded
 from orders.payments.gateway import Charge, GatewayPayment, GatewayStatus, PaymentGateway
+from orders.trace import Trace
 
 # The intent, made or found. Both steps write this row, so Postgres puts a charge and its refund in an order, and the
 # one that waited sees what the other left. They wait at the order: two inserts at once would meet in two unique
@@ -84,12 +86,13 @@ class _Intent:
     """ProcessPayment has been taken, has failed for good, or is fenced."""
 
 
-def process(database: Database, gateway: PaymentGateway, order_id: UUID) -> PaymentStatus:
+def process(database: Database, gateway: PaymentGateway, order_id: UUID, trace: Trace) -> PaymentStatus:
     """Captures the order's total, at most once (promise I2), however often and however concurrently it is called.
 
     Raises:
         PaymentDeclined, FraudSuspected: final; a repeated call raises the same.
         PaymentGatewayUnavailable: try again. The outcome may be unknown; the next attempt asks first.
+        PaymentGatewayCircuitOpen: the gateway was not asked; try again when it has had its rest.
         StepFenced: RefundPayment came first. What the gateway has captured by then, that one gives back.
     """
     intent = database.transact_alone(
@@ -112,12 +115,13 @@ def process(database: Database, gateway: PaymentGateway, order_id: UUID) -> Paym
 
         database.transact(decline)
         raise
-    forward(
-        database,
-        order_id,
-        SagaStep.PROCESS_PAYMENT,
-        lambda connection: _decide(connection, order_id, PaymentStatus.CAPTURED, payment.payment_id),
-    )
+
+    def capture(connection: Connection) -> None:
+        _decide(connection, order_id, PaymentStatus.CAPTURED, payment.payment_id)
+        captured = PaymentCaptured(amount=intent.charge.amount, currency=intent.charge.currency)
+        outbox.add(connection, order_id, captured, trace)
+
+    forward(database, order_id, SagaStep.PROCESS_PAYMENT, capture)
     return PaymentStatus.CAPTURED
 
 
@@ -133,7 +137,7 @@ def _replay(database: Database, order_id: UUID, intent: _Intent) -> PaymentStatu
     return PaymentStatus.CAPTURED
 
 
-def refund(database: Database, gateway: PaymentGateway, order_id: UUID) -> PaymentStatus:
+def refund(database: Database, gateway: PaymentGateway, order_id: UUID, trace: Trace) -> PaymentStatus:
     """Sees to it that the customer's money is, and stays, with the customer.
 
     A charge that is under way or comes late meets the closed payment, the closed step in the journal, or the voided
@@ -161,7 +165,10 @@ def refund(database: Database, gateway: PaymentGateway, order_id: UUID) -> Payme
         connection.execute(
             _GIVE_BACK, {"order_id": order_id, "status": status, "payment_id": payment.payment_id}
         )
-        saga.record_compensation(connection, order_id, SagaStep.REFUND_PAYMENT)
+        is_first = saga.record_compensation(connection, order_id, SagaStep.REFUND_PAYMENT)
+        if is_first and status is PaymentStatus.REFUNDED:
+            refunded = PaymentRefunded(amount=intent.charge.amount, currency=intent.charge.currency)
+            outbox.add(connection, order_id, refunded, trace)
 
     database.transact(record)
     return status

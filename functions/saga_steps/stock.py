@@ -6,9 +6,11 @@ from sqlalchemy import Connection
 
 from functions.saga_steps import order
 from functions.saga_steps.transaction import compensate, forward
-from orders import inventory
+from orders import inventory, outbox
 from orders.db import Database
 from orders.domain import OrderStatus, ReservationStatus, SagaStep
+from orders.events import InventoryReserved
+from orders.trace import Trace
 
 
 def verify(database: Database, order_id: UUID) -> OrderStatus:
@@ -30,19 +32,19 @@ def verify(database: Database, order_id: UUID) -> OrderStatus:
     return OrderStatus.PROCESSING
 
 
-def reserve(database: Database, order_id: UUID, ttl_seconds: int) -> ReservationStatus:
+def reserve(database: Database, order_id: UUID, ttl_seconds: int, trace: Trace) -> ReservationStatus:
     """Holds every line of the order for `ttl_seconds`, or none.
 
     Raises:
         InsufficientStock: final.
         StepFenced: the reservation was released before it was made.
     """
-    forward(
-        database,
-        order_id,
-        SagaStep.RESERVE_INVENTORY,
-        lambda connection: inventory.reserve(connection, order_id, ttl_seconds),
-    )
+
+    def effect(connection: Connection) -> None:
+        inventory.reserve(connection, order_id, ttl_seconds)
+        outbox.add(connection, order_id, InventoryReserved(ttl_seconds=ttl_seconds), trace)
+
+    forward(database, order_id, SagaStep.RESERVE_INVENTORY, effect)
     return ReservationStatus.ACTIVE
 
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from functions.saga_steps.events import CancellationEvent
 from orders import saga
 from orders.db import Database
 from orders.domain import SagaStep
@@ -45,6 +46,20 @@ def forward(
 
         database.transact(remember)
         raise
+
+
+def turn_back(database: Database, event: CancellationEvent) -> CancellationEvent:
+    """Bars the way forward, and answers the event with the reason that the first compensation gave. An execution that
+    took over from a dead one only knows that its first step was refused.
+
+    Raises:
+        OrderAlreadyCompleted: nothing may be undone.
+        DatabaseUnavailable: try again.
+    """
+    error = database.transact_alone(
+        lambda connection: saga.turn_back(connection, event.order_id, event.failure.error)
+    )
+    return event.because_of(error)
 
 
 def compensate(database: Database, order_id: UUID, compensation: SagaStep, effect: Effect) -> None:

@@ -37,6 +37,10 @@ class Monitoring(Construct):
         state_machine: stepfunctions.StateMachine,
         relay: lambda_.Function,
         mark_cancelled: lambda_.Function,
+        process_payment: lambda_.Function,
+        maintenance: lambda_.Function,
+        payment_events: lambda_.Function,
+        inventory_events: lambda_.Function,
     ) -> None:
         super().__init__(scope, id)
         self._stage = stage
@@ -88,6 +92,41 @@ class Monitoring(Construct):
             comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             periods=5,
             missing=cloudwatch.TreatMissingData.BREACHING,
+        )
+        self._alarm(
+            "orders-given-up",
+            _orders_metric("OrdersNeedingReview", maintenance, "Sum"),
+            "Resuming an order again and again did not help: its executions end badly.",
+        )
+        self._alarm(
+            "maintenance-failed",
+            _orders_metric("MaintenanceFailed", maintenance, "Sum"),
+            "A task of the maintenance fails: nobody resumes, expires, settles or removes what it is there for.",
+            periods=5,
+        )
+        self._alarm(
+            "maintenance-stopped",
+            maintenance.metric_invocations(period=_PERIOD, statistic="Sum"),
+            "No maintenance has started for minutes: orders that are stuck stay stuck.",
+            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            periods=5,
+            missing=cloudwatch.TreatMissingData.BREACHING,
+        )
+        for finder, function in (("maintenance", maintenance), ("payment-events", payment_events)):
+            self._alarm(
+                f"payment-conflict-{finder}",
+                _orders_metric("PaymentConflicts", function, "Sum"),
+                "Our record of a payment and the gateway's disagree. The table `repairs` says of which order.",
+            )
+        self._alarm(
+            "payment-circuit-open",
+            _orders_metric("CircuitOpened", process_payment, "Sum"),
+            "The payment gateway keeps failing: orders wait for it, and are cancelled after an hour or so.",
+        )
+        self._alarm(
+            "low-stock",
+            _orders_metric("LowStockAlerts", inventory_events, "Sum"),
+            "A product is low on stock. The table `stock_alerts` says which.",
         )
         self._alarm(
             "api-5xx",

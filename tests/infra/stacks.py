@@ -103,6 +103,14 @@ class SynthesizedStack:
             for mapping in self.of_type("AWS::Lambda::EventSourceMapping").values()
         }
 
+    @cached_property
+    def schedules(self) -> dict[str, Properties]:
+        """The schedules by the function that they start."""
+        return {
+            self.name_of(schedule["Target"]["Arn"]).removeprefix("function "): schedule
+            for schedule in self.of_type("AWS::Scheduler::Schedule").values()
+        }
+
     def environment(self, function: str) -> dict[str, Any]:
         """A function's variables; values that only a deploy knows are intrinsic functions."""
         variables: dict[str, Any] = self.functions[function]["Environment"]["Variables"]

@@ -18,7 +18,17 @@ from tests.infra.stacks import ROOT, SynthesizedStack
 
 HANDLER = re.compile(r"functions\.(?P<package>\w+)\.handler\.(?P<entry>\w+)")
 STEPS = [kebab(step) for step in (*FORWARD_STEPS, *COMPENSATIONS)]
-FUNCTIONS = ["create-order", "read-orders", "outbox-relay", "start-saga", "notify", "migrate", *STEPS]
+RECOVERY = ["maintenance", "payment-events", "inventory-events"]
+FUNCTIONS = [
+    "create-order",
+    "read-orders",
+    "outbox-relay",
+    "start-saga",
+    "notify",
+    "migrate",
+    *RECOVERY,
+    *STEPS,
+]
 
 RETENTION_DAYS = {"local": 1, "dev": 7, "prod": 90}
 

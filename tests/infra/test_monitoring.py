@@ -69,6 +69,11 @@ def test_an_execution_without_an_end_for_its_order_calls(
     [
         ("orders-needing-review", Metric.ORDERS_NEEDING_REVIEW, "mark-cancelled"),
         ("outbox-dead", Metric.OUTBOX_DEAD, "outbox-relay"),
+        ("orders-given-up", Metric.ORDERS_NEEDING_REVIEW, "maintenance"),
+        ("payment-conflict-maintenance", Metric.PAYMENT_CONFLICTS, "maintenance"),
+        ("payment-conflict-payment-events", Metric.PAYMENT_CONFLICTS, "payment-events"),
+        ("payment-circuit-open", Metric.CIRCUIT_OPENED, "process-payment"),
+        ("low-stock", Metric.LOW_STOCK_ALERTS, "inventory-events"),
     ],
 )
 def test_what_a_function_counts_as_lost_calls(
@@ -94,6 +99,20 @@ def test_a_relay_that_never_starts_calls_although_it_reports_nothing(stack: Synt
     assert properties["MetricName"] == "Invocations"
     assert stack.name_of(dimensions(properties)["FunctionName"]) == "function outbox-relay"
     assert (properties["ComparisonOperator"], properties["Threshold"]) == ("LessThanThreshold", 1)
+    assert properties["TreatMissingData"] == "breaching"
+
+
+def test_maintenance_that_keeps_failing_calls(stack: SynthesizedStack) -> None:
+    properties = alarm(stack, "maintenance-failed")
+    assert properties["MetricName"] == Metric.MAINTENANCE_FAILED
+    assert properties["EvaluationPeriods"] == 5
+    assert emitted_by(stack, properties) == "maintenance"
+
+
+def test_maintenance_that_never_starts_calls(stack: SynthesizedStack) -> None:
+    properties = alarm(stack, "maintenance-stopped")
+    assert properties["MetricName"] == "Invocations"
+    assert stack.name_of(dimensions(properties)["FunctionName"]) == "function maintenance"
     assert properties["TreatMissingData"] == "breaching"
 
 

@@ -52,18 +52,20 @@ def test_every_queue_refuses_what_is_not_encrypted_in_transit(stack: Synthesized
 def test_who_consumes_what(stack: SynthesizedStack) -> None:
     assert {queue: function for queue, (function, _) in stack.consumers.items()} == {
         "order-processing": "start-saga",
+        "payment-processing": "payment-events",
+        "inventory-management": "inventory-events",
         "notification-sending": "notify",
     }
 
 
-@pytest.mark.parametrize("queue", ["order-processing", "notification-sending"])
+@pytest.mark.parametrize("queue", QUEUES)
 def test_one_bad_message_fails_alone(stack: SynthesizedStack, queue: str) -> None:
     _, mapping = stack.consumers[queue]
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["BatchSize"] > 1
 
 
-@pytest.mark.parametrize("queue", ["order-processing", "notification-sending"])
+@pytest.mark.parametrize("queue", QUEUES)
 def test_a_consumer_is_limited_by_its_event_source_and_never_throttled(
     stack: SynthesizedStack, queue: str
 ) -> None:
@@ -72,7 +74,7 @@ def test_a_consumer_is_limited_by_its_event_source_and_never_throttled(
     assert "ReservedConcurrentExecutions" not in stack.functions[function]
 
 
-@pytest.mark.parametrize("queue", ["order-processing", "notification-sending"])
+@pytest.mark.parametrize("queue", QUEUES)
 def test_a_message_stays_hidden_for_six_timeouts_of_its_consumer(stack: SynthesizedStack, queue: str) -> None:
     function, _ = stack.consumers[queue]
     assert stack.queues[queue]["VisibilityTimeout"] >= 6 * stack.functions[function]["Timeout"]

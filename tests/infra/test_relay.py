@@ -6,7 +6,7 @@ MINUTE_SECONDS = 60
 
 
 def test_a_relay_starts_every_minute(stack: SynthesizedStack) -> None:
-    schedule = stack.the("AWS::Scheduler::Schedule")
+    schedule = stack.schedules["outbox-relay"]
     assert schedule["ScheduleExpression"] == "rate(1 minute)"
     assert schedule["State"] == "ENABLED"
     assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
@@ -20,10 +20,13 @@ def test_a_relay_works_until_the_next_one_has_started_and_is_then_let_finish(sta
 
 
 def test_a_relay_that_failed_is_not_started_again_beside_the_next(stack: SynthesizedStack) -> None:
-    retry = stack.the("AWS::Scheduler::Schedule")["Target"]["RetryPolicy"]
+    retry = stack.schedules["outbox-relay"]["Target"]["RetryPolicy"]
     assert retry == {"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": MINUTE_SECONDS}
-    invoke = stack.the("AWS::Lambda::EventInvokeConfig")
-    assert stack.name_of(invoke["FunctionName"]) == "function outbox-relay"
+    (invoke,) = [
+        config
+        for config in stack.of_type("AWS::Lambda::EventInvokeConfig").values()
+        if stack.name_of(config["FunctionName"]) == "function outbox-relay"
+    ]
     assert invoke["MaximumRetryAttempts"] == 0
 
 

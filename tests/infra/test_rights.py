@@ -35,6 +35,8 @@ DATABASE: Rights = {
 }
 QUEUES = ("order-processing", "payment-processing", "inventory-management", "notification-sending")
 
+EXECUTIONS = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:orders-{stage}-order-saga:*"
+
 RIGHTS: dict[str, Rights] = {
     "create-order": DATABASE,
     "read-orders": DATABASE,
@@ -50,6 +52,13 @@ RIGHTS: dict[str, Rights] = {
         "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:identity/sender": frozenset({"ses:SendEmail"}),
     },
     "migrate": DATABASE,
+    "maintenance": {
+        **DATABASE,
+        "state machine": frozenset({"states:ListExecutions", "states:StartExecution"}),
+        EXECUTIONS: frozenset({"states:DescribeExecution"}),
+    },
+    "payment-events": {**DATABASE, "queue payment-processing": RECEIVE},
+    "inventory-events": {**DATABASE, "queue inventory-management": RECEIVE},
 }
 """Beyond these every function may write its own logs and its traces, and join the network if it uses the database."""
 
@@ -84,7 +93,7 @@ def test_a_function_may_do_what_the_table_says_and_no_more(stack: SynthesizedSta
     expected = {
         f"logs of {function}": LOG,
         "*": TRACE | JOIN_NETWORK if in_network else TRACE,
-        **RIGHTS[function],
+        **{name.format(stage=stack.stage.name): actions for name, actions in RIGHTS[function].items()},
     }
     assert stack.rights(function) == expected
 
@@ -105,11 +114,14 @@ def test_the_state_machine_may_invoke_its_steps_and_nothing_else(stack: Synthesi
     assert invoked == {f"function {kebab(step)}" for step in (*FORWARD_STEPS, *COMPENSATIONS)}
 
 
-def test_the_scheduler_may_start_the_relay_and_nothing_else(stack: SynthesizedStack) -> None:
-    (role_id, _) = stack.the("AWS::Scheduler::Schedule")["Target"]["RoleArn"]["Fn::GetAtt"]
+@pytest.mark.parametrize("function", ["outbox-relay", "maintenance"])
+def test_the_scheduler_may_start_what_it_starts_and_nothing_else(
+    stack: SynthesizedStack, function: str
+) -> None:
+    (role_id, _) = stack.schedules[function]["Target"]["RoleArn"]["Fn::GetAtt"]
     rights = [statement for owner, statement in stack.statements() if owner == role_id]
     assert [right.actions for right in rights] == [{"lambda:InvokeFunction"}]
-    assert rights[0].resources == {"function outbox-relay", "function outbox-relay:$LATEST"}
+    assert rights[0].resources == {f"function {function}", f"function {function}:$LATEST"}
 
 
 def test_only_listed_actions_are_allowed_on_every_resource(stack: SynthesizedStack) -> None:
@@ -132,8 +144,8 @@ def test_no_action_and_no_other_resource_has_a_wildcard(stack: SynthesizedStack)
         for resource in statement.resources
         if "*" in resource and resource != "*"
     }
-    # The trigger of the migrations invokes whichever version of them is new.
-    assert partly == {"function migrate:*"}
+    # The trigger of the migrations invokes whichever version of them is new; an execution's name has its order's id.
+    assert partly == {"function migrate:*", EXECUTIONS.format(stage=stack.stage.name)}
 
 
 def test_only_the_functions_of_cdk_itself_use_a_managed_policy(stack: SynthesizedStack) -> None:

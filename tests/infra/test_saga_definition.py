@@ -18,6 +18,7 @@ MACHINE: dict[str, Any] = json.loads(DEFINITION.read_text())
 STATES: dict[str, dict[str, Any]] = MACHINE["States"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 
+CIRCUIT_OPEN = "PaymentGatewayCircuitOpen"
 NOT_OURS = ("States.", "Lambda.", "Sandbox.")
 EXECUTION_INPUT = "{% $states.context.Execution.Input %}"
 
@@ -145,6 +146,23 @@ def test_a_failed_step_enters_the_compensations_at_its_own(step: str, expected: 
     assert compensations_after(step) == expected
 
 
+@pytest.mark.parametrize("step", FORWARD_STEPS)
+def test_a_refused_step_enters_the_compensations_at_their_beginning(step: str) -> None:
+    """Its saga had turned back before: whatever had been done by then is to be undone."""
+    assert catcher(step, "StepFenced")["Next"] == COMPENSATIONS[0]
+
+
+@pytest.mark.parametrize("step", TASKS)
+def test_only_who_calls_the_gateway_waits_for_its_circuit_and_for_an_hour_or_so(step: str) -> None:
+    """Trap T7: an open breaker delays, it does not cancel."""
+    waits = [rule for rule in TASKS[step]["Retry"] if rule["ErrorEquals"] == [CIRCUIT_OPEN]]
+    assert len(waits) == (step in ("ProcessPayment", "RefundPayment"))
+    for wait in waits:
+        # Full jitter waits half of it on average.
+        assert 3000 <= sum(delays(wait)) / 2 <= 7200
+        assert wait["JitterStrategy"] == "FULL"
+
+
 def test_compensations_run_in_one_order() -> None:
     assert COMPENSATIONS == (
         "RestoreInventory",
@@ -247,7 +265,11 @@ def test_every_task_has_a_timeout_and_retries_and_catches_everything() -> None:
 
 @pytest.mark.parametrize("kind", [FORWARD_STEPS, COMPENSATIONS])
 def test_steps_of_one_kind_are_retried_alike(kind: tuple[str, ...]) -> None:
-    policies = {json.dumps(TASKS[step]["Retry"]) for step in kind}
+    policies = {
+        # Whoever calls the gateway waits for its circuit as well.
+        json.dumps([rule for rule in TASKS[step]["Retry"] if rule["ErrorEquals"] != [CIRCUIT_OPEN]])
+        for step in kind
+    }
     assert len(policies) == 1
 
 

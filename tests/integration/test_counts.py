@@ -89,11 +89,11 @@ def verify(world: World, database: Database, order_id: UUID) -> object:
 
 
 def reserve(world: World, database: Database, order_id: UUID) -> object:
-    return stock.reserve(database, order_id, 900)
+    return stock.reserve(database, order_id, 900, TRACE)
 
 
 def process(world: World, database: Database, order_id: UUID) -> object:
-    return payment.process(database, world.gateway, order_id)
+    return payment.process(database, world.gateway, order_id, TRACE)
 
 
 def confirm(world: World, database: Database, order_id: UUID) -> object:
@@ -113,7 +113,7 @@ def restore(world: World, database: Database, order_id: UUID) -> object:
 
 
 def refund(world: World, database: Database, order_id: UUID) -> object:
-    return payment.refund(database, world.gateway, order_id)
+    return payment.refund(database, world.gateway, order_id, TRACE)
 
 
 def release(world: World, database: Database, order_id: UUID) -> object:
@@ -227,8 +227,8 @@ class Cost:
 CASES: dict[str, tuple[Case, Cost]] = {
     "place an order": (place, Cost(2, 4, rows_each=1)),
     "VerifyStock": (step(verify), Cost(3, 5, rows=1, rows_each=2)),
-    "ReserveInventory": (step(reserve, verify), Cost(2, 4, rows_each=3)),
-    "ProcessPayment": (step(process, verify, reserve), Cost(3, 5, rows=3)),
+    "ReserveInventory": (step(reserve, verify), Cost(3, 5, rows_each=3)),
+    "ProcessPayment": (step(process, verify, reserve), Cost(4, 6, rows=3)),
     "ConfirmReservation": (step(confirm, *PAID), Cost(2, 4, rows_each=4)),
     "SendConfirmation": (step(send_confirmation, *SOLD), Cost(2, 4)),
     # It reads half of the order's reservations for each line.
@@ -237,7 +237,7 @@ CASES: dict[str, tuple[Case, Cost]] = {
         Cost(2, 4, rows=2, rows_each=1 + MANY // 2 + 1),
     ),
     "RestoreInventory": (step(restore, *SOLD), Cost(3, 5, rows_each=4)),
-    "RefundPayment": (step(refund, *PAID), Cost(4, 8, rows=4)),
+    "RefundPayment": (step(refund, *PAID), Cost(5, 9, rows=4)),
     "ReleaseReservation": (step(release, verify, reserve), Cost(3, 5, rows_each=4)),
     "SendCancellation": (step(send_cancellation, verify), Cost(3, 5)),
     "MarkCancelled": (step(mark_cancelled, verify, send_cancellation), Cost(3, 5, rows=2)),

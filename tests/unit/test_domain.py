@@ -119,7 +119,7 @@ def test_every_step_is_a_task_and_every_task_a_step() -> None:
 
 @pytest.mark.parametrize("step", FORWARD_STEPS)
 def test_a_failed_step_enters_the_chain_at_its_own_compensation_or_before(step: SagaStep) -> None:
-    (catcher,) = STATES[step]["Catch"]
+    catcher = STATES[step]["Catch"][-1]
     entered = COMPENSATIONS.index(catcher["Next"])
     own = COMPENSATED_BY.get(step, SagaStep.SEND_CANCELLATION)
 

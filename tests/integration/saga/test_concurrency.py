@@ -36,9 +36,9 @@ Step = Callable[[Database, Order], object]
 
 STEPS: Final[Mapping[str, Step]] = {
     "VerifyStock": lambda database, order: stock.verify(database, order.order_id),
-    "ReserveInventory": lambda database, order: stock.reserve(database, order.order_id, 900),
+    "ReserveInventory": lambda database, order: stock.reserve(database, order.order_id, 900, TRACE),
     "ProcessPayment": lambda database, order: payment.process(
-        database, SimulatedGateway(database, BEHAVIOUR), order.order_id
+        database, SimulatedGateway(database, BEHAVIOUR), order.order_id, TRACE
     ),
     "ConfirmReservation": lambda database, order: stock.confirm(database, order.order_id),
     "SendConfirmation": lambda database, order: notification.send_confirmation(
@@ -47,7 +47,7 @@ STEPS: Final[Mapping[str, Step]] = {
     "CompleteOrder": lambda database, order: order_steps.complete(database, order.order_id),
     "RestoreInventory": lambda database, order: stock.restore(database, order.order_id),
     "RefundPayment": lambda database, order: payment.refund(
-        database, SimulatedGateway(database, BEHAVIOUR), order.order_id
+        database, SimulatedGateway(database, BEHAVIOUR), order.order_id, TRACE
     ),
     "ReleaseReservation": lambda database, order: stock.release(database, order.order_id),
     "SendCancellation": lambda database, order: notification.send_cancellation(

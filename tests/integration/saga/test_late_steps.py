@@ -20,6 +20,7 @@ from tests.integration.saga.pipeline import (
     wait_until_somebody_waits_for_a_lock,
 )
 from tests.support.asl import Fault, LateCall, When
+from tests.support.factories import TRACE
 
 ATTEMPTS = 4
 
@@ -113,7 +114,7 @@ def test_a_late_look_at_the_stock_changes_nothing(pipeline: Pipeline) -> None:
 
     execution = order.run(Fault("VerifyStock", When.LATE))
 
-    assert execution.late == [LateCall("VerifyStock", None)] * ATTEMPTS
+    assert execution.late == [LateCall("VerifyStock", "StepFenced")] * ATTEMPTS
     assert order.ending() == CANCELLED
 
 
@@ -166,7 +167,7 @@ def test_a_step_waits_for_a_compensation_that_is_under_way_and_refuses(
 
     def reserve() -> None:
         try:
-            stock.reserve(reserving, order.order_id, ttl_seconds=900)
+            stock.reserve(reserving, order.order_id, 900, TRACE)
         except Exception as error:
             errors.append(type(error).__name__)
 

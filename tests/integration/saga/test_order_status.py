@@ -183,5 +183,5 @@ def test_a_repeated_saga_of_a_cancelled_order_changes_nothing(order: Order) -> N
 
     execution = order.run()
 
-    assert execution.errors[0] == ("ReserveInventory", "StepFenced")
+    assert execution.errors[0] == ("VerifyStock", "StepFenced")
     assert order.ending() == before

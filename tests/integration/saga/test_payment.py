@@ -27,6 +27,7 @@ from tests.integration.saga.pipeline import (
     wait_until_somebody_waits_for_a_lock,
 )
 from tests.support.asl import Fault, When
+from tests.support.factories import TRACE
 
 T = TypeVar("T")
 
@@ -136,7 +137,7 @@ def test_a_charge_of_unknown_outcome_is_found_and_refunded(pipeline: Pipeline) -
         order.call("ProcessPayment")
     wire = Wire(pipeline.gateway)
 
-    assert payment.refund(pipeline.database, wire, order.order_id) == "REFUNDED"
+    assert payment.refund(pipeline.database, wire, order.order_id, TRACE) == "REFUNDED"
 
     assert wire.calls == ["find", "refund"]
     assert order.ending().ledger == REFUNDED
@@ -217,7 +218,7 @@ def test_a_repeated_charge_asks_the_gateway_nothing(pipeline: Pipeline) -> None:
     order.call("ProcessPayment")
     wire = Wire(pipeline.gateway)
 
-    assert payment.process(pipeline.database, wire, order.order_id) == "CAPTURED"
+    assert payment.process(pipeline.database, wire, order.order_id, TRACE) == "CAPTURED"
 
     assert wire.calls == []
 
@@ -234,7 +235,7 @@ def test_a_process_killed_while_charging_charges_once(
 ) -> None:
     order = at_payment(pipeline)
     with pytest.raises(Killed):
-        payment.process(pipeline.database, Wire(pipeline.gateway, **wire), order.order_id)
+        payment.process(pipeline.database, Wire(pipeline.gateway, **wire), order.order_id, TRACE)
     assert order.ending().payment == "PENDING"
 
     finish(order)
@@ -255,7 +256,7 @@ def test_what_a_process_killed_while_charging_took_is_given_back(
 ) -> None:
     order = at_payment(pipeline)
     with pytest.raises(Killed):
-        payment.process(pipeline.database, Wire(pipeline.gateway, **wire), order.order_id)
+        payment.process(pipeline.database, Wire(pipeline.gateway, **wire), order.order_id, TRACE)
 
     execution = order.run(Fault("ProcessPayment", When.BEFORE))
 
@@ -272,7 +273,7 @@ def test_a_process_killed_while_refunding_refunds_once(pipeline: Pipeline, call:
     order.call("ProcessPayment")
     wire = Wire(pipeline.gateway, **{when: {call: die}})
     with pytest.raises(Killed):
-        payment.refund(pipeline.database, wire, order.order_id)
+        payment.refund(pipeline.database, wire, order.order_id, TRACE)
 
     assert order.call("RefundPayment")["outcome"] == "REFUNDED"
 
@@ -291,7 +292,7 @@ def test_a_process_killed_while_voiding_leaves_the_rest_to_the_next(
         order.call("ProcessPayment")
     wire = Wire(pipeline.gateway, **{when: {call: die}})
     with pytest.raises(Killed):
-        payment.refund(pipeline.database, wire, order.order_id)
+        payment.refund(pipeline.database, wire, order.order_id, TRACE)
 
     assert order.call("RefundPayment")["outcome"] == "VOIDED"
 
@@ -304,11 +305,12 @@ def test_a_charge_that_reaches_the_gateway_after_the_refund_is_refused_there(
     order = at_payment(pipeline)
     other = process()
     wire = Wire(
-        pipeline.gateway, before={"capture": lambda: payment.refund(other, pipeline.gateway, order.order_id)}
+        pipeline.gateway,
+        before={"capture": lambda: payment.refund(other, pipeline.gateway, order.order_id, TRACE)},
     )
 
     with pytest.raises(StepFenced):
-        payment.process(pipeline.database, wire, order.order_id)
+        payment.process(pipeline.database, wire, order.order_id, TRACE)
 
     assert order.ending().ledger == []
     assert order.ending().payment == "VOIDED"
@@ -321,11 +323,12 @@ def test_a_charge_that_is_refunded_before_it_is_recorded_is_not_recorded(
     order = at_payment(pipeline)
     other = process()
     wire = Wire(
-        pipeline.gateway, after={"capture": lambda: payment.refund(other, pipeline.gateway, order.order_id)}
+        pipeline.gateway,
+        after={"capture": lambda: payment.refund(other, pipeline.gateway, order.order_id, TRACE)},
     )
 
     with pytest.raises(StepFenced):
-        payment.process(pipeline.database, wire, order.order_id)
+        payment.process(pipeline.database, wire, order.order_id, TRACE)
 
     assert order.ending().ledger == REFUNDED
     assert order.ending().payment == "REFUNDED"
@@ -341,11 +344,14 @@ def test_a_decline_that_comes_after_the_refund_leaves_the_fence_standing(
     def decline_and_refund() -> None:
         with contextlib.suppress(Exception):
             pipeline.gateway.capture(f"order-{order.order_id}", Charge(TOTAL, "USD", "pm_card_declined"))
-        payment.refund(other, pipeline.gateway, order.order_id)
+        payment.refund(other, pipeline.gateway, order.order_id, TRACE)
 
     with pytest.raises(Exception, match="declined"):
         payment.process(
-            pipeline.database, Wire(pipeline.gateway, before={"capture": decline_and_refund}), order.order_id
+            pipeline.database,
+            Wire(pipeline.gateway, before={"capture": decline_and_refund}),
+            order.order_id,
+            TRACE,
         )
 
     assert order.ending().payment == "DECLINED"
@@ -362,7 +368,7 @@ def test_a_charge_that_is_quicker_than_the_void_is_refunded(
     charge = Charge(TOTAL, "USD", "pm_card_visa")
     wire = Wire(pipeline.gateway, before={"void": lambda: late.capture(f"order-{order.order_id}", charge)})
 
-    assert payment.refund(pipeline.database, wire, order.order_id) == "REFUNDED"
+    assert payment.refund(pipeline.database, wire, order.order_id, TRACE) == "REFUNDED"
 
     assert wire.calls == ["find", "void", "refund"]
     assert order.ending().ledger == REFUNDED
@@ -373,11 +379,11 @@ def test_while_a_refund_is_still_failing_a_late_charge_does_not_reach_the_gatewa
     with pytest.raises(PaymentGatewayUnavailable):
         order.call("ProcessPayment")
     with pytest.raises(Killed):
-        payment.refund(pipeline.database, Wire(pipeline.gateway, before={"find": die}), order.order_id)
+        payment.refund(pipeline.database, Wire(pipeline.gateway, before={"find": die}), order.order_id, TRACE)
     wire = Wire(pipeline.gateway)
 
     with pytest.raises(StepFenced):
-        payment.process(pipeline.database, wire, order.order_id)
+        payment.process(pipeline.database, wire, order.order_id, TRACE)
 
     assert wire.calls == []
 
@@ -386,9 +392,9 @@ def test_a_refund_without_an_intent_asks_nobody_and_bars_the_charge(pipeline: Pi
     order = at_payment(pipeline)
     wire = Wire(pipeline.gateway)
 
-    assert payment.refund(pipeline.database, wire, order.order_id) == "VOIDED"
+    assert payment.refund(pipeline.database, wire, order.order_id, TRACE) == "VOIDED"
     with pytest.raises(StepFenced):
-        payment.process(pipeline.database, wire, order.order_id)
+        payment.process(pipeline.database, wire, order.order_id, TRACE)
 
     assert wire.calls == []
 
@@ -399,7 +405,7 @@ def test_a_refund_of_a_declined_payment_asks_nobody(pipeline: Pipeline) -> None:
         order.call("ProcessPayment")
     wire = Wire(pipeline.gateway)
 
-    assert payment.refund(pipeline.database, wire, order.order_id) == "DECLINED"
+    assert payment.refund(pipeline.database, wire, order.order_id, TRACE) == "DECLINED"
 
     assert wire.calls == []
 
@@ -409,7 +415,9 @@ def test_a_payment_that_somebody_gave_back_at_the_gateway_is_not_taken_for_captu
 ) -> None:
     order = at_payment(pipeline)
     with pytest.raises(Killed):
-        payment.process(pipeline.database, Wire(pipeline.gateway, after={"capture": die}), order.order_id)
+        payment.process(
+            pipeline.database, Wire(pipeline.gateway, after={"capture": die}), order.order_id, TRACE
+        )
     pipeline.gateway.refund(f"order-{order.order_id}")
 
     execution = order.run()
@@ -437,7 +445,7 @@ def test_a_capture_that_was_settled_meanwhile_is_the_step_s_success(pipeline: Pi
     settle(order, "CAPTURED")
     wire = Wire(pipeline.gateway)
 
-    assert payment.process(pipeline.database, wire, order.order_id) == "CAPTURED"
+    assert payment.process(pipeline.database, wire, order.order_id, TRACE) == "CAPTURED"
 
     assert wire.calls == []
     finish(order)
@@ -466,8 +474,8 @@ def test_two_charges_at_once_capture_once(pipeline: Pipeline, process: Callable[
         order = at_payment(pipeline)
 
         outcomes = at_once(
-            partial(payment.process, databases[0], gateways[0], order.order_id),
-            partial(payment.process, databases[1], gateways[1], order.order_id),
+            partial(payment.process, databases[0], gateways[0], order.order_id, TRACE),
+            partial(payment.process, databases[1], gateways[1], order.order_id, TRACE),
         )
 
         assert outcomes == ["CAPTURED", "CAPTURED"]
@@ -484,8 +492,8 @@ def test_a_charge_and_a_refund_at_once_leave_the_customer_with_their_money(
         order = at_payment(pipeline)
 
         charged, refunded = at_once(
-            partial(payment.process, databases[0], gateways[0], order.order_id),
-            partial(payment.refund, databases[1], gateways[1], order.order_id),
+            partial(payment.process, databases[0], gateways[0], order.order_id, TRACE),
+            partial(payment.refund, databases[1], gateways[1], order.order_id, TRACE),
         )
 
         assert charged == "CAPTURED" or isinstance(charged, StepFenced)
@@ -504,8 +512,8 @@ def test_a_charge_and_a_refund_that_both_find_no_payment_wait_for_each_other_at_
     both = threading.Thread(
         target=lambda: outcomes.extend(
             at_once(
-                partial(payment.process, databases[0], pipeline.gateway, order.order_id),
-                partial(payment.refund, databases[1], pipeline.gateway, order.order_id),
+                partial(payment.process, databases[0], pipeline.gateway, order.order_id, TRACE),
+                partial(payment.refund, databases[1], pipeline.gateway, order.order_id, TRACE),
             )
         )
     )
@@ -532,8 +540,8 @@ def test_two_refunds_at_once_refund_once(pipeline: Pipeline, process: Callable[[
         order.call("ProcessPayment")
 
         outcomes = at_once(
-            partial(payment.refund, databases[0], gateways[0], order.order_id),
-            partial(payment.refund, databases[1], gateways[1], order.order_id),
+            partial(payment.refund, databases[0], gateways[0], order.order_id, TRACE),
+            partial(payment.refund, databases[1], gateways[1], order.order_id, TRACE),
         )
 
         assert outcomes == ["REFUNDED", "REFUNDED"]

@@ -9,22 +9,23 @@ from functions.saga_steps import payment
 from orders.db import Credentials, Database
 from orders.payments.simulator import SimulatedGateway
 from tests.integration.saga.pipeline import BEHAVIOUR, CHAIN, FORWARD, Pipeline
+from tests.support.factories import TRACE
 from tests.support.round_trips import Conversation, Wire
 
 # (statements, round trips); a transaction of several statements adds BEGIN and COMMIT.
 COSTS = {
     "VerifyStock": (3, 5),
-    "ReserveInventory": (2, 4),
+    "ReserveInventory": (3, 5),
     # The intent, alone, before the gateway is asked; then its answer.
-    "ProcessPayment": (3, 5),
+    "ProcessPayment": (4, 6),
     "ConfirmReservation": (2, 4),
     "SendConfirmation": (2, 4),
     "CompleteOrder": (2, 4),
-    "RestoreInventory": (3, 5),
-    "RefundPayment": (4, 8),
-    "ReleaseReservation": (3, 5),
-    "SendCancellation": (3, 5),
-    "MarkCancelled": (3, 5),
+    "RestoreInventory": (4, 6),
+    "RefundPayment": (6, 10),
+    "ReleaseReservation": (4, 6),
+    "SendCancellation": (4, 6),
+    "MarkCancelled": (4, 6),
 }
 
 
@@ -85,6 +86,6 @@ def test_no_transaction_of_ours_is_open_while_the_gateway_is_asked(pipeline: Pip
 
     for _ in range(2):
         with pytest.raises(Exception, match="unavailable"):
-            payment.process(pipeline.database, shared, order.order_id)
-    assert payment.process(pipeline.database, shared, order.order_id) == "CAPTURED"
-    assert payment.refund(pipeline.database, shared, order.order_id) == "REFUNDED"
+            payment.process(pipeline.database, shared, order.order_id, TRACE)
+    assert payment.process(pipeline.database, shared, order.order_id, TRACE) == "CAPTURED"
+    assert payment.refund(pipeline.database, shared, order.order_id, TRACE) == "REFUNDED"

@@ -13,7 +13,7 @@ from tests.integration.saga.pipeline import (
     expire_a_reservation,
     sell_out,
 )
-from tests.support.factories import add_product
+from tests.support.factories import TRACE, add_product
 
 
 def test_every_line_is_reserved_for_the_ttl(pipeline: Pipeline) -> None:
@@ -99,7 +99,7 @@ def test_an_expired_reservation_stays_expired(pipeline: Pipeline) -> None:
 
 def test_a_reservation_past_its_ttl_can_be_confirmed_until_somebody_takes_it_back(pipeline: Pipeline) -> None:
     order = pipeline.order()
-    stock.reserve(pipeline.database, order.order_id, ttl_seconds=-1)
+    stock.reserve(pipeline.database, order.order_id, -1, TRACE)
 
     order.call("ConfirmReservation")
 

@@ -7,7 +7,8 @@ compensation runs. Both write the *same* row, (order, forward step), so Postgres
 - compensation first: it leaves FENCED, and the forward step that comes late reads it and refuses.
 
 Every compensation also closes CompleteOrder, the point of no return, so that an order is never confirmed while it is
-being undone, nor undone once it is confirmed.
+being undone, nor undone once it is confirmed. That row then says why the saga has turned back, and from then on no
+forward step begins: an execution that takes over from a dead one turns back at once, for the same reason.
 """
 
 from typing import Final
@@ -19,9 +20,21 @@ from orders.domain import UNDOES, SagaStep, StepStatus
 from orders.errors import BusinessFailure, OrderAlreadyCompleted, StepFenced, business_failure
 
 _BEGIN: Final = text("""
-    INSERT INTO saga_steps (order_id, step, status) VALUES (:order_id, :step, 'SUCCEEDED')
+    INSERT INTO saga_steps (order_id, step, status)
+    SELECT :order_id, :step, 'SUCCEEDED'
+    WHERE NOT EXISTS (
+        SELECT FROM saga_steps WHERE order_id = :order_id AND step = 'CompleteOrder' AND status = 'FENCED'
+    )
     ON CONFLICT (order_id, step) DO UPDATE SET attempts = saga_steps.attempts + 1
     RETURNING status, attempts, error
+""")
+
+_TURN_BACK: Final = text("""
+    INSERT INTO saga_steps (order_id, step, status, attempts, error)
+    VALUES (:order_id, 'CompleteOrder', 'FENCED', 0, :error)
+    ON CONFLICT (order_id, step) DO UPDATE SET error = coalesce(saga_steps.error, excluded.error)
+    WHERE saga_steps.status = 'FENCED'
+    RETURNING error
 """)
 
 # A step that failed for good stays FAILED: that closes it as well, and says more to whoever reads it.
@@ -48,9 +61,11 @@ def begin(connection: Connection, order_id: UUID, step: SagaStep) -> bool:
 
     Raises:
         BusinessFailure: the step failed for good before; the same failure again.
-        StepFenced: its compensation came first.
+        StepFenced: a compensation came first, its own or another.
     """
-    recorded = connection.execute(_BEGIN, {"order_id": order_id, "step": step}).one()
+    recorded = connection.execute(_BEGIN, {"order_id": order_id, "step": step}).first()
+    if recorded is None:
+        raise StepFenced(f"{step} came after the saga had turned back")
     match StepStatus(recorded.status):
         case StepStatus.SUCCEEDED:
             return bool(recorded.attempts == 1)
@@ -68,6 +83,19 @@ def record_failure(connection: Connection, order_id: UUID, step: SagaStep, failu
         _RECORD,
         {"order_id": order_id, "step": step, "status": StepStatus.FAILED, "error": type(failure).__name__},
     )
+
+
+def turn_back(connection: Connection, order_id: UUID, error: str) -> str:
+    """Bars every forward step, and answers why: `error`, by the name that Step Functions reports, unless an earlier
+    compensation has given another reason.
+
+    Raises:
+        OrderAlreadyCompleted: the order is confirmed, nothing may be undone.
+    """
+    reason: str | None = connection.scalar(_TURN_BACK, {"order_id": order_id, "error": error})
+    if reason is None:
+        raise OrderAlreadyCompleted("the compensation came after the order was confirmed")
+    return reason
 
 
 def close(connection: Connection, order_id: UUID, compensation: SagaStep) -> None:

@@ -1,0 +1,80 @@
+"""What an order meets when the gateway is given a rest: it waits, it is not cancelled (trap T7)."""
+
+import pytest
+
+from orders.errors import PaymentGatewayCircuitOpen, PaymentGatewayUnavailable
+from orders.payments.breaker import POLICY, CircuitBreaker
+from tests.integration.breaker.test_breaker import let_time_pass
+from tests.integration.saga.conftest import pipeline, process, shared_credentials  # noqa: F401
+from tests.integration.saga.pipeline import CONFIRMED, FORWARD, Order, Pipeline
+from tests.support.asl import Fault, When
+from tests.support.factories import execute
+
+REST = PaymentGatewayCircuitOpen.__name__
+
+
+@pytest.fixture
+def guarded(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:  # noqa: F811
+    """The saga with its gateway behind the breaker, and the circuit closed."""
+    execute(pipeline.database, "DELETE FROM circuit_breakers")
+    pipeline.gateway = CircuitBreaker(pipeline.gateway, pipeline.database)
+    pipeline.deploy(monkeypatch)
+    return pipeline
+
+
+def fail_technically(guarded: Pipeline, times: int) -> None:
+    for _ in range(times):
+        down = guarded.order("pm_card_down")
+        down.run_until("ProcessPayment")
+        with pytest.raises(PaymentGatewayUnavailable):
+            down.call("ProcessPayment")
+
+
+def test_five_orders_that_find_the_gateway_down_make_the_sixth_wait(guarded: Pipeline) -> None:
+    fail_technically(guarded, POLICY.failures)
+    order = guarded.order()
+    order.run_until("ProcessPayment")
+
+    with pytest.raises(PaymentGatewayCircuitOpen):
+        order.call("ProcessPayment")
+
+    assert order.gateway_attempts() == 0
+    assert order.ending().status == "PROCESSING"
+    let_time_pass(guarded.database, POLICY.open_seconds)
+    assert order.run().visited == FORWARD
+    assert order.ending() == CONFIRMED
+
+
+def test_a_refund_waits_as_well(guarded: Pipeline) -> None:
+    order = guarded.order()
+    order.run_until("ConfirmReservation")
+    fail_technically(guarded, POLICY.failures)
+
+    with pytest.raises(PaymentGatewayCircuitOpen):
+        order.call("RefundPayment")
+
+    let_time_pass(guarded.database, POLICY.open_seconds)
+    assert order.call("RefundPayment")["outcome"] == "REFUNDED"
+
+
+@pytest.mark.parametrize("state", ["ProcessPayment", "RefundPayment"])
+def test_the_state_machine_waits_far_longer_than_for_a_gateway_that_fails(
+    guarded: Pipeline, state: str
+) -> None:
+    order = guarded.order()
+    way_back = [Fault("CompleteOrder", When.BEFORE)] if state == "RefundPayment" else []
+
+    execution = order.run(Fault(state, When.BEFORE, REST, times=50), *way_back)
+
+    assert execution.attempts[state] == 51
+    assert order.ending().status == ("CANCELLED" if way_back else "CONFIRMED")
+
+
+def test_an_order_that_waited_in_vain_is_cancelled_for_want_of_payment(guarded: Pipeline) -> None:
+    order: Order = guarded.order()
+
+    order.run(Fault("ProcessPayment", When.BEFORE, REST))
+
+    ending = order.ending()
+    assert (ending.status, ending.reason) == ("CANCELLED", "PAYMENT_UNAVAILABLE")
+    assert ending.told == ["payment_failed"]
