@@ -57,11 +57,16 @@ def http_event(
     body: str | bytes | None = None,
     headers: Mapping[str, str] | None = None,
     user_id: str | None = ALICE,
+    groups: str | None = None,
 ) -> dict[str, Any]:
-    """An API Gateway HTTP API event (payload 2.0). A body in bytes arrives in base64, as binary media types do."""
+    """An API Gateway HTTP API event (payload 2.0). A body in bytes arrives in base64, as binary media types do.
+
+    `groups` is the caller's, as the gateway writes a list: `[admin]`.
+    """
     # Not by urllib, which drops what does not belong into an address.
     path, _, query = path.partition("?")
-    authorizer = {"jwt": {"claims": {"sub": user_id}, "scopes": ["aws.cognito.signin.user.admin"]}}
+    claims = {"sub": user_id} | ({"cognito:groups": groups} if groups is not None else {})
+    authorizer = {"jwt": {"claims": claims, "scopes": ["aws.cognito.signin.user.admin"]}}
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": f"{method} {path}",
@@ -102,16 +107,33 @@ class Client:
     handler: Handler
     user_id: str | None = ALICE
     headers: dict[str, str] = field(default_factory=dict)
+    groups: str | None = None
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
-        sent = {**self.headers, **(headers or {})}
-        return self.send(http_event("GET", path, headers=sent, user_id=self.user_id))
+        return self._call("GET", path, None, headers or {})
+
+    def delete(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+        return self._call("DELETE", path, None, headers or {})
 
     def post(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
         """Text and bytes are sent as they are; anything else as JSON."""
+        return self._with_body("POST", path, body, headers or {})
+
+    def put(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
+        return self._with_body("PUT", path, body, headers or {})
+
+    def patch(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
+        return self._with_body("PATCH", path, body, headers or {})
+
+    def _with_body(self, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Answer:
         raw = body if isinstance(body, str | bytes) else json.dumps(body)
-        sent = {"Content-Type": "application/json", **self.headers, **(headers or {})}
-        return self.send(http_event("POST", path, body=raw, headers=sent, user_id=self.user_id))
+        return self._call(method, path, raw, {"Content-Type": "application/json", **headers})
+
+    def _call(self, method: str, path: str, body: str | bytes | None, headers: Mapping[str, str]) -> Answer:
+        sent = {**self.headers, **headers}
+        return self.send(
+            http_event(method, path, body=body, headers=sent, user_id=self.user_id, groups=self.groups)
+        )
 
     def send(self, event: dict[str, Any]) -> Answer:
         answer = self.handler(event, lambda_context())

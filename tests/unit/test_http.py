@@ -10,9 +10,10 @@ from pydantic import Field, StringConstraints, ValidationError
 
 from functions.create_order.models import PlaceOrder
 from orders.errors import DatabaseUnavailable, FieldError, InvalidOrder, OrderNotFound, PaymentDeclined
-from orders.http import _DETAILS, Api, ApiModel, ApiRequest, Worded
+from orders.http import _DETAILS, API_PREFIX, Api, ApiModel, ApiRequest, Worded
 from orders.problem import Problem
 from tests.support.api import Answer, Client, http_event, lambda_context
+from tests.support.factories import ALICE
 
 Code = Annotated[str, StringConstraints(pattern="^[a-z]{3}$"), Worded("This must be three small letters")]
 
@@ -212,3 +213,38 @@ def test_the_document_of_the_api_knows_the_rules_that_are_worded() -> None:
     schema = Order.model_json_schema()
 
     assert schema["properties"]["smallCode"]["pattern"] == "^[a-z]{3}$"
+
+
+class Desk:
+    """A function with routes for administrators."""
+
+    def __init__(self) -> None:
+        self.api = Api()
+        for path in ("/admin/queues", "/health/detailed", "/administration"):
+            self.api.get(API_PREFIX + path)(lambda: Taken(small_code="abc"))
+
+    def asked_by(self, user_id: str | None, groups: str | None, path: str) -> Answer:
+        client = Client(lambda event, context: self.api.resolve(event, context), user_id, groups=groups)
+        return client.get(API_PREFIX + path)
+
+
+@pytest.mark.parametrize("path", ["/admin/queues", "/health/detailed", "/admin/nothing"])
+@pytest.mark.parametrize("groups", [None, "[]", "[support]", "[administrators notadmin]"])
+def test_what_is_for_administrators_is_refused_to_everybody_else(path: str, groups: str | None) -> None:
+    answer = Desk().asked_by(ALICE, groups, path)
+
+    assert answer.status == 403
+    assert answer.json["type"].endswith("/administrators-only")
+
+
+def test_what_is_for_administrators_is_refused_where_no_authorizer_was_asked() -> None:
+    assert Desk().asked_by(None, None, "/admin/queues").status == 403
+
+
+@pytest.mark.parametrize("groups", ["[admin]", "[support admin]", "[support, admin]"])
+def test_an_administrator_is_let_in(groups: str) -> None:
+    assert Desk().asked_by(ALICE, groups, "/admin/queues").status == 200
+
+
+def test_other_routes_ask_for_no_group() -> None:
+    assert Desk().asked_by(ALICE, None, "/administration").status == 200

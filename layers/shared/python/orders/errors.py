@@ -8,6 +8,7 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── MalformedRequest           the body is not a JSON object
     │   ├── BodyTooLarge
     │   ├── UnsupportedMediaType
+    │   ├── AdministratorsOnly
     │   ├── InvalidOrder               fields name what is wrong
     │   ├── IdempotencyKeyReused       same key, other body
     │   ├── OrderNotFound              also for another user's order
@@ -66,6 +67,10 @@ class BodyTooLarge(RequestRefused):
 
 class UnsupportedMediaType(RequestRefused):
     """The body is not declared as JSON."""
+
+
+class AdministratorsOnly(RequestRefused):
+    """The caller is known, and not a member of the group of operators."""
 
 
 class InvalidOrder(RequestRefused):

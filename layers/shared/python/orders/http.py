@@ -18,7 +18,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from orders import problem
 from orders.conditional import without_what_is_known
-from orders.errors import FieldError, OrdersError, RequestRefused
+from orders.errors import AdministratorsOnly, FieldError, OrdersError, RequestRefused
 from orders.observability import (
     CORRELATION_HEADER,
     correlate,
@@ -29,6 +29,12 @@ from orders.observability import (
 from orders.request_body import parse_object, with_plain_body
 
 API_PREFIX: Final = "/api/v1"
+
+ADMIN_GROUP: Final = "admin"
+"""The group, in the user pool, of those who operate the system."""
+
+# Who may call a route is read off its path, so that no new route can forget to ask.
+_ADMIN_PATHS: Final = (f"{API_PREFIX}/admin/", f"{API_PREFIX}/health/detailed")
 
 MAX_ERRORS: Final = 20
 """Fields that one problem names. A small body can hold thousands of mistakes."""
@@ -108,6 +114,7 @@ class Api(APIGatewayHttpResolver):
         self._instance = event["rawPath"]
         correlate(self.correlation_id)
         try:
+            _refuse_strangers(event)
             answer = super().resolve(with_plain_body(event), context)
         except RequestRefused as refusal:
             answer = _before_routing(self._refused(refusal))
@@ -157,6 +164,20 @@ class Api(APIGatewayHttpResolver):
             headers={"Retry-After": str(kind.retry_after)} if kind.retry_after else {},
             body=body.model_dump_json(by_alias=True, exclude_none=True),
         )
+
+
+def _refuse_strangers(event: Mapping[str, Any]) -> None:
+    """Raises AdministratorsOnly where the path is theirs and the caller is not one of them."""
+    if not event["rawPath"].startswith(_ADMIN_PATHS):
+        return
+    claims = event["requestContext"].get("authorizer", {}).get("jwt", {}).get("claims", {})
+    if ADMIN_GROUP not in _groups(claims.get("cognito:groups", ())):
+        raise AdministratorsOnly(f"Only members of the group {ADMIN_GROUP!r} may do this")
+
+
+def _groups(claim: str | Sequence[str]) -> Sequence[str]:
+    """A list in a token arrives from API Gateway as one string, e.g. `[admin support]`."""
+    return claim.strip("[]").replace(",", " ").split() if isinstance(claim, str) else claim
 
 
 def _before_routing(response: Response[str]) -> dict[str, Any]:

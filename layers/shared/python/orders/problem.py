@@ -55,6 +55,9 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.UnsupportedMediaType: Kind(
         name="unsupported-media-type", title="The media type is not supported", status=415
     ),
+    errors.AdministratorsOnly: Kind(
+        name="administrators-only", title="This is for administrators", status=403
+    ),
     errors.InvalidOrder: INVALID,
     errors.IdempotencyKeyReused: Kind(
         name="idempotency-key-reused", title="The Idempotency-Key was used for another request", status=422
