@@ -7,8 +7,9 @@ import boto3
 import pytest
 from aws_lambda_powertools.utilities import parameters
 from moto import mock_aws
+from sqlalchemy.exc import DBAPIError
 
-from orders.db import Credentials, Database, read_secret
+from orders.db import Credentials, Database, read_secret, sqlstate
 from orders.errors import DatabaseUnavailable
 from orders.settings import DatabaseSettings
 from tests.support.factories import rows
@@ -55,6 +56,33 @@ def test_it_is_asked_for_once_in_a_while(secret: Credentials, settings: Database
     boto3.client("secretsmanager").delete_secret(SecretId=settings.database_secret_id)
 
     assert read_secret(settings) == secret
+
+
+def test_a_rotated_secret_is_read_again_at_once(secret: Credentials, settings: DatabaseSettings) -> None:
+    client = boto3.client("secretsmanager")
+    before_rotation = secret.model_copy(update={"username": "rotated_away"})
+    client.put_secret_value(
+        SecretId=settings.database_secret_id, SecretString=before_rotation.model_dump_json()
+    )
+    read_secret(settings)
+    client.put_secret_value(SecretId=settings.database_secret_id, SecretString=secret.model_dump_json())
+    database = Database.from_settings(settings)
+
+    assert rows(database, "SELECT current_user AS name") == [{"name": secret.username}]
+    database.engine.dispose()
+
+
+def test_credentials_that_stay_refused_are_an_error(secret: Credentials, settings: DatabaseSettings) -> None:
+    wrong = secret.model_copy(update={"username": "nobody_we_know"})
+    boto3.client("secretsmanager").put_secret_value(
+        SecretId=settings.database_secret_id, SecretString=wrong.model_dump_json()
+    )
+    database = Database.from_settings(settings)
+
+    with pytest.raises(DBAPIError) as caught:
+        rows(database, "SELECT 1")
+
+    assert sqlstate(caught.value) == "28000"
 
 
 def test_nothing_is_asked_before_a_connection_is_needed(settings: DatabaseSettings) -> None:

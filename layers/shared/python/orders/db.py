@@ -55,6 +55,9 @@ _RETRYABLE_SQLSTATES: Final = frozenset(
 # After these the connection is closed, or of no use; SQLAlchemy's dialect does not know.
 _CONNECTION_LOST_SQLSTATES: Final = frozenset({"25006", "25P03", "57P01", "57P02", "57P03"})
 
+# What Postgres, or the proxy before it, says of a password or a user that is no longer the right one.
+_CREDENTIALS_REFUSED_SQLSTATES: Final = frozenset({"28000", "28P01"})
+
 _logger = logging.getLogger(__name__)
 
 
@@ -94,10 +97,13 @@ class Credentials(BaseModel):
 class Database:
     """A lazily connected pool of one. A Lambda serves one event at a time, so it never needs a second."""
 
-    def __init__(self, credentials: Callable[[], Credentials]) -> None:
+    def __init__(
+        self, credentials: Callable[[], Credentials], renewed: Callable[[], Credentials] | None = None
+    ) -> None:
+        """`credentials` are asked for at each new connection, `renewed` ones when those are refused."""
         self.engine: Engine = create_engine(
             "postgresql+pg8000://",
-            creator=lambda: credentials().connect(),
+            creator=lambda: _connect(credentials, renewed or credentials),
             poolclass=QueuePool,
             pool_size=1,
             max_overflow=0,
@@ -109,8 +115,9 @@ class Database:
 
     @classmethod
     def from_settings(cls, settings: DatabaseSettings) -> "Database":
-        """The function's database. The secret is read when the first connection is made, and again when it is old."""
-        return cls(lambda: read_secret(settings))
+        """The function's database. The secret is read when the first connection is made, and again when it is old, or
+        refused because it was rotated since."""
+        return cls(lambda: read_secret(settings), lambda: read_secret(settings, afresh=True))
 
     def transact(self, work: Callable[[Connection], T]) -> T:
         """Runs `work` in one transaction and commits it; leaving by an exception rolls back.
@@ -177,13 +184,23 @@ def is_transient(error: BaseException) -> bool:
     return isinstance(error, OSError | CheckoutTimeout)
 
 
+def _connect(credentials: Callable[[], Credentials], renewed: Callable[[], Credentials]) -> driver.Connection:
+    try:
+        return credentials().connect()
+    except driver.DatabaseError as error:
+        if sqlstate(error) not in _CREDENTIALS_REFUSED_SQLSTATES:
+            raise
+        return renewed().connect()
+
+
 def _recognise_lost_connection(context: ExceptionContext) -> None:
     if sqlstate(context.original_exception) in _CONNECTION_LOST_SQLSTATES:
         context.is_disconnect = True
 
 
-def read_secret(settings: DatabaseSettings) -> Credentials:
-    """The database's credentials, from Secrets Manager or from this process's memory of it (5 minutes).
+def read_secret(settings: DatabaseSettings, *, afresh: bool = False) -> Credentials:
+    """The database's credentials, from Secrets Manager or, unless `afresh`, from this process's memory of it (5
+    minutes).
 
     Raises:
         DatabaseUnavailable: Secrets Manager did not give them.
@@ -193,7 +210,9 @@ def read_secret(settings: DatabaseSettings) -> Credentials:
 
     try:
         secret = json.loads(
-            parameters.get_secret(settings.database_secret_id, max_age=SECRET_MAX_AGE_SECONDS)
+            parameters.get_secret(
+                settings.database_secret_id, max_age=SECRET_MAX_AGE_SECONDS, force_fetch=afresh
+            )
         )
     except parameters.GetParameterError as error:
         raise DatabaseUnavailable("the database's credentials cannot be read") from error

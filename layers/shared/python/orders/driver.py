@@ -14,6 +14,8 @@ import pg8000.dbapi
 from pg8000.converters import make_params
 from pg8000.core import DESCRIBE, NULL_BYTE, PORTAL, SYNC_MSG, Context
 
+DatabaseError: Final = pg8000.dbapi.DatabaseError
+
 _HARMLESS_FIELDS: Final = frozenset("SVCMPstcn")
 """Severity, SQLSTATE, message, position, and the names of what is concerned. What is left out, DETAIL first of all,
 quotes rows and parameters; an error's text ends in a log, and rows hold contact data."""
