@@ -141,6 +141,8 @@ def _command(settings: Settings) -> list[str]:
         *("-c", f"max_connections={_MAX_CONNECTIONS}"),
         *("-c", "timezone=UTC"),
         *("-c", "log_timezone=UTC"),
+        # As on AWS: the DETAIL of an error quotes rows, and rows hold contact data.
+        *("-c", "log_error_verbosity=terse"),
     ]
 
 

@@ -95,6 +95,8 @@ class ManagedDatabase(Construct):
             serverless_v2_max_capacity=policy.max_capacity,
             storage_encrypted=True,
             cloudwatch_logs_exports=["postgresql"],
+            # The DETAIL of an error quotes rows, and rows hold contact data.
+            parameters={"log_error_verbosity": "terse"},
             backup=rds.BackupProps(retention=Duration.days(policy.backup_days)),
             copy_tags_to_snapshot=True,
             deletion_protection=stage.keeps_data,

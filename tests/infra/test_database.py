@@ -136,3 +136,10 @@ def test_the_local_stage_brings_its_database_along(local: SynthesizedStack) -> N
     assert not local.of_type("AWS::EC2::VPC")
     assert all("VpcConfig" not in function for function in local.functions.values())
     assert all("DATABASE_HOST" not in local.environment(name) for name in local.functions)
+
+
+def test_its_log_quotes_no_rows(managed: SynthesizedStack) -> None:
+    group = managed.the("AWS::RDS::DBClusterParameterGroup")
+    assert group["Parameters"] == {"log_error_verbosity": "terse"}
+    (group_id,) = managed.of_type("AWS::RDS::DBClusterParameterGroup")
+    assert managed.the("AWS::RDS::DBCluster")["DBClusterParameterGroupName"] == {"Ref": group_id}

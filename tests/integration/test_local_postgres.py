@@ -55,6 +55,18 @@ def test_starting_twice_starts_once(settings: Settings) -> None:
     assert not postgres.start(settings)
 
 
+def test_its_log_quotes_no_rows(settings: Settings) -> None:
+    _run(settings, "CREATE TABLE contacts (email text PRIMARY KEY)")
+    _run(settings, "INSERT INTO contacts VALUES ('ana@example.com')")
+
+    with pytest.raises(Exception, match="contacts_pkey"):
+        _run(settings, "INSERT INTO contacts VALUES (:email)", email="ana@example.com")
+
+    log = (settings.logs / "postgres.log").read_text()
+    assert "contacts_pkey" in log
+    assert "ana@example.com" not in log
+
+
 def test_the_role_of_the_functions_is_no_superuser(settings: Settings) -> None:
     assert _run(settings, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") == [[False]]
 
