@@ -12,6 +12,7 @@ from functions.create_order.place_order import Request, place_order
 from functions.create_order.settings import Settings
 from orders.db import Database
 from orders.domain import OrderStatus
+from orders.errors import IdempotencyKeyReused, InvalidOrder
 from orders.http import API_PREFIX, Api
 from orders.observability import (
     Metric,
@@ -22,6 +23,7 @@ from orders.observability import (
     new_traceparent,
     valid_traceparent,
 )
+from orders.openapi import answers
 from orders.trace import Trace
 
 settings = Settings.from_environment()
@@ -29,7 +31,15 @@ database = Database.from_settings(settings)
 api = Api()
 
 
-@api.post(f"{API_PREFIX}/orders", status_code=HTTPStatus.ACCEPTED)
+@api.post(
+    f"{API_PREFIX}/orders",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=answers(
+        HTTPStatus.ACCEPTED,
+        headers=["Location", "Idempotency-Replayed"],
+        refusals=[InvalidOrder, IdempotencyKeyReused],
+    ),
+)
 def post_order(
     order: Annotated[PlaceOrder, Body()],
     idempotency_key: Annotated[IdempotencyKey, Header(alias="Idempotency-Key")],

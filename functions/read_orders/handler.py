@@ -11,8 +11,10 @@ from functions.read_orders.models import Health, OrderDetail, OrderProgress, Pro
 from functions.read_orders.settings import Settings
 from orders.conditional import etag
 from orders.db import Database
+from orders.errors import OrderNotFound, ProductNotFound
 from orders.http import API_PREFIX, Api
 from orders.observability import instrumented
+from orders.openapi import answers
 
 POLL_SECONDS = 1
 """What `Retry-After` asks of a client that waits for an order to end."""
@@ -22,13 +24,16 @@ database = Database.from_settings(settings)
 api = Api()
 
 
-@api.get(f"{API_PREFIX}/orders/<order_id>")
+@api.get(f"{API_PREFIX}/orders/<order_id>", responses=answers(refusals=[OrderNotFound]))
 def get_order(order_id: str) -> OrderDetail:
     """One of the caller's orders."""
     return queries.read_order(database, api.user_id, order_id)
 
 
-@api.get(f"{API_PREFIX}/orders/<order_id>/status")
+@api.get(
+    f"{API_PREFIX}/orders/<order_id>/status",
+    responses=answers(headers=["ETag", "Retry-After"], refusals=[OrderNotFound]),
+)
 def get_progress(order_id: str) -> Response[OrderProgress]:
     """How far an order is. While it is on its way the answer has `Retry-After`; send its `ETag` as `If-None-Match`."""
     found = queries.read_progress(database, api.user_id, order_id)
@@ -49,7 +54,7 @@ def get_products() -> ProductList:
     return ProductList(items=queries.list_products(database))
 
 
-@api.get(f"{API_PREFIX}/products/<product_id>")
+@api.get(f"{API_PREFIX}/products/<product_id>", responses=answers(refusals=[ProductNotFound]))
 def get_product(product_id: str) -> Product:
     """One product, also one that is no longer on sale: orders refer to it."""
     return queries.read_product(database, product_id)

@@ -43,6 +43,8 @@ class Kind(BaseModel):
     status: int
     retry_after: int | None = None
     """Seconds, for the `Retry-After` header."""
+    example: str = ""
+    """What `detail` may say, for the API's document."""
 
 
 NO_ROUTE: Final = Kind(name="not-found", title="Not found", status=404)
@@ -75,4 +77,9 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
 
 def kind_of(error: Exception) -> Kind:
     """The problem type of an error; anything not meant for callers is `internal-error`, and tells nothing."""
-    return next((_KINDS[kind] for kind in type(error).__mro__ if kind in _KINDS), UNEXPECTED)
+    return kind_for(type(error))
+
+
+def kind_for(error: type[Exception]) -> Kind:
+    """The same, by the error's type."""
+    return next((_KINDS[kind] for kind in error.__mro__ if kind in _KINDS), UNEXPECTED)

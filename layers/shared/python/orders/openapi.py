@@ -1,0 +1,98 @@
+"""What a route says of its answers in the OpenAPI document, where its signature does not tell.
+
+Only what is the route's own. What is true of every route is added where the document is made: who may call it, its
+correlation id, what the gateway refuses, what makes a body or a parameter unacceptable, a database that is away.
+"""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from orders import problem
+from orders.errors import RequestRefused
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse, OpenAPIResponseHeader
+
+PROBLEM_SCHEMA: Final = "#/components/schemas/Problem"
+
+_HEADERS: Final[dict[str, "OpenAPIResponseHeader"]] = {
+    "Cache-Control": {"description": "How long the answer may be kept", "schema": {"type": "string"}},
+    "ETag": {
+        "description": "Stands for what the answer says: send it as `If-None-Match` with the next request",
+        "schema": {"type": "string"},
+    },
+    "Idempotency-Replayed": {
+        "description": "Present if an earlier request with the same key was accepted: this is its answer",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Location": {
+        "description": "The address of what was made",
+        "schema": {"type": "string", "format": "uri-reference"},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before asking again",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+}
+
+
+def answers(
+    status: HTTPStatus = HTTPStatus.OK,
+    *,
+    headers: Iterable[str] = (),
+    refusals: Iterable[type[RequestRefused]] = (),
+) -> dict[int, "OpenAPIResponse"]:
+    """The `responses` of a route: its success, whose body is what the route function returns, and its own refusals.
+
+    With the header `ETag` comes a 304. Success without a body is 204.
+    """
+    success: OpenAPIResponse = {
+        "description": status.phrase,
+        "headers": {name: _HEADERS[name] for name in headers},
+    }
+    if status == HTTPStatus.NO_CONTENT:
+        success["content"] = {}
+    documented: dict[int, OpenAPIResponse] = {status.value: success}
+    if "ETag" in success["headers"]:
+        documented[HTTPStatus.NOT_MODIFIED.value] = {
+            "description": "Nothing has changed since `If-None-Match`",
+            "headers": success["headers"],
+            "content": {},
+        }
+    return documented | problems(problem.kind_for(refusal) for refusal in refusals)
+
+
+def problems(kinds: Iterable[problem.Kind]) -> dict[int, "OpenAPIResponse"]:
+    """Error answers by status; kinds with a common status are examples of one answer."""
+    by_status: dict[int, list[problem.Kind]] = {}
+    for kind in kinds:
+        by_status.setdefault(kind.status, []).append(kind)
+    return {status: _problem_answer(alike) for status, alike in by_status.items()}
+
+
+def _problem_answer(kinds: list[problem.Kind]) -> "OpenAPIResponse":
+    answer: OpenAPIResponse = {
+        "description": "; or: ".join(dict.fromkeys(kind.title for kind in kinds)),
+        "content": {
+            problem.CONTENT_TYPE: {
+                "schema": {"$ref": PROBLEM_SCHEMA},
+                "examples": {kind.name: _example(kind) for kind in kinds},
+            }
+        },
+    }
+    if any(kind.retry_after for kind in kinds):
+        answer["headers"] = {"Retry-After": _HEADERS["Retry-After"]}
+    return answer
+
+
+def _example(kind: problem.Kind) -> dict[str, Any]:
+    value = {
+        "type": problem.TYPE_PREFIX + kind.name,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": kind.example or kind.title,
+        "instance": "/api/v1/…",
+        "correlationId": "0198f3a1-7c1e-7b52-9d0e-3f6a5b8c9d10",
+    }
+    return {"summary": kind.title, "value": value}
