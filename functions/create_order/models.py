@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from orders.domain import Locale, OrderStatus
+from orders.domain import Locale, OrderStatus, Priority
 from orders.http import ApiModel, ApiRequest, Worded
 
 MAX_LINES = 50
@@ -63,6 +63,9 @@ class PlaceOrder(ApiRequest):
         repr=False, description="The payment provider's token", examples=["pm_card_visa"]
     )
     contact: Contact
+    priority: Annotated[Priority, Field(strict=False)] = Field(
+        default=Priority.NORMAL, description="Under a backlog, urgent orders are started first"
+    )
 
 
 class OrderAccepted(ApiModel):

@@ -34,9 +34,9 @@ _LOOK_UP: Final = text("""
 _PLACE: Final = text(f"""
     WITH placed AS (
         INSERT INTO orders (id, user_id, currency, total_amount, payment_method, contact_email, contact_phone,
-                            locale, correlation_id)
+                            locale, correlation_id, priority)
         VALUES (:order_id, :user_id, :currency, :total_amount, :payment_method, :contact_email, :contact_phone,
-                :locale, :correlation_id)
+                :locale, :correlation_id, :priority)
         RETURNING created_at
     ), lines AS (
         INSERT INTO order_items (order_id, line_no, product_id, quantity, unit_price)
@@ -129,7 +129,7 @@ def _place(connection: Connection, request: Request, order_id: UUID, lines: Sequ
             "quantities": [line.quantity for line in lines],
             "unit_prices": [prices[product_id] for product_id in product_ids],
             **_order_columns(order),
-            **outbox.row(order_id, event, request.trace),
+            **outbox.row(order_id, event, request.trace, priority=order.priority),
         },
     )
     return Placed(order_id, total_amount, order.currency, created_at, replayed=False)
@@ -198,4 +198,5 @@ def _order_columns(order: PlaceOrder) -> dict[str, Any]:
         "contact_email": order.contact.email,
         "contact_phone": order.contact.phone,
         "locale": order.contact.locale,
+        "priority": order.priority,
     }

@@ -3,6 +3,9 @@
 Rows are claimed by status, never by a cursor: ids and timestamps are given out before their transactions commit, so
 a row may become visible after later ones were published. A claim is a token and a lease; the lease is nothing but
 the time before which nobody else claims the row. Only the database's clock is asked.
+
+Of events that are due, those of high priority go first, up to a share of each claim: the rest of it is for normal ones,
+so these go on, slower, however many urgent ones there are.
 """
 
 from collections.abc import Sequence
@@ -14,24 +17,35 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, text
 
 from orders.db import Database
+from orders.domain import Priority
 
 LEASE_SECONDS: Final = 60
 """Longer than a claimed event can take to be sent and marked; a killed relay's events wait this long."""
+KEPT_FOR_NORMAL: Final = 0.2
+"""The share of a claim that high priority leaves to the others."""
+
+# The CASE is the condition of `outbox_due`.
+_DUE: Final = """
+    SELECT id FROM outbox
+    WHERE CASE WHEN status = 'PENDING' THEN true ELSE false END
+      AND priority = '{priority}' AND available_at <= now()
+    ORDER BY available_at, id
+    LIMIT {limit}
+    FOR UPDATE SKIP LOCKED
+"""
 
 # The ids go through an array, because of `IN (SELECT …)` the planner may make a join: that reads the whole table, or
 # runs the subquery more than once and claims more than its limit.
-_CLAIM: Final = text("""
+_CLAIM: Final = text(f"""
+    WITH high AS MATERIALIZED ({_DUE.format(priority=Priority.HIGH, limit=":high_limit")}),
+    normal AS MATERIALIZED (
+        {_DUE.format(priority=Priority.NORMAL, limit=":limit - (SELECT count(*) FROM high)")}
+    )
     UPDATE outbox
     SET claim_token = :token, attempts = attempts + 1, available_at = now() + make_interval(secs => :lease_seconds)
-    WHERE id = ANY (ARRAY(
-        SELECT id FROM outbox
-        WHERE status = 'PENDING' AND available_at <= now()
-        ORDER BY available_at, id
-        LIMIT :limit
-        FOR UPDATE SKIP LOCKED
-    ))
-    RETURNING id, type, subject, CAST(data AS text) AS data, correlation_id, traceparent, created_at, attempts,
-              refusals
+    WHERE id = ANY (ARRAY(SELECT id FROM high UNION ALL SELECT id FROM normal))
+    RETURNING id, type, subject, CAST(data AS text) AS data, correlation_id, traceparent, priority, created_at,
+              attempts, refusals
 """)
 
 _MARK_PUBLISHED: Final = text("""
@@ -39,9 +53,9 @@ _MARK_PUBLISHED: Final = text("""
         UPDATE outbox SET status = 'PUBLISHED', published_at = now()
         FROM unnest(CAST(:ids AS uuid[]), CAST(:tokens AS uuid[])) AS sent (id, token)
         WHERE outbox.id = sent.id AND claim_token = sent.token AND status = 'PENDING'
-        RETURNING created_at
+        RETURNING greatest(created_at, not_before) AS ready_at
     )
-    SELECT CAST(1000 * extract(epoch FROM now() - min(created_at)) AS float8) FROM published
+    SELECT CAST(1000 * extract(epoch FROM now() - min(ready_at)) AS float8) FROM published
 """)
 
 _BACK_OFF: Final = text("""
@@ -72,6 +86,7 @@ class ClaimedEvent:
     """JSON, not parsed: a row whose data cannot be parsed must not take the others of its claim with it."""
     correlation_id: str
     traceparent: str
+    priority: Priority
     created_at: datetime
     attempts: int
     """Including this one."""
@@ -107,7 +122,8 @@ class Claims:
         self._database = database
 
     def claim(self, limit: int) -> list[ClaimedEvent]:
-        """Up to `limit` events that are due, longest due first; other relays' claims are passed over.
+        """Up to `limit` events that are due: urgent ones before normal ones, longest due first. Of urgent ones alone
+        it is fewer, see `KEPT_FOR_NORMAL`. Other relays' claims are passed over.
 
         If the connection is lost around COMMIT, the rows of that claim may stay leased without being sent until the
         lease ends.
@@ -115,16 +131,22 @@ class Claims:
         token = uuid4()
 
         def work(connection: Connection) -> list[ClaimedEvent]:
-            parameters = {"token": token, "lease_seconds": LEASE_SECONDS, "limit": limit}
+            parameters = {
+                "token": token,
+                "lease_seconds": LEASE_SECONDS,
+                "limit": limit,
+                "high_limit": most_urgent(limit),
+            }
             return [
-                ClaimedEvent(token=token, **row) for row in connection.execute(_CLAIM, parameters).mappings()
+                ClaimedEvent(**{**row, "token": token, "priority": Priority(row["priority"])})
+                for row in connection.execute(_CLAIM, parameters).mappings()
             ]
 
         return self._database.transact_alone(work)
 
     def mark_published(self, events: Sequence[ClaimedEvent]) -> float | None:
-        """Marks events that SQS confirmed. Answers the milliseconds since the oldest of them was written, or None if
-        none was still ours."""
+        """Marks events that SQS confirmed. Answers the milliseconds since the oldest of them was written (or could be
+        published, if that was later), or None if none was still ours."""
         parameters = _keys(events)
 
         def work(connection: Connection) -> float | None:
@@ -150,6 +172,11 @@ class Claims:
             "errors": [failure.error for failure in failures],
         }
         self._database.transact_alone(lambda connection: connection.execute(_BURY, parameters))
+
+
+def most_urgent(limit: int) -> int:
+    """How many events of a claim may be of high priority; all of it, if it is too small to share."""
+    return limit - int(limit * KEPT_FOR_NORMAL)
 
 
 def _keys(events: Sequence[ClaimedEvent]) -> dict[str, list[UUID]]:

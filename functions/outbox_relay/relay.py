@@ -11,16 +11,19 @@ from concurrent.futures import Executor, Future, wait
 from typing import Final, Protocol
 
 from functions.outbox_relay import policy
-from functions.outbox_relay.claims import BackOff, Burial, ClaimedEvent
+from functions.outbox_relay.claims import BackOff, Burial, ClaimedEvent, most_urgent
 from functions.outbox_relay.messages import Batch, Message, compose, pack
 from functions.outbox_relay.outcomes import Failure, Outcome, Published, Refused, Undelivered
 from functions.outbox_relay.tally import Counts, Tally
+from orders.domain import Priority
 from orders.errors import DatabaseUnavailable
 from orders.observability import logger
 
 SENDERS: Final = 25
 """Threads, each with a connection to SQS. At 10 ms a call, the interpreter is busy with fewer than these."""
 CLAIM_LIMIT: Final = 250
+FULL_CLAIM: Final = most_urgent(CLAIM_LIMIT)
+"""After a claim of so many events there may be more."""
 MAX_IN_FLIGHT: Final = 2 * CLAIM_LIMIT
 """Events claimed and not yet marked: as many as can be sent well within their lease, even if every call takes as
 long as it may."""
@@ -96,7 +99,7 @@ class Relay:
         try:
             limit = min(CLAIM_LIMIT, MAX_IN_FLIGHT - sum(self._in_flight.values()))
             claimed = self._outbox.claim(limit) if limit else []
-            self._send(claimed)
+            self._send_urgent_first(claimed)
             self._collect(COLLECT_SECONDS)
             settled = self._settle()
         except DatabaseUnavailable:
@@ -107,14 +110,27 @@ class Relay:
         if settled.retried and not settled.published:
             return min(longer, LONGEST_PAUSE_IN_OUTAGE_SECONDS)
         if claimed:
-            return 0 if len(claimed) == CLAIM_LIMIT else SHORTEST_PAUSE_SECONDS
+            return 0 if len(claimed) >= FULL_CLAIM else SHORTEST_PAUSE_SECONDS
         return min(longer, LONGEST_PAUSE_SECONDS)
 
-    def _send(self, claimed: Sequence[ClaimedEvent]) -> None:
+    def _send_urgent_first(self, claimed: Sequence[ClaimedEvent]) -> None:
+        urgent = [event for event in claimed if event.priority is Priority.HIGH]
+        others = [event for event in claimed if event.priority is not Priority.HIGH]
+        sent = self._send(urgent)
+        if others:
+            # Batches that leave at once arrive in any order: urgent ones get a head start of one call.
+            wait(sent, COLLECT_SECONDS)
+            self._send(others)
+
+    def _send(self, claimed: Sequence[ClaimedEvent]) -> list[Future[list[Outcome]]]:
         composed = [compose(event) for event in claimed]
         self._unsettled += [refused for refused in composed if isinstance(refused, Refused)]
-        for batch in pack(message for message in composed if isinstance(message, Message)):
-            self._in_flight[self._senders.submit(self._publisher.send, batch)] = len(batch.messages)
+        sent = {
+            self._senders.submit(self._publisher.send, batch): len(batch.messages)
+            for batch in pack(message for message in composed if isinstance(message, Message))
+        }
+        self._in_flight |= sent
+        return list(sent)
 
     def _collect(self, timeout: float | None) -> None:
         """Takes over the outcomes that are there when all are, or when the time (seconds, None: no limit) is up."""

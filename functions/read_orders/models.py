@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from orders.domain import FailureReason, OrderStatus, SagaStep, StepStatus
+from orders.domain import FailureReason, OrderStatus, Priority, SagaStep, StepStatus
 from orders.http import ApiModel
 
 
@@ -23,6 +23,7 @@ class OrderDetail(ApiModel):
     items: list[OrderLine]
     total_amount: int = Field(description="Minor units of `currency`")
     currency: str
+    priority: Priority
     created_at: datetime
     updated_at: datetime
 

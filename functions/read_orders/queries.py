@@ -7,7 +7,7 @@ from sqlalchemy import Row, TextClause, text
 
 from functions.read_orders.models import OrderDetail, OrderLine, OrderProgress, Product, Step
 from orders.db import Database
-from orders.domain import FailureReason, OrderStatus, SagaStep, StepStatus, progress
+from orders.domain import FailureReason, OrderStatus, Priority, SagaStep, StepStatus, progress
 from orders.errors import OrderNotFound, ProductNotFound
 from orders.ids import parse_uuid
 
@@ -16,7 +16,7 @@ MAX_PRODUCTS: Final = 100
 # Whose order it is belongs into the question: there is then no answer that could differ between another user's order
 # and none at all.
 _ORDER: Final = text("""
-    SELECT orders.id, orders.status, orders.failure_reason, orders.total_amount, orders.currency,
+    SELECT orders.id, orders.status, orders.failure_reason, orders.total_amount, orders.currency, orders.priority,
            orders.created_at, orders.updated_at, item.product_id, item.quantity, item.unit_price
     FROM orders JOIN order_items AS item ON item.order_id = orders.id
     WHERE orders.id = :order_id AND orders.user_id = :user_id
@@ -67,6 +67,7 @@ def read_order(database: Database, user_id: str, order_id: str) -> OrderDetail:
         ],
         total_amount=order.total_amount,
         currency=order.currency,
+        priority=Priority(order.priority),
         created_at=order.created_at,
         updated_at=order.updated_at,
     )

@@ -24,8 +24,9 @@ _CONFIRM: Final = text("""
     WHERE id = :order_id AND status = 'PROCESSING'
       AND total_amount = (SELECT captured - refunded FROM payments WHERE order_id = :order_id)
       AND NOT EXISTS (
-          SELECT FROM order_items AS item LEFT JOIN reservations AS reservation USING (order_id, product_id)
-          WHERE item.order_id = :order_id AND reservation.status IS DISTINCT FROM 'CONFIRMED'
+          SELECT product_id, quantity FROM order_items WHERE order_id = :order_id
+          EXCEPT
+          SELECT product_id, quantity FROM reservations WHERE order_id = :order_id AND status = 'CONFIRMED'
       )
     RETURNING id
 """)

@@ -29,7 +29,11 @@ def test_it_is_the_same_from_release_to_release() -> None:
 
 
 def test_defaults_may_be_spelled_out() -> None:
-    spelled_out = {**BODY, "contact": {**BODY["contact"], "phone": None, "locale": "en"}}
+    spelled_out = {
+        **BODY,
+        "contact": {**BODY["contact"], "phone": None, "locale": "en"},
+        "priority": "normal",
+    }
 
     assert fingerprint(spelled_out) == fingerprint(BODY)
 
@@ -45,6 +49,7 @@ def test_defaults_may_be_spelled_out() -> None:
         {"contact": {"email": "bob@example.com"}},
         {"contact": {"email": "alice@example.com", "phone": "+34600123456"}},
         {"contact": {"email": "alice@example.com", "locale": "es"}},
+        {"priority": "high"},
     ],
 )
 def test_anything_else_makes_another_request(change: dict[str, Any]) -> None:

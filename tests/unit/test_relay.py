@@ -26,6 +26,7 @@ from functions.outbox_relay.relay import (
     SHORTEST_PAUSE_SECONDS,
     Relay,
 )
+from orders.domain import Priority
 from orders.errors import DatabaseUnavailable
 from orders.events import OrderCreated
 from tests.support.written import recorded
@@ -169,6 +170,23 @@ class Delayed(Executor):
         return future
 
 
+class LastComesFirst(Executor):
+    """Runs what was submitted when somebody waits, the last first: calls that leave together arrive in any order."""
+
+    def __init__(self) -> None:
+        self._submitted: list[Callable[[], None]] = []
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        future: Future[T] = Future()
+        self._submitted.append(lambda: future.set_result(fn(*args, **kwargs)))
+        return future
+
+    def wait(self, futures: Iterable[Future[Any]], timeout: float | None = None) -> Any:
+        while self._submitted:
+            self._submitted.pop()()
+        return wait(futures, timeout)
+
+
 @dataclass
 class World:
     clock: FakeClock = field(default_factory=FakeClock)
@@ -208,6 +226,7 @@ def an_event() -> ClaimedEvent:
         data=json.dumps({"totalAmount": 2500, "currency": "USD"}),
         correlation_id="correlation-1",
         traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        priority=Priority.NORMAL,
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
         attempts=0,
         refusals=0,
@@ -318,6 +337,19 @@ def test_data_that_does_not_fit_its_type_is_dead_after_its_last_refusal(world: W
     world.run()
     assert (world.outbox.rows[poison].status, world.outbox.rows[poison].error) == ("DEAD", "InvalidEventData")
     assert world.outbox.rows[poison].event.attempts == MAX_REFUSALS
+
+
+def test_urgent_events_have_arrived_before_normal_ones_of_their_claim_leave(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = LastComesFirst()
+    world.executor = calls
+    monkeypatch.setattr("functions.outbox_relay.relay.wait", calls.wait)
+    world.outbox.add(100)
+    urgent = world.outbox.add(5, priority=Priority.HIGH)
+    world.run(window_seconds=0.1)
+    assert set(world.queues.sent[:5]) == set(urgent)
+    assert world.outbox.statuses() == {"PUBLISHED": 105}
 
 
 def test_an_outage_of_any_length_kills_no_event(world: World) -> None:

@@ -81,6 +81,20 @@ def test_the_order_its_lines_its_event_and_its_key_are_written_together(
     ]
 
 
+@pytest.mark.parametrize(
+    ("asked", "priority"),
+    [({}, "normal"), ({"priority": "normal"}, "normal"), ({"priority": "high"}, "high")],
+)
+def test_the_order_and_its_event_have_the_priority_that_was_asked_for(
+    alice: Client, product: Product, database: Database, asked: dict[str, str], priority: str
+) -> None:
+    post(alice, order_body([(product.product_id, 1)], **asked))
+
+    assert rows(
+        database, "SELECT orders.priority, event.priority AS events FROM orders, outbox AS event"
+    ) == [{"priority": priority, "events": priority}]
+
+
 def test_the_correlation_id_and_the_trace_follow_the_order(
     alice: Client, product: Product, database: Database
 ) -> None:

@@ -131,6 +131,9 @@ def without(name: str) -> dict[str, Any]:
         pytest.param(with_order(paymentMethod="4242424242424242"), "#/paymentMethod", id="a card number"),
         pytest.param(with_order(totalAmount=1), "#/totalAmount", id="a total of the client's own"),
         pytest.param(with_order(userId="bob"), "#/userId", id="a user of the client's own"),
+        pytest.param(with_order(priority="urgent"), "#/priority", id="priority unknown"),
+        pytest.param(with_order(priority=1), "#/priority", id="priority a number"),
+        pytest.param(with_order(priority=None), "#/priority", id="priority null"),
         # contact
         pytest.param(with_contact(email="nobody"), "#/contact/email", id="e-mail without @"),
         pytest.param(

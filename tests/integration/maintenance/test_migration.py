@@ -68,16 +68,16 @@ def valid_indexes(database: Database) -> set[str]:
 
 
 def test_it_adds_its_tables_and_valid_indexes(before: Credentials, connect: Callable[[], Database]) -> None:
-    assert upgrade(before) == "0002"
+    assert upgrade(before, "0002") == "0002"
     assert valid_indexes(connect()) == INDEXES
     # A second deploy finds nothing to do.
-    assert upgrade(before) == "0002"
+    assert upgrade(before, "0002") == "0002"
 
 
 def test_the_statements_of_the_code_before_it_still_work(
     before: Credentials, connect: Callable[[], Database]
 ) -> None:
-    upgrade(before)
+    upgrade(before, "0002")
     database = connect()
     product_id = uuid7()
     execute(
@@ -99,7 +99,7 @@ def test_writers_go_on_while_the_indexes_are_built(
     earlier, later = connect(), connect()
     with earlier.engine.begin() as open_transaction:
         open_transaction.execute(text(WRITE_ORDER), {"id": uuid7()})
-        migration = threading.Thread(target=upgrade, args=(before,))
+        migration = threading.Thread(target=upgrade, args=(before, "0002"))
         migration.start()
         wait_for_a_lock(later)
         begun = time.monotonic()
@@ -118,13 +118,13 @@ def test_it_gives_up_rather_than_make_everybody_wait_behind_it_and_can_be_repeat
         open_transaction.execute(text("LOCK TABLE stock IN ROW EXCLUSIVE MODE"))
         begun = time.monotonic()
         with pytest.raises(DatabaseError) as raised:
-            upgrade(before)
+            upgrade(before, "0002")
         assert time.monotonic() - begun < 10
         assert raised.value.orig is not None
         assert raised.value.orig.args[0]["C"] == "55P03"
     assert revision(other) == "0001"
     assert rows(other, "SELECT * FROM pg_tables WHERE tablename = 'repairs'") == []
-    assert upgrade(before) == "0002"
+    assert upgrade(before, "0002") == "0002"
     assert valid_indexes(other) == INDEXES
 
 
@@ -136,7 +136,7 @@ def test_an_invalid_index_that_a_broken_attempt_has_left_is_replaced(
     execute(
         database, "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'orders_unfinished'::regclass"
     )
-    upgrade(before)
+    upgrade(before, "0002")
     (index,) = rows(database, "SELECT indexdef FROM pg_indexes WHERE indexname = 'orders_unfinished'")
     assert "(updated_at)" in index["indexdef"]
     assert valid_indexes(database) == INDEXES
@@ -145,7 +145,7 @@ def test_an_invalid_index_that_a_broken_attempt_has_left_is_replaced(
 def test_the_migrations_limits_do_not_outlive_it(
     before: Credentials, connect: Callable[[], Database]
 ) -> None:
-    upgrade(before)
+    upgrade(before, "0002")
     database = connect()
     assert rows(database, "SHOW lock_timeout") == [{"lock_timeout": "4s"}]
     assert rows(database, "SHOW statement_timeout") == [{"statement_timeout": "5s"}]

@@ -29,10 +29,18 @@ def test_an_order_is_shown_as_it_was_placed(alice: Client, database: Database) -
         ],
         "totalAmount": 4000,
         "currency": "USD",
+        "priority": "normal",
     }
     for time in times:
         assert time.utcoffset() == timedelta(0)
         assert abs(time - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_an_urgent_order_says_so(alice: Client, database: Database) -> None:
+    order_id = add_order(database)
+    execute(database, "UPDATE orders SET priority = 'high'")
+
+    assert alice.get(f"/api/v1/orders/{order_id}").json["priority"] == "high"
 
 
 def test_a_later_price_does_not_change_it(alice: Client, database: Database) -> None:

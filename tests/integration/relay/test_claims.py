@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,7 +11,10 @@ from sqlalchemy import text
 
 from functions.outbox_relay import claims as claims_module
 from functions.outbox_relay.claims import LEASE_SECONDS, BackOff, Burial, ClaimedEvent, Claims
+from orders import outbox
 from orders.db import Credentials, Database
+from orders.domain import Priority
+from orders.ids import uuid7
 from tests.integration.relay.world import ORDER_CREATED, add_event, add_events, make_due, row, statuses
 from tests.support.factories import TRACE, execute, rows
 from tests.support.round_trips import Wire
@@ -28,6 +31,16 @@ def ids(claimed: list[ClaimedEvent]) -> list[UUID]:
 
 def back_off(event: ClaimedEvent, *, delay_seconds: float = 5, refusals: int = 0) -> BackOff:
     return BackOff(event, delay_seconds, refusals, "InternalError")
+
+
+def pass_time(database: Database, elapsed: timedelta) -> None:
+    execute(
+        database,
+        "UPDATE outbox SET created_at = created_at - CAST(:elapsed AS interval), "
+        "not_before = not_before - CAST(:elapsed AS interval), "
+        "available_at = available_at - CAST(:elapsed AS interval)",
+        elapsed=elapsed,
+    )
 
 
 def test_a_claim_brings_all_that_a_message_needs(database: Database, claims: Claims) -> None:
@@ -58,6 +71,72 @@ def test_a_claim_takes_no_more_than_its_limit_and_the_longest_due_first(
     )
     assert set(ids(claims.claim(2))) == {added[4], added[0]}
     assert set(ids(claims.claim(2))) == {added[1], added[2]}
+
+
+def test_urgent_events_are_claimed_before_normal_ones_that_have_waited_longer(
+    database: Database, claims: Claims
+) -> None:
+    normal = add_events(database, 3)
+    urgent = add_events(database, 2, priority=Priority.HIGH)
+    assert set(ids(claims.claim(2))) == set(urgent)
+    assert set(ids(claims.claim(10))) == set(normal)
+
+
+def test_a_claim_says_which_events_are_urgent(database: Database, claims: Claims) -> None:
+    add_events(database)
+    (urgent,) = add_events(database, priority=Priority.HIGH)
+    assert {event.id for event in claims.claim(10) if event.priority is Priority.HIGH} == {urgent}
+
+
+def test_of_each_claim_a_share_is_left_to_normal_events_however_many_urgent_ones_wait(
+    database: Database, claims: Claims
+) -> None:
+    normal = sorted(add_events(database, 3))
+    add_events(database, 30, priority=Priority.HIGH)
+    for remaining in (normal[:2], normal[2:], []):
+        claimed = claims.claim(10)
+        assert {event.id for event in claimed if event.priority is Priority.NORMAL} == set(remaining)
+        assert sum(event.priority is Priority.HIGH for event in claimed) == 8
+
+
+def test_what_urgent_events_leave_of_a_claim_is_for_normal_ones(database: Database, claims: Claims) -> None:
+    add_events(database, 30)
+    add_events(database, 1, priority=Priority.HIGH)
+    assert len(claims.claim(10)) == 10
+
+
+def test_an_urgent_event_waits_for_its_time_as_any_other(database: Database, claims: Claims) -> None:
+    add_events(database, priority=Priority.HIGH)
+    (normal,) = add_events(database)
+    execute(database, "UPDATE outbox SET available_at = now() + interval '1 second' WHERE priority = 'high'")
+    assert ids(claims.claim(10)) == [normal]
+
+
+def test_a_delayed_event_is_published_at_its_time_and_that_is_its_first_attempt(
+    database: Database, claims: Claims
+) -> None:
+    order_id, tomorrow = uuid7(), datetime.now(UTC) + timedelta(days=1)
+    database.transact(
+        lambda connection: outbox.add(connection, order_id, ORDER_CREATED, TRACE, not_before=tomorrow)
+    )
+    assert claims.claim(10) == []
+    (waiting,) = rows(database, "SELECT not_before, available_at, attempts FROM outbox")
+    assert waiting == {"not_before": tomorrow, "available_at": tomorrow, "attempts": 0}
+
+    pass_time(database, timedelta(days=1))
+    (event,) = claims.claim(10)
+    assert (event.subject, event.attempts, event.refusals) == (order_id, 1, 0)
+
+
+def test_a_delay_that_was_asked_for_is_no_lag(database: Database, claims: Claims) -> None:
+    later = datetime.now(UTC) + timedelta(hours=1)
+    database.transact(
+        lambda connection: outbox.add(connection, uuid7(), ORDER_CREATED, TRACE, not_before=later)
+    )
+    pass_time(database, timedelta(hours=1, seconds=30))
+    lag_ms = claims.mark_published(claims.claim(10))
+    assert lag_ms is not None
+    assert 30_000 <= lag_ms < 40_000
 
 
 def test_an_event_is_not_claimed_before_its_time(database: Database, claims: Claims) -> None:
@@ -226,16 +305,18 @@ def test_a_poll_and_a_mark_are_one_statement_each_for_hundreds_of_events(credent
     assert mark.round_trips <= 2
 
 
+@pytest.mark.parametrize("known", [False, True], ids=["without statistics", "with statistics"])
 @pytest.mark.parametrize("pending", [0, 500])
 def test_a_poll_reads_the_index_of_pending_events_and_never_the_table(
-    database: Database, claims: Claims, pending: int
+    database: Database, claims: Claims, pending: int, known: bool
 ) -> None:
     add_events(database, 20_000)
     execute(database, "UPDATE outbox SET status = 'PUBLISHED', published_at = now()")
     add_events(database, pending) if pending else None
-    execute(database, "ANALYZE outbox")
-    parameters = {"token": uuid4(), "lease_seconds": LEASE_SECONDS, "limit": 250}
+    execute(database, "ANALYZE outbox") if known else None
+    parameters = {"token": uuid4(), "lease_seconds": LEASE_SECONDS, "limit": 250, "high_limit": 200}
     plan = rows(database, f"EXPLAIN {claims_module._CLAIM.text}", **parameters)
     steps = "\n".join(line["QUERY PLAN"] for line in plan)
-    assert "Index Scan using outbox_pending" in steps
+    # What it knows nothing of it may collect before it sorts it, but from the index all the same.
+    assert steps.count("Index Scan using outbox_due" if known else "outbox_due") == 2
     assert "Seq Scan" not in steps

@@ -11,6 +11,7 @@ import pytest
 
 from functions.outbox_relay.policy import MAX_REFUSALS
 from orders.db import Credentials, Database
+from orders.domain import Priority
 from orders.events import CloudEvent, Queue
 from tests.integration.relay import processes
 from tests.integration.relay.sqs_server import CallRefused, Entry, EntryRefused, SqsServer
@@ -60,6 +61,16 @@ def test_batches_go_out_in_parallel_and_every_event_once(
     assert times_accepted(sqs, added) == [1] * 600
     assert sqs.calls == 60
     assert sqs.most_at_once >= 8
+
+
+def test_under_a_backlog_of_normal_orders_the_urgent_ones_are_published_first(
+    database: Database, sqs: SqsServer, relays: Relays
+) -> None:
+    add_events(database, 500)
+    urgent = add_events(database, 5, priority=Priority.HIGH)
+    relays.drain()
+    assert {UUID(event_id) for event_id in sqs.accepted_ids[:5]} == set(urgent)
+    assert statuses(database) == {"PUBLISHED": 505}
 
 
 def test_of_a_partly_failed_batch_only_the_failed_are_sent_again(

@@ -14,7 +14,7 @@ from functions.outbox_relay.publisher import SqsPublisher
 from functions.outbox_relay.relay import SENDERS, Publisher, Relay
 from orders import outbox
 from orders.db import Database
-from orders.domain import Notification
+from orders.domain import Notification, Priority
 from orders.events import EventData, NotificationRequested, OrderCreated, Queue
 from orders.ids import uuid7
 from tests.integration.relay.sqs_server import SqsServer
@@ -38,15 +38,21 @@ def add_event(connection: Connection, data: EventData = ORDER_CREATED) -> UUID:
     return event_id
 
 
-def add_events(database: Database, count: int = 1, data: EventData = ORDER_CREATED) -> list[UUID]:
+def add_events(
+    database: Database,
+    count: int = 1,
+    data: EventData = ORDER_CREATED,
+    *,
+    priority: Priority = Priority.NORMAL,
+) -> list[UUID]:
     """Events, committed together."""
     parameters = [outbox.row(uuid7(), data, TRACE) for _ in range(count)]
     # Of all in one statement: thousands of them take thousands of round trips otherwise.
     database.transact(
         lambda connection: connection.execute(
             text(
-                "INSERT INTO outbox (id, type, subject, data, correlation_id, traceparent) "
-                "SELECT id, :type, subject, CAST(:data AS jsonb), :correlation_id, :traceparent "
+                "INSERT INTO outbox (id, type, subject, data, correlation_id, traceparent, priority) "
+                "SELECT id, :type, subject, CAST(:data AS jsonb), :correlation_id, :traceparent, :priority "
                 "FROM unnest(CAST(:ids AS uuid[]), CAST(:subjects AS uuid[])) AS event (id, subject)"
             ),
             {
@@ -56,6 +62,7 @@ def add_events(database: Database, count: int = 1, data: EventData = ORDER_CREAT
                 "data": parameters[0]["event_data"],
                 "correlation_id": TRACE.correlation_id,
                 "traceparent": TRACE.traceparent,
+                "priority": priority,
             },
         )
     )

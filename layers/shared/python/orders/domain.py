@@ -36,6 +36,13 @@ LEGAL_TRANSITIONS: Final[Mapping[OrderStatus, frozenset[OrderStatus]]] = {
 """Promise I7. A trigger on `orders` refuses every other change."""
 
 
+class Priority(StrEnum):
+    """How urgent an order's start is while others wait for theirs."""
+
+    NORMAL = "normal"
+    HIGH = "high"
+
+
 class FailureReason(StrEnum):
     """Why an order was not confirmed, as its owner reads it."""
 

@@ -4,26 +4,40 @@ Only the relay (`functions/outbox_relay`) publishes.
 """
 
 import json
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from orders.domain import Priority
 from orders.events import EventData
 from orders.ids import uuid7
 from orders.trace import Trace
 
 INSERT: Final = """
-    INSERT INTO outbox (id, type, subject, data, correlation_id, traceparent)
-    VALUES (:event_id, :event_type, :order_id, CAST(:event_data AS jsonb), :correlation_id, :traceparent)
+    INSERT INTO outbox (id, type, subject, data, correlation_id, traceparent, priority, not_before, available_at)
+    VALUES (:event_id, :event_type, :order_id, CAST(:event_data AS jsonb), :correlation_id, :traceparent,
+            :event_priority, CAST(:not_before AS timestamptz), coalesce(CAST(:not_before AS timestamptz), now()))
 """
 """For a statement that has other work to do in the same round trip; `row` gives its parameters."""
 
 _INSERT = text(INSERT)
 
 
-def row(order_id: UUID, event: EventData, trace: Trace) -> dict[str, Any]:
-    """The parameters of `INSERT` for one new event."""
+def row(
+    order_id: UUID,
+    event: EventData,
+    trace: Trace,
+    *,
+    priority: Priority = Priority.NORMAL,
+    not_before: datetime | None = None,
+) -> dict[str, Any]:
+    """The parameters of `INSERT` for one new event.
+
+    While others wait as well, one of high priority is published first. With `not_before`, an aware time, it is not
+    published earlier by the database's clock; soon after it, if nothing else is waiting.
+    """
     return {
         "event_id": uuid7(),
         "event_type": event.type,
@@ -31,9 +45,19 @@ def row(order_id: UUID, event: EventData, trace: Trace) -> dict[str, Any]:
         "event_data": json.dumps(event.model_dump(mode="json", by_alias=True)),
         "correlation_id": trace.correlation_id,
         "traceparent": trace.traceparent,
+        "event_priority": priority,
+        "not_before": not_before,
     }
 
 
-def add(connection: Connection, order_id: UUID, event: EventData, trace: Trace) -> None:
-    """Adds one event to the caller's transaction."""
-    connection.execute(_INSERT, row(order_id, event, trace))
+def add(
+    connection: Connection,
+    order_id: UUID,
+    event: EventData,
+    trace: Trace,
+    *,
+    priority: Priority = Priority.NORMAL,
+    not_before: datetime | None = None,
+) -> None:
+    """Adds one event to the caller's transaction; see `row`."""
+    connection.execute(_INSERT, row(order_id, event, trace, priority=priority, not_before=not_before))

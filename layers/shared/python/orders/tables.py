@@ -96,9 +96,11 @@ orders: Final = Table(
     Column("locale", Text, nullable=False),
     Column("failure_reason", Text),
     Column("correlation_id", Text, nullable=False),
+    Column("priority", Text, nullable=False, server_default=text("'normal'")),
     _now("created_at"),
     _now("updated_at"),
     CheckConstraint("total_amount > 0", name="total_positive"),
+    CheckConstraint("priority IN ('normal', 'high')", name="priority_known"),
     CheckConstraint(
         "status IN ('PENDING', 'PROCESSING', 'CONFIRMED', 'CANCELLED', 'NEEDS_REVIEW')", name="status_known"
     ),
@@ -148,6 +150,9 @@ outbox: Final = Table(
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     # The attempts that failed through the event's own fault; an outage is not one of them.
     Column("refusals", Integer, nullable=False, server_default=text("0")),
+    Column("priority", Text, nullable=False, server_default=text("'normal'")),
+    # The delay that was asked for, if any: an event is as old as the time from which it could be published.
+    Column("not_before", DateTime(timezone=True)),
     # Not before this time: the end of a relay's lease, of a back-off, or of a delay asked for.
     Column("available_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("claim_token", Uuid),
@@ -155,9 +160,16 @@ outbox: Final = Table(
     _now("created_at"),
     Column("published_at", DateTime(timezone=True)),
     CheckConstraint("status IN ('PENDING', 'PUBLISHED', 'DEAD')", name="status_known"),
+    CheckConstraint("priority IN ('normal', 'high')", name="priority_known"),
 )
 # The relay's poll reads this index only: published rows, however many, are not in it.
-Index("outbox_pending", outbox.c.available_at, outbox.c.id, postgresql_where=text("status = 'PENDING'"))
+Index(
+    "outbox_due",
+    outbox.c.priority,
+    outbox.c.available_at,
+    outbox.c.id,
+    postgresql_where=_sweepers_only("status = 'PENDING'"),
+)
 # The event that starts an order's saga, for whoever has to start it again.
 Index("outbox_order_created", outbox.c.subject, postgresql_where=text("type = 'com.orders.order.created.v1'"))
 
