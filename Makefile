@@ -1,7 +1,7 @@
 # `make demo` and `make test` each work as the first command on a fresh machine.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench up down synth lint static format lock clean
+.PHONY: help setup demo test bench up down synth lint static format openapi lock clean
 
 STAGE ?= prod
 python := .venv/bin/python
@@ -55,6 +55,9 @@ static: setup
 
 format: setup ## Format the code
 	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format .
+
+openapi: setup ## Write the API's document anew
+	@$(python) -m openapi
 
 lock: ## Lock the dependencies anew (needs uv)
 	@command -v uv >/dev/null || { echo "uv is needed: https://docs.astral.sh/uv" >&2; exit 1; }

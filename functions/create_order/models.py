@@ -41,23 +41,24 @@ Currency = Annotated[
 ]
 
 
-class OrderLine(ApiRequest):
+class OrderItem(ApiRequest):
     product_id: ProductId
     quantity: int = Field(ge=1, le=MAX_QUANTITY)
 
 
 class Contact(ApiRequest):
-    """How to reach the customer. Not in the model's `repr`, which finds its way into logs."""
+    """How to reach the customer."""
 
-    email: Email = Field(repr=False)
-    phone: Phone | None = Field(default=None, repr=False, description="E.164")
+    # Not in the model's `repr`, which finds its way into logs.
+    email: Email = Field(repr=False, examples=["ada@example.com"])
+    phone: Phone | None = Field(default=None, repr=False, description="E.164", examples=["+34600123456"])
     locale: Annotated[Locale, Field(strict=False)] = Locale.EN
 
 
 class PlaceOrder(ApiRequest):
     """What a customer orders. Prices and totals are the server's."""
 
-    items: list[OrderLine] = Field(min_length=1, max_length=MAX_LINES)
+    items: list[OrderItem] = Field(min_length=1, max_length=MAX_LINES)
     currency: Currency = Field(description="ISO 4217; the products must be priced in it", examples=["USD"])
     payment_method: PaymentMethod = Field(
         repr=False, description="The payment provider's token", examples=["pm_card_visa"]

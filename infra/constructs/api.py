@@ -19,7 +19,7 @@ from infra.constructs.identity import ACCESS_TOKEN_SCOPE, Identity
 from infra.findings import accept
 from infra.stages import Stage
 
-_BASE_PATH: Final = "/api/v1"
+BASE_PATH: Final = "/api/v1"
 
 # API Gateway gives up after 30 s; a client that got no answer in 10 s has long repeated its request.
 _TIMEOUT: Final = Duration.seconds(10)
@@ -31,7 +31,9 @@ _MEMORY_MB: Final = 512
 _FUNCTIONS: Final = {
     "CreateOrder": "POST /orders: order, items and outbox row in one transaction",
     "ReadOrders": "The read side of the API, and its health",
+    "ApiDocs": "The API's document and its page; the answer where there is no route",
 }
+WITHOUT_DATABASE: Final = frozenset({"ApiDocs"})
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,9 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.GET, "/products/{productId}", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/health/live", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/health/ready", "ReadOrders", is_open=True),
+    Route(apigatewayv2.HttpMethod.GET, "/openapi.json", "ApiDocs", is_open=True),
+    Route(apigatewayv2.HttpMethod.GET, "/docs", "ApiDocs", is_open=True),
+    Route(apigatewayv2.HttpMethod.GET, "/docs/{asset}", "ApiDocs", is_open=True),
 )
 
 
@@ -74,7 +79,7 @@ class OrdersApi(Construct):
                 self,
                 name,
                 runtime=runtime,
-                database=database,
+                database=None if name in WITHOUT_DATABASE else database,
                 timeout=_TIMEOUT,
                 memory_mb=_MEMORY_MB,
                 description=description,
@@ -118,7 +123,7 @@ class OrdersApi(Construct):
         }
         for route in ROUTES:
             added = self.http_api.add_routes(
-                path=f"{_BASE_PATH}{route.path}",
+                path=f"{BASE_PATH}{route.path}",
                 methods=[route.method],
                 integration=by_function[route.function],
                 authorizer=apigatewayv2.HttpNoneAuthorizer() if route.is_open else None,
@@ -126,7 +131,19 @@ class OrdersApi(Construct):
             )
             if route.is_open:
                 for http_route in added:
-                    accept(http_route, "The catalogue and the health of the API are for everyone.", "APIG4")
+                    accept(
+                        http_route, "The catalogue, the health and the document are for everyone.", "APIG4"
+                    )
+        # What has no route gets a problem, as any other error does, and 405 if only the method is wrong.
+        no_route = apigatewayv2.HttpRoute(
+            self,
+            "NoRoute",
+            http_api=self.http_api,
+            route_key=apigatewayv2.HttpRouteKey.DEFAULT,
+            integration=by_function["ApiDocs"],
+            authorizer=apigatewayv2.HttpNoneAuthorizer(),
+        )
+        accept(no_route, "It tells everyone the same: that there is nothing.", "APIG4")
 
 
 @jsii.implements(apigatewayv2.IAccessLogSettings)

@@ -16,6 +16,10 @@ ROUTES = {
     "GET /api/v1/products/{productId}": ("read-orders", ANYONE),
     "GET /api/v1/health/live": ("read-orders", ANYONE),
     "GET /api/v1/health/ready": ("read-orders", ANYONE),
+    "GET /api/v1/openapi.json": ("api-docs", ANYONE),
+    "GET /api/v1/docs": ("api-docs", ANYONE),
+    "GET /api/v1/docs/{asset}": ("api-docs", ANYONE),
+    "$default": ("api-docs", ANYONE),
 }
 
 

@@ -22,6 +22,7 @@ RECOVERY = ["maintenance", "payment-events", "inventory-events"]
 FUNCTIONS = [
     "create-order",
     "read-orders",
+    "api-docs",
     "outbox-relay",
     "start-saga",
     "notify",
@@ -177,7 +178,7 @@ def test_the_local_package_starts_aws_s_runtime_client(local: SynthesizedStack) 
         assert "-m awslambdaric" in bootstrap.read_text()
 
 
-@pytest.mark.parametrize("function", ["create-order", "read-orders"])
+@pytest.mark.parametrize("function", ["create-order", "read-orders", "api-docs"])
 def test_the_api_gives_up_before_the_gateway_does(stack: SynthesizedStack, function: str) -> None:
     assert stack.functions[function]["Timeout"] < 30
 

@@ -40,6 +40,7 @@ EXECUTIONS = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:ord
 RIGHTS: dict[str, Rights] = {
     "create-order": DATABASE,
     "read-orders": DATABASE,
+    "api-docs": {},
     "outbox-relay": {**DATABASE, **{f"queue {queue}": SEND for queue in QUEUES}},
     "start-saga": {
         "queue order-processing": RECEIVE,

@@ -109,6 +109,10 @@ class Client:
     headers: dict[str, str] = field(default_factory=dict)
     groups: str | None = None
 
+    def call(self, method: str, path: str) -> Answer:
+        """Any method, without a body."""
+        return self._call(method, path, None, {})
+
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         return self._call("GET", path, None, headers or {})
 

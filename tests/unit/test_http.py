@@ -248,3 +248,11 @@ def test_an_administrator_is_let_in(groups: str) -> None:
 
 def test_other_routes_ask_for_no_group() -> None:
     assert Desk().asked_by(ALICE, None, "/administration").status == 200
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\x00", "\u2028"])
+def test_an_address_with_a_control_character_is_none_of_ours(service: Service, end: str) -> None:
+    answer = service.client.post(f"/orders{end}", {"smallCode": "abc"})
+
+    assert answer.status == 404
+    assert answer.json["type"].endswith("/not-found")

@@ -44,8 +44,8 @@ MIGRATIONS = {"alembic"}
 DATABASE = {"sqlalchemy", "pg8000"}
 ROUTING = {"aws_lambda_powertools.event_handler"}
 
-ROUTED = {"create_order", "read_orders"}
-WITHOUT_DATABASE = {"start_saga"}
+ROUTED = {"api_docs", "create_order", "read_orders"}
+WITHOUT_DATABASE = {"api_docs", "start_saga"}
 
 
 @cache

@@ -9,6 +9,8 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── BodyTooLarge
     │   ├── UnsupportedMediaType
     │   ├── AdministratorsOnly
+    │   ├── AddressNotFound
+    │   ├── MethodNotAllowed           the address takes others
     │   ├── InvalidOrder               fields name what is wrong
     │   ├── IdempotencyKeyReused       same key, other body
     │   ├── OrderNotFound              also for another user's order
@@ -31,6 +33,7 @@ types to HTTP statuses. Nothing dispatches on message text.
         └── OrderIncomplete            the order cannot be confirmed: money or stock is missing
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from orders.domain import FailureReason
@@ -55,6 +58,7 @@ class RequestRefused(OrdersError):
         super().__init__(detail)
         self.detail = detail
         self.errors = errors
+        self.headers: Mapping[str, str] = {}
 
 
 class MalformedRequest(RequestRefused):
@@ -71,6 +75,21 @@ class UnsupportedMediaType(RequestRefused):
 
 class AdministratorsOnly(RequestRefused):
     """The caller is known, and not a member of the group of operators."""
+
+
+class AddressNotFound(RequestRefused):
+    """The API has nothing at this address."""
+
+    def __init__(self, detail: str = "There is nothing at this address") -> None:
+        super().__init__(detail)
+
+
+class MethodNotAllowed(RequestRefused):
+    """The address exists, and takes only the methods in the `Allow` header."""
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        super().__init__(f"This address takes {', '.join(allowed)}")
+        self.headers = {"Allow": ", ".join(allowed)}
 
 
 class InvalidOrder(RequestRefused):

@@ -3,9 +3,10 @@
 Validation, routing and OpenAPI are Powertools'; this adds what DESIGN's contract asks for on top.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -18,7 +19,14 @@ from pydantic_core import CoreSchema, core_schema
 
 from orders import problem
 from orders.conditional import without_what_is_known
-from orders.errors import AdministratorsOnly, FieldError, OrdersError, RequestRefused
+from orders.errors import (
+    AddressNotFound,
+    AdministratorsOnly,
+    FieldError,
+    MethodNotAllowed,
+    OrdersError,
+    RequestRefused,
+)
 from orders.observability import (
     CORRELATION_HEADER,
     correlate,
@@ -34,7 +42,7 @@ ADMIN_GROUP: Final = "admin"
 """The group, in the user pool, of those who operate the system."""
 
 # Who may call a route is read off its path, so that no new route can forget to ask.
-_ADMIN_PATHS: Final = (f"{API_PREFIX}/admin/", f"{API_PREFIX}/health/detailed")
+ADMIN_PATHS: Final = (f"{API_PREFIX}/admin/", f"{API_PREFIX}/health/detailed")
 
 MAX_ERRORS: Final = 20
 """Fields that one problem names. A small body can hold thousands of mistakes."""
@@ -90,9 +98,13 @@ class Worded:
 
 
 class Api(APIGatewayHttpResolver):
-    """One function's routes under `/api/v1`."""
+    """One function's routes under `/api/v1`.
 
-    def __init__(self) -> None:
+    The function that is called where there is no route gives `methods_of`: which methods the API takes at a path. It
+    reads no bodies.
+    """
+
+    def __init__(self, methods_of: Callable[[str], Sequence[str]] | None = None) -> None:
         super().__init__(
             enable_validation=True,
             # Without it an answer of ours that breaks its own model would be blamed on the client.
@@ -101,6 +113,7 @@ class Api(APIGatewayHttpResolver):
         )
         self.correlation_id = ""
         self._instance = ""
+        self._methods_of = methods_of
         self.exception_handler(NotFoundError)(self._no_route)
         self.exception_handler(RequestValidationError)(self._invalid)
         self.exception_handler(OrdersError)(self._refused)
@@ -115,7 +128,8 @@ class Api(APIGatewayHttpResolver):
         correlate(self.correlation_id)
         try:
             _refuse_strangers(event)
-            answer = super().resolve(with_plain_body(event), context)
+            _refuse_control_characters(self._instance)
+            answer = super().resolve(event if self._methods_of else with_plain_body(event), context)
         except RequestRefused as refusal:
             answer = _before_routing(self._refused(refusal))
         answer["headers"][CORRELATION_HEADER] = self.correlation_id
@@ -128,7 +142,8 @@ class Api(APIGatewayHttpResolver):
         return str(claims["sub"])
 
     def _no_route(self, error: NotFoundError) -> Response[str]:
-        return self._problem(problem.NO_ROUTE, "There is nothing at this address")
+        allowed = self._methods_of(self._instance) if self._methods_of else ()
+        return self._refused(MethodNotAllowed(allowed) if allowed else AddressNotFound())
 
     def _invalid(self, error: RequestValidationError) -> Response[str]:
         fields = [_field_error(detail) for detail in error.errors()]
@@ -139,7 +154,7 @@ class Api(APIGatewayHttpResolver):
     def _refused(self, error: OrdersError) -> Response[str]:
         kind = problem.kind_of(error)
         if isinstance(error, RequestRefused):
-            return self._problem(kind, error.detail, error.errors)
+            return self._problem(kind, error.detail, error.errors, error.headers)
         logger.exception("Request failed", problem=kind.name)
         return self._problem(kind, "Please try again" if kind.retry_after else "The error has been recorded")
 
@@ -147,7 +162,13 @@ class Api(APIGatewayHttpResolver):
         logger.exception("Request failed", problem=problem.UNEXPECTED.name)
         return self._problem(problem.UNEXPECTED, "The error has been recorded")
 
-    def _problem(self, kind: problem.Kind, detail: str, fields: Sequence[FieldError] = ()) -> Response[str]:
+    def _problem(
+        self,
+        kind: problem.Kind,
+        detail: str,
+        fields: Sequence[FieldError] = (),
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Response[str]:
         body = problem.Problem(
             type=problem.TYPE_PREFIX + kind.name,
             title=kind.title,
@@ -161,18 +182,24 @@ class Api(APIGatewayHttpResolver):
         return Response(
             status_code=kind.status,
             content_type=problem.CONTENT_TYPE,
-            headers={"Retry-After": str(kind.retry_after)} if kind.retry_after else {},
+            headers={**headers, **({"Retry-After": str(kind.retry_after)} if kind.retry_after else {})},
             body=body.model_dump_json(by_alias=True, exclude_none=True),
         )
 
 
 def _refuse_strangers(event: Mapping[str, Any]) -> None:
     """Raises AdministratorsOnly where the path is theirs and the caller is not one of them."""
-    if not event["rawPath"].startswith(_ADMIN_PATHS):
+    if not event["rawPath"].startswith(ADMIN_PATHS):
         return
     claims = event["requestContext"].get("authorizer", {}).get("jwt", {}).get("claims", {})
     if ADMIN_GROUP not in _groups(claims.get("cognito:groups", ())):
         raise AdministratorsOnly(f"Only members of the group {ADMIN_GROUP!r} may do this")
+
+
+def _refuse_control_characters(path: str) -> None:
+    """Raises AddressNotFound for a path that no address of ours has: a trailing newline would match its route."""
+    if not path.isprintable():
+        raise AddressNotFound
 
 
 def _groups(claim: str | Sequence[str]) -> Sequence[str]:

@@ -4,7 +4,7 @@ Only what is the route's own. What is true of every route is added where the doc
 correlation id, what the gateway refuses, what makes a body or a parameter unacceptable, a database that is away.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
@@ -41,18 +41,20 @@ def answers(
     status: HTTPStatus = HTTPStatus.OK,
     *,
     headers: Iterable[str] = (),
+    content: Mapping[str, Mapping[str, Any]] | None = None,
     refusals: Iterable[type[RequestRefused]] = (),
 ) -> dict[int, "OpenAPIResponse"]:
     """The `responses` of a route: its success, whose body is what the route function returns, and its own refusals.
 
-    With the header `ETag` comes a 304. Success without a body is 204.
+    `content` are schemas by media type, for a body that the function's signature does not describe. With the header
+    `ETag` comes a 304. Success without a body is 204.
     """
     success: OpenAPIResponse = {
         "description": status.phrase,
         "headers": {name: _HEADERS[name] for name in headers},
     }
-    if status == HTTPStatus.NO_CONTENT:
-        success["content"] = {}
+    if content is not None or status == HTTPStatus.NO_CONTENT:
+        success["content"] = {name: {"schema": dict(schema)} for name, schema in (content or {}).items()}
     documented: dict[int, OpenAPIResponse] = {status.value: success}
     if "ETag" in success["headers"]:
         documented[HTTPStatus.NOT_MODIFIED.value] = {
@@ -87,7 +89,7 @@ def _problem_answer(kinds: list[problem.Kind]) -> "OpenAPIResponse":
 
 
 def _example(kind: problem.Kind) -> dict[str, Any]:
-    value = {
+    value: dict[str, Any] = {
         "type": problem.TYPE_PREFIX + kind.name,
         "title": kind.title,
         "status": kind.status,
@@ -95,4 +97,6 @@ def _example(kind: problem.Kind) -> dict[str, Any]:
         "instance": "/api/v1/…",
         "correlationId": "0198f3a1-7c1e-7b52-9d0e-3f6a5b8c9d10",
     }
+    if kind is problem.INVALID:
+        value["errors"] = [{"pointer": "#/items/0/quantity", "detail": "This must be at least 1"}]
     return {"summary": kind.title, "value": value}

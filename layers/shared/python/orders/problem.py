@@ -44,12 +44,24 @@ class Kind(BaseModel):
     retry_after: int | None = None
     """Seconds, for the `Retry-After` header."""
     example: str = ""
-    """What `detail` may say, for the API's document."""
+    """What `detail` may say, for the API's document; else the title stands there."""
 
 
-NO_ROUTE: Final = Kind(name="not-found", title="Not found", status=404)
-INVALID: Final = Kind(name="invalid-request", title="The request is not valid", status=422)
-UNEXPECTED: Final = Kind(name="internal-error", title="Something went wrong on our side", status=500)
+NO_ROUTE: Final = Kind(
+    name="not-found", title="Not found", status=404, example="There is nothing at this address"
+)
+INVALID: Final = Kind(
+    name="invalid-request",
+    title="The request is not valid",
+    status=422,
+    example="Refused: #/items/0/quantity",
+)
+UNEXPECTED: Final = Kind(
+    name="internal-error",
+    title="Something went wrong on our side",
+    status=500,
+    example="The error has been recorded",
+)
 
 _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.MalformedRequest: Kind(name="malformed-request", title="The request is malformed", status=400),
@@ -60,17 +72,24 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.AdministratorsOnly: Kind(
         name="administrators-only", title="This is for administrators", status=403
     ),
+    errors.AddressNotFound: NO_ROUTE,
+    errors.MethodNotAllowed: Kind(
+        name="method-not-allowed", title="The method is not allowed here", status=405
+    ),
     errors.InvalidOrder: INVALID,
     errors.IdempotencyKeyReused: Kind(
         name="idempotency-key-reused", title="The Idempotency-Key was used for another request", status=422
     ),
-    errors.OrderNotFound: Kind(name="order-not-found", title="No such order", status=404),
+    errors.OrderNotFound: Kind(
+        name="order-not-found", title="No such order", status=404, example="You have no such order"
+    ),
     errors.ProductNotFound: Kind(name="product-not-found", title="No such product", status=404),
     errors.DatabaseUnavailable: Kind(
         name="temporarily-unavailable",
         title="The service is temporarily unavailable",
         status=503,
         retry_after=2,
+        example="Please try again",
     ),
 }
 

@@ -13,7 +13,7 @@ from orders.errors import BodyTooLarge, FieldError, MalformedRequest, Unsupporte
 MAX_BODY_BYTES: Final = 64 * 1024
 MEDIA_TYPE: Final = "application/json"
 
-_METHODS_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+METHODS_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _MAX_DIGITS: Final = 20
 """Of a whole number; the rest is cut off. What is longer is out of every bound here anyway, and Python refuses to read
 more than 4,300."""
@@ -25,7 +25,7 @@ def with_plain_body(event: Mapping[str, Any]) -> Mapping[str, Any]:
     Raises:
         UnsupportedMediaType, BodyTooLarge, MalformedRequest: as their names say.
     """
-    if event["requestContext"]["http"]["method"] not in _METHODS_WITH_BODY:
+    if event["requestContext"]["http"]["method"] not in METHODS_WITH_BODY:
         return event
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
     declared = headers.get("content-type", MEDIA_TYPE).partition(";")[0].strip().lower()

@@ -1,0 +1,37 @@
+"""What this function serves. Everything comes from the deployed package, so nothing is asked of another host."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import aws_lambda_powertools
+
+_HERE: Final = Path(__file__).parent
+_SWAGGER_UI: Final = Path(aws_lambda_powertools.__file__).parent / "event_handler" / "openapi" / "swagger_ui"
+
+DOCUMENT: Final = _HERE / "openapi.json"
+PAGE: Final = _HERE / "page" / "index.html"
+
+ASSETS: Final = {
+    "start.js": _HERE / "page" / "start.js",
+    "swagger-ui.css": _SWAGGER_UI / "swagger-ui.min.css",
+    "swagger-ui.js": _SWAGGER_UI / "swagger-ui-bundle.min.js",
+}
+"""What the page loads, by its name in the address."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """A file's text, and an entity tag of it."""
+
+    text: str
+    etag: str
+
+
+@cache
+def content(path: Path) -> Content:
+    """Read once in a process: what is deployed does not change."""
+    raw = path.read_bytes()
+    return Content(raw.decode(), f'"{hashlib.sha256(raw).hexdigest()[:32]}"')

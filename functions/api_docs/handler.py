@@ -1,0 +1,78 @@
+"""Parses the documentation's routes, answers with what the package holds."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.api_docs.addresses import methods_of
+from functions.api_docs.files import ASSETS, DOCUMENT, PAGE, content
+from functions.api_docs.settings import Settings
+from orders.errors import AddressNotFound
+from orders.http import API_PREFIX, Api
+from orders.observability import instrumented
+from orders.openapi import answers
+
+_TYPES: Final = {".css": "text/css", ".html": "text/html", ".js": "text/javascript"}
+_HEADERS: Final = ("ETag", "Cache-Control")
+
+# The page may load what this API serves and talk to this API, and nobody may frame it.
+_PAGE_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+settings = Settings.from_environment()
+api = Api(methods_of)
+
+
+@api.get(
+    f"{API_PREFIX}/openapi.json",
+    compress=True,
+    responses=answers(headers=_HEADERS, content={content_types.APPLICATION_JSON: {"type": "object"}}),
+)
+def get_document() -> Response[str]:
+    """This document."""
+    return _file(DOCUMENT, content_types.APPLICATION_JSON)
+
+
+@api.get(f"{API_PREFIX}/docs", responses=answers(headers=_HEADERS, content={"text/html": {"type": "string"}}))
+def get_page() -> Response[str]:
+    """The page that shows this document to people."""
+    return _file(PAGE, _TYPES[".html"], **{"Content-Security-Policy": _PAGE_POLICY})
+
+
+@api.get(
+    f"{API_PREFIX}/docs/<asset>",
+    compress=True,
+    responses=answers(
+        headers=_HEADERS,
+        content={_TYPES[suffix]: {"type": "string"} for suffix in (".css", ".js")},
+        refusals=[AddressNotFound],
+    ),
+)
+def get_asset(asset: str) -> Response[str]:
+    """What that page loads."""
+    if asset not in ASSETS:
+        raise AddressNotFound
+    return _file(ASSETS[asset], _TYPES[ASSETS[asset].suffix])
+
+
+def _file(path: Path, media_type: str, **headers: str) -> Response[str]:
+    return Response(
+        status_code=200,
+        content_type=media_type,
+        headers={
+            "ETag": content(path).etag,
+            "Cache-Control": "public, max-age=300",
+            "X-Content-Type-Options": "nosniff",
+            **headers,
+        },
+        body=content(path).text,
+    )
+
+
+@instrumented
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return api.resolve(event, context)

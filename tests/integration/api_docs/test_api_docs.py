@@ -1,0 +1,97 @@
+"""The API's document and its page, as the function answers them."""
+
+import base64
+import gzip
+import json
+import re
+
+import pytest
+
+from functions.api_docs.handler import handler
+from openapi.document import TARGET
+from tests.support.api import Client
+
+ANYONE = Client(handler, user_id=None)
+
+
+def test_the_document_is_the_committed_one() -> None:
+    answer = ANYONE.get("/api/v1/openapi.json")
+
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.json == json.loads(TARGET.read_text())
+
+
+@pytest.mark.parametrize("path", ["/api/v1/openapi.json", "/api/v1/docs", "/api/v1/docs/swagger-ui.js"])
+def test_who_has_it_already_is_not_sent_it_again(path: str) -> None:
+    first = ANYONE.get(path)
+    again = ANYONE.get(path, {"If-None-Match": first.headers["etag"]})
+
+    assert (again.status, again.text) == (304, "")
+    assert again.headers["etag"] == first.headers["etag"]
+    assert "max-age" in first.headers["cache-control"]
+
+
+def test_the_page_may_load_nothing_from_elsewhere() -> None:
+    page = ANYONE.get("/api/v1/docs")
+
+    assert page.headers["content-type"] == "text/html"
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "//" not in page.text
+
+
+def test_everything_that_the_page_loads_is_here() -> None:
+    page = ANYONE.get("/api/v1/docs")
+    linked = re.findall(r'(?:src|href)="(docs/[^"]+)"', page.text)
+
+    assert len(linked) == 3
+    for address in linked:
+        answer = ANYONE.get(f"/api/v1/{address}")
+        assert answer.status == 200
+        assert answer.headers["content-type"] == (
+            "text/css" if address.endswith(".css") else "text/javascript"
+        )
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_big_files_are_compressed_for_those_who_can_read_it() -> None:
+    answer = ANYONE.get("/api/v1/docs/swagger-ui.js", {"Accept-Encoding": "gzip"})
+
+    assert answer.headers["content-encoding"] == "gzip"
+    plain = ANYONE.get("/api/v1/docs/swagger-ui.js").text
+    assert gzip.decompress(base64.b64decode(answer.text)).decode() == plain
+
+
+@pytest.mark.parametrize("name", ["..", "index.html", "handler.py", "..%2Fhandler.py", "start.js "])
+def test_nothing_else_of_the_package_is_served(name: str) -> None:
+    assert ANYONE.get(f"/api/v1/docs/{name}").status == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1", "/api/v1/order", "/api/v1/orders/1/2", "/api/v1/orders/"])
+def test_an_address_that_the_api_does_not_have_is_answered_as_a_problem(path: str) -> None:
+    answer = ANYONE.get(path)
+
+    assert (answer.status, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert answer.json["type"].endswith("/not-found")
+    assert answer.json["instance"] == path
+    assert answer.headers["x-correlation-id"] == answer.json["correlationId"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("DELETE", "/api/v1/products/1", "GET"),
+        ("HEAD", "/api/v1/products", "GET"),
+        ("PUT", "/api/v1/orders/1", "GET"),
+        ("TRACE", "/api/v1/orders/1/status", "GET"),
+        ("POST", "/api/v1/docs", "GET"),
+    ],
+)
+def test_a_method_that_an_address_does_not_take_is_answered_with_those_it_does(
+    method: str, path: str, allowed: str
+) -> None:
+    answer = ANYONE.call(method, path)
+
+    assert answer.status == 405
+    assert allowed in answer.headers["allow"].split(", ")
+    assert method not in answer.headers["allow"].split(", ")
+    assert answer.json["type"].endswith("/method-not-allowed")
