@@ -59,6 +59,11 @@ class Stage:
     consumer_timeout_seconds: int
     """What one batch may take. A failed message is tried again after six times that, and five times in all: long
     enough to sit out an outage where there are some, short enough to watch where somebody does."""
+    sms_sender_id: str = "Orders"
+    """The name that text messages come from: up to 11 letters and digits. Some countries want it registered, and some
+    (the United States, Canada) show none and need a number of ours."""
+    sms_origination_number: str = ""
+    """That number, in E.164 form."""
     reservation_ttl_seconds: int = 900
     """How long stock waits for its payment. Longer than the retries of a payment that succeeds in the end."""
 

@@ -290,11 +290,11 @@ _EFFECTS_ONCE: Final = Promise(
        OR (outbox.id IS NULL AND (words.since IS NOT NULL OR words.order_ids IS NULL)
            AND (words.since IS NULL OR processed_at >= words.since))
     UNION ALL
-    SELECT outbox.subject::text || ' / ' || (data ->> 'notification'),
+    SELECT concat_ws(' / ', outbox.subject, data ->> 'notification', data ->> 'channel'),
            CASE WHEN count(*) > 1 THEN 'was asked for ' || count(*) || ' times' END, NULL
     FROM outbox JOIN scope ON scope.id = outbox.subject CROSS JOIN words
     WHERE outbox.type = words.notification_requested
-    GROUP BY outbox.subject, data ->> 'notification'
+    GROUP BY outbox.subject, data ->> 'notification', data ->> 'channel'
     UNION ALL
     SELECT held.order_id::text || ' / ' || held.product_id,
            CASE WHEN coalesce(moves.trail, '{}') <> CASE held.status
@@ -372,7 +372,8 @@ _CHARGES: Final = f"{_BOOKS} SELECT order_id, captures, captured, refunded FROM 
 _NOTICES: Final = f"""
     {_BOOKS}
     SELECT order_id, array_agg(type ORDER BY sent_at, type) AS types
-    FROM notifications JOIN scope ON scope.id = order_id WHERE notifications.status = 'SENT' GROUP BY order_id
+    FROM notifications JOIN scope ON scope.id = order_id
+    WHERE notifications.status = 'SENT' AND channel = 'email' GROUP BY order_id
 """
 
 
@@ -412,6 +413,6 @@ def charges(connection: Connection, scope: Scope = EVERY_ORDER) -> dict[UUID, Ch
 
 
 def notices(connection: Connection, scope: Scope = EVERY_ORDER) -> dict[UUID, tuple[str, ...]]:
-    """The types of the notifications that were sent, by order."""
+    """The types of the mails that were sent, by order: every order has an e-mail address."""
     found = connection.execute(text(_NOTICES), {**scope.parameters(), **_WORDS})
     return {row.order_id: tuple(row.types) for row in found}

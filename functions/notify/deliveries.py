@@ -1,8 +1,8 @@
-"""The SQL of a notification's life: SENDING, and then SENT, FAILED or UNCERTAIN.
+"""The SQL of a notification's life: QUEUED, SENDING, and then SENT, FAILED or UNCERTAIN.
 
 The row is claimed and committed before anything is sent. `UNIQUE (order_id, type, channel)` decides who sends (promise
 I11); the row's id is the claim, and changes with each attempt. What is final is also in the inbox, in the same
-transaction (promise I9): a FAILED row without it is a refusal that may pass.
+transaction (promise I9). What was certainly not sent, and may be sent yet, is QUEUED again.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
-from functions.notify.templates import Recipient
+from functions.notify.rendering import Line, Order
 from orders import inbox
-from orders.domain import Channel, Locale, Notification
+from orders.domain import Channel, Locale, Notification, NotificationStatus
 from orders.errors import OrderNotFound
 
 CONSUMER: Final = "notify"
@@ -22,26 +22,28 @@ LEASE_SECONDS: Final = 60
 """Twice the function's timeout, so whoever claimed the row is gone when it ends; a third of the queue's visibility
 timeout, so the next delivery finds it ended."""
 
+# The row is there if its event came with it; events of operators and of older code come alone.
 _CLAIM: Final = text("""
     INSERT INTO notifications (id, order_id, type, channel, status, lease_until)
     SELECT :claim_id, id, :type, :channel, 'SENDING', now() + make_interval(secs => :lease_seconds)
     FROM orders WHERE id = :order_id
-    ON CONFLICT (order_id, type, channel) DO NOTHING
+    ON CONFLICT (order_id, type, channel) DO UPDATE
+    SET id = excluded.id, status = 'SENDING', attempts = notifications.attempts + 1, error = NULL,
+        lease_until = excluded.lease_until
+    WHERE notifications.status = 'QUEUED'
 """)
 
 _FIND: Final = text("""
-    SELECT notifications.id, notifications.status, lease_until > now() AS leased,
-           contact_email, locale, total_amount, currency
-    FROM notifications JOIN orders ON orders.id = order_id
-    WHERE (order_id, type, channel) = (:order_id, :type, :channel)
-    FOR UPDATE OF notifications
-""")
-
-_CLAIM_AGAIN: Final = text("""
-    UPDATE notifications
-    SET id = :claim_id, status = 'SENDING', attempts = attempts + 1, error = NULL,
-        lease_until = now() + make_interval(secs => :lease_seconds)
-    WHERE id = :failed_id
+    SELECT told.id, told.status, told.lease_until > now() AS leased,
+           contact_email, contact_phone, locale, total_amount, currency,
+           (
+               SELECT jsonb_agg(jsonb_build_array(product.name, item.quantity, item.unit_price) ORDER BY item.line_no)
+               FROM order_items AS item JOIN products AS product ON product.id = item.product_id
+               WHERE item.order_id = orders.id
+           ) AS lines
+    FROM notifications AS told JOIN orders ON orders.id = told.order_id
+    WHERE (told.order_id, told.type, told.channel) = (:order_id, :type, :channel)
+    FOR UPDATE OF told
 """)
 
 # A sender that was given up and still comes to its end knows better than whoever gave it up.
@@ -81,7 +83,7 @@ class Delivery:
     def _key(self) -> dict[str, Any]:
         return {"order_id": self.order_id, "type": self.notification, "channel": self.channel}
 
-    def claim(self, connection: Connection) -> tuple[Claimed, Recipient]:
+    def claim(self, connection: Connection) -> tuple[Claimed, Order]:
         """Claims the right to send, or finds why not. May be repeated, as after a connection lost around COMMIT.
 
         Raises:
@@ -93,23 +95,29 @@ class Delivery:
         row = connection.execute(_FIND, self._key).first()
         if row is None:
             raise OrderNotFound("the event's order does not exist")
-        recipient = Recipient(
-            self.order_id, row.contact_email, Locale(row.locale), row.total_amount, row.currency
-        )
+        return self._what_is_found(connection, row), self._order(row)
+
+    def _what_is_found(self, connection: Connection, row: Row[Any]) -> Claimed:
         if row.id == self.claim_id:
-            return Claimed.OURS, recipient
-        match row.status:
-            case "SENDING" if row.leased:
-                raise SendingInProgress(f"{self.notification} is being sent")
-            case "SENDING":
-                self._end(connection, row.id, "UNCERTAIN", "NoOutcomeRecorded")
-                return Claimed.UNCERTAIN, recipient
-            case "FAILED" if not inbox.was_processed(connection, CONSUMER, self.event_id):
-                connection.execute(_CLAIM_AGAIN, {**claim, "failed_id": row.id})
-                return Claimed.OURS, recipient
-            case _:
-                inbox.is_first_delivery(connection, CONSUMER, self.event_id)
-                return Claimed.DONE, recipient
+            return Claimed.OURS
+        if row.status != NotificationStatus.SENDING:
+            inbox.is_first_delivery(connection, CONSUMER, self.event_id)
+            return Claimed.DONE
+        if row.leased:
+            raise SendingInProgress(f"{self.notification} is being sent")
+        self._end(connection, row.id, NotificationStatus.UNCERTAIN, "NoOutcomeRecorded")
+        return Claimed.UNCERTAIN
+
+    def _order(self, row: Row[Any]) -> Order:
+        return Order(
+            order_id=self.order_id,
+            email=row.contact_email,
+            phone=row.contact_phone,
+            locale=Locale(row.locale),
+            lines=tuple(Line(*line) for line in row.lines),
+            total_amount=row.total_amount,
+            currency=row.currency,
+        )
 
     def record_sent(self, connection: Connection, provider_id: str) -> None:
         connection.execute(_SENT, {"claim_id": self.claim_id, "provider_id": provider_id})
@@ -117,12 +125,14 @@ class Delivery:
 
     def record_refused(self, connection: Connection, error: str) -> None:
         """Not sent, for good."""
-        self._end(connection, self.claim_id, "FAILED", error)
+        self._end(connection, self.claim_id, NotificationStatus.FAILED, error)
 
     def record_not_sent(self, connection: Connection, error: str) -> None:
         """Not sent for now: the event's next delivery sends it."""
-        connection.execute(_END, {"claim_id": self.claim_id, "status": "FAILED", "error": error})
+        connection.execute(
+            _END, {"claim_id": self.claim_id, "status": NotificationStatus.QUEUED, "error": error}
+        )
 
-    def _end(self, connection: Connection, claim_id: UUID, status: str, error: str) -> None:
+    def _end(self, connection: Connection, claim_id: UUID, status: NotificationStatus, error: str) -> None:
         connection.execute(_END, {"claim_id": claim_id, "status": status, "error": error})
         inbox.is_first_delivery(connection, CONSUMER, self.event_id)

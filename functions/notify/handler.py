@@ -1,4 +1,4 @@
-"""Consumes `notification-sending`: a NotificationRequested event becomes a mail."""
+"""Consumes `notification-sending`: a NotificationRequested event becomes a mail or a text message."""
 
 import functools
 from typing import Any
@@ -7,9 +7,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.notify.mailer import SesMailer
 from functions.notify.notify import NEEDED_SECONDS, notify
+from functions.notify.sending import Sender
 from functions.notify.settings import Settings
+from functions.notify.texter import SnsTexter
 from orders.consumer import consume
 from orders.db import Database
+from orders.domain import Channel
 from orders.events import CloudEvent, NotificationRequested
 from orders.observability import instrumented
 
@@ -18,12 +21,16 @@ database = Database.from_settings(settings)
 
 
 @functools.cache
-def mailer() -> SesMailer:
-    return SesMailer.connect(settings.sender_email)
+def sender(channel: Channel) -> Sender:
+    match channel:
+        case Channel.EMAIL:
+            return SesMailer.connect(settings.sender_email)
+        case Channel.SMS:
+            return SnsTexter.connect(settings.sms_sender_id, settings.sms_origination_number)
 
 
 def send(event: CloudEvent, requested: NotificationRequested) -> None:
-    notify(database, mailer(), event, requested)
+    notify(database, sender(requested.channel), event, requested)
 
 
 @instrumented

@@ -1,68 +1,72 @@
-"""The use case: claim, commit, send, record. At most one mail for each (order, notification)."""
+"""The use case: claim, commit, send, record. At most one message for each (order, notification, channel)."""
 
 from typing import Final
 
 from sqlalchemy import Connection
 
 from functions.notify.deliveries import Claimed, Delivery
-from functions.notify.mailer import (
+from functions.notify.rendering import Message, render
+from functions.notify.sending import (
     CONNECT_TIMEOUT_SECONDS,
     READ_TIMEOUT_SECONDS,
-    Mailer,
-    MailNotSent,
-    MailRefused,
+    NotSent,
+    Refused,
+    Sender,
 )
-from functions.notify.templates import Mail, render
 from orders.db import Database
-from orders.domain import Channel
 from orders.events import CloudEvent, NotificationRequested
 from orders.ids import uuid7
 from orders.observability import Metric, count, logger
 
 NEEDED_SECONDS: Final = 3.0 + CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS
-"""What one message may take: two transactions, with a retry or two, around a mail that gets no answer."""
+"""What one event may take: two transactions, with a retry or two, around a message that gets no answer."""
 
 
-def notify(database: Database, mailer: Mailer, event: CloudEvent, requested: NotificationRequested) -> None:
-    """Sends the mail that the event asks for, unless it was sent, refused for good or left uncertain before.
+def notify(database: Database, sender: Sender, event: CloudEvent, requested: NotificationRequested) -> None:
+    """Sends what the event asks for, unless it was sent, refused for good or left uncertain before. `sender` is that
+    of the event's channel.
 
     Raises:
-        SendingInProgress, MailNotSent: nothing was sent; deliver the event again later.
-        DatabaseUnavailable: the same, or the mail was sent and that could not be recorded: the next delivery marks it
-            UNCERTAIN.
-        Exception: from the mailer, when nobody knows whether the mail was sent; the next delivery marks it UNCERTAIN.
+        SendingInProgress, NotSent: nothing was sent; deliver the event again later.
+        DatabaseUnavailable: the same, or the message was sent and that could not be recorded: the next delivery marks
+            it UNCERTAIN.
+        Exception: from the sender, when nobody knows whether it was sent; the next delivery marks it UNCERTAIN.
     """
-    delivery = Delivery(uuid7(), event.id, event.subject, requested.notification, Channel.EMAIL)
+    delivery = Delivery(uuid7(), event.id, event.subject, requested.notification, requested.channel)
 
-    def claim(connection: Connection) -> tuple[Claimed, Mail]:
-        claimed, recipient = delivery.claim(connection)
+    def claim(connection: Connection) -> tuple[Claimed, Message]:
+        claimed, order = delivery.claim(connection)
         # Inside the transaction: what cannot be rendered is not claimed either.
-        return claimed, render(requested.notification, recipient)
+        return claimed, render(requested.notification, requested.channel, order)
 
-    claimed, mail = database.transact(claim)
+    claimed, message = database.transact(claim)
     match claimed:
         case Claimed.OURS:
-            _send(database, mailer, delivery, mail)
+            _send(database, sender, delivery, message)
         case Claimed.UNCERTAIN:
             count(Metric.NOTIFICATIONS_UNCERTAIN)
-            logger.error("A mail may or may not have been sent", notification=requested.notification)
+            logger.error("A notification may or may not have been sent", extra=_names(delivery))
         case Claimed.DONE:
-            logger.info("Mail was dealt with before", notification=requested.notification)
+            logger.info("Notification was dealt with before", extra=_names(delivery))
 
 
-def _send(database: Database, mailer: Mailer, delivery: Delivery, mail: Mail) -> None:
+def _send(database: Database, sender: Sender, delivery: Delivery, message: Message) -> None:
     try:
-        provider_id = mailer.send(mail)
-    except MailRefused as refusal:
+        provider_id = sender.send(message)
+    except Refused as refusal:
         code = refusal.code
         database.transact(lambda connection: delivery.record_refused(connection, code))
         count(Metric.NOTIFICATIONS_FAILED)
-        logger.error("Mail was refused for good", notification=delivery.notification, error=code)
-    except MailNotSent as failure:
+        logger.error("Notification was refused for good", error=code, extra=_names(delivery))
+    except NotSent as failure:
         code = failure.code
         database.transact(lambda connection: delivery.record_not_sent(connection, code))
         raise
     else:
         database.transact(lambda connection: delivery.record_sent(connection, provider_id))
         count(Metric.NOTIFICATIONS_SENT)
-        logger.info("Mail sent", notification=delivery.notification, provider_id=provider_id)
+        logger.info("Notification sent", provider_id=provider_id, extra=_names(delivery))
+
+
+def _names(delivery: Delivery) -> dict[str, str]:
+    return {"notification": delivery.notification, "channel": delivery.channel}

@@ -7,7 +7,14 @@ from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.read_orders import queries
-from functions.read_orders.models import Health, OrderDetail, OrderProgress, Product, ProductList
+from functions.read_orders.models import (
+    Health,
+    NotificationList,
+    OrderDetail,
+    OrderProgress,
+    Product,
+    ProductList,
+)
 from functions.read_orders.settings import Settings
 from orders.conditional import etag
 from orders.db import Database
@@ -46,6 +53,12 @@ def get_progress(order_id: str) -> Response[OrderProgress]:
         },
         body=found,
     )
+
+
+@api.get(f"{API_PREFIX}/orders/<order_id>/notifications")
+def get_notifications(order_id: str) -> NotificationList:
+    """What the customer of one of the caller's orders was told, on which channel, and what became of it."""
+    return NotificationList(items=queries.list_notifications(database, api.user_id, order_id))
 
 
 @api.get(f"{API_PREFIX}/products")

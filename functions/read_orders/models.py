@@ -6,7 +6,16 @@ from uuid import UUID
 
 from pydantic import Field
 
-from orders.domain import FailureReason, OrderStatus, Priority, SagaStep, StepStatus
+from orders.domain import (
+    Channel,
+    FailureReason,
+    Notification,
+    NotificationStatus,
+    OrderStatus,
+    Priority,
+    SagaStep,
+    StepStatus,
+)
 from orders.http import ApiModel
 
 
@@ -42,6 +51,27 @@ class OrderProgress(ApiModel):
     failure_reason: FailureReason | None
     progress: int = Field(ge=0, le=100)
     steps: list[Step]
+
+
+class NotificationDelivery(ApiModel):
+    """One notification on one channel."""
+
+    type: Notification
+    channel: Channel
+    status: NotificationStatus
+    recipient: str = Field(description="The address, masked", examples=["a***@example.com"])
+    attempts: int
+    provider_id: str | None = Field(description="The provider's id of it, once it is sent")
+    error: str | None = Field(description="Why it was not sent: the provider's code")
+    queued_at: datetime
+    sent_at: datetime | None
+
+
+class NotificationList(ApiModel):
+    """An order's notifications, first asked for first."""
+
+    items: list[NotificationDelivery]
+    next_cursor: None = None
 
 
 class Product(ApiModel):

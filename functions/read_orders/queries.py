@@ -5,7 +5,15 @@ from typing import Any, Final
 
 from sqlalchemy import Row, TextClause, text
 
-from functions.read_orders.models import OrderDetail, OrderLine, OrderProgress, Product, Step
+from functions.read_orders.models import (
+    NotificationDelivery,
+    OrderDetail,
+    OrderLine,
+    OrderProgress,
+    Product,
+    Step,
+)
+from orders import notifications
 from orders.db import Database
 from orders.domain import FailureReason, OrderStatus, Priority, SagaStep, StepStatus, progress
 from orders.errors import OrderNotFound, ProductNotFound
@@ -94,6 +102,23 @@ def read_progress(database: Database, user_id: str, order_id: str) -> OrderProgr
         progress=progress(status, {step.name for step in steps if step.status == StepStatus.SUCCEEDED}),
         steps=steps,
     )
+
+
+def list_notifications(database: Database, user_id: str, order_id: str) -> list[NotificationDelivery]:
+    """What became of everything that the customer was to be told about the user's order.
+
+    Raises:
+        OrderNotFound: as for `read_order`.
+    """
+    uuid = parse_uuid(order_id)
+    found = (
+        database.transact_alone(lambda connection: notifications.tracked(connection, uuid, user_id))
+        if uuid
+        else None
+    )
+    if found is None:
+        raise OrderNotFound("You have no such order")
+    return [NotificationDelivery(**vars(each)) for each in found]
 
 
 def list_products(database: Database) -> list[Product]:

@@ -50,6 +50,7 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.POST, "/orders", "CreateOrder"),
     Route(apigatewayv2.HttpMethod.GET, "/orders/{orderId}", "ReadOrders"),
     Route(apigatewayv2.HttpMethod.GET, "/orders/{orderId}/status", "ReadOrders"),
+    Route(apigatewayv2.HttpMethod.GET, "/orders/{orderId}/notifications", "ReadOrders"),
     Route(apigatewayv2.HttpMethod.GET, "/products", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/products/{productId}", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/health/live", "ReadOrders", is_open=True),

@@ -1,4 +1,4 @@
-"""Mails to customers."""
+"""Mails and text messages to customers."""
 
 from typing import Final
 
@@ -13,12 +13,13 @@ from infra.constructs.database import Database
 from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.stages import Stage
 
-# Five mails at half a second each, sent one after another, are far from the consumer's timeout.
+# Five messages at half a second each, sent one after another, are far from the consumer's timeout.
 _BATCH_SIZE: Final = 5
 
 
 class Notifications(Construct):
-    """Sends what `notification-sending` asks for, from one verified sender and no other."""
+    """Sends what `notification-sending` asks for: mails from one verified sender and no other, text messages to
+    telephones and to nothing else."""
 
     def __init__(
         self,
@@ -38,8 +39,12 @@ class Notifications(Construct):
             runtime=runtime,
             database=database,
             timeout=Duration.seconds(stage.consumer_timeout_seconds),
-            environment={"SENDER_EMAIL": stage.sender_email},
-            description="notification-sending: one mail for each notification",
+            environment={
+                "SENDER_EMAIL": stage.sender_email,
+                "SMS_SENDER_ID": stage.sms_sender_id,
+                "SMS_ORIGINATION_NUMBER": stage.sms_origination_number,
+            },
+            description="notification-sending: one message for each notification and channel",
         )
         self.notify.function.add_to_role_policy(
             iam.PolicyStatement(
@@ -47,6 +52,10 @@ class Notifications(Construct):
                 resources=[sender.email_identity_arn],
                 conditions={"StringEquals": {"ses:FromAddress": stage.sender_email}},
             )
+        )
+        # A telephone number has no ARN, and whatever else can be published to has one of SNS's.
+        self.notify.function.add_to_role_policy(
+            iam.PolicyStatement(actions=["sns:Publish"], not_resources=["arn:*:sns:*:*:*"])
         )
         consume(
             queue, self.notify.function, batch_size=_BATCH_SIZE, max_concurrency=stage.consumer_concurrency

@@ -179,8 +179,12 @@ class SynthesizedStack:
                 Statement(
                     actions=frozenset(_as_list(statement["Action"])),
                     resources=frozenset(
-                        self.name_of(resource) for resource in _as_list(statement["Resource"])
-                    ),
+                        self.name_of(resource) for resource in _as_list(statement.get("Resource", []))
+                    )
+                    | {
+                        f"all but {self.name_of(resource)}"
+                        for resource in _as_list(statement.get("NotResource", []))
+                    },
                     conditions=statement.get("Condition", {}),
                 ),
             )

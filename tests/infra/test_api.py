@@ -12,6 +12,7 @@ ROUTES = {
     "POST /api/v1/orders": ("create-order", USER),
     "GET /api/v1/orders/{orderId}": ("read-orders", USER),
     "GET /api/v1/orders/{orderId}/status": ("read-orders", USER),
+    "GET /api/v1/orders/{orderId}/notifications": ("read-orders", USER),
     "GET /api/v1/products": ("read-orders", ANYONE),
     "GET /api/v1/products/{productId}": ("read-orders", ANYONE),
     "GET /api/v1/health/live": ("read-orders", ANYONE),

@@ -37,6 +37,9 @@ QUEUES = ("order-processing", "payment-processing", "inventory-management", "not
 
 EXECUTIONS = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:orders-{stage}-order-saga:*"
 
+TELEPHONES = "all but arn:*:sns:*:*:*"
+"""What can be published to and has no ARN: no topic, no application, no device."""
+
 RIGHTS: dict[str, Rights] = {
     "create-order": DATABASE,
     "read-orders": DATABASE,
@@ -51,6 +54,7 @@ RIGHTS: dict[str, Rights] = {
         **DATABASE,
         "queue notification-sending": RECEIVE,
         "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:identity/sender": frozenset({"ses:SendEmail"}),
+        TELEPHONES: frozenset({"sns:Publish"}),
     },
     "migrate": DATABASE,
     "maintenance": {
@@ -146,7 +150,7 @@ def test_no_action_and_no_other_resource_has_a_wildcard(stack: SynthesizedStack)
         if "*" in resource and resource != "*"
     }
     # The trigger of the migrations invokes whichever version of them is new; an execution's name has its order's id.
-    assert partly == {"function migrate:*", EXECUTIONS.format(stage=stack.stage.name)}
+    assert partly == {"function migrate:*", EXECUTIONS.format(stage=stack.stage.name), TELEPHONES}
 
 
 def test_only_the_functions_of_cdk_itself_use_a_managed_policy(stack: SynthesizedStack) -> None:

@@ -25,7 +25,7 @@ from orders.db import Database
 from orders.domain import FailureReason, Notification, SagaStep
 from orders.events import InventoryReserved, NotificationRequested, PaymentCaptured
 from orders.payments.simulator import Behaviour, SimulatedGateway
-from tests.integration.notify.world import FakeMailer
+from tests.integration.notify.world import FakeSender
 from tests.support import plans
 from tests.support.consumers import cloud_event, notification_requested
 from tests.support.factories import ALICE, TRACE, execute, order_body, order_request
@@ -155,6 +155,11 @@ def read_progress(world: World, lines: int) -> Callable[[], object]:
     return lambda: queries.read_progress(world.database, ALICE, order_id)
 
 
+def list_notifications(world: World, lines: int) -> Callable[[], object]:
+    order_id = str(world.order(lines, *SOLD, send_confirmation))
+    return lambda: queries.list_notifications(world.database, ALICE, order_id)
+
+
 def read_product(world: World, size: int) -> Callable[[], object]:
     return lambda: queries.read_product(world.database, str(world.products[0]))
 
@@ -197,7 +202,7 @@ def send_mail(world: World, lines: int) -> Callable[[], object]:
     requested = notification_requested(world.order(lines), Notification.ORDER_CONFIRMED)
     data = requested.payload()
     assert isinstance(data, NotificationRequested)
-    return lambda: notify(world.database, FakeMailer(), requested, data)
+    return lambda: notify(world.database, FakeSender(), requested, data)
 
 
 def reconcile_payment(world: World, lines: int) -> Callable[[], object]:
@@ -230,12 +235,12 @@ CASES: dict[str, tuple[Case, Cost]] = {
     "ReserveInventory": (step(reserve, verify), Cost(3, 5, rows_each=3)),
     "ProcessPayment": (step(process, verify, reserve), Cost(4, 6, rows=3)),
     "ConfirmReservation": (step(confirm, *PAID), Cost(2, 4, rows_each=4)),
-    "SendConfirmation": (step(send_confirmation, *SOLD), Cost(2, 4)),
+    "SendConfirmation": (step(send_confirmation, *SOLD), Cost(2, 4, rows=1)),
     "CompleteOrder": (step(complete, *SOLD, send_confirmation), Cost(2, 4, rows=2, rows_each=2)),
     "RestoreInventory": (step(restore, *SOLD), Cost(3, 5, rows_each=4)),
     "RefundPayment": (step(refund, *PAID), Cost(5, 9, rows=4)),
     "ReleaseReservation": (step(release, verify, reserve), Cost(3, 5, rows_each=4)),
-    "SendCancellation": (step(send_cancellation, verify), Cost(3, 5)),
+    "SendCancellation": (step(send_cancellation, verify), Cost(3, 5, rows=1)),
     "MarkCancelled": (step(mark_cancelled, verify, send_cancellation), Cost(3, 5, rows=2)),
     "relay: poll in vain": (poll_in_vain, Cost(1, 1)),
     "relay: claim": (claim, Cost(1, 1, rows_each=2)),
@@ -244,9 +249,10 @@ CASES: dict[str, tuple[Case, Cost]] = {
     "relay: bury": (bury, Cost(1, 1, rows_each=1)),
     "GET /orders/{id}": (read_order, Cost(1, 1, rows_each=2)),
     "GET /orders/{id}/status": (read_progress, Cost(1, 1, rows=4)),
+    "GET /orders/{id}/notifications": (list_notifications, Cost(1, 1, rows=3)),
     "GET /products": (list_products, Cost(1, 1, rows=2 * queries.MAX_PRODUCTS)),
     "GET /products/{id}": (read_product, Cost(1, 1, rows=2)),
-    "send a mail": (send_mail, Cost(4, 8, rows=4)),
+    "send a mail": (send_mail, Cost(4, 8, rows=4, rows_each=2)),
     "reconcile a payment": (reconcile_payment, Cost(3, 5, rows=2)),
     "watch for low stock": (watch_for_low_stock, Cost(2, 4, rows_each=2)),
 }

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orders.domain import Notification
+from orders.domain import Channel, Notification
 from orders.events import CloudEvent, EventData, NotificationRequested
 from orders.ids import uuid7
 from tests.support.factories import TRACE
@@ -47,5 +47,7 @@ def cloud_event(order_id: Any, data: EventData) -> CloudEvent:
     )
 
 
-def notification_requested(order_id: Any, notification: Notification) -> CloudEvent:
-    return cloud_event(order_id, NotificationRequested(notification=notification))
+def notification_requested(
+    order_id: Any, notification: Notification, channel: Channel = Channel.EMAIL
+) -> CloudEvent:
+    return cloud_event(order_id, NotificationRequested(notification=notification, channel=channel))

@@ -1,7 +1,8 @@
 """A cold start is mostly imports, so what a handler imports is kept as small as it is today.
 
 Each handler is imported in a new process, as Lambda does. The SDK (boto3: 150 ms) is imported where its first call is
-made, SQLAlchemy only by functions with a database, Alembic only by the one that migrates.
+made and the template engine where the first message is rendered, SQLAlchemy only by functions with a database, Alembic
+only by the one that migrates.
 """
 
 import json
@@ -28,6 +29,8 @@ SETTINGS = {
     "RELAY_WINDOW_SECONDS": "61",
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:orders-test-order-saga",
     "SENDER_EMAIL": "orders@example.com",
+    "SMS_SENDER_ID": "Orders",
+    "SMS_ORIGINATION_NUMBER": "",
     "RESERVATION_TTL_SECONDS": "900",
     "GATEWAY_LATENCY_MIN_MS": "0",
     "GATEWAY_LATENCY_MAX_MS": "0",
@@ -40,6 +43,7 @@ IMPORT = "import importlib, sys; importlib.import_module(sys.argv[1]); print(*sy
 
 # Powertools itself imports `botocore`, which is next to nothing; a session or a client is what costs.
 SDK = {"boto3", "botocore.session", "botocore.client"}
+TEMPLATES = {"jinja2"}
 MIGRATIONS = {"alembic"}
 DATABASE = {"sqlalchemy", "pg8000"}
 ROUTING = {"aws_lambda_powertools.event_handler"}
@@ -69,6 +73,11 @@ def test_there_are_handlers_to_look_at() -> None:
 @pytest.mark.parametrize("package", HANDLERS)
 def test_no_handler_imports_the_sdk_before_it_needs_it(package: str) -> None:
     assert not imported_by(package) & SDK
+
+
+@pytest.mark.parametrize("package", HANDLERS)
+def test_no_handler_imports_the_template_engine_before_it_needs_it(package: str) -> None:
+    assert not imported_by(package) & TEMPLATES
 
 
 @pytest.mark.parametrize("package", [name for name in HANDLERS if name != "migrate"])

@@ -1,4 +1,4 @@
-"""The Lambda as AWS starts it, with SES as moto has it, and with an SES that never answers."""
+"""The Lambda as AWS starts it, with SES and SNS as moto has them, and with an SES that never answers."""
 
 import importlib
 import json
@@ -15,16 +15,17 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
+from moto.sns.models import sns_backends
 
 from functions.notify.mailer import SesMailer
-from functions.notify.templates import Mail
+from functions.notify.rendering import Message
 from orders.db import Credentials, Database
-from orders.domain import Notification
+from orders.domain import Channel, Notification
 from orders.events import OrderCreated
 from tests.integration.notify.world import notification
 from tests.support.api import lambda_context
 from tests.support.consumers import batch, cloud_event, failed, notification_requested
-from tests.support.factories import EMAIL, add_order, rows
+from tests.support.factories import EMAIL, PHONE, add_order, rows
 from tests.support.written import recorded
 
 HANDLER = "functions.notify.handler"
@@ -41,6 +42,8 @@ def handler(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> Iterat
         )
         monkeypatch.setenv("DATABASE_SECRET_ID", credentials.dbname)
         monkeypatch.setenv("SENDER_EMAIL", SENDER)
+        monkeypatch.setenv("SMS_SENDER_ID", "Orders")
+        monkeypatch.setenv("SMS_ORIGINATION_NUMBER", "")
         monkeypatch.delitem(sys.modules, HANDLER, raising=False)
         module = importlib.import_module(HANDLER)
         yield module
@@ -74,8 +77,23 @@ def test_a_message_becomes_a_mail_to_the_customer_of_the_order(handler: Any, dat
     assert notification(database, order_id)["status"] == "SENT"
     assert written.metrics == {"NotificationsSent": 1}
     assert EMAIL not in written.text
-    (line,) = written.logs("Mail sent")
+    (line,) = written.logs("Notification sent")
     assert (line["order_id"], line["event_id"]) == (str(order_id), str(event.id))
+
+
+def test_a_message_becomes_a_text_message_to_the_telephone_of_the_order(
+    handler: Any, database: Database
+) -> None:
+    order_id = add_order(database)
+    event = notification_requested(order_id, Notification.ORDER_CONFIRMED, Channel.SMS)
+    with recorded() as written:
+        assert deliver(handler, event.model_dump_json()) == []
+    ((message_id, (number, text)),) = sns_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].sms_messages.items()
+    assert number == PHONE
+    assert str(order_id) in text
+    told = notification(database, order_id)
+    assert (told["channel"], told["status"], told["provider_id"]) == ("sms", "SENT", message_id)
+    assert PHONE not in written.text
 
 
 def test_the_recipient_is_the_orders_and_never_the_messages(handler: Any, database: Database) -> None:
@@ -128,7 +146,7 @@ def test_a_throttled_mail_goes_back_and_nothing_written_quotes_the_answer(
         def send_email(self, **mail: Any) -> None:
             raise throttled
 
-    monkeypatch.setattr(handler, "mailer", lambda: SesMailer(Throttled(), SENDER))  # type: ignore[arg-type]
+    monkeypatch.setattr(handler, "sender", lambda channel: SesMailer(Throttled(), SENDER))  # type: ignore[arg-type]
     order_id = add_order(database)
     event = notification_requested(order_id, Notification.ORDER_CONFIRMED)
     with recorded() as written:
@@ -136,10 +154,10 @@ def test_a_throttled_mail_goes_back_and_nothing_written_quotes_the_answer(
     assert notification(database, order_id)["error"] == "Throttling"
     assert EMAIL not in written.text
     (line,) = written.logs("Message failed, it goes back to its queue")
-    assert line["exception_name"] == "MailNotSent"
+    assert line["exception_name"] == "NotSent"
 
     verify_sender()
-    monkeypatch.setattr(handler, "mailer", lambda: SesMailer.connect(SENDER))
+    monkeypatch.setattr(handler, "sender", lambda channel: SesMailer.connect(SENDER))
     assert deliver(handler, event.model_dump_json()) == []
     assert len(sent()) == 1
     assert rows(database, "SELECT status, attempts FROM notifications") == [{"status": "SENT", "attempts": 2}]
@@ -163,7 +181,7 @@ def test_a_mail_whose_answer_is_lost_is_not_sent_again_by_the_sdk(monkeypatch: p
         server.start()
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{listener.getsockname()[1]}")
         with pytest.raises(ConnectionClosedError):
-            SesMailer.connect(SENDER).send(Mail(EMAIL, "Your order is confirmed", "Thank you"))
+            SesMailer.connect(SENDER).send(Message(EMAIL, "Thank you", "Your order is confirmed"))
         listener.shutdown(socket.SHUT_RDWR)
     server.join()
     assert len(taken) == 1

@@ -1,25 +1,30 @@
-"""At most one mail for each order and notification, whatever is delivered how often, and whoever dies on the way."""
+"""At most one message for each order, notification and channel, whatever is delivered how often, and whoever dies."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from jinja2 import UndefinedError
 
-from functions.notify import templates
+from functions.notify import rendering
 from functions.notify.deliveries import LEASE_SECONDS, Claimed, Delivery, SendingInProgress
-from functions.notify.mailer import MailNotSent, MailRefused
 from functions.notify.notify import notify
+from functions.notify.sending import NotSent, Refused
+from orders import notifications
 from orders.db import Credentials, Database
 from orders.domain import Channel, Notification
-from orders.errors import OrderNotFound
+from orders.errors import OrderNotFound, UnexpectedEvent
 from orders.events import CloudEvent, NotificationRequested
 from orders.ids import uuid7
 from orders.observability import write_metrics
-from tests.integration.notify.world import FakeMailer, Killed, end_leases, notification, processed, raising
-from tests.support.consumers import notification_requested
-from tests.support.factories import EMAIL, add_order, execute, rows
+from tests.integration.notify.world import FakeSender, Killed, end_leases, notification, processed, raising
+from tests.support.consumers import cloud_event, notification_requested
+from tests.support.factories import EMAIL, PHONE, TRACE, add_order, execute, rows
 from tests.support.written import recorded
 
 
@@ -34,81 +39,81 @@ def confirmed(order_id: UUID) -> CloudEvent:
 
 
 @pytest.fixture
-def mailer() -> FakeMailer:
-    return FakeMailer()
+def sender() -> FakeSender:
+    return FakeSender()
 
 
-def deliver(database: Database, mailer: FakeMailer, event: CloudEvent) -> None:
+def deliver(database: Database, sender: FakeSender, event: CloudEvent) -> None:
     payload = event.payload()
     assert isinstance(payload, NotificationRequested)
-    notify(database, mailer, event, payload)
+    notify(database, sender, event, payload)
 
 
 def test_a_mail_is_sent_and_recorded(
-    database: Database, mailer: FakeMailer, order_id: UUID, confirmed: CloudEvent
+    database: Database, sender: FakeSender, order_id: UUID, confirmed: CloudEvent
 ) -> None:
-    deliver(database, mailer, confirmed)
-    (mail,) = mailer.sent
+    deliver(database, sender, confirmed)
+    (mail,) = sender.sent
     assert mail.to == EMAIL
     assert mail.subject == "Your order is confirmed"
-    assert str(order_id) in mail.body
-    assert "USD 25.00" in mail.body
+    assert str(order_id) in mail.text
+    assert "USD 25.00" in mail.text
     sent = notification(database, order_id)
     assert (sent["type"], sent["channel"], sent["status"]) == ("order_confirmed", "email", "SENT")
-    assert (sent["provider_id"], sent["error"], sent["attempts"]) == ("ses-1", None, 1)
+    assert (sent["provider_id"], sent["error"], sent["attempts"]) == ("provider-1", None, 1)
     assert sent["sent_at"] >= sent["created_at"]
     assert processed(database) == [confirmed.id]
 
 
 def test_the_mail_is_in_the_language_of_the_order(
-    database: Database, mailer: FakeMailer, order_id: UUID, confirmed: CloudEvent
+    database: Database, sender: FakeSender, order_id: UUID, confirmed: CloudEvent
 ) -> None:
     execute(database, "UPDATE orders SET locale = 'es'")
-    deliver(database, mailer, confirmed)
-    (mail,) = mailer.sent
+    deliver(database, sender, confirmed)
+    (mail,) = sender.sent
     assert mail.subject == "Tu pedido está confirmado"
-    assert "25,00 USD" in mail.body
+    assert "25,00 USD" in mail.text
 
 
 @pytest.mark.parametrize("kind", list(Notification))
 def test_every_kind_of_notification_is_sent(
-    database: Database, mailer: FakeMailer, order_id: UUID, kind: Notification
+    database: Database, sender: FakeSender, order_id: UUID, kind: Notification
 ) -> None:
-    deliver(database, mailer, notification_requested(order_id, kind))
-    assert len(mailer.sent) == 1
+    deliver(database, sender, notification_requested(order_id, kind))
+    assert len(sender.sent) == 1
     assert notification(database, order_id)["type"] == kind
 
 
 def test_an_event_delivered_again_sends_nothing(
-    database: Database, mailer: FakeMailer, confirmed: CloudEvent
+    database: Database, sender: FakeSender, confirmed: CloudEvent
 ) -> None:
     for _ in range(3):
-        deliver(database, mailer, confirmed)
-    assert len(mailer.sent) == 1
+        deliver(database, sender, confirmed)
+    assert len(sender.sent) == 1
     assert processed(database) == [confirmed.id]
 
 
 def test_another_event_for_the_same_notification_sends_nothing(
-    database: Database, mailer: FakeMailer, order_id: UUID, confirmed: CloudEvent
+    database: Database, sender: FakeSender, order_id: UUID, confirmed: CloudEvent
 ) -> None:
     again = notification_requested(order_id, Notification.ORDER_CONFIRMED)
-    deliver(database, mailer, confirmed)
-    deliver(database, mailer, again)
-    assert len(mailer.sent) == 1
+    deliver(database, sender, confirmed)
+    deliver(database, sender, again)
+    assert len(sender.sent) == 1
     assert sorted(processed(database)) == sorted([confirmed.id, again.id])
 
 
 def test_other_notifications_and_other_orders_are_sent(
-    database: Database, mailer: FakeMailer, order_id: UUID, confirmed: CloudEvent
+    database: Database, sender: FakeSender, order_id: UUID, confirmed: CloudEvent
 ) -> None:
-    deliver(database, mailer, confirmed)
-    deliver(database, mailer, notification_requested(order_id, Notification.ORDER_CANCELLED))
-    deliver(database, mailer, notification_requested(add_order(database), Notification.ORDER_CONFIRMED))
-    assert len(mailer.sent) == 3
+    deliver(database, sender, confirmed)
+    deliver(database, sender, notification_requested(order_id, Notification.ORDER_CANCELLED))
+    deliver(database, sender, notification_requested(add_order(database), Notification.ORDER_CONFIRMED))
+    assert len(sender.sent) == 3
 
 
 def test_of_deliveries_at_once_one_sends(
-    credentials: Credentials, database: Database, mailer: FakeMailer, confirmed: CloudEvent
+    credentials: Credentials, database: Database, sender: FakeSender, confirmed: CloudEvent
 ) -> None:
     start = threading.Barrier(6)
 
@@ -116,7 +121,7 @@ def test_of_deliveries_at_once_one_sends(
         own = Database(lambda: credentials)
         start.wait()
         try:
-            deliver(own, mailer, confirmed)
+            deliver(own, sender, confirmed)
         except SendingInProgress:
             return False
         finally:
@@ -126,155 +131,162 @@ def test_of_deliveries_at_once_one_sends(
     with ThreadPoolExecutor(6) as pool:
         succeeded = [future.result() for future in [pool.submit(at_once) for _ in range(6)]]
     assert any(succeeded)
-    assert len(mailer.sent) == 1
+    assert len(sender.sent) == 1
 
 
 def test_while_a_sender_may_be_alive_another_delivery_waits(
-    database: Database, mailer: FakeMailer, order_id: UUID, confirmed: CloudEvent
+    database: Database, sender: FakeSender, order_id: UUID, confirmed: CloudEvent
 ) -> None:
-    mailer.after = raising(Killed())
+    sender.after = raising(Killed())
     with pytest.raises(Killed):
-        deliver(database, mailer, confirmed)
+        deliver(database, sender, confirmed)
     (lease,) = rows(database, "SELECT lease_until - now() AS left FROM notifications")
     assert timedelta(seconds=LEASE_SECONDS - 10) < lease["left"] <= timedelta(seconds=LEASE_SECONDS)
 
-    mailer.after = lambda: None
+    sender.after = lambda: None
     with pytest.raises(SendingInProgress):
-        deliver(database, mailer, confirmed)
+        deliver(database, sender, confirmed)
     assert notification(database, order_id)["status"] == "SENDING"
-    assert len(mailer.sent) == 1
+    assert len(sender.sent) == 1
     assert processed(database) == []
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_mail_whose_sender_was_killed_is_never_sent_again_and_an_operator_decides(
-    database: Database, mailer: FakeMailer, order_id: UUID, confirmed: CloudEvent, moment: str
+    database: Database, sender: FakeSender, order_id: UUID, confirmed: CloudEvent, moment: str
 ) -> None:
-    setattr(mailer, moment, raising(Killed()))
+    setattr(sender, moment, raising(Killed()))
     with pytest.raises(Killed):
-        deliver(database, mailer, confirmed)
-    setattr(mailer, moment, lambda: None)
-    sent = len(mailer.sent)
+        deliver(database, sender, confirmed)
+    setattr(sender, moment, lambda: None)
+    sent = len(sender.sent)
     end_leases(database)
 
     with recorded() as written:
-        deliver(database, mailer, confirmed)
+        deliver(database, sender, confirmed)
         write_metrics()
-    assert len(mailer.sent) == sent
+    assert len(sender.sent) == sent
     left = notification(database, order_id)
     assert (left["status"], left["error"]) == ("UNCERTAIN", "NoOutcomeRecorded")
     assert processed(database) == [confirmed.id]
     assert written.metrics == {"NotificationsUncertain": 1}
-    (line,) = written.logs("A mail may or may not have been sent")
+    (line,) = written.logs("A notification may or may not have been sent")
     assert line["level"] == "ERROR"
 
     with recorded() as written:
-        deliver(database, mailer, confirmed)
+        deliver(database, sender, confirmed)
         write_metrics()
-    assert len(mailer.sent) == sent
+    assert len(sender.sent) == sent
     assert written.metrics == {}
 
 
 def test_a_sender_that_was_given_up_and_ends_after_all_is_believed(
-    database: Database, mailer: FakeMailer, order_id: UUID, confirmed: CloudEvent
+    database: Database, sender: FakeSender, order_id: UUID, confirmed: CloudEvent
 ) -> None:
     def be_given_up() -> None:
         end_leases(database)
-        deliver(database, FakeMailer(), confirmed)
+        deliver(database, FakeSender(), confirmed)
         assert notification(database, order_id)["status"] == "UNCERTAIN"
 
-    mailer.after = be_given_up
-    deliver(database, mailer, confirmed)
+    sender.after = be_given_up
+    deliver(database, sender, confirmed)
     sent = notification(database, order_id)
-    assert (sent["status"], sent["provider_id"], sent["error"]) == ("SENT", "ses-1", None)
+    assert (sent["status"], sent["provider_id"], sent["error"]) == ("SENT", "provider-1", None)
 
 
 def test_a_refusal_for_good_is_final_and_fails_no_message(
-    database: Database, mailer: FakeMailer, order_id: UUID, confirmed: CloudEvent
+    database: Database, sender: FakeSender, order_id: UUID, confirmed: CloudEvent
 ) -> None:
-    mailer.before = raising(MailRefused("MessageRejected"))
+    sender.before = raising(Refused("MessageRejected"))
     with recorded() as written:
-        deliver(database, mailer, confirmed)
+        deliver(database, sender, confirmed)
         write_metrics()
     refused = notification(database, order_id)
     assert (refused["status"], refused["error"], refused["sent_at"]) == ("FAILED", "MessageRejected", None)
     assert processed(database) == [confirmed.id]
     assert written.metrics == {"NotificationsFailed": 1}
 
-    mailer.before = lambda: None
-    deliver(database, mailer, confirmed)
-    assert mailer.sent == []
+    sender.before = lambda: None
+    deliver(database, sender, confirmed)
+    assert sender.sent == []
 
 
 def test_a_refusal_that_passes_fails_the_message_and_its_next_delivery_sends(
-    database: Database, mailer: FakeMailer, order_id: UUID, confirmed: CloudEvent
+    database: Database, sender: FakeSender, order_id: UUID, confirmed: CloudEvent
 ) -> None:
-    mailer.before = raising(MailNotSent("Throttling"))
+    sender.before = raising(NotSent("Throttling"))
     for attempt in (1, 2):
-        with pytest.raises(MailNotSent):
-            deliver(database, mailer, confirmed)
+        with pytest.raises(NotSent):
+            deliver(database, sender, confirmed)
         waiting = notification(database, order_id)
-        assert (waiting["status"], waiting["error"], waiting["attempts"]) == ("FAILED", "Throttling", attempt)
+        assert (waiting["status"], waiting["error"], waiting["attempts"]) == ("QUEUED", "Throttling", attempt)
     assert processed(database) == []
 
-    mailer.before = lambda: None
-    deliver(database, mailer, confirmed)
+    sender.before = lambda: None
+    deliver(database, sender, confirmed)
     sent = notification(database, order_id)
     assert (sent["status"], sent["error"], sent["attempts"]) == ("SENT", None, 3)
-    assert len(mailer.sent) == 1
-    deliver(database, mailer, confirmed)
-    assert len(mailer.sent) == 1
+    assert len(sender.sent) == 1
+    deliver(database, sender, confirmed)
+    assert len(sender.sent) == 1
 
 
 def test_a_sender_killed_in_a_later_attempt_leaves_its_mail_uncertain_too(
-    database: Database, mailer: FakeMailer, order_id: UUID, confirmed: CloudEvent
+    database: Database, sender: FakeSender, order_id: UUID, confirmed: CloudEvent
 ) -> None:
-    mailer.before = raising(MailNotSent("Throttling"))
-    with pytest.raises(MailNotSent):
-        deliver(database, mailer, confirmed)
-    mailer.before, mailer.after = lambda: None, raising(Killed())
+    sender.before = raising(NotSent("Throttling"))
+    with pytest.raises(NotSent):
+        deliver(database, sender, confirmed)
+    sender.before, sender.after = lambda: None, raising(Killed())
     with pytest.raises(Killed):
-        deliver(database, mailer, confirmed)
-    mailer.after = lambda: None
+        deliver(database, sender, confirmed)
+    sender.after = lambda: None
     with pytest.raises(SendingInProgress):
-        deliver(database, mailer, confirmed)
+        deliver(database, sender, confirmed)
     end_leases(database)
-    deliver(database, mailer, confirmed)
+    deliver(database, sender, confirmed)
     assert notification(database, order_id)["status"] == "UNCERTAIN"
-    assert len(mailer.sent) == 1
+    assert len(sender.sent) == 1
 
 
 def test_when_nobody_knows_whether_it_was_sent_it_is_not_sent_again(
-    database: Database, mailer: FakeMailer, order_id: UUID, confirmed: CloudEvent
+    database: Database, sender: FakeSender, order_id: UUID, confirmed: CloudEvent
 ) -> None:
-    mailer.after = raising(TimeoutError("no answer"))
+    sender.after = raising(TimeoutError("no answer"))
     with pytest.raises(TimeoutError):
-        deliver(database, mailer, confirmed)
-    mailer.after = lambda: None
+        deliver(database, sender, confirmed)
+    sender.after = lambda: None
     end_leases(database)
-    deliver(database, mailer, confirmed)
+    deliver(database, sender, confirmed)
     assert notification(database, order_id)["status"] == "UNCERTAIN"
-    assert len(mailer.sent) == 1
+    assert len(sender.sent) == 1
 
 
-def test_an_event_of_no_order_is_refused_and_claims_nothing(database: Database, mailer: FakeMailer) -> None:
+def test_an_event_of_no_order_is_refused_and_claims_nothing(database: Database, sender: FakeSender) -> None:
     with pytest.raises(OrderNotFound):
-        deliver(database, mailer, notification_requested(uuid4(), Notification.ORDER_CONFIRMED))
-    assert mailer.sent == []
+        deliver(database, sender, notification_requested(uuid4(), Notification.ORDER_CONFIRMED))
+    assert sender.sent == []
     assert rows(database, "SELECT id FROM notifications") == []
     assert processed(database) == []
 
 
-def test_a_mail_that_cannot_be_rendered_is_not_claimed(
-    database: Database, mailer: FakeMailer, confirmed: CloudEvent, monkeypatch: pytest.MonkeyPatch
+def test_a_message_that_cannot_be_rendered_is_not_claimed(
+    database: Database,
+    sender: FakeSender,
+    confirmed: CloudEvent,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
+    (tmp_path / "mail.txt").write_text("Dear {{ customer }}")
     with monkeypatch.context() as patch:
-        patch.setattr(templates, "_TEMPLATES", {})
-        with pytest.raises(KeyError):
-            deliver(database, mailer, confirmed)
+        patch.setattr(rendering, "_TEMPLATES", tmp_path)
+        rendering._environment.cache_clear()
+        with pytest.raises(UndefinedError):
+            deliver(database, sender, confirmed)
+    rendering._environment.cache_clear()
     assert rows(database, "SELECT id FROM notifications") == []
-    deliver(database, mailer, confirmed)
-    assert len(mailer.sent) == 1
+    deliver(database, sender, confirmed)
+    assert len(sender.sent) == 1
 
 
 def test_a_claim_repeated_after_a_lost_commit_is_still_ours(database: Database, order_id: UUID) -> None:
@@ -292,12 +304,120 @@ def test_a_claim_repeated_after_a_lost_commit_is_still_ours(database: Database, 
 
 
 def test_nothing_written_names_the_customer(
-    database: Database, mailer: FakeMailer, confirmed: CloudEvent, order_id: UUID
+    database: Database, sender: FakeSender, confirmed: CloudEvent, order_id: UUID
 ) -> None:
     with recorded() as written:
-        deliver(database, mailer, confirmed)
+        deliver(database, sender, confirmed)
         write_metrics()
     assert written.metrics == {"NotificationsSent": 1}
     assert EMAIL not in written.text
-    (line,) = written.logs("Mail sent")
-    assert (line["notification"], line["provider_id"]) == ("order_confirmed", "ses-1")
+    (line,) = written.logs("Notification sent")
+    assert (line["notification"], line["channel"]) == ("order_confirmed", "email")
+    assert line["provider_id"] == "provider-1"
+
+
+class TestChannels:
+    """Each channel is asked for, claimed, sent and recorded by itself."""
+
+    def test_an_order_with_a_telephone_is_told_by_mail_and_by_text_message(
+        self, database: Database, sender: FakeSender, order_id: UUID
+    ) -> None:
+        for event in asked(database, order_id):
+            assert notified(database, order_id, event)["status"] == "QUEUED"
+            deliver(database, sender, event)
+        assert [(message.to, bool(message.html)) for message in sender.sent] == [
+            (EMAIL, True),
+            (PHONE, False),
+        ]
+        assert [
+            (told["channel"], told["status"], told["attempts"], told["provider_id"])
+            for told in rows(database, "SELECT * FROM notifications ORDER BY channel")
+        ] == [("email", "SENT", 1, "provider-1"), ("sms", "SENT", 1, "provider-2")]
+
+    def test_an_order_without_one_is_told_by_mail(
+        self, database: Database, sender: FakeSender, order_id: UUID
+    ) -> None:
+        execute(database, "UPDATE orders SET contact_phone = NULL")
+        (event,) = asked(database, order_id)
+        deliver(database, sender, event)
+        assert [message.to for message in sender.sent] == [EMAIL]
+
+    def test_asking_again_asks_for_nothing(self, database: Database, order_id: UUID) -> None:
+        first = [event.id for event in asked(database, order_id)]
+        assert [event.id for event in asked(database, order_id)] == first
+
+    @pytest.mark.parametrize(
+        "failure", [Refused("OptedOut"), NotSent("Throttling"), TimeoutError()], ids=repr
+    )
+    def test_a_text_message_that_fails_neither_blocks_nor_repeats_the_mail(
+        self, database: Database, sender: FakeSender, order_id: UUID, failure: Exception
+    ) -> None:
+        mail, text = asked(database, order_id)
+        sender.before = raising(failure)
+        with suppress(NotSent, TimeoutError):
+            deliver(database, sender, text)
+        sender.before = lambda: None
+        for _ in range(2):
+            deliver(database, sender, mail)
+        assert [message.to for message in sender.sent] == [EMAIL]
+        assert notified(database, order_id, mail)["status"] == "SENT"
+        assert notified(database, order_id, text)["status"] != "SENT"
+
+    def test_a_throttled_text_message_is_sent_by_its_next_delivery_and_the_mail_is_not_repeated(
+        self, database: Database, sender: FakeSender, order_id: UUID
+    ) -> None:
+        mail, text = asked(database, order_id)
+        deliver(database, sender, mail)
+        sender.before = raising(NotSent("Throttled"))
+        with pytest.raises(NotSent):
+            deliver(database, sender, text)
+        sender.before = lambda: None
+        deliver(database, sender, text)
+        assert [message.to for message in sender.sent] == [EMAIL, PHONE]
+        assert notified(database, order_id, text)["attempts"] == 2
+
+    def test_an_event_from_before_there_were_text_messages_is_for_a_mail(self, order_id: UUID) -> None:
+        event = cloud_event(order_id, NotificationRequested(notification=Notification.ORDER_CONFIRMED))
+        before = event.model_copy(update={"data": {"notification": "order_confirmed"}})
+        assert before.payload() == NotificationRequested(
+            notification=Notification.ORDER_CONFIRMED, channel=Channel.EMAIL
+        )
+
+    def test_a_text_message_for_an_order_without_a_telephone_is_refused_and_claims_nothing(
+        self, database: Database, sender: FakeSender, order_id: UUID
+    ) -> None:
+        execute(database, "UPDATE orders SET contact_phone = NULL")
+        text = notification_requested(order_id, Notification.ORDER_CONFIRMED, Channel.SMS)
+        with pytest.raises(UnexpectedEvent):
+            deliver(database, sender, text)
+        assert rows(database, "SELECT id FROM notifications") == []
+
+
+def asked(database: Database, order_id: UUID) -> list[CloudEvent]:
+    """Asks for the confirmation as the saga does; answers its events, the mail's first."""
+    database.transact(
+        lambda connection: notifications.request(connection, order_id, Notification.ORDER_CONFIRMED, TRACE)
+    )
+    found = rows(
+        database,
+        "SELECT * FROM outbox WHERE subject = :order_id AND type = :type ORDER BY data ->> 'channel'",
+        order_id=order_id,
+        type=NotificationRequested.type,
+    )
+    return [
+        cloud_event(order_id, NotificationRequested.model_validate(row["data"])).model_copy(
+            update={"id": row["id"]}
+        )
+        for row in found
+    ]
+
+
+def notified(database: Database, order_id: UUID, event: CloudEvent) -> dict[str, Any]:
+    """The row of the event's notification."""
+    (found,) = rows(
+        database,
+        "SELECT * FROM notifications WHERE order_id = :order_id AND channel = :channel",
+        order_id=order_id,
+        channel=event.data["channel"],
+    )
+    return found

@@ -1,11 +1,11 @@
-"""What the tests of notify share: a mailer with behaviour, and the state that deliveries leave."""
+"""What the tests of notify share: a sender with behaviour, and the state that deliveries leave."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from functions.notify.templates import Mail
+from functions.notify.rendering import Message
 from orders.db import Database
 from tests.support.factories import execute, rows
 
@@ -15,18 +15,18 @@ class Killed(BaseException):
 
 
 @dataclass
-class FakeMailer:
+class FakeSender:
     """Sends to a list. `before` and `after` run around the sending, and may raise."""
 
-    sent: list[Mail] = field(default_factory=list)
+    sent: list[Message] = field(default_factory=list)
     before: Callable[[], None] = lambda: None
     after: Callable[[], None] = lambda: None
 
-    def send(self, mail: Mail) -> str:
+    def send(self, message: Message) -> str:
         self.before()
-        self.sent.append(mail)
+        self.sent.append(message)
         self.after()
-        return f"ses-{len(self.sent)}"
+        return f"provider-{len(self.sent)}"
 
 
 def raising(error: BaseException) -> Callable[[], None]:

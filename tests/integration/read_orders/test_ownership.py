@@ -8,7 +8,7 @@ from orders.db import Database
 from tests.support.api import Answer, Client
 from tests.support.factories import add_order
 
-ROUTES = ["/api/v1/orders/{}", "/api/v1/orders/{}/status"]
+ROUTES = ["/api/v1/orders/{}", "/api/v1/orders/{}/status", "/api/v1/orders/{}/notifications"]
 
 NOT_QUITE_AN_ID = [
     "1",

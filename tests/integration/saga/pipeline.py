@@ -78,7 +78,7 @@ class Ending:
     ledger: list[tuple[str, int]] = field(default_factory=list)
     """The gateway's own book."""
     told: list[str] = field(default_factory=list)
-    """The notifications in the outbox."""
+    """The notifications in the outbox, each asked for on every channel."""
 
 
 CONFIRMED: Final = Ending(
@@ -197,7 +197,9 @@ class Order:
                 row["told"]
                 for row in self._rows(
                     "SELECT data ->> 'notification' AS told FROM outbox WHERE subject = :order_id "
-                    "AND type = 'com.orders.notification.requested.v1' ORDER BY id"
+                    "AND type = 'com.orders.notification.requested.v1' GROUP BY told "
+                    "HAVING array_agg(data ->> 'channel' ORDER BY data ->> 'channel') = '{email,sms}' "
+                    "ORDER BY min(created_at)"
                 )
             ],
         )

@@ -135,7 +135,7 @@ def test_an_event_s_notification_carries_the_caller_s_trace(pipeline: Pipeline) 
         "SELECT correlation_id, traceparent FROM outbox WHERE subject = :id AND type LIKE '%notification%'",
         id=order.order_id,
     )
-    assert found == [{"correlation_id": TRACE.correlation_id, "traceparent": TRACE.traceparent}] * 2
+    assert found == [{"correlation_id": TRACE.correlation_id, "traceparent": TRACE.traceparent}] * 4
 
 
 @pytest.mark.parametrize("step", ["SendCancellation", "MarkCancelled"])

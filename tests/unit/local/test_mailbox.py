@@ -1,6 +1,6 @@
 from uuid import uuid4
 
-from local.mailbox import Mail, judge
+from local.mailbox import Mail, Text, judge
 
 ORDER, OTHER = uuid4(), uuid4()
 
@@ -19,6 +19,14 @@ def test_a_second_mail_of_the_same_type_breaks_it() -> None:
     (violation,) = judge([mail(ORDER), mail(ORDER)], [ORDER]).violations
     assert violation.subject == str(ORDER)
     assert violation.problem == "was sent 2 times: Your order is confirmed"
+
+
+def test_a_text_message_beside_the_mail_keeps_it_and_a_second_one_breaks_it() -> None:
+    text = Text("+34600123456", f"Thank you! We confirm your order {ORDER} (USD 25.00)")
+    assert judge([mail(ORDER)], [ORDER], [text]).holds
+    verdict = judge([mail(ORDER)], [ORDER], [text, text])
+    assert verdict.checked == 3
+    assert [violation.subject for violation in verdict.violations] == [str(ORDER)]
 
 
 def test_mails_about_other_orders_are_not_looked_at() -> None:

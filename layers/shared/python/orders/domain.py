@@ -151,6 +151,20 @@ class Channel(StrEnum):
     SMS = "sms"
 
 
+class NotificationStatus(StrEnum):
+    """Of one notification on one channel. The last three are final, except that an UNCERTAIN one may turn out SENT."""
+
+    QUEUED = "QUEUED"
+    """Asked for. With an error: tried, certainly not sent, and to be tried again."""
+    SENDING = "SENDING"
+    SENT = "SENT"
+    """Accepted by the provider."""
+    FAILED = "FAILED"
+    """Refused by the provider, which would refuse it again."""
+    UNCERTAIN = "UNCERTAIN"
+    """Its sender died or got no answer: perhaps sent, so never sent again by itself."""
+
+
 class Locale(StrEnum):
     EN = "en"
     ES = "es"

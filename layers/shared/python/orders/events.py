@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from orders.domain import Notification
+from orders.domain import Channel, Notification
 
 SOURCE: Final = "/orders"
 
@@ -52,12 +52,14 @@ class OrderCreated(EventData):
 
 
 class NotificationRequested(EventData):
-    """The customer is to be told something, once per channel."""
+    """The customer is to be told something on one channel, once."""
 
     type = "com.orders.notification.requested.v1"
     queue = Queue.NOTIFICATION_SENDING
 
     notification: Notification
+    # The default is for events from before there was more than one.
+    channel: Channel = Channel.EMAIL
 
 
 class PaymentEvent(EventData):

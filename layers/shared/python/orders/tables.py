@@ -267,7 +267,7 @@ notifications: Final = Table(
     _now("created_at"),
     Column("sent_at", DateTime(timezone=True)),
     UniqueConstraint("order_id", "type", "channel"),
-    CheckConstraint("status IN ('SENDING', 'SENT', 'FAILED', 'UNCERTAIN')", name="status_known"),
+    CheckConstraint("status IN ('QUEUED', 'SENDING', 'SENT', 'FAILED', 'UNCERTAIN')", name="status_known"),
 )
 
 # Only orders that recovery has ever had to look at. `resumes` is the number in the name of the newest execution.
