@@ -7,12 +7,13 @@ from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body, Header
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.create_order.models import IdempotencyKey, OrderAccepted, PlaceOrder
+from functions.create_order.models import OrderAccepted, PlaceOrder
 from functions.create_order.place_order import Request, place_order
 from functions.create_order.settings import Settings
 from orders.db import Database
 from orders.domain import OrderStatus
 from orders.errors import IdempotencyKeyReused, InvalidOrder
+from orders.fields import IdempotencyKey
 from orders.http import API_PREFIX, Api
 from orders.observability import (
     Metric,

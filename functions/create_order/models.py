@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from orders.domain import Locale, OrderStatus, Priority
+from orders.fields import Currency
 from orders.http import ApiModel, ApiRequest, Worded
 
 MAX_LINES = 50
@@ -14,11 +15,6 @@ MAX_QUANTITY = 100
 
 # JSON has no UUIDs or enums, so a strict model has to allow their strings.
 ProductId = Annotated[UUID, Field(strict=False, examples=["018f3f7e-0000-7000-8000-000000000001"])]
-IdempotencyKey = Annotated[
-    str,
-    StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$"),
-    Worded("This must be 1 to 255 visible ASCII characters"),
-]
 Email = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9.-]{1,189}\.[A-Za-z]{2,63}$"),
@@ -33,11 +29,6 @@ PaymentMethod = Annotated[
     str,
     StringConstraints(pattern=r"^pm_[A-Za-z0-9_]{1,60}$"),
     Worded("This must be a payment method's token, e.g. pm_card_visa"),
-]
-Currency = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Z]{3}$"),
-    Worded("This must be a currency code of three capital letters (ISO 4217), e.g. USD"),
 ]
 
 

@@ -1,89 +1,76 @@
 """Parses the read routes, asks the database once, answers."""
 
-from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
-from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.read_orders import queries
-from functions.read_orders.models import (
-    Health,
-    NotificationList,
-    OrderDetail,
-    OrderProgress,
-    Product,
-    ProductList,
-)
+from functions.read_orders import answers, models, queries
 from functions.read_orders.settings import Settings
-from orders.conditional import etag
 from orders.db import Database
-from orders.errors import OrderNotFound, ProductNotFound
+from orders.domain import OrderStatus
 from orders.http import API_PREFIX, Api
 from orders.observability import instrumented
-from orders.openapi import answers
-
-POLL_SECONDS = 1
-"""What `Retry-After` asks of a client that waits for an order to end."""
+from orders.pages import DEFAULT_LIMIT, Cursor, Limit
 
 settings = Settings.from_environment()
 database = Database.from_settings(settings)
 api = Api()
 
+Status = Annotated[OrderStatus | None, Query(description="Only orders in this status")]
 
-@api.get(f"{API_PREFIX}/orders/<order_id>", responses=answers(refusals=[OrderNotFound]))
-def get_order(order_id: str) -> OrderDetail:
+
+@api.get(f"{API_PREFIX}/orders", responses=answers.ORDER_LIST)
+def get_orders(
+    limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None, status: Status = None
+) -> Response[models.OrderList]:
+    """The caller's orders, newest first."""
+    page = queries.list_orders(database, api.user_id, status=status, limit=limit, cursor=cursor)
+    return answers.for_owner(page)
+
+
+@api.get(f"{API_PREFIX}/orders/<order_id>", responses=answers.ORDER)
+def get_order(order_id: str) -> Response[models.OrderDetail]:
     """One of the caller's orders."""
-    return queries.read_order(database, api.user_id, order_id)
+    return answers.for_owner(queries.read_order(database, api.user_id, order_id))
 
 
-@api.get(
-    f"{API_PREFIX}/orders/<order_id>/status",
-    responses=answers(headers=["ETag", "Retry-After"], refusals=[OrderNotFound]),
-)
-def get_progress(order_id: str) -> Response[OrderProgress]:
+@api.get(f"{API_PREFIX}/orders/<order_id>/status", responses=answers.PROGRESS)
+def get_progress(order_id: str) -> Response[models.OrderProgress]:
     """How far an order is. While it is on its way the answer has `Retry-After`; send its `ETag` as `If-None-Match`."""
-    found = queries.read_progress(database, api.user_id, order_id)
-    return Response(
-        status_code=HTTPStatus.OK,
-        content_type=content_types.APPLICATION_JSON,
-        headers={
-            "ETag": etag(found),
-            **({} if found.status.is_terminal else {"Retry-After": str(POLL_SECONDS)}),
-        },
-        body=found,
-    )
+    return answers.while_waiting(queries.read_progress(database, api.user_id, order_id))
 
 
-@api.get(f"{API_PREFIX}/orders/<order_id>/notifications")
-def get_notifications(order_id: str) -> NotificationList:
+@api.get(f"{API_PREFIX}/orders/<order_id>/notifications", responses=answers.NOTIFICATIONS)
+def get_notifications(order_id: str) -> Response[models.NotificationList]:
     """What the customer of one of the caller's orders was told, on which channel, and what became of it."""
-    return NotificationList(items=queries.list_notifications(database, api.user_id, order_id))
+    return answers.for_owner(queries.list_notifications(database, api.user_id, order_id))
 
 
-@api.get(f"{API_PREFIX}/products")
-def get_products() -> ProductList:
-    """The products on sale."""
-    return ProductList(items=queries.list_products(database))
+@api.get(f"{API_PREFIX}/products", responses=answers.PRODUCT_LIST)
+def get_products(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Response[models.ProductList]:
+    """The products on sale, oldest first."""
+    return answers.for_anybody(queries.list_products(database, limit=limit, cursor=cursor))
 
 
-@api.get(f"{API_PREFIX}/products/<product_id>", responses=answers(refusals=[ProductNotFound]))
-def get_product(product_id: str) -> Product:
+@api.get(f"{API_PREFIX}/products/<product_id>", responses=answers.PRODUCT)
+def get_product(product_id: str) -> Response[models.Product]:
     """One product, also one that is no longer on sale: orders refer to it."""
-    return queries.read_product(database, product_id)
+    return answers.for_anybody(queries.read_product(database, product_id))
 
 
 @api.get(f"{API_PREFIX}/health/live")
-def get_live() -> Health:
+def get_live() -> models.Health:
     """Whether the API answers at all."""
-    return Health(status="live")
+    return models.Health(status="live")
 
 
 @api.get(f"{API_PREFIX}/health/ready")
-def get_ready() -> Health:
+def get_ready() -> models.Health:
     """Whether an order could be taken now."""
     queries.ask_database(database)
-    return Health(status="ready")
+    return models.Health(status="ready")
 
 
 @instrumented

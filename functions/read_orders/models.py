@@ -25,16 +25,36 @@ class OrderLine(ApiModel):
     unit_price: int = Field(description="What one cost when the order was placed, in minor units")
 
 
-class OrderDetail(ApiModel):
+class OrderHead(ApiModel):
+    """What an order says of itself as a whole."""
+
     order_id: UUID
     status: OrderStatus
     failure_reason: FailureReason | None = Field(description="Why the order was cancelled, once it is")
-    items: list[OrderLine]
     total_amount: int = Field(description="Minor units of `currency`")
     currency: str
     priority: Priority
     created_at: datetime
     updated_at: datetime
+
+
+class OrderDetail(OrderHead):
+    """An order with its items."""
+
+    items: list[OrderLine]
+
+
+class OrderSummary(OrderHead):
+    """An order in a list."""
+
+    item_count: int = Field(description="How many different products were ordered")
+
+
+class OrderList(ApiModel):
+    """The caller's orders, newest first."""
+
+    items: list[OrderSummary]
+    next_cursor: str | None = Field(description="Gives the next page; null on the last one")
 
 
 class Step(ApiModel):
@@ -87,7 +107,7 @@ class ProductList(ApiModel):
     """Products on sale, oldest first."""
 
     items: list[Product]
-    next_cursor: None = None
+    next_cursor: str | None = Field(description="Gives the next page; null on the last one")
 
 
 class Health(ApiModel):

@@ -7,19 +7,21 @@ from sqlalchemy import Row, TextClause, text
 
 from functions.read_orders.models import (
     NotificationDelivery,
+    NotificationList,
     OrderDetail,
     OrderLine,
+    OrderList,
     OrderProgress,
+    OrderSummary,
     Product,
+    ProductList,
     Step,
 )
-from orders import notifications
+from orders import notifications, pages
 from orders.db import Database
 from orders.domain import FailureReason, OrderStatus, Priority, SagaStep, StepStatus, progress
 from orders.errors import OrderNotFound, ProductNotFound
 from orders.ids import parse_uuid
-
-MAX_PRODUCTS: Final = 100
 
 # Whose order it is belongs into the question: there is then no answer that could differ between another user's order
 # and none at all.
@@ -40,10 +42,24 @@ _PROGRESS: Final = text("""
     ORDER BY step.at, step.step
 """)
 
+_ORDERS_OF_USER: Final = """
+    SELECT orders.id, orders.status, orders.failure_reason, orders.total_amount, orders.currency, orders.priority,
+           orders.created_at, orders.updated_at,
+           (SELECT count(*) FROM order_items AS item WHERE item.order_id = orders.id) AS item_count
+    FROM orders
+    WHERE orders.user_id = :user_id AND orders.id < :before {filter}
+    ORDER BY orders.id DESC
+    LIMIT :limit
+"""
+# Two statements, each with an index that has its rows in their order: one with a condition that may be off would have
+# to be planned for both.
+_ORDERS: Final = text(_ORDERS_OF_USER.format(filter=""))
+_ORDERS_IN_STATUS: Final = text(_ORDERS_OF_USER.format(filter="AND orders.status = :status"))
+
 _PRODUCTS: Final = text("""
     SELECT product.id, product.name, product.unit_price, product.currency, product.active, stock.available
     FROM products AS product JOIN stock ON stock.product_id = product.id
-    WHERE product.active
+    WHERE product.active AND product.id > :after
     ORDER BY product.id
     LIMIT :limit
 """)
@@ -57,6 +73,32 @@ _PRODUCT: Final = text("""
 _ANSWER: Final = text("SELECT 1")
 
 
+def list_orders(
+    database: Database, user_id: str, *, status: OrderStatus | None, limit: int, cursor: str | None
+) -> OrderList:
+    """A page of the user's orders, newest first: ids are UUIDv7, so theirs is the order of time.
+
+    Raises:
+        InvalidCursor: the cursor does not belong to this list.
+    """
+    listing = "orders" if status is None else f"orders in {status}"
+    page, last = pages.cut(
+        _rows(
+            database,
+            _ORDERS if status is None else _ORDERS_IN_STATUS,
+            user_id=user_id,
+            before=pages.id_before(listing, cursor, pages.LAST_ID),
+            limit=limit + 1,
+            **({} if status is None else {"status": status}),
+        ),
+        limit,
+    )
+    return OrderList(
+        items=[OrderSummary(**_head(order), item_count=order.item_count) for order in page],
+        next_cursor=pages.cursor_after(listing, last.id) if last else None,
+    )
+
+
 def read_order(database: Database, user_id: str, order_id: str) -> OrderDetail:
     """The user's order.
 
@@ -64,20 +106,12 @@ def read_order(database: Database, user_id: str, order_id: str) -> OrderDetail:
         OrderNotFound: there is none, it is somebody else's, or no order can have such an id.
     """
     lines = _rows_of_order(database, _ORDER, user_id, order_id)
-    order = lines[0]
     return OrderDetail(
-        order_id=order.id,
-        status=OrderStatus(order.status),
-        failure_reason=_reason(order),
+        **_head(lines[0]),
         items=[
             OrderLine(product_id=line.product_id, quantity=line.quantity, unit_price=line.unit_price)
             for line in lines
         ],
-        total_amount=order.total_amount,
-        currency=order.currency,
-        priority=Priority(order.priority),
-        created_at=order.created_at,
-        updated_at=order.updated_at,
     )
 
 
@@ -104,7 +138,7 @@ def read_progress(database: Database, user_id: str, order_id: str) -> OrderProgr
     )
 
 
-def list_notifications(database: Database, user_id: str, order_id: str) -> list[NotificationDelivery]:
+def list_notifications(database: Database, user_id: str, order_id: str) -> NotificationList:
     """What became of everything that the customer was to be told about the user's order.
 
     Raises:
@@ -118,12 +152,21 @@ def list_notifications(database: Database, user_id: str, order_id: str) -> list[
     )
     if found is None:
         raise OrderNotFound("You have no such order")
-    return [NotificationDelivery(**vars(each)) for each in found]
+    return NotificationList(items=[NotificationDelivery(**vars(each)) for each in found])
 
 
-def list_products(database: Database) -> list[Product]:
-    """The products on sale, oldest first, at most `MAX_PRODUCTS`."""
-    return [_product(row) for row in _rows(database, _PRODUCTS, limit=MAX_PRODUCTS)]
+def list_products(database: Database, *, limit: int, cursor: str | None) -> ProductList:
+    """A page of the products on sale, oldest first.
+
+    Raises:
+        InvalidCursor: as for `list_orders`.
+    """
+    after = pages.id_before("products", cursor, pages.FIRST_ID)
+    page, last = pages.cut(_rows(database, _PRODUCTS, after=after, limit=limit + 1), limit)
+    return ProductList(
+        items=[_product(row) for row in page],
+        next_cursor=pages.cursor_after("products", last.id) if last else None,
+    )
 
 
 def read_product(database: Database, product_id: str) -> Product:
@@ -160,6 +203,20 @@ def _rows_of_order(
 
 def _rows(database: Database, statement: TextClause, **parameters: object) -> Sequence[Row[Any]]:
     return database.transact_alone(lambda connection: connection.execute(statement, parameters).all())
+
+
+def _head(order: Row[Any]) -> dict[str, Any]:
+    """The fields of `OrderHead`."""
+    return {
+        "order_id": order.id,
+        "status": OrderStatus(order.status),
+        "failure_reason": _reason(order),
+        "total_amount": order.total_amount,
+        "currency": order.currency,
+        "priority": Priority(order.priority),
+        "created_at": order.created_at,
+        "updated_at": order.updated_at,
+    }
 
 
 def _reason(order: Row[Any]) -> FailureReason | None:

@@ -32,6 +32,7 @@ _FUNCTIONS: Final = {
     "CreateOrder": "POST /orders: order, items and outbox row in one transaction",
     "ReadOrders": "The read side of the API, and its health",
     "ApiDocs": "The API's document and its page; the answer where there is no route",
+    "ManageCatalogue": "Products and their stock, for administrators",
 }
 WITHOUT_DATABASE: Final = frozenset({"ApiDocs"})
 
@@ -48,11 +49,18 @@ class Route:
 
 ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.POST, "/orders", "CreateOrder"),
+    Route(apigatewayv2.HttpMethod.GET, "/orders", "ReadOrders"),
     Route(apigatewayv2.HttpMethod.GET, "/orders/{orderId}", "ReadOrders"),
     Route(apigatewayv2.HttpMethod.GET, "/orders/{orderId}/status", "ReadOrders"),
     Route(apigatewayv2.HttpMethod.GET, "/orders/{orderId}/notifications", "ReadOrders"),
     Route(apigatewayv2.HttpMethod.GET, "/products", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/products/{productId}", "ReadOrders", is_open=True),
+    Route(apigatewayv2.HttpMethod.POST, "/admin/products", "ManageCatalogue"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/products", "ManageCatalogue"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/products/{productId}", "ManageCatalogue"),
+    Route(apigatewayv2.HttpMethod.PATCH, "/admin/products/{productId}", "ManageCatalogue"),
+    Route(apigatewayv2.HttpMethod.POST, "/admin/products/{productId}/stock-adjustments", "ManageCatalogue"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/products/{productId}/movements", "ManageCatalogue"),
     Route(apigatewayv2.HttpMethod.GET, "/health/live", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/health/ready", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/openapi.json", "ApiDocs", is_open=True),

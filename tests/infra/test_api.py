@@ -10,11 +10,18 @@ ANYONE = "anyone"
 
 ROUTES = {
     "POST /api/v1/orders": ("create-order", USER),
+    "GET /api/v1/orders": ("read-orders", USER),
     "GET /api/v1/orders/{orderId}": ("read-orders", USER),
     "GET /api/v1/orders/{orderId}/status": ("read-orders", USER),
     "GET /api/v1/orders/{orderId}/notifications": ("read-orders", USER),
     "GET /api/v1/products": ("read-orders", ANYONE),
     "GET /api/v1/products/{productId}": ("read-orders", ANYONE),
+    "POST /api/v1/admin/products": ("manage-catalogue", USER),
+    "GET /api/v1/admin/products": ("manage-catalogue", USER),
+    "GET /api/v1/admin/products/{productId}": ("manage-catalogue", USER),
+    "PATCH /api/v1/admin/products/{productId}": ("manage-catalogue", USER),
+    "POST /api/v1/admin/products/{productId}/stock-adjustments": ("manage-catalogue", USER),
+    "GET /api/v1/admin/products/{productId}/movements": ("manage-catalogue", USER),
     "GET /api/v1/health/live": ("read-orders", ANYONE),
     "GET /api/v1/health/ready": ("read-orders", ANYONE),
     "GET /api/v1/openapi.json": ("api-docs", ANYONE),

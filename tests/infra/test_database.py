@@ -10,6 +10,7 @@ from tests.infra.stacks import LOCAL_DATABASE, SynthesizedStack
 USERS = {
     "create-order",
     "read-orders",
+    "manage-catalogue",
     "outbox-relay",
     "maintenance",
     "payment-events",

@@ -23,6 +23,7 @@ FUNCTIONS = [
     "create-order",
     "read-orders",
     "api-docs",
+    "manage-catalogue",
     "outbox-relay",
     "start-saga",
     "notify",
@@ -178,7 +179,7 @@ def test_the_local_package_starts_aws_s_runtime_client(local: SynthesizedStack) 
         assert "-m awslambdaric" in bootstrap.read_text()
 
 
-@pytest.mark.parametrize("function", ["create-order", "read-orders", "api-docs"])
+@pytest.mark.parametrize("function", ["create-order", "read-orders", "api-docs", "manage-catalogue"])
 def test_the_api_gives_up_before_the_gateway_does(stack: SynthesizedStack, function: str) -> None:
     assert stack.functions[function]["Timeout"] < 30
 

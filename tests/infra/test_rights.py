@@ -44,6 +44,7 @@ RIGHTS: dict[str, Rights] = {
     "create-order": DATABASE,
     "read-orders": DATABASE,
     "api-docs": {},
+    "manage-catalogue": DATABASE,
     "outbox-relay": {**DATABASE, **{f"queue {queue}": SEND for queue in QUEUES}},
     "start-saga": {
         "queue order-processing": RECEIVE,

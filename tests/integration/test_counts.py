@@ -165,7 +165,14 @@ def read_product(world: World, size: int) -> Callable[[], object]:
 
 
 def list_products(world: World, size: int) -> Callable[[], object]:
-    return lambda: queries.list_products(world.database)
+    return lambda: queries.list_products(world.database, limit=size, cursor=None)
+
+
+def list_orders(world: World, size: int) -> Callable[[], object]:
+    body = order_body([(world.products[0], 1)])
+    for _ in range(size + 1):
+        place_order(world.others, order_request(body, user_id=f"lister-{size}"))
+    return lambda: queries.list_orders(world.database, f"lister-{size}", status=None, limit=size, cursor=None)
 
 
 def poll_in_vain(world: World, events: int) -> Callable[[], object]:
@@ -250,7 +257,9 @@ CASES: dict[str, tuple[Case, Cost]] = {
     "GET /orders/{id}": (read_order, Cost(1, 1, rows_each=2)),
     "GET /orders/{id}/status": (read_progress, Cost(1, 1, rows=4)),
     "GET /orders/{id}/notifications": (list_notifications, Cost(1, 1, rows=3)),
-    "GET /products": (list_products, Cost(1, 1, rows=2 * queries.MAX_PRODUCTS)),
+    # A page reads one more than it shows, to know whether another follows.
+    "GET /orders": (list_orders, Cost(1, 1, rows=2, rows_each=2)),
+    "GET /products": (list_products, Cost(1, 1, rows=2, rows_each=2)),
     "GET /products/{id}": (read_product, Cost(1, 1, rows=2)),
     "send a mail": (send_mail, Cost(4, 8, rows=4, rows_each=2)),
     "reconcile a payment": (reconcile_payment, Cost(3, 5, rows=2)),

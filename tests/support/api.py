@@ -50,6 +50,19 @@ class Answer:
         return [error["pointer"] for error in self.json.get("errors", [])]
 
 
+def every_page(client: "Client", path: str, *, limit: int, **filters: str) -> list[list[dict[str, Any]]]:
+    """The items of all pages of a list, as its own cursors lead from one to the next."""
+    query = "".join(f"&{name}={value}" for name, value in filters.items())
+    pages: list[list[dict[str, Any]]] = []
+    cursor: str | None = None
+    while cursor is not None or not pages:
+        answer = client.get(f"{path}?limit={limit}{query}" + (f"&cursor={cursor}" if cursor else ""))
+        assert answer.status == 200, answer.text
+        pages.append(answer.json["items"])
+        cursor = answer.json["nextCursor"]
+    return pages
+
+
 def http_event(
     method: str,
     path: str,

@@ -48,7 +48,7 @@ MIGRATIONS = {"alembic"}
 DATABASE = {"sqlalchemy", "pg8000"}
 ROUTING = {"aws_lambda_powertools.event_handler"}
 
-ROUTED = {"api_docs", "create_order", "read_orders"}
+ROUTED = {"api_docs", "create_order", "manage_catalogue", "read_orders"}
 WITHOUT_DATABASE = {"api_docs", "start_saga"}
 
 

@@ -43,6 +43,26 @@ def test_an_urgent_order_says_so(alice: Client, database: Database) -> None:
     assert alice.get(f"/api/v1/orders/{order_id}").json["priority"] == "high"
 
 
+def test_what_has_not_changed_is_not_sent_again(alice: Client, database: Database) -> None:
+    order_id = add_order(database)
+    first = alice.get(f"/api/v1/orders/{order_id}")
+    known = {"If-None-Match": first.headers["etag"]}
+
+    again = alice.get(f"/api/v1/orders/{order_id}", known)
+    execute(database, "UPDATE orders SET status = 'PROCESSING', updated_at = now()")
+
+    assert (again.status, again.text) == (304, "")
+    assert alice.get(f"/api/v1/orders/{order_id}", known).status == 200
+
+
+@pytest.mark.parametrize("path", ["/api/v1/orders", "/api/v1/orders/{}", "/api/v1/orders/{}/status"])
+def test_an_order_is_kept_by_nobody_but_its_owner(alice: Client, database: Database, path: str) -> None:
+    answer = alice.get(path.format(add_order(database)))
+
+    assert answer.headers["cache-control"] == "private, no-cache"
+    assert "etag" in answer.headers
+
+
 def test_a_later_price_does_not_change_it(alice: Client, database: Database) -> None:
     order_id = add_order(database, [(add_product(database, unit_price=1250), 2)])
     execute(database, "UPDATE products SET unit_price = 1, active = false")

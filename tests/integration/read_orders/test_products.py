@@ -4,9 +4,8 @@ from uuid import uuid4
 
 import pytest
 
-from functions.read_orders.queries import MAX_PRODUCTS
 from orders.db import Database
-from tests.support.api import Client
+from tests.support.api import Client, every_page
 from tests.support.factories import add_product, execute
 
 
@@ -47,17 +46,69 @@ def test_an_empty_catalogue_is_an_empty_list(anyone: Client) -> None:
     assert anyone.get("/api/v1/products").json == {"items": [], "nextCursor": None}
 
 
-def test_the_list_is_bounded(anyone: Client, database: Database) -> None:
+def test_the_catalogue_comes_in_pages_of_what_is_on_sale(anyone: Client, database: Database) -> None:
+    made = [add_product(database, active=number % 2 == 0).product_id for number in range(7)]
+
+    pages = every_page(anyone, "/api/v1/products", limit=3)
+
+    assert [len(page) for page in pages] == [3, 1]
+    assert [item["productId"] for page in pages for item in page] == [str(id) for id in made[::2]]
+
+
+def test_a_page_has_twenty_products_unless_another_number_is_asked_for(
+    anyone: Client, database: Database
+) -> None:
     execute(
         database,
         "WITH added AS ("
         "    INSERT INTO products (id, name, unit_price, currency)"
-        "    SELECT gen_random_uuid(), 'Product', 100, 'USD' FROM generate_series(1, :number) RETURNING id"
+        "    SELECT gen_random_uuid(), 'Product', 100, 'USD' FROM generate_series(1, 101) RETURNING id"
         ") INSERT INTO stock (product_id, stocked, available) SELECT id, 1, 1 FROM added",
-        number=MAX_PRODUCTS + 1,
     )
 
-    assert len(anyone.get("/api/v1/products").json["items"]) == MAX_PRODUCTS
+    assert len(anyone.get("/api/v1/products").json["items"]) == 20
+    assert len(anyone.get("/api/v1/products?limit=100").json["items"]) == 100
+    assert anyone.get("/api/v1/products?limit=101").pointers == ["#/query/limit"]
+
+
+class TestKeeping:
+    """What a browser, or whoever stands between, may keep, and how it learns that nothing has changed."""
+
+    @pytest.fixture(params=["/api/v1/products", "/api/v1/products/{}"])
+    def address(self, request: pytest.FixtureRequest, database: Database) -> str:
+        return str(request.param).format(add_product(database).product_id)
+
+    def test_for_some_seconds_nobody_has_to_ask_again(self, anyone: Client, address: str) -> None:
+        assert anyone.get(address).headers["cache-control"] == "public, max-age=5, must-revalidate"
+
+    def test_what_has_not_changed_is_not_sent_again(self, anyone: Client, address: str) -> None:
+        first = anyone.get(address)
+
+        again = anyone.get(address, {"If-None-Match": first.headers["etag"]})
+
+        assert (again.status, again.text) == (304, "")
+        assert again.headers["etag"] == first.headers["etag"]
+        assert again.headers["cache-control"] == first.headers["cache-control"]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            "UPDATE products SET unit_price = unit_price + 1",
+            "UPDATE products SET name = 'Tea'",
+            "UPDATE products SET active = false",
+            "UPDATE stock SET available = available - 1, reserved = reserved + 1",
+        ],
+    )
+    def test_a_change_is_a_new_version(
+        self, anyone: Client, address: str, database: Database, change: str
+    ) -> None:
+        tag = anyone.get(address).headers["etag"]
+        execute(database, change)
+
+        assert anyone.get(address, {"If-None-Match": tag}).status == 200
+
+    def test_a_refusal_is_not_kept(self, anyone: Client) -> None:
+        assert "cache-control" not in anyone.get(f"/api/v1/products/{uuid4()}").headers
 
 
 def test_a_product_that_is_no_longer_on_sale_is_still_shown_for_orders_refer_to_it(

@@ -31,9 +31,12 @@ def warm(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
 @pytest.mark.parametrize(
     "path",
     [
+        "/api/v1/orders",
+        "/api/v1/orders?status=PENDING&limit=1",
         "/api/v1/orders/{order}",
         "/api/v1/orders/{order}/status",
         "/api/v1/products",
+        "/api/v1/products?limit=1",
         "/api/v1/products/{product}",
         "/api/v1/health/ready",
     ],
@@ -51,7 +54,14 @@ def test_a_read_is_one_round_trip(warm: Client, wire: Wire, database: Database, 
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/v1/health/live", "/api/v1/orders/nonsense", "/api/v1/products/nonsense", "/api/v1/nothing"]
+    "path",
+    [
+        "/api/v1/health/live",
+        "/api/v1/orders/nonsense",
+        "/api/v1/products/nonsense",
+        "/api/v1/orders?cursor=nonsense",
+        "/api/v1/nothing",
+    ],
 )
 def test_what_needs_no_database_does_not_ask_it(warm: Client, wire: Wire, path: str) -> None:
     with wire.listening() as heard:

@@ -10,7 +10,12 @@ _ETAG_DIGITS: Final = 32
 
 def etag(answer: BaseModel) -> str:
     """A strong entity tag of what the answer says."""
-    return f'"{hashlib.sha256(answer.model_dump_json().encode()).hexdigest()[:_ETAG_DIGITS]}"'
+    return f'"{digest(answer.model_dump_json())}"'
+
+
+def digest(text: str) -> str:
+    """What a tag is made of: the same for the same text, and for no other."""
+    return hashlib.sha256(text.encode()).hexdigest()[:_ETAG_DIGITS]
 
 
 def without_what_is_known(answer: dict[str, Any], if_none_match: str | None) -> dict[str, Any]:

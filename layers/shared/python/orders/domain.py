@@ -118,6 +118,19 @@ class ReservationStatus(StrEnum):
     EXPIRED = "EXPIRED"
 
 
+class MovementKind(StrEnum):
+    """Why a product's stock changed. Those of orders are named by what became of the reservation."""
+
+    RECEIVED = "RECEIVED"
+    ADJUSTED = "ADJUSTED"
+    """By an administrator, with a reason."""
+    RESERVED = "RESERVED"
+    CONFIRMED = "CONFIRMED"
+    RELEASED = "RELEASED"
+    RESTORED = "RESTORED"
+    EXPIRED = "EXPIRED"
+
+
 class PaymentStatus(StrEnum):
     PENDING = "PENDING"
     """The intent is recorded; the gateway may have been asked."""

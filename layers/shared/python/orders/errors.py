@@ -14,6 +14,10 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── InvalidOrder               fields name what is wrong
     │   ├── IdempotencyKeyReused       same key, other body
     │   ├── OrderNotFound              also for another user's order
+    │   ├── InvalidCursor              of another list, or of none
+    │   ├── VersionRequired            a change must say which version it is of
+    │   ├── VersionOutdated            the change is of a version that is no more
+    │   ├── StockNotFree               more would be taken away than is available
     │   └── ProductNotFound
     ├── BusinessFailure            final for the order; never retried
     │   ├── InsufficientStock
@@ -102,6 +106,22 @@ class IdempotencyKeyReused(RequestRefused):
 
 class OrderNotFound(RequestRefused):
     """No such order, or it is somebody else's: the answer must not tell which."""
+
+
+class InvalidCursor(RequestRefused):
+    """The cursor is not one that this list gave out."""
+
+
+class VersionRequired(RequestRefused):
+    """A change came without `If-Match`, so nobody knows what its sender had seen."""
+
+
+class VersionOutdated(RequestRefused):
+    """Somebody else has changed it since the sender of this change saw it."""
+
+
+class StockNotFree(RequestRefused):
+    """The adjustment would take away units that are reserved or sold."""
 
 
 class ProductNotFound(RequestRefused):

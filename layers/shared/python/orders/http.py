@@ -15,7 +15,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic.alias_generators import to_camel
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from orders import problem
 from orders.conditional import without_what_is_known
@@ -55,6 +55,8 @@ _DETAILS: Final = {
     "model_attributes_type": "This must be an object",
     "list_type": "This must be a list",
     "int_type": "This must be a whole number",
+    "int_parsing": "This must be a whole number",
+    "bool_type": "This must be true or false",
     "string_type": "This must be a string",
     "string_unicode": "This is not valid Unicode text",
     "uuid_type": "This must be a UUID",
@@ -97,6 +99,11 @@ class Worded:
         )
 
 
+def refusal(sentence: str) -> PydanticCustomError:
+    """What a validator raises to have its own words said of the value."""
+    return PydanticCustomError("worded", "{sentence}", {"sentence": sentence})
+
+
 class Api(APIGatewayHttpResolver):
     """One function's routes under `/api/v1`.
 
@@ -133,7 +140,8 @@ class Api(APIGatewayHttpResolver):
         except RequestRefused as refusal:
             answer = _before_routing(self._refused(refusal))
         answer["headers"][CORRELATION_HEADER] = self.correlation_id
-        return without_what_is_known(answer, headers.get("if-none-match"))
+        reads = event["requestContext"]["http"]["method"] == "GET"
+        return without_what_is_known(answer, headers.get("if-none-match") if reads else None)
 
     @property
     def user_id(self) -> str:

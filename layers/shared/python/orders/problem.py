@@ -83,6 +83,19 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.OrderNotFound: Kind(
         name="order-not-found", title="No such order", status=404, example="You have no such order"
     ),
+    errors.InvalidCursor: INVALID,
+    errors.VersionRequired: Kind(
+        name="version-required", title="The change must say which version it is of", status=428
+    ),
+    errors.VersionOutdated: Kind(
+        name="version-outdated", title="It has been changed by somebody else", status=412
+    ),
+    errors.StockNotFree: Kind(
+        name="stock-not-free",
+        title="Less stock is free than would be taken away",
+        status=409,
+        example="3 are free; the others are reserved or sold",
+    ),
     errors.ProductNotFound: Kind(name="product-not-found", title="No such product", status=404),
     errors.DatabaseUnavailable: Kind(
         name="temporarily-unavailable",

@@ -63,6 +63,8 @@ products: Final = Table(
     _now("updated_at"),
     CheckConstraint("unit_price > 0", name="price_positive"),
 )
+# The shop window, however many products have left it.
+Index("products_on_sale", products.c.id, postgresql_where=text("active"))
 
 # Apart from `products`: reservations update this row all day, and readers of the catalogue must not wait for them.
 stock: Final = Table(
@@ -107,6 +109,8 @@ orders: Final = Table(
 )
 # Ids are UUIDv7, so this is "own orders, newest first".
 Index("orders_by_user", orders.c.user_id, orders.c.id.desc())
+# The same of one status: to find ten among a customer's hundred thousand by reading those would take a second.
+Index("orders_by_user_and_status", orders.c.user_id, orders.c.status, orders.c.id.desc())
 # What recovery looks through: orders that are on their way, longest unmoved first.
 Index(
     "orders_unfinished",
@@ -221,8 +225,26 @@ stock_movements: Final = Table(
     Column("kind", Text, nullable=False),
     Column("quantity", BigInteger, nullable=False),
     _now("created_at"),
+    # Of an adjustment: which administrator made it, and why.
+    Column("actor", Text),
+    Column("reason", Text),
     # The last line of defence for I9: a movement of an order's line happens once, whoever repeats it.
     UniqueConstraint("order_id", "product_id", "kind"),
+)
+
+Index("stock_movements_by_product", stock_movements.c.product_id, stock_movements.c.id.desc())
+
+# What administrators asked for under which key: a request that is repeated is answered from here. There are few, and
+# they stay.
+catalogue_requests: Final = Table(
+    "catalogue_requests",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("product_id", Uuid, ForeignKey("products.id"), nullable=False),
+    Column("movement_id", BigInteger, ForeignKey("stock_movements.id")),
+    _now("created_at"),
 )
 
 payments: Final = Table(

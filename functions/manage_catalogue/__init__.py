@@ -1,0 +1,1 @@
+"""The catalogue as administrators see and change it: products, their prices, their stock and how it moved."""

@@ -1,0 +1,179 @@
+"""Products: make one, change one, look at one or at all."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, text
+
+from functions.manage_catalogue import versions
+from functions.manage_catalogue.models import NewProduct, ProductChange, StockedProduct, StockedProductList
+from functions.manage_catalogue.requests import Request, once
+from orders import pages
+from orders.db import Database
+from orders.domain import MovementKind
+from orders.errors import ProductNotFound, VersionOutdated, VersionRequired
+from orders.ids import parse_uuid, uuid7
+
+_LISTING: Final = "all products"
+_FIRST_STOCK: Final = "First stock"
+
+_CREATE: Final = text(f"""
+    WITH created AS (
+        INSERT INTO products (id, name, unit_price, currency)
+        VALUES (:product_id, :name, :unit_price, :currency)
+    ), counted AS (
+        INSERT INTO stock (product_id, stocked, available, low_stock_threshold)
+        VALUES (:product_id, :stock, :stock, :low_stock_threshold)
+        RETURNING stocked
+    ), moved AS (
+        INSERT INTO stock_movements (product_id, kind, quantity, actor, reason)
+        SELECT :product_id, '{MovementKind.RECEIVED}', stocked, :user_id, '{_FIRST_STOCK}'
+        FROM counted WHERE stocked > 0
+    )
+    INSERT INTO catalogue_requests (user_id, key, fingerprint, product_id)
+    VALUES (:user_id, :key, :fingerprint, :product_id)
+""")
+
+_PRODUCT: Final = """
+    SELECT product.id, product.name, product.unit_price, product.currency, product.active, stock.stocked,
+           stock.available, stock.reserved, stock.sold, stock.low_stock_threshold, product.created_at,
+           product.updated_at
+    FROM products AS product JOIN stock ON stock.product_id = product.id
+"""
+_ONE: Final = text(f"{_PRODUCT} WHERE product.id = :product_id")
+# Against other changes, not against buyers: their orders refer to the product, which this lets them do.
+_LOCK: Final = text("SELECT id FROM products WHERE id = :product_id FOR NO KEY UPDATE")
+_PAGE: Final = text(f"{_PRODUCT} WHERE product.id > :after ORDER BY product.id LIMIT :limit")
+
+_CHANGE: Final = text("""
+    WITH warned AS (
+        UPDATE stock SET low_stock_threshold = CAST(:low_stock_threshold AS bigint)
+        WHERE product_id = :product_id AND low_stock_threshold <> CAST(:low_stock_threshold AS bigint)
+    )
+    UPDATE products
+    SET name = coalesce(CAST(:name AS text), name),
+        unit_price = coalesce(CAST(:unit_price AS bigint), unit_price),
+        active = coalesce(CAST(:active AS boolean), active),
+        updated_at = now()
+    WHERE id = :product_id
+""")
+
+
+@dataclass(frozen=True)
+class Created:
+    """The product that answers a request, as it is now; `replayed` if an earlier request made it."""
+
+    product: StockedProduct
+    replayed: bool
+
+
+def create_product(database: Database, new: NewProduct, *, user_id: str, key: str) -> Created:
+    """Puts a product on sale, once per user and key.
+
+    Raises:
+        IdempotencyKeyReused, DatabaseUnavailable: as for `once`.
+    """
+    product_id = uuid7()
+    request = Request.to("create a product", new, user_id=user_id, key=key)
+
+    def create(connection: Connection) -> Created:
+        connection.execute(_CREATE, {**new.model_dump(), **vars(request), "product_id": product_id})
+        return Created(read(connection, product_id), replayed=False)
+
+    def recall(connection: Connection, earlier: Row[Any]) -> Created:
+        # Our own id is there if the connection was lost around COMMIT and the transaction is run again.
+        return Created(read(connection, earlier.product_id), replayed=earlier.product_id != product_id)
+
+    return once(database, request, create, recall)
+
+
+def change_product(
+    database: Database, product_id: str, change: ProductChange, if_match: str | None
+) -> StockedProduct:
+    """Changes a product that still is what the sender of the change saw. Its stock does not count: orders change that
+    all the time. Nor does it matter if the change is there already, as after an answer that was lost.
+
+    Raises:
+        VersionRequired: there is no `if_match`.
+        ProductNotFound: there is none.
+        VersionOutdated: somebody else has changed it.
+    """
+    if if_match is None:
+        raise VersionRequired("Send the ETag of the product that you saw as If-Match")
+    uuid = parse_id(product_id)
+    wanted = change.model_dump(exclude_unset=True)
+
+    def work(connection: Connection) -> StockedProduct:
+        connection.execute(_LOCK, {"product_id": uuid})
+        product = read(connection, uuid)
+        if all(getattr(product, name) == value for name, value in wanted.items()):
+            return product
+        if not versions.matches(if_match, product):
+            raise VersionOutdated("Read the product again, and send the change with the ETag of what you see")
+        unchanged = dict.fromkeys(ProductChange.model_fields)
+        connection.execute(_CHANGE, {**unchanged, **wanted, "product_id": uuid})
+        return read(connection, uuid)
+
+    return database.transact(work)
+
+
+def read_product(database: Database, product_id: str) -> StockedProduct:
+    """One product.
+
+    Raises:
+        ProductNotFound: there is none, or no product can have such an id.
+    """
+    uuid = parse_id(product_id)
+    return database.transact_alone(lambda connection: read(connection, uuid))
+
+
+def list_products(database: Database, *, limit: int, cursor: str | None) -> StockedProductList:
+    """A page of all products, oldest first.
+
+    Raises:
+        InvalidCursor: the cursor does not belong to this list.
+    """
+    after = pages.id_before(_LISTING, cursor, pages.FIRST_ID)
+    rows = database.transact_alone(
+        lambda connection: connection.execute(_PAGE, {"after": after, "limit": limit + 1}).all()
+    )
+    page, last = pages.cut(rows, limit)
+    return StockedProductList(
+        items=[_product(row) for row in page],
+        next_cursor=pages.cursor_after(_LISTING, last.id) if last else None,
+    )
+
+
+def read(connection: Connection, product_id: UUID) -> StockedProduct:
+    """The product as this transaction sees it.
+
+    Raises:
+        ProductNotFound: there is none.
+    """
+    found = connection.execute(_ONE, {"product_id": product_id}).one_or_none()
+    if found is None:
+        raise no_product()
+    return _product(found)
+
+
+def parse_id(product_id: str) -> UUID:
+    """The id in an address.
+
+    Raises:
+        ProductNotFound: no product can have such an id.
+    """
+    uuid = parse_uuid(product_id)
+    if uuid is None:
+        raise no_product()
+    return uuid
+
+
+def no_product() -> ProductNotFound:
+    """What there is to say of a product that is not there."""
+    return ProductNotFound("There is no such product")
+
+
+def _product(row: Row[Any]) -> StockedProduct:
+    fields = dict(row._mapping)
+    return StockedProduct(product_id=fields.pop("id"), **fields)

@@ -1,0 +1,5 @@
+from orders.settings import DatabaseSettings
+
+
+class Settings(DatabaseSettings):
+    """Nothing beyond the database."""

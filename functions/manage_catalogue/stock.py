@@ -1,0 +1,139 @@
+"""Stock without an order: adjustments by administrators, and every movement that there was.
+
+An adjustment changes `stocked` and `available` by the same number: the rest of the books stays as it is (promise I4).
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, text
+
+from functions.manage_catalogue import products
+from functions.manage_catalogue.models import (
+    NewAdjustment,
+    StockAdjustment,
+    StockMovement,
+    StockMovementList,
+)
+from functions.manage_catalogue.requests import Request, once
+from orders import pages
+from orders.db import Database
+from orders.domain import MovementKind
+from orders.errors import StockNotFree
+
+# The row is locked before it is judged: what is then found to be free is so until the end of the transaction.
+_ADJUST: Final = text(f"""
+    WITH locked AS (
+        SELECT product_id, available FROM stock WHERE product_id = :product_id FOR UPDATE
+    ), adjusted AS (
+        UPDATE stock
+        SET stocked = stock.stocked + CAST(:delta AS bigint), available = stock.available + CAST(:delta AS bigint)
+        FROM locked
+        WHERE stock.product_id = locked.product_id AND stock.available + CAST(:delta AS bigint) >= 0
+        RETURNING stock.product_id
+    ), moved AS (
+        INSERT INTO stock_movements (product_id, kind, quantity, actor, reason)
+        SELECT product_id, '{MovementKind.ADJUSTED}', :delta, :user_id, :reason FROM adjusted
+        RETURNING id
+    ), remembered AS (
+        INSERT INTO catalogue_requests (user_id, key, fingerprint, product_id, movement_id)
+        SELECT :user_id, :key, :fingerprint, :product_id, id FROM moved
+    )
+    SELECT locked.available, moved.id AS movement_id FROM locked LEFT JOIN moved ON true
+""")
+
+_COLUMNS: Final = "id, kind, quantity, order_id, actor, reason, created_at"
+_MOVEMENT: Final = text(f"SELECT {_COLUMNS} FROM stock_movements WHERE id = :movement_id")
+# The product comes first: without it there is no row, without movements there is one that is empty.
+_MOVEMENTS: Final = text(f"""
+    SELECT movement.*
+    FROM products LEFT JOIN LATERAL (
+        SELECT {_COLUMNS} FROM stock_movements
+        WHERE product_id = products.id AND id < :before
+        ORDER BY id DESC
+        LIMIT :limit
+    ) AS movement ON true
+    WHERE products.id = :product_id
+    ORDER BY movement.id DESC
+""")
+
+
+@dataclass(frozen=True)
+class Adjusted:
+    """What answers a request; `replayed` if an earlier request made the adjustment."""
+
+    adjustment: StockAdjustment
+    replayed: bool
+
+
+def adjust_stock(
+    database: Database, product_id: str, adjustment: NewAdjustment, *, user_id: str, key: str
+) -> Adjusted:
+    """Adds units to a product, or takes free ones away, once per user and key.
+
+    Raises:
+        ProductNotFound: there is none.
+        StockNotFree: fewer are free than are to be taken away.
+        IdempotencyKeyReused, DatabaseUnavailable: as for `once`.
+    """
+    uuid = products.parse_id(product_id)
+    request = Request.to(f"adjust {uuid}", adjustment, user_id=user_id, key=key)
+
+    def adjust(connection: Connection) -> Adjusted:
+        found = connection.execute(
+            _ADJUST, {**adjustment.model_dump(), **vars(request), "product_id": uuid}
+        ).one_or_none()
+        if found is None:
+            raise products.no_product()
+        if found.movement_id is None:
+            raise StockNotFree(f"{found.available} are free; the others are reserved or sold")
+        return Adjusted(_adjustment(connection, uuid, found.movement_id), replayed=False)
+
+    def recall(connection: Connection, earlier: Row[Any]) -> Adjusted:
+        return Adjusted(_adjustment(connection, uuid, earlier.movement_id), replayed=True)
+
+    return once(database, request, adjust, recall)
+
+
+def list_movements(
+    database: Database, product_id: str, *, limit: int, cursor: str | None
+) -> StockMovementList:
+    """A page of a product's movements, newest first.
+
+    Raises:
+        ProductNotFound: there is none.
+        InvalidCursor: the cursor does not belong to this product's movements.
+    """
+    uuid = products.parse_id(product_id)
+    listing = f"movements of {uuid}"
+    asked = {
+        "product_id": uuid,
+        "before": pages.number_before(listing, cursor, pages.LAST_NUMBER),
+        "limit": limit + 1,
+    }
+    rows = database.transact_alone(lambda connection: connection.execute(_MOVEMENTS, asked).all())
+    if not rows:
+        raise products.no_product()
+    page, last = pages.cut([row for row in rows if row.id is not None], limit)
+    return StockMovementList(
+        items=[_movement(row) for row in page],
+        next_cursor=pages.cursor_after(listing, last.id) if last else None,
+    )
+
+
+def _adjustment(connection: Connection, product_id: UUID, movement_id: int) -> StockAdjustment:
+    movement = connection.execute(_MOVEMENT, {"movement_id": movement_id}).one()
+    return StockAdjustment(movement=_movement(movement), product=products.read(connection, product_id))
+
+
+def _movement(row: Row[Any]) -> StockMovement:
+    return StockMovement(
+        movement_id=row.id,
+        kind=MovementKind(row.kind),
+        quantity=row.quantity,
+        order_id=row.order_id,
+        actor=row.actor,
+        reason=row.reason,
+        created_at=row.created_at,
+    )

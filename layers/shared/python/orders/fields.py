@@ -1,0 +1,28 @@
+"""Fields that more than one function's requests have: what they may hold, and what is said of anything else."""
+
+from typing import Annotated, Final
+
+from pydantic import StringConstraints
+
+from orders.http import Worded
+
+MAX_TEXT: Final = 200
+
+IdempotencyKey = Annotated[
+    str,
+    StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$"),
+    Worded("This must be 1 to 255 visible ASCII characters"),
+]
+Currency = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Z]{3}$"),
+    Worded("This must be a currency code of three capital letters (ISO 4217), e.g. USD"),
+]
+# Postgres takes no NUL, and no list of products should break at a line's end.
+Text = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0," + str(MAX_TEXT - 2) + r"}[^\s\x00-\x1f\x7f])?$"
+    ),
+    Worded(f"This must be 1 to {MAX_TEXT} characters in one line, with no space at either end"),
+]
