@@ -55,7 +55,9 @@ class ProductChange(ApiRequest):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    name: Text = Field(default=_LEFT_OUT, json_schema_extra=_without_default)
+    name: Text = Field(
+        default=_LEFT_OUT, examples=["Mechanical keyboard, quiet"], json_schema_extra=_without_default
+    )
     unit_price: Price = Field(
         default=_LEFT_OUT, description="Minor units", json_schema_extra=_without_default
     )
