@@ -45,13 +45,15 @@ _ADJUST: Final = text(f"""
 
 _COLUMNS: Final = "id, kind, quantity, order_id, actor, reason, created_at"
 _MOVEMENT: Final = text(f"SELECT {_COLUMNS} FROM stock_movements WHERE id = :movement_id")
-# The product comes first: without it there is no row, without movements there is one that is empty.
+# The product comes first: without it there is no row, without movements there is one that is empty. The array of one,
+# and the order by it, leave Postgres no other index than that of a product's movements; by the primary key it may read
+# those of all products.
 _MOVEMENTS: Final = text(f"""
     SELECT movement.*
     FROM products LEFT JOIN LATERAL (
         SELECT {_COLUMNS} FROM stock_movements
-        WHERE product_id = products.id AND id < :before
-        ORDER BY id DESC
+        WHERE product_id = ANY (ARRAY[CAST(:product_id AS uuid)]) AND id < :before
+        ORDER BY product_id, id DESC
         LIMIT :limit
     ) AS movement ON true
     WHERE products.id = :product_id

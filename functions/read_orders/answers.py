@@ -16,7 +16,7 @@ Body = TypeVar("Body", bound=ApiModel)
 POLL_SECONDS: Final = 1
 """What `Retry-After` asks of a client that waits for an order to end."""
 CATALOGUE_SECONDS: Final = 5
-"""How old what a shop window shows may be. Prices and stock are checked when an order is placed (ADR 0015)."""
+"""How old what a shop window shows may be. Prices and stock are checked when an order is placed (ADR 0016)."""
 
 _PRIVATE: Final = "private, no-cache"
 """May be kept by its owner's browser, and is asked about each time."""

@@ -1,0 +1,109 @@
+"""T23: no index is there twice, and each is there for a statement that somebody can name.
+
+What a primary key or a unique constraint is for is its constraint. Every other index costs each write something: here
+stands who reads it.
+"""
+
+from itertools import permutations
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import Connection, TextClause, text
+
+from functions.maintenance import low_stock, payments, reservations, retention, stuck_orders
+from functions.manage_catalogue import stock
+from functions.outbox_relay import claims
+from functions.read_orders import queries
+from orders.db import Database
+from tests.support.factories import rows
+
+ID = UUID(int=7)
+RECOVERY = {"patience": 30, "interval": 45, "limit": 50}
+CLAIM = {"high_limit": 8, "limit": 10, "token": ID, "lease_seconds": 60}
+
+READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
+    "orders_by_user": (queries._ORDERS, {"user_id": "u", "before": ID, "limit": 21}),
+    "orders_by_user_and_status": (
+        queries._ORDERS_IN_STATUS,
+        {"user_id": "u", "status": "PENDING", "before": ID, "limit": 21},
+    ),
+    "orders_unfinished": (stuck_orders._CLAIM, RECOVERY),
+    "products_on_sale": (queries._PRODUCTS, {"after": ID, "limit": 21}),
+    "stock_low": (low_stock._REARM, {}),
+    "stock_movements_by_product": (stock._MOVEMENTS, {"product_id": ID, "before": 7, "limit": 21}),
+    "idempotency_keys_by_age": (retention._IDEMPOTENCY, {"age": retention.IDEMPOTENCY_RETENTION, "limit": 5}),
+    "outbox_due": (claims._CLAIM, CLAIM),
+    "outbox_order_created": (stuck_orders._CLAIM, RECOVERY),
+    "reservations_expiring": (reservations._EXPIRE, {"limit": 200}),
+    "payments_undecided": (payments._CLAIM, {"patience": 60, "limit": 5}),
+    # These two for whoever looks into one order.
+    "repairs_by_order": (text("SELECT * FROM repairs WHERE order_id = :id"), {"id": ID}),
+    "gateway.entries_key": (text("SELECT * FROM gateway.entries WHERE key = :key"), {"key": "order-7"}),
+}
+
+_WITHOUT_CONSTRAINT = """
+    SELECT indexrelid::regclass::text AS name FROM pg_index JOIN pg_class AS owner ON owner.oid = indrelid
+    WHERE owner.relnamespace::regnamespace::text IN ('public', 'gateway')
+      AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+"""
+# Of two indexes on the same rows, one that begins with all the columns of the other can stand in for it.
+_COLUMNS = """
+    SELECT indexrelid::regclass::text AS name, indrelid::regclass::text AS owner,
+           coalesce(pg_get_expr(indpred, indrelid), '') AS condition,
+           ARRAY(SELECT pg_get_indexdef(indexrelid, place, false) || ' ' || indoption[place - 1]
+                 FROM generate_series(1, indnkeyatts) AS place ORDER BY place) AS columns
+    FROM pg_index JOIN pg_class AS owner ON owner.oid = indrelid
+    WHERE owner.relnamespace::regnamespace::text IN ('public', 'gateway')
+"""
+
+
+def doubled(database: Database) -> set[tuple[str, str]]:
+    """An index, and one that could stand in for it."""
+    found = rows(database, _COLUMNS)
+    return {
+        (one["name"], other["name"])
+        for one, other in permutations(found, 2)
+        if (one["owner"], one["condition"]) == (other["owner"], other["condition"])
+        and other["columns"][: len(one["columns"])] == one["columns"]
+    }
+
+
+def test_every_index_without_a_constraint_has_a_reader(database: Database) -> None:
+    assert {row["name"] for row in rows(database, _WITHOUT_CONSTRAINT)} == READERS.keys()
+
+
+@pytest.mark.parametrize("index", READERS)
+def test_its_reader_reads_it(database: Database, index: str) -> None:
+    statement, parameters = READERS[index]
+
+    def plan(connection: Connection) -> str:
+        # The tables of a test are so small that reading them whole is cheapest.
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+        return "\n".join(connection.execute(text(f"EXPLAIN {statement}"), parameters).scalars())
+
+    name = index.rpartition(".")[2]
+    assert any(f"{word} {name}" in database.transact(plan) for word in ("using", "on"))
+
+
+def test_no_index_is_there_twice(database: Database) -> None:
+    assert doubled(database) == set()
+
+
+@pytest.mark.parametrize(
+    "superfluous",
+    [
+        "CREATE INDEX again ON orders (user_id, id DESC)",
+        "CREATE INDEX again ON orders (user_id)",
+        "CREATE INDEX again ON orders (id)",
+        "CREATE INDEX again ON products (id) WHERE active",
+        "CREATE INDEX again ON order_items (order_id)",
+    ],
+)
+def test_one_that_another_could_stand_in_for_is_found(database: Database, superfluous: str) -> None:
+    def look(connection: Connection) -> None:
+        connection.execute(text(superfluous))
+
+    database.transact(look)
+
+    assert "again" in {one for one, _ in doubled(database)}

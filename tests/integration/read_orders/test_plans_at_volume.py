@@ -1,0 +1,153 @@
+"""With a million orders every read goes by an index, reads about as many rows as it shows, and takes milliseconds.
+
+What it takes is what Postgres itself says of each execution, so the machine's other work counts, the network does not.
+Parameters vary from one execution to the next.
+"""
+
+import random
+import statistics
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import pytest
+
+from functions.read_orders import queries
+from orders import pages
+from orders.db import Credentials, Database
+from orders.domain import OrderStatus
+from tests.support import volume
+from tests.support.plans import explaining
+
+EXECUTIONS: Final = 120
+BUDGET_MS: Final = 10
+"""p95, in the database."""
+LIMIT: Final = 20
+DETAIL: Final = 2
+STEPS: Final = 6
+
+Read = Callable[[Database, random.Random], object]
+
+
+def orders(
+    user: str | None,
+    *,
+    status: OrderStatus | None = None,
+    after: tuple[int, int] | None = None,
+    limit: int = LIMIT,
+) -> Read:
+    """A page of orders: of this user or of any, the first page or one that begins after one of these orders."""
+
+    def read(database: Database, draw: random.Random) -> object:
+        listing = "orders" if status is None else f"orders in {status}"
+        cursor = after and pages.cursor_after(listing, volume.order_id(draw.randint(*after)))
+        return queries.list_orders(
+            database,
+            user or f"user-{draw.randint(1, volume.USERS)}",
+            status=status,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    return read
+
+
+def order(database: Database, draw: random.Random) -> object:
+    number = volume.STRIDE * draw.randint(1, volume.ORDERS_OF_LARGEST)
+    return queries.read_order(database, volume.LARGEST_CUSTOMER, str(volume.order_id(number)))
+
+
+def order_of_smallest(database: Database, draw: random.Random) -> object:
+    order_id = volume.order_id(volume.ORDER_OF_SMALLEST)
+    return queries.read_order(database, volume.SMALLEST_CUSTOMER, str(order_id))
+
+
+def progress(database: Database, draw: random.Random) -> object:
+    stride = volume.STRIDE * volume.ORDERS_WITH_STEPS
+    number = stride * draw.randint(1, volume.ORDERS_OF_LARGEST // volume.ORDERS_WITH_STEPS)
+    return queries.read_progress(database, volume.LARGEST_CUSTOMER, str(volume.order_id(number)))
+
+
+def products(*, deep: bool) -> Read:
+    def read(database: Database, draw: random.Random) -> object:
+        after = volume.product_id(draw.randint(1, volume.PRODUCTS))
+        cursor = pages.cursor_after("products", after) if deep else None
+        return queries.list_products(database, limit=LIMIT, cursor=cursor)
+
+    return read
+
+
+def product(database: Database, draw: random.Random) -> object:
+    return queries.read_product(database, str(volume.product_id(draw.randint(1, volume.PRODUCTS))))
+
+
+@dataclass(frozen=True)
+class Case:
+    read: Read
+    rows: int
+    """At most, for each execution. A page reads one order more than it shows, and the items of each."""
+
+
+PAGE: Final = 2 * (LIMIT + 1)
+ANYWHERE: Final = (volume.ORDERS // 100, volume.ORDERS)
+AT_THE_END: Final = (1, volume.ORDERS // 100)
+LITTLE: Final = 5_000
+"""Where no more is left of all orders than can be read as quickly as a page of one's own, it may be read instead."""
+
+CASES: dict[str, Case] = {
+    "orders, first page": Case(orders(None), PAGE),
+    "orders, any page": Case(orders(None, after=ANYWHERE), PAGE),
+    "orders of one who has one": Case(orders(volume.SMALLEST_CUSTOMER), DETAIL),
+    "orders of one who has 100,000, first page": Case(orders(volume.LARGEST_CUSTOMER), PAGE),
+    "orders of one who has 100,000, any page": Case(orders(volume.LARGEST_CUSTOMER, after=ANYWHERE), PAGE),
+    "orders of one who has 100,000, one of the last pages": Case(
+        orders(volume.LARGEST_CUSTOMER, after=AT_THE_END), LITTLE
+    ),
+    "orders of one who has 100,000, the largest page": Case(
+        orders(volume.LARGEST_CUSTOMER, after=ANYWHERE, limit=pages.MAX_LIMIT), 2 * (pages.MAX_LIMIT + 1)
+    ),
+    "orders in a common status": Case(
+        orders(volume.LARGEST_CUSTOMER, status=OrderStatus.CONFIRMED, after=ANYWHERE), PAGE
+    ),
+    "orders in a common status, of one of many": Case(orders(None, status=OrderStatus.CONFIRMED), PAGE),
+    "orders in a rare status": Case(
+        orders(volume.LARGEST_CUSTOMER, status=OrderStatus.NEEDS_REVIEW), 2 * volume.IN_REVIEW
+    ),
+    "orders in a rare status, any page": Case(
+        orders(volume.LARGEST_CUSTOMER, status=OrderStatus.NEEDS_REVIEW, after=ANYWHERE), 2 * volume.IN_REVIEW
+    ),
+    "orders in a status that none of theirs is in": Case(
+        orders(volume.LARGEST_CUSTOMER, status=OrderStatus.PENDING), 0
+    ),
+    "order": Case(order, DETAIL),
+    "order of one who has one": Case(order_of_smallest, DETAIL),
+    "status of an order": Case(progress, 1 + STEPS),
+    "products, first page": Case(products(deep=False), PAGE),
+    "products, any page": Case(products(deep=True), PAGE),
+    "product": Case(product, 2),
+}
+
+
+@pytest.fixture(scope="module")
+def explained(million_orders: Credentials) -> Iterator[Database]:
+    database = Database(lambda: million_orders)
+    yield database
+    database.engine.dispose()
+
+
+@pytest.mark.parametrize("name", CASES)
+# The first one waits for the million.
+@pytest.mark.timeout(300)
+def test_a_read_goes_by_an_index_and_takes_milliseconds(explained: Database, name: str) -> None:
+    case, draw = CASES[name], random.Random(name)
+    seen = []
+    for _ in range(EXECUTIONS):
+        with explaining(explained) as plans:
+            case.read(explained, draw)
+        seen.append(plans)
+
+    assert [len(plans.executed) for plans in seen] == [1] * EXECUTIONS
+    widest = max(seen, key=lambda plans: plans.rows_scanned)
+    assert widest.rows_scanned <= case.rows, widest.scans
+    assert {scan for plans in seen for scan in plans.scans if scan.startswith("Seq Scan")} == set()
+    assert statistics.quantiles([plans.milliseconds[0] for plans in seen], n=20)[-1] <= BUDGET_MS

@@ -1,0 +1,159 @@
+"""A database with a million orders, for tests that look at what statements cost when it is not small.
+
+Only the tables that reads look into are filled, by statements over whole sets. One customer has a hundred thousand of
+the orders, all in the older half of time; one has a single one, the rest some dozens each. Nearly all are confirmed;
+ten of the largest customer's wait for review. Of ten thousand products the newest thousand are on sale. A tenth of all
+movements is of one product, which then went out of fashion.
+"""
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+from uuid import UUID
+
+import pg8000.native
+
+from orders.db import Credentials
+
+ORDERS: Final = 1_000_000
+PRODUCTS: Final = 10_000
+ON_SALE: Final = 1_000
+"""The newest of them."""
+USERS: Final = 20_000
+
+LARGEST_CUSTOMER: Final = "user-largest"
+ORDERS_OF_LARGEST: Final = ORDERS // 10
+STRIDE: Final = 5
+"""Every so many-th order of the older half is the largest customer's, and of the busiest product."""
+IN_REVIEW: Final = 10
+"""All of them are the largest customer's."""
+SMALLEST_CUSTOMER: Final = "user-smallest"
+ORDER_OF_SMALLEST: Final = 500_001
+ORDERS_WITH_STEPS: Final = 2
+"""Every so many-th order of theirs has the journal of its saga."""
+
+BUSIEST_PRODUCT: Final = 1
+IDLE_PRODUCT: Final = PRODUCTS
+
+_LOADERS: Final = 2
+_FIRST_MILLISECOND: Final = 1_700_000_000_000
+_ORDER_TAIL: Final = "7000800000000000000a"
+_PRODUCT_TAIL: Final = "7000800000000000000b"
+
+_LARGEST: Final = f"number % {STRIDE} = 0 AND number <= {STRIDE * ORDERS_OF_LARGEST}"
+_PRODUCT: Final = f"""
+    CAST(lpad(to_hex({_FIRST_MILLISECOND} + {{number}}), 12, '0') || '{_PRODUCT_TAIL}' AS uuid)
+"""
+_PRODUCT_OF_ORDER: Final = _PRODUCT.format(
+    number=f"CASE WHEN {_LARGEST} THEN {BUSIEST_PRODUCT} ELSE 2 + number % {PRODUCTS - 2} END"
+)
+
+_CATALOGUE: Final = (
+    f"""
+    INSERT INTO products (id, name, unit_price, currency, active)
+    SELECT {_PRODUCT.format(number="number")}, 'Product ' || number, 100, 'USD', number > {PRODUCTS - ON_SALE}
+    FROM generate_series(1, {PRODUCTS}) AS number
+    """,
+    "INSERT INTO stock (product_id, stocked, available) SELECT id, 1000000000, 1000000000 FROM products",
+)
+
+# Making an id costs more than reading it.
+_NUMBERS: Final = f"""
+    CREATE UNLOGGED TABLE numbered AS
+    SELECT number, CAST(lpad(to_hex({_FIRST_MILLISECOND} + number), 12, '0') || '{_ORDER_TAIL}' AS uuid) AS order_id,
+           {_PRODUCT_OF_ORDER} AS product_id
+    FROM generate_series(1, {ORDERS}) AS number
+"""
+
+# The largest first.
+_TABLES: Final[Mapping[str, str]] = {
+    "orders": f"""
+        (id, user_id, status, currency, total_amount, payment_method, contact_email, locale, correlation_id)
+        SELECT order_id,
+               CASE WHEN {_LARGEST} THEN '{LARGEST_CUSTOMER}'
+                    WHEN number = {ORDER_OF_SMALLEST} THEN '{SMALLEST_CUSTOMER}'
+                    ELSE 'user-' || number % {USERS} END,
+               CASE WHEN {_LARGEST} AND number % {STRIDE * ORDERS_OF_LARGEST // IN_REVIEW} = 0 THEN 'NEEDS_REVIEW'
+                    WHEN number % 33 = 0 THEN 'CANCELLED'
+                    WHEN number % 1000 = 7 THEN 'PROCESSING'
+                    ELSE 'CONFIRMED' END,
+               'USD', 200, 'pm_card_visa', 'somebody@example.com', 'en', 'correlation'
+        FROM numbered
+    """,
+    "order_items": """
+        (order_id, line_no, product_id, quantity, unit_price)
+        SELECT order_id, 1, product_id, 2, 100 FROM numbered
+    """,
+    "stock_movements": """
+        (product_id, order_id, kind, quantity)
+        SELECT product_id, order_id, 'RESERVED', 2 FROM numbered
+    """,
+    "saga_steps": f"""
+        (order_id, step, status)
+        SELECT order_id, step, 'SUCCEEDED'
+        FROM numbered, unnest(ARRAY['CompleteOrder', 'ConfirmReservation', 'ProcessPayment', 'ReserveInventory',
+                                    'SendConfirmation', 'VerifyStock']) AS step
+        WHERE {_LARGEST} AND number % {STRIDE * ORDERS_WITH_STEPS} = 0
+    """,
+}
+
+# Sorting once is quicker than keeping an index in order a million times. What foreign keys lead to stays.
+_INDEXES: Final = """
+    SELECT coalesce(
+               'ALTER TABLE ' || indrelid::regclass || ' DROP CONSTRAINT ' || own.conname,
+               'DROP INDEX ' || indexrelid::regclass),
+           coalesce(
+               'ALTER TABLE ' || indrelid::regclass || ' ADD CONSTRAINT ' || own.conname || ' '
+                   || pg_get_constraintdef(own.oid),
+               pg_get_indexdef(indexrelid))
+    FROM pg_index LEFT JOIN pg_constraint AS own ON (own.conindid, own.conrelid) = (indexrelid, indrelid)
+    WHERE indrelid = ANY (CAST(CAST(:tables AS text[]) AS regclass[]))
+      AND NOT EXISTS (SELECT FROM pg_constraint AS key WHERE key.contype = 'f' AND key.conindid = indexrelid)
+    ORDER BY indrelid, indexrelid
+"""
+
+
+def order_id(number: int) -> UUID:
+    """The id of an order, from 1, in the order of time."""
+    return UUID(f"{_FIRST_MILLISECOND + number:012x}{_ORDER_TAIL}")
+
+
+def product_id(number: int) -> UUID:
+    """The id of a product, from 1, in the order of time."""
+    return UUID(f"{_FIRST_MILLISECOND + number:012x}{_PRODUCT_TAIL}")
+
+
+def fill(credentials: Credentials) -> None:
+    """Fills a migrated, empty database, and lets Postgres take note of what there is."""
+    (indexes,) = _load(credentials, [_INDEXES], tables=list(_TABLES))
+    # One after the other: a table's lock is exclusive.
+    _load(credentials, ["; ".join([*(drop for drop, _ in indexes), *_CATALOGUE, _NUMBERS])])
+    _load(credentials, [f"INSERT INTO {table} {rows}" for table, rows in _TABLES.items()])
+    _load(credentials, [create for _, create in indexes if create.startswith("ALTER")], loaders=1)
+    _load(credentials, [create for _, create in indexes if not create.startswith("ALTER")])
+    _load(credentials, ["DROP TABLE numbered"])
+    # Before anybody looks, so that no autovacuum does it in the middle of a measurement.
+    _load(credentials, [f"VACUUM (ANALYZE) {table}" for table in (*_TABLES, "products", "stock")])
+
+
+def _load(
+    credentials: Credentials, statements: Iterable[str], *, loaders: int = _LOADERS, **parameters: object
+) -> list[list[list[str]]]:
+    def load(statement: str) -> list[list[str]]:
+        connection = pg8000.native.Connection(
+            credentials.username,
+            database=credentials.dbname,
+            unix_sock=f"{credentials.host}/.s.PGSQL.{credentials.port}",
+        )
+        try:
+            # No trigger, so no foreign key either, has to look at rows that are right by construction.
+            connection.run(
+                "SET statement_timeout = 0; SET lock_timeout = 0; SET synchronous_commit = off; "
+                "SET session_replication_role = replica; SET maintenance_work_mem = '256MB'"
+            )
+            return connection.run(statement, **parameters) or []
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(loaders) as pool:
+        return list(pool.map(load, statements))
