@@ -50,6 +50,8 @@ class Stage:
     log_retention: logs.RetentionDays
     requests_per_second: int
     request_burst: int
+    orders_per_minute: int
+    """Of one user; a request that is refused for it costs one look at the database."""
     step_concurrency: int
     """Processes of one saga step at a time: what a storm of orders may take of the database."""
     payment_concurrency: int
@@ -88,6 +90,8 @@ LOCAL: Final = Stage(
     log_retention=logs.RetentionDays.ONE_DAY,
     requests_per_second=1_000,
     request_burst=1_000,
+    # Demonstrations and load tests order as one user.
+    orders_per_minute=10_000,
     step_concurrency=3,
     payment_concurrency=16,
     consumer_concurrency=4,
@@ -105,6 +109,7 @@ DEV: Final = Stage(
     log_retention=logs.RetentionDays.ONE_WEEK,
     requests_per_second=50,
     request_burst=100,
+    orders_per_minute=60,
     step_concurrency=5,
     payment_concurrency=10,
     consumer_concurrency=2,
@@ -122,6 +127,7 @@ PROD: Final = Stage(
     log_retention=logs.RetentionDays.THREE_MONTHS,
     requests_per_second=200,
     request_burst=400,
+    orders_per_minute=60,
     step_concurrency=20,
     payment_concurrency=100,
     consumer_concurrency=20,

@@ -16,6 +16,7 @@ FUNCTION_ENVIRONMENT = {
     "STAGE": "test",
     "LOG_LEVEL": "INFO",
     "DATABASE_SECRET_ID": "orders-test-database",
+    "ORDERS_PER_MINUTE": "10000",
     "POWERTOOLS_SERVICE_NAME": "orders",
     "POWERTOOLS_METRICS_NAMESPACE": "Orders",
     "AWS_DEFAULT_REGION": "us-east-1",

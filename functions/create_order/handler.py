@@ -12,7 +12,7 @@ from functions.create_order.place_order import Request, place_order
 from functions.create_order.settings import Settings
 from orders.db import Database
 from orders.domain import OrderStatus
-from orders.errors import IdempotencyKeyReused, InvalidOrder
+from orders.errors import IdempotencyKeyReused, InvalidOrder, TooManyOrders
 from orders.fields import IdempotencyKey
 from orders.http import API_PREFIX, Api
 from orders.observability import (
@@ -38,7 +38,7 @@ api = Api()
     responses=answers(
         HTTPStatus.ACCEPTED,
         headers=["Location", "Idempotency-Replayed"],
-        refusals=[InvalidOrder, IdempotencyKeyReused],
+        refusals=[InvalidOrder, IdempotencyKeyReused, TooManyOrders],
     ),
 )
 def post_order(
@@ -47,8 +47,9 @@ def post_order(
 ) -> Response[OrderAccepted]:
     """Accepts an order; it is processed in the background. Poll `Location` + `/status` for the outcome."""
     traceparent = valid_traceparent(api.current_event.headers.get("traceparent")) or new_traceparent()
+    trace = Trace(api.correlation_id, traceparent)
     placed = place_order(
-        database, Request(api.user_id, idempotency_key, order, Trace(api.correlation_id, traceparent))
+        database, Request(api.user_id, idempotency_key, order, trace, settings.orders_per_minute)
     )
     correlate(api.correlation_id, order_id=str(placed.order_id))
     if not placed.replayed:

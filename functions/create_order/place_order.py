@@ -1,9 +1,10 @@
 """The use case: an order, its lines, its outbox row and its idempotency key, in one transaction of two statements."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,21 +14,29 @@ from sqlalchemy.exc import IntegrityError
 from functions.create_order.models import MAX_QUANTITY, PlaceOrder
 from orders import outbox
 from orders.db import Database, sqlstate
-from orders.errors import FieldError, IdempotencyKeyReused, InvalidOrder
+from orders.errors import FieldError, IdempotencyKeyReused, InvalidOrder, TooManyOrders
 from orders.events import OrderCreated
 from orders.ids import uuid7
 from orders.trace import Trace
 
 _UNIQUE_VIOLATION: Final = "23505"
 
-# The earlier order under this key and the products of this one, in one round trip. An earlier order is all that
-# matters if there is one: its products may have been withdrawn since.
+RATE_WINDOW: Final = timedelta(minutes=1)
+LANE_ALLOWANCE: Final = 1_000
+"""A user's orders wait for each other's COMMIT to be counted. Of an allowance as large as this that would be felt, so
+it is split into lanes of this size, and each order is counted on one of them."""
+
+# The earlier order under this key, what is left of a window that is full, and the products of this order, in one round
+# trip. An earlier order is all that matters if there is one: its products may have been withdrawn since.
 _LOOK_UP: Final = text("""
     SELECT earlier.fingerprint, earlier.order_id, placed.total_amount, placed.currency AS order_currency,
-           placed.created_at, product.id AS product_id, product.unit_price, product.currency, product.active
+           placed.created_at, product.id AS product_id, product.unit_price, product.currency, product.active,
+           rate.window_started_at + CAST(:window AS interval) - now() AS full_for
     FROM (VALUES (CAST(:user_id AS text), CAST(:key AS text))) AS request (user_id, key)
     LEFT JOIN idempotency_keys AS earlier ON (earlier.user_id, earlier.key) = (request.user_id, request.key)
     LEFT JOIN orders AS placed ON placed.id = earlier.order_id
+    LEFT JOIN order_rates AS rate ON (rate.user_id, rate.lane) = (request.user_id, :lane) AND rate.placed >= :most
+        AND rate.window_started_at > now() - CAST(:window AS interval)
     LEFT JOIN products AS product ON product.id = ANY (CAST(:product_ids AS uuid[]))
 """)
 
@@ -48,19 +57,31 @@ _PLACE: Final = text(f"""
         VALUES (:user_id, :key, :fingerprint, :order_id)
     ), event AS (
         {outbox.INSERT}
+    ), counted AS (
+        INSERT INTO order_rates AS rate (user_id, lane) VALUES (:user_id, :lane)
+        ON CONFLICT (user_id, lane) DO UPDATE
+        SET (window_started_at, placed) = (
+            SELECT CASE WHEN is_over THEN now() ELSE rate.window_started_at END,
+                   CASE WHEN is_over THEN 1 ELSE rate.placed + 1 END
+            FROM (SELECT rate.window_started_at <= now() - CAST(:window AS interval) AS is_over) AS earlier
+        )
+        WHERE rate.window_started_at <= now() - CAST(:window AS interval) OR rate.placed < :most
+        RETURNING placed
     )
-    SELECT created_at FROM placed
+    SELECT placed.created_at, counted.placed AS counted FROM placed LEFT JOIN counted ON true
 """)
 
 
 @dataclass(frozen=True)
 class Request:
-    """Who asks for what, under which key."""
+    """Who asks for what, under which key, and how often they may."""
 
     user_id: str
     key: str
     order: PlaceOrder
     trace: Trace
+    allowance: int
+    """Orders that the user may place in a `RATE_WINDOW`."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +110,7 @@ def place_order(database: Database, request: Request) -> Placed:
     Raises:
         InvalidOrder: a product is unknown, inactive or in another currency, or a merged line is too large.
         IdempotencyKeyReused: the key belongs to a request with another body.
+        TooManyOrders: the user has placed as many in this window as they may. Nothing was written.
         DatabaseUnavailable: nobody knows whether it was accepted; the same request may be sent again.
     """
     order_id = uuid7()
@@ -102,26 +124,37 @@ def place_order(database: Database, request: Request) -> Placed:
     except IntegrityError as error:
         if sqlstate(error) != _UNIQUE_VIOLATION:
             raise
-        return database.transact(work)
+    except _OvertakenToTheLast:
+        pass
+    return database.transact(work)
+
+
+class _OvertakenToTheLast(TooManyOrders):
+    """The window had room when this request looked, and others of the user's took it. The next look tells how long the
+    window is full; until then, shortly."""
+
+    def __init__(self) -> None:
+        super().__init__(retry_after_seconds=1)
 
 
 def _place(connection: Connection, request: Request, order_id: UUID, lines: Sequence[_Line]) -> Placed:
     order = request.order
     product_ids = [line.product_id for line in lines]
     fingerprint = _fingerprint(order)
-    found = connection.execute(
-        _LOOK_UP, {"user_id": request.user_id, "key": request.key, "product_ids": product_ids}
-    ).all()
+    rate = {"user_id": request.user_id, "window": RATE_WINDOW, **_lane(request.allowance, order_id)}
+    found = connection.execute(_LOOK_UP, {**rate, "key": request.key, "product_ids": product_ids}).all()
     if found[0].order_id is not None:
         return _placed_before(found[0], order_id, fingerprint)
+    if found[0].full_for is not None:
+        raise TooManyOrders(retry_after_seconds=math.ceil(found[0].full_for.total_seconds()))
 
     prices = _prices(order, found)
     total_amount = sum(line.quantity * prices[line.product_id] for line in lines)
     event = OrderCreated(total_amount=total_amount, currency=order.currency)
-    created_at = connection.scalar(
+    placed = connection.execute(
         _PLACE,
         {
-            "user_id": request.user_id,
+            **rate,
             "key": request.key,
             "fingerprint": fingerprint,
             "total_amount": total_amount,
@@ -131,8 +164,16 @@ def _place(connection: Connection, request: Request, order_id: UUID, lines: Sequ
             **_order_columns(order),
             **outbox.row(order_id, event, request.trace, priority=order.priority),
         },
-    )
-    return Placed(order_id, total_amount, order.currency, created_at, replayed=False)
+    ).one()
+    if placed.counted is None:
+        raise _OvertakenToTheLast
+    return Placed(order_id, total_amount, order.currency, placed.created_at, replayed=False)
+
+
+def _lane(allowance: int, order_id: UUID) -> dict[str, int]:
+    """Which counter an order counts on, and what that may take."""
+    lanes = max(1, allowance // LANE_ALLOWANCE)
+    return {"lane": order_id.int % lanes, "most": allowance // lanes}
 
 
 def _merge(order: PlaceOrder) -> list[_Line]:

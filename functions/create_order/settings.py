@@ -1,5 +1,8 @@
+from pydantic import PositiveInt
+
 from orders.settings import DatabaseSettings
 
 
 class Settings(DatabaseSettings):
-    """Nothing beyond the database."""
+    orders_per_minute: PositiveInt
+    """How many new orders one user may place."""

@@ -83,6 +83,7 @@ class OrdersApi(Construct):
         identity: Identity,
     ) -> None:
         super().__init__(scope, id)
+        environments = {"CreateOrder": {"ORDERS_PER_MINUTE": str(stage.orders_per_minute)}}
         self.functions = {
             name: OrdersFunction(
                 self,
@@ -92,6 +93,7 @@ class OrdersApi(Construct):
                 timeout=_TIMEOUT,
                 memory_mb=_MEMORY_MB,
                 description=description,
+                environment=environments.get(name),
             )
             for name, description in _FUNCTIONS.items()
         }

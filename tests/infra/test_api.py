@@ -73,6 +73,11 @@ def test_requests_are_throttled_as_the_stage_says(stack: SynthesizedStack) -> No
     assert settings["ThrottlingBurstLimit"] == stack.stage.request_burst
 
 
+def test_one_user_may_place_as_many_orders_as_the_stage_says(stack: SynthesizedStack) -> None:
+    allowed = stack.environment("create-order")["ORDERS_PER_MINUTE"]
+    assert allowed == {"local": "10000"}.get(stack.stage.name, "60")
+
+
 def test_every_request_is_logged_without_its_token_or_body(stack: SynthesizedStack) -> None:
     settings = stack.the("AWS::ApiGatewayV2::Stage")["AccessLogSettings"]
     assert stack.name_of(settings["DestinationArn"]) == "logs of api"

@@ -18,6 +18,8 @@ ALICE = "alice-4b1f"
 BOB = "bob-77ac"
 EMAIL = "alice.liddell@example.com"
 PHONE = "+34600123456"
+ALLOWANCE = 10_000
+"""Orders a minute: as many as a test may want to place."""
 TRACE = Trace("correlation-1", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 
 
@@ -68,7 +70,7 @@ def order_body(lines: Sequence[tuple[UUID, int]], **changes: Any) -> dict[str, A
 
 def order_request(body: Mapping[str, Any], *, user_id: str = ALICE, key: str | None = None) -> Request:
     """What the handler makes of a body; a fresh key unless one is given."""
-    return Request(user_id, key or uuid4().hex, PlaceOrder.model_validate(body), TRACE)
+    return Request(user_id, key or uuid4().hex, PlaceOrder.model_validate(body), TRACE, ALLOWANCE)
 
 
 def add_order(

@@ -26,6 +26,7 @@ SETTINGS = {
             "https://sqs.us-east-1.amazonaws.com/000000000000/queue",
         )
     ),
+    "ORDERS_PER_MINUTE": "60",
     "RELAY_WINDOW_SECONDS": "61",
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:orders-test-order-saga",
     "SENDER_EMAIL": "orders@example.com",

@@ -168,6 +168,8 @@ def test_the_order_s_headers_and_problems_are_told() -> None:
 
     assert {"Location", "Idempotency-Replayed"} <= set(operation["responses"]["202"]["headers"])
     assert named_problems(operation, "422") == {"invalid-request", "idempotency-key-reused"}
+    assert named_problems(operation, "429") == {"too-many-orders"}
+    assert "Retry-After" in operation["responses"]["429"]["headers"]
     (key,) = [header for header in operation["parameters"] if header.get("name") == "Idempotency-Key"]
     assert key["required"]
 

@@ -13,6 +13,7 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── MethodNotAllowed           the address takes others
     │   ├── InvalidOrder               fields name what is wrong
     │   ├── IdempotencyKeyReused       same key, other body
+    │   ├── TooManyOrders              of one user in one minute
     │   ├── OrderNotFound              also for another user's order
     │   ├── InvalidCursor              of another list, or of none
     │   ├── VersionRequired            a change must say which version it is of
@@ -102,6 +103,14 @@ class InvalidOrder(RequestRefused):
 
 class IdempotencyKeyReused(RequestRefused):
     """The key belongs to an earlier request with another body."""
+
+
+class TooManyOrders(RequestRefused):
+    """The user has placed as many orders as they may for now."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("You have placed as many orders as you may for now")
+        self.headers = {"Retry-After": str(retry_after_seconds)}
 
 
 class OrderNotFound(RequestRefused):

@@ -83,7 +83,7 @@ def _problem_answer(kinds: list[problem.Kind]) -> "OpenAPIResponse":
             }
         },
     }
-    if any(kind.retry_after for kind in kinds):
+    if any(kind.retry_after or kind.status == HTTPStatus.TOO_MANY_REQUESTS for kind in kinds):
         answer["headers"] = {"Retry-After": _HEADERS["Retry-After"]}
     return answer
 

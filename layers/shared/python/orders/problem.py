@@ -80,6 +80,7 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.IdempotencyKeyReused: Kind(
         name="idempotency-key-reused", title="The Idempotency-Key was used for another request", status=422
     ),
+    errors.TooManyOrders: Kind(name="too-many-orders", title="Too many orders", status=429),
     errors.OrderNotFound: Kind(
         name="order-not-found", title="No such order", status=404, example="You have no such order"
     ),

@@ -141,6 +141,17 @@ idempotency_keys: Final = Table(
 )
 Index("idempotency_keys_by_age", idempotency_keys.c.created_at)
 
+# How many orders a user has placed in the window that began last. A generous allowance has several lanes.
+order_rates: Final = Table(
+    "order_rates",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("lane", SmallInteger, primary_key=True),
+    _now("window_started_at"),
+    Column("placed", Integer, nullable=False, server_default=text("1")),
+    CheckConstraint("placed > 0", name="placed_positive"),
+)
+
 outbox: Final = Table(
     "outbox",
     metadata,
