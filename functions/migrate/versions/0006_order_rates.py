@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 # A row is updated with every order of its user, so each page keeps room for the row's next versions.
 _ORDER_RATES = """
