@@ -96,6 +96,8 @@ def _environment(settings: Settings) -> dict[str, str]:
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "MINISTACK_REGION": REGION,
         "LAMBDA_ACCOUNT_CONCURRENCY": str(LAMBDA_CONCURRENCY),
+        # Its default is one place for all emulators of this machine.
+        "STATE_DIR": str(settings.emulator_state),
         # Servers that nothing here uses and that would take ports of their own.
         "SFTP_ENABLED": "0",
         "IOT_MTLS_ENABLED": "0",

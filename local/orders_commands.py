@@ -1,4 +1,4 @@
-"""The commands of somebody who orders: `token`, `place`, `show` and `demo`."""
+"""The commands of somebody who orders: `place`, `show` and `demo`."""
 
 import asyncio
 import signal
@@ -12,10 +12,13 @@ import httpx
 import typer
 from rich.console import Console
 
-from local import aws, cloud, demo, emulator, executions, postgres, stack
-from local.client import Accepted, ApiError, Contact, Line, NewOrder, OrdersClient, Product, sign_in
+from local import aws, cloud, demo, executions
+from local.account_commands import token_of
+from local.client import Accepted, ApiError, Contact, Line, NewOrder, OrdersClient, Product
 from local.demo import report
 from local.errors import LocalCloudError
+from local.running import find
+from local.running import running as local_cloud
 from local.settings import Settings
 from local.stack import Stack
 from local.watching import history_of, show_order, watch_order
@@ -31,14 +34,9 @@ _UNSEEN_WIDTH: Final = 140
 _INTERRUPTED: Final = 130
 """What shells report for a command that ended by Ctrl-C."""
 
-User = Annotated[str, typer.Option("--user", help="Who orders: customer, other or admin.")]
-
-
-@app.command()
-def token(user: User = "customer") -> None:
-    """Print an access token, for any HTTP client."""
-    settings = Settings.from_environment()
-    print(sign_in(settings, _running(settings), user).access_token)
+User = Annotated[
+    str, typer.Option("--user", help="Who orders: customer, other, admin, or me after bin/orders login.")
+]
 
 
 @app.command()
@@ -61,7 +59,7 @@ def place(
 ) -> None:
     """Place an order; without options, one unit of the first product."""
     settings = Settings.from_environment()
-    running = _running(settings)
+    running = local_cloud(settings)
 
     async def order() -> Accepted:
         async with _client(settings, running, user) as client:
@@ -94,7 +92,7 @@ def show(
 ) -> None:
     """Show an order with the steps of its saga. Exit code 0 unless it needs review or there is no such order."""
     settings = Settings.from_environment()
-    running = _running(settings)
+    running = local_cloud(settings)
     status = _show(settings, running, order_id, user, watch=watch)
     if history:
         execution = executions.execution_arn(running["state_machine_arn"], order_id)
@@ -108,7 +106,7 @@ def show_demo() -> None:
     """Run the demonstration; starts the local cloud for it, and stops it again, unless it is up already."""
     settings = Settings.from_environment()
     screen = console if console.is_terminal else Console(highlight=False, width=_UNSEEN_WIDTH)
-    was_up = _find(settings) is not None
+    was_up = find(settings) is not None
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         running = cloud.up(settings, screen.print)
@@ -176,9 +174,7 @@ def _money(accepted: Accepted) -> str:
 
 
 def _client(settings: Settings, running: Stack, user: str) -> AbstractAsyncContextManager[OrdersClient]:
-    if user not in running["users"]:
-        raise LocalCloudError(f"There is no user {user!r}. There are: {', '.join(running['users'])}.")
-    return OrdersClient.connect(running["api_url"], sign_in(settings, running, user).access_token)
+    return OrdersClient.connect(running["api_url"], token_of(settings, user))
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
@@ -194,17 +190,3 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         raise LocalCloudError(f"The API answered {error}{fields}") from error
     except httpx.TransportError as error:
         raise LocalCloudError(f"The API does not answer: {error!r}") from error
-
-
-def _running(settings: Settings) -> Stack:
-    running = _find(settings)
-    if running is None:
-        raise LocalCloudError("The local cloud is not up. Start it with: make up")
-    return running
-
-
-def _find(settings: Settings) -> Stack | None:
-    """The stack, if everything that it needs is running."""
-    if postgres.daemon(settings).find() is None or not emulator.answers(settings):
-        return None
-    return stack.read(settings)

@@ -70,6 +70,16 @@ class Settings:
     def stack_file(self) -> Path:
         return self.home / "stack.json"
 
+    @property
+    def session_file(self) -> Path:
+        """The tokens of whoever signed in with `orders login`."""
+        return self.home / "session.json"
+
+    @property
+    def emulator_state(self) -> Path:
+        """Where the emulator keeps the keys that it signs tokens with."""
+        return self.temporary / "state"
+
     def aws_environment(self) -> dict[str, str]:
         """The environment of a child process that must see this local cloud, and no real account whatever happens."""
         return self.inherited | {
