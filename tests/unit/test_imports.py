@@ -27,6 +27,12 @@ SETTINGS = {
         )
     ),
     "ORDERS_PER_MINUTE": "60",
+    "DLQ_URLS": json.dumps(
+        dict.fromkeys(
+            ("order-processing", "payment-processing", "inventory-management", "notification-sending"),
+            "https://sqs.us-east-1.amazonaws.com/000000000000/queue-dlq",
+        )
+    ),
     "RELAY_WINDOW_SECONDS": "61",
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:orders-test-order-saga",
     "SENDER_EMAIL": "orders@example.com",
@@ -49,7 +55,7 @@ MIGRATIONS = {"alembic"}
 DATABASE = {"sqlalchemy", "pg8000"}
 ROUTING = {"aws_lambda_powertools.event_handler"}
 
-ROUTED = {"api_docs", "create_order", "manage_catalogue", "read_orders"}
+ROUTED = {"api_docs", "create_order", "manage_catalogue", "operations", "read_orders"}
 WITHOUT_DATABASE = {"api_docs", "start_saga"}
 
 

@@ -19,7 +19,14 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── VersionRequired            a change must say which version it is of
     │   ├── VersionOutdated            the change is of a version that is no more
     │   ├── StockNotFree               more would be taken away than is available
-    │   └── ProductNotFound
+    │   ├── ProductNotFound
+    │   ├── QueueNotFound
+    │   ├── MessageNotFound            not in the dead-letter queue, or not where we looked
+    │   ├── EventNotFound
+    │   └── OperationRefused           what the operator asked for does not fit what there is
+    │       ├── OrderNotInReview           it has ended, or somebody is working on it
+    │       ├── OrderDoesNotFit            its money or stock is not what its end would need
+    │       └── NothingToRedrive           it took effect, or somebody else is moving it
     ├── BusinessFailure            final for the order; never retried
     │   ├── InsufficientStock
     │   ├── PaymentDeclined
@@ -30,6 +37,7 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   │   ├── PaymentGatewayTimeout      the outcome is unknown: ask before charging or refunding
     │   │   └── PaymentGatewayCircuitOpen  the gateway was not asked: wait, then try again
     │   ├── DatabaseUnavailable
+    │   ├── ServiceUnavailable         a service of AWS did not answer
     │   └── OutOfTime                  not begun: the function's time is nearly over
     ├── UnexpectedEvent            a queue delivered an event that its consumer has no use for
     └── SagaConflict               the saga has moved on; doing the work now would break a promise
@@ -137,6 +145,34 @@ class ProductNotFound(RequestRefused):
     """No such product."""
 
 
+class QueueNotFound(RequestRefused):
+    """No such queue."""
+
+
+class MessageNotFound(RequestRefused):
+    """No such message in the dead-letter queue, as far as was looked: it is gone, or somebody else has it in hand."""
+
+
+class EventNotFound(RequestRefused):
+    """No such event in the outbox."""
+
+
+class OperationRefused(RequestRefused):
+    """An operator's request that does not fit the state of what it is about. Nothing was changed."""
+
+
+class OrderNotInReview(OperationRefused):
+    """The order does not wait for an operator: it has ended, or an execution is working on it."""
+
+
+class OrderDoesNotFit(OperationRefused):
+    """The order cannot be closed so: its money or its stock says something else (promises I3 and I5)."""
+
+
+class NothingToRedrive(OperationRefused):
+    """What is to be redriven has taken effect already, or is being redriven."""
+
+
 class BusinessFailure(OrdersError):
     """A final answer from the business: the order is cancelled for `reason`."""
 
@@ -181,6 +217,10 @@ class PaymentGatewayCircuitOpen(PaymentGatewayUnavailable):
 
 class DatabaseUnavailable(TransientFailure):
     """The database could not be reached, or gave up on us, within the attempts allowed."""
+
+
+class ServiceUnavailable(TransientFailure):
+    """A service of AWS that the work needs did not answer, or refused to."""
 
 
 class OutOfTime(TransientFailure):

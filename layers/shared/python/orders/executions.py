@@ -7,9 +7,11 @@ that lets an order have one execution at a time (promise I6).
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from orders.trace import Trace
@@ -43,6 +45,18 @@ class ExecutionStatus(StrEnum):
     @property
     def is_live(self) -> bool:
         return self in (ExecutionStatus.RUNNING, ExecutionStatus.PENDING_REDRIVE)
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One execution as Step Functions describes it."""
+
+    name: str
+    status: ExecutionStatus
+    started_at: datetime
+    stopped_at: datetime | None
+    error: str | None
+    """The name of what ended it, if it failed."""
 
 
 def execution_name(order_id: UUID, resumes: int = 0) -> str:
@@ -95,14 +109,34 @@ class Executions:
 
     def status(self, order_id: UUID, resumes: int = 0) -> ExecutionStatus:
         """What has become of the execution of that name."""
-        machine = self._state_machine_arn.replace(":stateMachine:", ":execution:")
+        execution = self.describe(order_id, resumes)
+        return ExecutionStatus.GONE if execution is None else execution.status
+
+    def describe(self, order_id: UUID, resumes: int = 0) -> Execution | None:
+        """The execution of that name; None if there is none, or not any more."""
         try:
-            described = self._client.describe_execution(
-                executionArn=f"{machine}:{execution_name(order_id, resumes)}"
-            )
+            described = self._client.describe_execution(executionArn=self._arn(order_id, resumes))
         except self._client.exceptions.ExecutionDoesNotExist:
-            return ExecutionStatus.GONE
-        return ExecutionStatus(described["status"])
+            return None
+        return Execution(
+            described["name"],
+            ExecutionStatus(described["status"]),
+            described["startDate"],
+            described.get("stopDate"),
+            described.get("error"),
+        )
+
+    def history(self, order_id: UUID, resumes: int = 0) -> Iterator[Mapping[str, Any]]:
+        """The events of the execution of that name, oldest first, without inputs and outputs."""
+        pages = self._client.get_paginator("get_execution_history").paginate(
+            executionArn=self._arn(order_id, resumes), includeExecutionData=False
+        )
+        for page in pages:
+            yield from page["events"]
+
+    def _arn(self, order_id: UUID, resumes: int) -> str:
+        machine = self._state_machine_arn.replace(":stateMachine:", ":execution:")
+        return f"{machine}:{execution_name(order_id, resumes)}"
 
     def live_orders(self, may_go_on: Callable[[], bool]) -> set[UUID]:
         """Orders with a running execution, a thousand an answer; asks on as long as it may.

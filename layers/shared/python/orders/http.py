@@ -13,6 +13,7 @@ from urllib.parse import quote
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
@@ -67,6 +68,7 @@ _DETAILS: Final = {
     "too_short": "At least {min_length} must be given",
     "too_long": "At most {max_length} may be given",
     "worded": "{sentence}",
+    "literal_error": "This must be {expected}",
 }
 
 
@@ -146,8 +148,7 @@ class Api(APIGatewayHttpResolver):
     @property
     def user_id(self) -> str:
         """The caller, as the gateway's JWT authorizer verified them."""
-        claims = self.current_event.request_context.authorizer.jwt_claim
-        return str(claims["sub"])
+        return caller(self.current_event)
 
     def _no_route(self, error: NotFoundError) -> Response[str]:
         allowed = self._methods_of(self._instance) if self._methods_of else ()
@@ -193,6 +194,11 @@ class Api(APIGatewayHttpResolver):
             headers={**headers, **({"Retry-After": str(kind.retry_after)} if kind.retry_after else {})},
             body=body.model_dump_json(by_alias=True, exclude_none=True),
         )
+
+
+def caller(event: APIGatewayProxyEventV2) -> str:
+    """Who sent a request: the subject of the token that the gateway's JWT authorizer verified."""
+    return str(event.request_context.authorizer.jwt_claim["sub"])
 
 
 def _refuse_strangers(event: Mapping[str, Any]) -> None:

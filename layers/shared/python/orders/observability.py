@@ -59,6 +59,8 @@ class Metric:
     CIRCUIT_CLOSED: Final = "CircuitClosed"
     CIRCUIT_REFUSED: Final = "CircuitRefused"
     """Calls to the payment gateway that were not made, because its circuit was open."""
+    OPERATOR_ACTIONS: Final = "OperatorActions"
+    """What an operator asked for, each time it was begun."""
 
 
 def instrumented(handler: Handler) -> Handler:

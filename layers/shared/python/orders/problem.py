@@ -98,6 +98,33 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
         example="3 are free; the others are reserved or sold",
     ),
     errors.ProductNotFound: Kind(name="product-not-found", title="No such product", status=404),
+    errors.QueueNotFound: Kind(name="queue-not-found", title="No such queue", status=404),
+    errors.MessageNotFound: Kind(name="message-not-found", title="No such message", status=404),
+    errors.EventNotFound: Kind(name="event-not-found", title="No such event", status=404),
+    errors.OperationRefused: Kind(
+        name="operation-refused", title="This cannot be done to what there is", status=409
+    ),
+    errors.OrderNotInReview: Kind(
+        name="order-not-in-review", title="The order does not wait for an operator", status=409
+    ),
+    errors.OrderDoesNotFit: Kind(
+        name="order-does-not-fit", title="The order's money or stock does not fit", status=409
+    ),
+    errors.NothingToRedrive: Kind(
+        name="nothing-to-redrive", title="There is nothing left to redrive", status=409
+    ),
+    errors.ServiceUnavailable: Kind(
+        name="service-unavailable",
+        title="A service that this needs does not answer",
+        status=503,
+        retry_after=5,
+    ),
+    errors.PaymentGatewayUnavailable: Kind(
+        name="payment-gateway-unavailable",
+        title="The payment gateway does not answer",
+        status=503,
+        retry_after=30,
+    ),
     errors.DatabaseUnavailable: Kind(
         name="temporarily-unavailable",
         title="The service is temporarily unavailable",

@@ -107,6 +107,8 @@ orders: Final = Table(
         "status IN ('PENDING', 'PROCESSING', 'CONFIRMED', 'CANCELLED', 'NEEDS_REVIEW')", name="status_known"
     ),
 )
+# What waits for an operator, oldest first.
+Index("orders_in_review", orders.c.id, postgresql_where=_sweepers_only("status = 'NEEDS_REVIEW'"))
 # Ids are UUIDv7, so this is "own orders, newest first".
 Index("orders_by_user", orders.c.user_id, orders.c.id.desc())
 # The same of one status: to find ten among a customer's hundred thousand by reading those would take a second.
@@ -185,6 +187,7 @@ Index(
     outbox.c.id,
     postgresql_where=_sweepers_only("status = 'PENDING'"),
 )
+Index("outbox_dead", outbox.c.id, postgresql_where=_sweepers_only("status = 'DEAD'"))
 # The event that starts an order's saga, for whoever has to start it again.
 Index("outbox_order_created", outbox.c.subject, postgresql_where=text("type = 'com.orders.order.created.v1'"))
 
@@ -324,6 +327,25 @@ repairs: Final = Table(
     _now("created_at"),
 )
 Index("repairs_by_order", repairs.c.order_id)
+
+# What operators have asked for, for whoever asks who did it: written before it is done, never read by code.
+operator_actions: Final = Table(
+    "operator_actions",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("action", Text, nullable=False),
+    # The subject of the operator's token.
+    Column("operator", Text, nullable=False),
+    # What it was done to: an order's or event's id, a queue, a message of one.
+    Column("target", Text, nullable=False),
+    # No reference: a poison message may name any order.
+    Column("order_id", Uuid),
+    Column("note", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    _now("created_at"),
+    CheckConstraint("length(note) <= 500", name="note_bounded"),
+)
+Index("operator_actions_by_order", operator_actions.c.order_id)
 
 stock_alerts: Final = Table(
     "stock_alerts",

@@ -1,0 +1,72 @@
+"""The book of what operators did. An action is written down before it is done: one that died half-way is in it too."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Final
+from uuid import UUID
+
+from pydantic import StringConstraints
+from sqlalchemy import Connection, text
+
+from orders.http import Worded
+from orders.observability import Metric, count, logger
+
+Note = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^\p{Cc}]{1,500}$"),
+    Worded("This must be text of 1 to 500 characters in one line"),
+]
+"""Why it was done. It is kept, so it should name no customer."""
+
+_RECORD: Final = text("""
+    INSERT INTO operator_actions (action, operator, target, order_id, note, detail)
+    VALUES (:action, :operator, :target, :order_id, :note, :detail)
+""")
+
+
+class Action(StrEnum):
+    ORDER_RESUMED = "ORDER_RESUMED"
+    ORDER_CLOSED = "ORDER_CLOSED"
+    EVENT_REDRIVEN = "EVENT_REDRIVEN"
+    """A dead event of the outbox was made pending again."""
+    MESSAGE_REDRIVEN = "MESSAGE_REDRIVEN"
+    QUEUE_REDRIVEN = "QUEUE_REDRIVEN"
+    """All messages of a dead-letter queue."""
+    MESSAGE_DISCARDED = "MESSAGE_DISCARDED"
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Who asks, and why. `id` is the subject of their token."""
+
+    id: str
+    note: str = ""
+
+
+def record(
+    connection: Connection,
+    operator: Operator,
+    action: Action,
+    target: str,
+    *,
+    order_id: UUID | None = None,
+    detail: str = "",
+) -> None:
+    """Writes an action down in the caller's transaction. `detail` holds ids and codes, never personal data."""
+    connection.execute(
+        _RECORD,
+        {
+            "action": action,
+            "operator": operator.id,
+            "target": target,
+            "order_id": order_id,
+            "note": operator.note,
+            "detail": detail,
+        },
+    )
+
+
+def report(operator: Operator, action: Action, target: str) -> None:
+    """Counts and logs an action, once it is written down. The note stays in the book."""
+    count(Metric.OPERATOR_ACTIONS)
+    logger.info("Operator's action", action=action, operator=operator.id, target=target)

@@ -1,0 +1,264 @@
+"""The queues and their dead-letter queues, as SQS lets one look at them.
+
+SQS has no way to read a message without receiving it. What is received here is held for a while, so that one look
+meets each message once, and given back in the end; whoever dies in between gives it back by waiting. Each method
+raises ServiceUnavailable when SQS does not answer.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from functions.operations.services import answering
+from orders.errors import NothingToRedrive, ServiceUnavailable
+from orders.events import Queue
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+HOLD_SECONDS: Final = 30
+"""How long a message that is looked at is hidden from everybody else. Longer than the function may run."""
+WAIT_SECONDS: Final = 1
+"""For messages to show up. Without waiting, SQS asks only some of its servers, and may miss what there is."""
+MAX_BATCH: Final = 10
+MAX_LOOKED_AT: Final = 1_000
+"""Messages that are looked at for the one that is wanted."""
+
+_VISIBLE: Final = "ApproximateNumberOfMessages"
+_IN_FLIGHT: Final = "ApproximateNumberOfMessagesNotVisible"
+_DELAYED: Final = "ApproximateNumberOfMessagesDelayed"
+_ARN: Final = "QueueArn"
+
+# What services without StartMessageMoveTask answer to it: emulators, and SQS for a queue it cannot do it with.
+_NOT_OFFERED: Final = frozenset(
+    {
+        "InvalidAction",
+        "UnknownOperationException",
+        "UnsupportedOperation",
+        "AWS.SimpleQueueService.UnsupportedOperation",
+        "NotImplemented",
+        "InternalFailure",
+    }
+)
+
+MayGoOn = Callable[[], bool]
+"""Whether there is time for another call."""
+
+
+@dataclass(frozen=True)
+class Depth:
+    """Messages of one queue, as SQS counts them: approximately."""
+
+    visible: int
+    in_flight: int
+    delayed: int
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """One message in hand."""
+
+    message_id: str
+    receipt: str
+    body: str
+    received: int
+    """Deliveries so far, those before it was given up included, and looks at it."""
+    sent_at: datetime
+    attributes: Mapping[str, Any]
+    """As they are sent again."""
+
+
+@dataclass(frozen=True)
+class Redriven:
+    """What became of redriving a whole queue."""
+
+    moved: int | None
+    """None: SQS does it by itself, and has only begun."""
+    failed: int = 0
+    """Messages that could not be sent, and are where they were."""
+    more: bool = False
+    """The time was over; there may be others."""
+
+
+class DeadLetters:
+    """The queues of one stage, by name."""
+
+    def __init__(
+        self,
+        client: "SQSClient",
+        queue_urls: Mapping[Queue, str],
+        dlq_urls: Mapping[Queue, str],
+        wait_seconds: int = WAIT_SECONDS,
+    ) -> None:
+        self._client = client
+        self._queues = queue_urls
+        self._dlqs = dlq_urls
+        self._wait_seconds = wait_seconds
+
+    def depths(self) -> dict[Queue, tuple[Depth, Depth]]:
+        """Each queue's depth, and that of its dead-letter queue."""
+        return {queue: (self._depth(self._queues[queue]), self._depth(self._dlqs[queue])) for queue in Queue}
+
+    def peek(self, queue: Queue, limit: int, may_go_on: MayGoOn) -> list[DeadLetter]:
+        """Up to `limit` messages, all of which stay where they are."""
+        letters: list[DeadLetter] = []
+        with self._holding(queue) as held:
+            for received in self._receive(queue, limit, may_go_on):
+                held += received
+                letters += received
+        return letters
+
+    @contextmanager
+    def in_hand(self, queue: Queue, message_id: str, may_go_on: MayGoOn) -> Iterator[DeadLetter | None]:
+        """The message, hidden from everybody else until the block is left; None if it was not found among the first
+        `MAX_LOOKED_AT`. Left by an exception it stays where it is, else somebody has dealt with it."""
+        with self._holding(queue) as held:
+            found = None
+            for received in self._receive(queue, MAX_LOOKED_AT, may_go_on):
+                found = next((letter for letter in received if letter.message_id == message_id), None)
+                held += [letter for letter in received if letter is not found]
+                if found:
+                    break
+            try:
+                yield found
+            except BaseException:
+                held += [found] if found else []
+                raise
+
+    def send_back(self, queue: Queue, letter: DeadLetter) -> None:
+        """Sends the message to its queue, and only then deletes it here: killed in between it is there twice, which
+        its consumer's inbox makes harmless."""
+        with answering("SQS"):
+            self._client.send_message(
+                QueueUrl=self._queues[queue],
+                MessageBody=letter.body,
+                MessageAttributes=dict(letter.attributes),
+            )
+        self.delete(queue, letter)
+
+    def delete(self, queue: Queue, letter: DeadLetter) -> None:
+        """Deletes the message for good."""
+        with answering("SQS"):
+            self._client.delete_message(QueueUrl=self._dlqs[queue], ReceiptHandle=letter.receipt)
+
+    def send_all_back(self, queue: Queue, may_go_on: MayGoOn) -> Redriven:
+        """By SQS itself, which needs no further call, or message by message where that is not offered.
+
+        Raises:
+            NothingToRedrive: SQS is at it already.
+        """
+        if self._begin_move(queue):
+            return Redriven(moved=None)
+        # Not more than there were in the beginning: what fails again comes back, and must not be sent for ever.
+        waiting = self._depth(self._dlqs[queue]).visible
+        moved = failed = 0
+        for letters in self._receive(queue, waiting, may_go_on):
+            sent = self._send_batch(queue, letters)
+            moved += sent
+            failed += len(letters) - sent
+        return Redriven(moved, failed, more=not may_go_on())
+
+    def _begin_move(self, queue: Queue) -> bool:
+        """False: not offered here."""
+        from botocore.exceptions import ClientError
+
+        with answering("SQS"):
+            dlq_arn = self._attributes(self._dlqs[queue], _ARN)[_ARN]
+            try:
+                tasks = self._client.list_message_move_tasks(SourceArn=dlq_arn, MaxResults=1)
+                if any(task.get("Status") == "RUNNING" for task in tasks.get("Results", ())):
+                    raise NothingToRedrive("The messages of this queue are being redriven already")
+                self._client.start_message_move_task(SourceArn=dlq_arn)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _NOT_OFFERED:
+                    return False
+                raise
+        return True
+
+    def _send_batch(self, queue: Queue, letters: Sequence[DeadLetter]) -> int:
+        """Answers how many were sent, and deletes those; the others are seen again when their time is over."""
+        by_id = {str(number): letter for number, letter in enumerate(letters)}
+        with answering("SQS"):
+            answer = self._client.send_message_batch(
+                QueueUrl=self._queues[queue],
+                Entries=[
+                    {"Id": id, "MessageBody": letter.body, "MessageAttributes": dict(letter.attributes)}
+                    for id, letter in by_id.items()
+                ],
+            )
+            sent = [entry["Id"] for entry in answer.get("Successful", ())]
+            if sent:
+                self._client.delete_message_batch(
+                    QueueUrl=self._dlqs[queue],
+                    Entries=[{"Id": id, "ReceiptHandle": by_id[id].receipt} for id in sent],
+                )
+        return len(sent)
+
+    def _depth(self, url: str) -> Depth:
+        with answering("SQS"):
+            found = self._attributes(url, _VISIBLE, _IN_FLIGHT, _DELAYED)
+        return Depth(int(found[_VISIBLE]), int(found[_IN_FLIGHT]), int(found[_DELAYED]))
+
+    def _attributes(self, url: str, *names: Any) -> Mapping[Any, str]:
+        return self._client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+
+    def _receive(self, queue: Queue, limit: int, may_go_on: MayGoOn) -> Iterator[list[DeadLetter]]:
+        """Messages, a call's at a time, until there are no more, or so many; each is hidden for `HOLD_SECONDS`."""
+        received = 0
+        while received < limit and may_go_on():
+            with answering("SQS"):
+                answer = self._client.receive_message(
+                    QueueUrl=self._dlqs[queue],
+                    MaxNumberOfMessages=min(MAX_BATCH, limit - received),
+                    VisibilityTimeout=HOLD_SECONDS,
+                    WaitTimeSeconds=self._wait_seconds,
+                    AttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+                    MessageAttributeNames=["All"],
+                )
+            messages = answer.get("Messages", [])
+            if not messages:
+                return
+            received += len(messages)
+            yield [_letter(message) for message in messages]
+
+    @contextmanager
+    def _holding(self, queue: Queue) -> Iterator[list[DeadLetter]]:
+        """Gives back in the end what was put into the list."""
+        held: list[DeadLetter] = []
+        try:
+            yield held
+        finally:
+            # Otherwise they come back by themselves, and their alarm is over for as long as that takes.
+            with suppress(ServiceUnavailable):
+                self._give_back(queue, held)
+
+    def _give_back(self, queue: Queue, letters: Sequence[DeadLetter]) -> None:
+        for start in range(0, len(letters), MAX_BATCH):
+            with answering("SQS"):
+                self._client.change_message_visibility_batch(
+                    QueueUrl=self._dlqs[queue],
+                    Entries=[
+                        {"Id": str(number), "ReceiptHandle": letter.receipt, "VisibilityTimeout": 0}
+                        for number, letter in enumerate(letters[start : start + MAX_BATCH])
+                    ],
+                )
+
+
+def _letter(message: "MessageTypeDef") -> DeadLetter:
+    system = message.get("Attributes", {})
+    return DeadLetter(
+        message_id=message["MessageId"],
+        receipt=message["ReceiptHandle"],
+        body=message["Body"],
+        received=int(system.get("ApproximateReceiveCount", "0")),
+        sent_at=datetime.fromtimestamp(int(system.get("SentTimestamp", "0")) / 1000, UTC),
+        attributes={
+            name: {
+                key: attribute[key] for key in ("DataType", "StringValue", "BinaryValue") if key in attribute
+            }
+            for name, attribute in message.get("MessageAttributes", {}).items()
+        },
+    )

@@ -1,0 +1,120 @@
+"""What operators do with dead letters: look, redrive, discard."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from functions.operations import actions
+from functions.operations.actions import Action, Operator
+from functions.operations.dead_letters import DeadLetter, DeadLetters, Depth, MayGoOn
+from functions.operations.explanation import explain, is_done
+from functions.operations.models import (
+    DeadMessage,
+    DeadMessageList,
+    Discarded,
+    QueueDepth,
+    QueueList,
+    QueueState,
+    RedriveResult,
+)
+from orders.db import Database
+from orders.errors import MessageNotFound, NothingToRedrive, QueueNotFound
+from orders.events import Queue
+from orders.observability import logger
+
+
+def parse_queue(name: str) -> Queue:
+    """The queue of a name as it stands in an address.
+
+    Raises:
+        QueueNotFound: there is none.
+    """
+    try:
+        return Queue(name)
+    except ValueError:
+        raise QueueNotFound(f"There is no such queue. There are: {', '.join(Queue)}") from None
+
+
+@dataclass(frozen=True)
+class QueueOperations:
+    """Each raises ServiceUnavailable or DatabaseUnavailable when it may be tried again."""
+
+    database: Database
+    dead_letters: DeadLetters
+    may_go_on: MayGoOn
+
+    def list_queues(self) -> QueueList:
+        """Every queue and its dead-letter queue, with their messages counted."""
+        return QueueList(
+            items=[
+                QueueState(name=queue, queue=_depth(depth), dlq=_depth(dead))
+                for queue, (depth, dead) in self.dead_letters.depths().items()
+            ]
+        )
+
+    def list_messages(self, queue: Queue, limit: int) -> DeadMessageList:
+        """Up to `limit` dead letters, explained. They stay where they are."""
+        letters = self.dead_letters.peek(queue, limit, self.may_go_on)
+        return DeadMessageList(items=explain(self.database, queue, letters))
+
+    def redrive_all(self, operator: Operator, queue: Queue) -> RedriveResult:
+        """Sends every message back to its queue. What has taken effect already does so no second time.
+
+        Raises:
+            NothingToRedrive: SQS is at it already.
+        """
+        self._record(operator, Action.QUEUE_REDRIVEN, queue)
+        redriven = self.dead_letters.send_all_back(queue, self.may_go_on)
+        logger.info("Queue redriven", queue=queue, moved=redriven.moved, failed=redriven.failed)
+        return RedriveResult(queue=queue, moved=redriven.moved, failed=redriven.failed, more=redriven.more)
+
+    def redrive(self, operator: Operator, queue: Queue, message_id: str) -> RedriveResult:
+        """Sends one message back to its queue.
+
+        Raises:
+            MessageNotFound: it is not there, as far as was looked.
+            NothingToRedrive: its event has taken effect already, or its order does not exist.
+        """
+        with self.dead_letters.in_hand(queue, message_id, self.may_go_on) as letter:
+            letter, explained = self._found(queue, letter)
+            if is_done(explained):
+                raise NothingToRedrive(explained.explanation)
+            self._record(operator, Action.MESSAGE_REDRIVEN, queue, explained)
+            self.dead_letters.send_back(queue, letter)
+        return RedriveResult(queue=queue, moved=1, failed=0, more=False)
+
+    def discard(self, operator: Operator, queue: Queue, message_id: str) -> Discarded:
+        """Deletes one message for good. The book keeps what it was.
+
+        Raises:
+            MessageNotFound: it is not there, as far as was looked.
+        """
+        with self.dead_letters.in_hand(queue, message_id, self.may_go_on) as letter:
+            letter, explained = self._found(queue, letter)
+            self._record(operator, Action.MESSAGE_DISCARDED, queue, explained)
+            self.dead_letters.delete(queue, letter)
+        return Discarded(queue=queue, message_id=message_id)
+
+    def _found(self, queue: Queue, letter: DeadLetter | None) -> tuple[DeadLetter, DeadMessage]:
+        if letter is None:
+            raise MessageNotFound("The message is not in the dead-letter queue, or in somebody else's hands")
+        (explained,) = explain(self.database, queue, [letter])
+        return letter, explained
+
+    def _record(
+        self, operator: Operator, action: Action, queue: Queue, message: DeadMessage | None = None
+    ) -> None:
+        target = f"{queue}/{message.message_id}" if message else str(queue)
+        order_id: UUID | None = message.order_id if message else None
+        detail = (
+            f"cause={message.cause} type={message.event_type} event={message.event_id}" if message else ""
+        )
+        self.database.transact(
+            lambda connection: actions.record(
+                connection, operator, action, target, order_id=order_id, detail=detail
+            )
+        )
+        actions.report(operator, action, target)
+
+
+def _depth(depth: Depth) -> QueueDepth:
+    return QueueDepth(visible=depth.visible, in_flight=depth.in_flight, delayed=depth.delayed)

@@ -1,0 +1,143 @@
+"""What our tables hold of orders, for operators: no contact data and no payment method."""
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection, TextClause, text
+
+from functions.operations.models import OrderList, OrderRecords, OrderSummary
+from orders.db import Database
+from orders.domain import FailureReason, OrderStatus
+from orders.errors import OrderNotFound
+from orders.ids import parse_uuid
+
+# Each condition is that of an index which holds nothing else; see `orders.tables`.
+_UNFINISHED: Final = "CASE WHEN status IN ('PENDING', 'PROCESSING') THEN true ELSE false END"
+_IN_REVIEW: Final = "CASE WHEN status = 'NEEDS_REVIEW' THEN true ELSE false END"
+_CONDITIONS: Final = {
+    OrderStatus.PENDING: f"{_UNFINISHED} AND status = 'PENDING'",
+    OrderStatus.PROCESSING: f"{_UNFINISHED} AND status = 'PROCESSING'",
+    OrderStatus.NEEDS_REVIEW: _IN_REVIEW,
+}
+
+
+def _open_orders(condition: str) -> TextClause:
+    return text(f"""
+        SELECT id, status, failure_reason, total_amount, currency, created_at, updated_at
+        FROM orders
+        WHERE {condition} AND (CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid))
+        ORDER BY id
+        LIMIT :limit
+    """)
+
+
+LIST: Final = {status: _open_orders(condition) for status, condition in _CONDITIONS.items()}
+
+
+def _id_at(time: str, rest: str) -> str:
+    """SQL for the first (`rest` is 0) or last (f) UUIDv7 of a moment."""
+    milliseconds = f"CAST(1000 * extract(epoch FROM {time}) AS bigint)"
+    return f"CAST(lpad(to_hex({milliseconds}), 12, '0') || repeat('{rest}', 20) AS uuid)"
+
+
+# Nothing finds an outbox row by its order, and an index for it would cost every order: but ids of events begin with
+# their time, and an order's events are written while it is alive. A minute for clocks that differ, on both sides.
+_FIRST_ID: Final = _id_at("orders.created_at - interval '1 minute'", "0")
+_LAST_ID: Final = _id_at("orders.updated_at + interval '1 minute'", "f")
+
+RECORDS: Final = text(f"""
+    SELECT CAST(jsonb_build_object(
+        'orderId', orders.id, 'status', orders.status, 'failureReason', orders.failure_reason,
+        'totalAmount', orders.total_amount, 'currency', orders.currency,
+        'createdAt', orders.created_at, 'updatedAt', orders.updated_at, 'correlationId', orders.correlation_id,
+        'executions', 1 + coalesce((SELECT resumes FROM saga_recoveries WHERE order_id = orders.id), 0),
+        'items', (
+            SELECT jsonb_agg(jsonb_build_object('productId', product_id, 'quantity', quantity) ORDER BY line_no)
+            FROM order_items WHERE order_id = orders.id),
+        'steps', coalesce((
+            SELECT jsonb_agg(jsonb_build_object(
+                'name', step, 'status', status, 'attempts', attempts, 'error', error, 'at', at) ORDER BY at, step)
+            FROM saga_steps WHERE order_id = orders.id), '[]'),
+        'payment', (
+            SELECT jsonb_build_object(
+                'status', status, 'amount', amount, 'captured', captured, 'refunded', refunded, 'attempts', attempts,
+                'providerKey', provider_key, 'providerPaymentId', provider_payment_id, 'updatedAt', updated_at)
+            FROM payments WHERE order_id = orders.id),
+        'reservations', coalesce((
+            SELECT jsonb_agg(jsonb_build_object(
+                'productId', product_id, 'quantity', quantity, 'status', status, 'expiresAt', expires_at)
+                ORDER BY product_id)
+            FROM reservations WHERE order_id = orders.id), '[]'),
+        'events', coalesce((
+            SELECT jsonb_agg(jsonb_build_object(
+                'eventId', id, 'type', type, 'status', status, 'attempts', attempts, 'lastError', last_error,
+                'createdAt', created_at, 'publishedAt', published_at) ORDER BY id)
+            FROM outbox WHERE subject = orders.id AND id BETWEEN {_FIRST_ID} AND {_LAST_ID}), '[]'),
+        'notifications', coalesce((
+            SELECT jsonb_agg(jsonb_build_object(
+                'type', type, 'channel', channel, 'status', status, 'attempts', attempts, 'providerId', provider_id,
+                'error', error, 'sentAt', sent_at) ORDER BY created_at, type, channel)
+            FROM notifications WHERE order_id = orders.id), '[]'),
+        'repairs', coalesce((
+            SELECT jsonb_agg(jsonb_build_object('kind', kind, 'detail', detail, 'at', created_at) ORDER BY repairs.id)
+            FROM repairs WHERE order_id = orders.id), '[]'),
+        'actions', coalesce((
+            SELECT jsonb_agg(jsonb_build_object(
+                'action', action, 'operator', operator, 'note', note, 'detail', detail, 'at', created_at)
+                ORDER BY operator_actions.id)
+            FROM operator_actions WHERE order_id = orders.id), '[]')
+    ) AS text)
+    FROM orders WHERE orders.id = :order_id
+""")
+
+
+def parse_order_id(order_id: str) -> UUID:
+    """The id of an order as it stands in an address.
+
+    Raises:
+        OrderNotFound: no order can have such an id.
+    """
+    uuid = parse_uuid(order_id)
+    if uuid is None:
+        raise OrderNotFound("There is no such order")
+    return uuid
+
+
+def list_orders(database: Database, status: OrderStatus, after: UUID | None, limit: int) -> OrderList:
+    """Orders that are not at their end, oldest first, from the one after `after` on. `status` is one of `LIST`.
+
+    Raises:
+        DatabaseUnavailable: try again.
+    """
+    parameters = {"after": after, "limit": limit + 1}
+
+    def work(connection: Connection) -> list[OrderSummary]:
+        return [
+            OrderSummary(
+                order_id=row.id,
+                status=OrderStatus(row.status),
+                failure_reason=None if row.failure_reason is None else FailureReason(row.failure_reason),
+                total_amount=row.total_amount,
+                currency=row.currency,
+                created_at=row.created_at,
+                updated_at=row.updated_at,
+            )
+            for row in connection.execute(LIST[status], parameters)
+        ]
+
+    found = database.transact_alone(work)
+    page = found[:limit]
+    return OrderList(items=page, next_cursor=page[-1].order_id if len(found) > limit else None)
+
+
+def read_records(database: Database, order_id: UUID) -> OrderRecords:
+    """All that our tables hold of one order, in one statement.
+
+    Raises:
+        OrderNotFound: there is no such order.
+        DatabaseUnavailable: try again.
+    """
+    records = database.transact_alone(lambda connection: connection.scalar(RECORDS, {"order_id": order_id}))
+    if records is None:
+        raise OrderNotFound("There is no such order")
+    return OrderRecords.model_validate_json(records)

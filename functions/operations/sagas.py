@@ -1,0 +1,167 @@
+"""The executions of an order as Step Functions recorded them, and the order with everything around it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from functions.operations.fitting import Books, misfits
+from functions.operations.models import (
+    ExecutionList,
+    ExecutionReport,
+    ExecutionSummary,
+    GatewayRecord,
+    OrderRecords,
+    OrderReport,
+    StateVisit,
+)
+from functions.operations.records import read_records
+from functions.operations.services import answering
+from orders.db import Database
+from orders.domain import OrderStatus, ReservationStatus
+from orders.errors import PaymentGatewayUnavailable
+from orders.executions import Execution, Executions, ExecutionStatus, execution_name
+from orders.payments.gateway import GatewayStatus, PaymentGateway
+
+EXECUTIONS_PER_PAGE: Final = 5
+"""Each costs two calls or more."""
+
+_FAILED_ATTEMPTS: Final = frozenset(
+    {"TaskFailed", "TaskTimedOut", "TaskStartFailed", "TaskSubmitFailed", "TaskStartTimedOut"}
+)
+
+
+def list_executions(
+    database: Database, executions: Executions, order_id: UUID, before: int | None
+) -> ExecutionList:
+    """An order's executions with the states that they passed, newest first, from number `before` - 1 on downwards.
+
+    Raises:
+        OrderNotFound: there is no such order.
+        ServiceUnavailable, DatabaseUnavailable: try again.
+    """
+    known = read_records(database, order_id).executions
+    top = known if before is None else min(before, known)
+    numbers = range(top - 1, max(top - 1 - EXECUTIONS_PER_PAGE, -1), -1)
+    with answering("Step Functions"):
+        items = [_report(executions, order_id, number) for number in numbers]
+    last = numbers[-1] if numbers else 0
+    return ExecutionList(items=items, next_cursor=last if last > 0 else None)
+
+
+def read_report(
+    database: Database, executions: Executions, gateway: PaymentGateway, order_id: UUID
+) -> OrderReport:
+    """An order with its newest execution, the gateway's word, and what may be done to it.
+
+    Raises:
+        OrderNotFound: there is no such order.
+        ServiceUnavailable, DatabaseUnavailable: try again.
+    """
+    records = read_records(database, order_id)
+    with answering("Step Functions"):
+        execution = _summary(
+            order_id, records.executions - 1, executions.describe(order_id, records.executions - 1)
+        )
+    at_gateway = _at_gateway(gateway, records)
+    return OrderReport(
+        order=records,
+        execution=execution,
+        gateway=at_gateway,
+        actions=_actions(records, execution, at_gateway),
+    )
+
+
+def summarise(events: Iterable[Mapping[str, Any]]) -> list[StateVisit]:
+    """The states of a history in the order in which they were entered."""
+    visits: list[_Visit] = []
+    for event in events:
+        kind: str = event["type"]
+        if kind.endswith("StateEntered"):
+            visits.append(_Visit(event["stateEnteredEventDetails"]["name"], event["timestamp"]))
+        elif kind.endswith("StateExited"):
+            visits[-1].exited_at = event["timestamp"]
+        elif kind in _FAILED_ATTEMPTS:
+            visits[-1].errors += (_error(event),)
+    return [
+        StateVisit(
+            state=visit.state, entered_at=visit.entered_at, exited_at=visit.exited_at, errors=[*visit.errors]
+        )
+        for visit in visits
+    ]
+
+
+@dataclass
+class _Visit:
+    state: str
+    entered_at: datetime
+    exited_at: datetime | None = None
+    errors: tuple[str, ...] = ()
+
+
+def _error(event: Mapping[str, Any]) -> str:
+    kind: str = event["type"]
+    details = event.get(f"{kind[0].lower()}{kind[1:]}EventDetails", {})
+    return str(details.get("error", "States.Timeout" if kind.endswith("TimedOut") else "unknown"))
+
+
+def _report(executions: Executions, order_id: UUID, number: int) -> ExecutionReport:
+    execution = executions.describe(order_id, number)
+    states = [] if execution is None else summarise(executions.history(order_id, number))
+    return ExecutionReport(**dict(_summary(order_id, number, execution)), states=states)
+
+
+def _summary(order_id: UUID, number: int, execution: Execution | None) -> ExecutionSummary:
+    if execution is None:
+        return ExecutionSummary(
+            name=execution_name(order_id, number),
+            status=ExecutionStatus.GONE,
+            started_at=None,
+            stopped_at=None,
+            error=None,
+        )
+    return ExecutionSummary(
+        name=execution.name,
+        status=execution.status,
+        started_at=execution.started_at,
+        stopped_at=execution.stopped_at,
+        error=execution.error,
+    )
+
+
+def _at_gateway(gateway: PaymentGateway, records: OrderRecords) -> GatewayRecord | None:
+    if records.payment is None:
+        return None
+    try:
+        found = gateway.find(records.payment.provider_key)
+    except PaymentGatewayUnavailable:
+        return GatewayRecord(status="UNAVAILABLE")
+    return GatewayRecord(status="NONE" if found is None else found.status)
+
+
+def _actions(
+    records: OrderRecords, execution: ExecutionSummary, at_gateway: GatewayRecord | None
+) -> list[Any]:
+    if records.status is not OrderStatus.NEEDS_REVIEW or execution.status.is_live:
+        return []
+    if at_gateway is not None and at_gateway.status == "UNAVAILABLE":
+        return ["resume"]
+    books = _books(records, at_gateway)
+    ends = (OrderStatus.CONFIRMED, OrderStatus.CANCELLED)
+    return ["resume", *(f"close as {end}" for end in ends if not misfits(books, end))]
+
+
+def _books(records: OrderRecords, at_gateway: GatewayRecord | None) -> Books:
+    payment = records.payment
+    reserved = [reservation.status for reservation in records.reservations]
+    is_known = at_gateway is not None and at_gateway.status in set(GatewayStatus)
+    return Books(
+        total=records.total_amount,
+        payment=payment.status if payment else None,
+        held=payment.captured - payment.refunded if payment else 0,
+        at_gateway=GatewayStatus(at_gateway.status) if at_gateway and is_known else None,
+        lines=len(records.items),
+        reserved=reserved.count(ReservationStatus.ACTIVE),
+        sold=reserved.count(ReservationStatus.CONFIRMED),
+    )

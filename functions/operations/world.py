@@ -1,0 +1,44 @@
+"""What the routes work with: one database, one gateway and one client of each service for the process."""
+
+import functools
+from typing import Final
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.operations.dead_letters import DeadLetters
+from functions.operations.queue_operations import QueueOperations
+from functions.operations.review import Review
+from functions.operations.services import connect_queues
+from functions.operations.settings import Settings
+from orders.db import Database
+from orders.executions import Executions, connect
+
+NEEDED_SECONDS: Final = 8.0
+"""What must be left of the function's time for another call to SQS, and for what is written and given back after it."""
+
+settings = Settings.from_environment()
+database = Database.from_settings(settings)
+gateway = settings.gateway(database)
+
+
+@functools.cache
+def executions() -> Executions:
+    return Executions(connect(), settings.state_machine_arn)
+
+
+@functools.cache
+def dead_letters() -> DeadLetters:
+    return DeadLetters(connect_queues(), settings.queue_urls, settings.dlq_urls)
+
+
+def review() -> Review:
+    return Review(database, executions(), gateway)
+
+
+def queues(context: LambdaContext) -> QueueOperations:
+    """For one request, within what is left of the function's time."""
+    return QueueOperations(
+        database,
+        dead_letters(),
+        lambda: context.get_remaining_time_in_millis() > 1000 * NEEDED_SECONDS,
+    )

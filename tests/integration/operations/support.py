@@ -1,0 +1,193 @@
+"""What the tests of operations share: the handler on a real database, with moto's SQS and Step Functions behind it."""
+
+import itertools
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from orders.db import Database
+from orders.events import CloudEvent, Queue
+from orders.payments.gateway import PaymentGateway
+from orders.payments.simulator import SimulatedGateway
+from tests.integration.maintenance.support import BEHAVIOUR, StepFunctions
+from tests.support.api import Client
+from tests.support.factories import execute, rows
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+_PLACEHOLDERS = json.dumps({queue: f"https://sqs.example/{queue}" for queue in Queue})
+# Before the import below: the function reads its settings when it is imported.
+os.environ.update(
+    STATE_MACHINE_ARN="arn:aws:states:us-east-1:123456789012:stateMachine:orders-test-order-saga",
+    QUEUE_URLS=_PLACEHOLDERS,
+    DLQ_URLS=_PLACEHOLDERS,
+    GATEWAY_LATENCY_MIN_MS="0",
+    GATEWAY_LATENCY_MAX_MS="0",
+    GATEWAY_SUCCESS_PERCENT="100",
+    GATEWAY_RETRYABLE_PERCENT="0",
+    GATEWAY_FRAUD_THRESHOLD="1000000",
+)
+
+from functions.operations import handler, world  # noqa: E402
+from functions.operations.dead_letters import DeadLetters  # noqa: E402
+
+OPERATOR = "olivia-0c11"
+ADMIN = "/api/v1/admin"
+HANDLER = handler.handler
+
+
+class EmulatedSqs:
+    """SQS as emulators have it: the same, without message move tasks."""
+
+    def __init__(self, client: "SQSClient") -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def list_message_move_tasks(self, **request: Any) -> Any:
+        raise ClientError(
+            {"Error": {"Code": "InvalidAction", "Message": "not offered"}}, "ListMessageMoveTasks"
+        )
+
+
+class WholeSqs(EmulatedSqs):
+    """SQS as AWS has it: it moves messages by itself, one task a queue at a time."""
+
+    def __init__(self, client: "SQSClient") -> None:
+        super().__init__(client)
+        self.tasks: list[str] = []
+
+    def list_message_move_tasks(self, **request: Any) -> Any:
+        running = [arn for arn in self.tasks if arn == request["SourceArn"]]
+        return {"Results": [{"Status": "RUNNING", "SourceArn": arn} for arn in running]}
+
+    def start_message_move_task(self, **request: Any) -> Any:
+        self.tasks.append(request["SourceArn"])
+        return {"TaskHandle": "task"}
+
+
+class SilentSqs:
+    """SQS that does not answer."""
+
+    def __getattr__(self, name: str) -> Any:
+        def refuse(**request: Any) -> Any:
+            raise ClientError({"Error": {"Code": "ServiceUnavailable", "Message": "secret"}}, name)
+
+        return refuse
+
+
+@dataclass
+class Aws:
+    """Queues and a state machine in moto. Making clients is what costs, so the tests of a module share them."""
+
+    sqs: "SQSClient"
+    step_functions: StepFunctions
+    names: Iterator[int] = field(default_factory=itertools.count)
+
+    @classmethod
+    @contextmanager
+    def running(cls) -> Iterator["Aws"]:
+        with StepFunctions.running() as step_functions:
+            yield cls(boto3.client("sqs", region_name="us-east-1"), step_functions)
+
+    def new_queues(self) -> tuple[dict[Queue, str], dict[Queue, str]]:
+        """Empty queues and dead-letter queues: their URLs."""
+        number = next(self.names)
+        queues, dlqs = (
+            {queue: self._queue(f"orders-test{number}-{queue}{suffix}") for queue in Queue}
+            for suffix in ("", "-dlq")
+        )
+        return queues, dlqs
+
+    def _queue(self, name: str) -> str:
+        return self.sqs.create_queue(QueueName=name)["QueueUrl"]
+
+
+@dataclass
+class Operations:
+    """The function, its surroundings, and an operator who calls it."""
+
+    database: Database
+    aws: Aws
+    queue_urls: dict[Queue, str]
+    dlq_urls: dict[Queue, str]
+    admin: Client
+    monkeypatch: pytest.MonkeyPatch
+
+    @classmethod
+    def deployed(
+        cls,
+        database: Database,
+        aws: Aws,
+        monkeypatch: pytest.MonkeyPatch,
+        gateway: PaymentGateway | None = None,
+    ) -> "Operations":
+        aws.step_functions.forget_everything()
+        monkeypatch.setattr(world, "database", database)
+        monkeypatch.setattr(world, "gateway", gateway or SimulatedGateway(database, BEHAVIOUR))
+        monkeypatch.setattr(world, "executions", lambda: aws.step_functions.executions)
+        admin = Client(HANDLER, user_id=OPERATOR, groups="[admin]")
+        operations = cls(database, aws, *aws.new_queues(), admin, monkeypatch)
+        operations.talk_to(EmulatedSqs(aws.sqs))
+        return operations
+
+    @property
+    def sqs(self) -> "SQSClient":
+        return self.aws.sqs
+
+    @property
+    def step_functions(self) -> StepFunctions:
+        return self.aws.step_functions
+
+    def talk_to(self, client: Any) -> None:
+        """Puts the function on another kind of SQS."""
+        letters = DeadLetters(client, self.queue_urls, self.dlq_urls, wait_seconds=0)
+        self.monkeypatch.setattr(world, "dead_letters", lambda: letters)
+
+    def bury(self, queue: Queue, body: str | CloudEvent) -> str:
+        """A dead letter; answers its id."""
+        if isinstance(body, CloudEvent):
+            sent = self.sqs.send_message(
+                QueueUrl=self.dlq_urls[queue],
+                MessageBody=body.model_dump_json(),
+                MessageAttributes={"type": {"DataType": "String", "StringValue": body.type}},
+            )
+        else:
+            sent = self.sqs.send_message(QueueUrl=self.dlq_urls[queue], MessageBody=body)
+        return sent["MessageId"]
+
+    def dead(self, queue: Queue) -> list[str]:
+        """The bodies in the dead-letter queue; those in somebody's hands are not there."""
+        return self._bodies(self.dlq_urls[queue])
+
+    def alive(self, queue: Queue) -> list[str]:
+        return self._bodies(self.queue_urls[queue])
+
+    def actions(self) -> list[dict[str, Any]]:
+        """The book of what operators did."""
+        return rows(self.database, "SELECT * FROM operator_actions ORDER BY id")
+
+    def let_rest(self, order_id: UUID) -> None:
+        """Until a closing has nobody to fear."""
+        execute(
+            self.database,
+            "UPDATE orders SET updated_at = updated_at - interval '2 minutes' WHERE id = :id",
+            id=order_id,
+        )
+
+    def _bodies(self, url: str) -> list[str]:
+        found: list[str] = []
+        # Each is hidden from the next call, and nobody looks a second time.
+        while messages := self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+            found += [message["Body"] for message in messages]
+        return found

@@ -1,0 +1,36 @@
+"""Operations are for operators: every route, read off the deployed table, refuses everybody else before it looks."""
+
+import pytest
+
+from tests.integration.operations.support import HANDLER
+from tests.support.api import Client
+
+ROUTES = (
+    "GET /admin/queues",
+    "GET /admin/dlqs/{queue}/messages",
+    "POST /admin/dlqs/{queue}/redrive",
+    "POST /admin/dlqs/{queue}/messages/{messageId}/discard",
+    "GET /admin/orders",
+    "GET /admin/orders/{orderId}",
+    "POST /admin/orders/{orderId}/resume",
+    "POST /admin/orders/{orderId}/close",
+    "GET /admin/outbox",
+    "POST /admin/outbox/{eventId}/redrive",
+    "GET /admin/sagas/{orderId}",
+    "GET /health/detailed",
+)
+
+
+@pytest.mark.parametrize("groups", [None, "[]", "[customers]", "[administrators]"])
+@pytest.mark.parametrize("route", ROUTES)
+def test_only_administrators_operate(route: str, groups: str | None) -> None:
+    """Without a database: nobody looks into one."""
+    stranger = Client(HANDLER, groups=groups)
+    method, path = route.split()
+
+    answer = (
+        stranger.get(f"/api/v1{path}") if method == "GET" else stranger.post(f"/api/v1{path}", {"note": "x"})
+    )
+
+    assert answer.status == 403
+    assert answer.json["type"].endswith("/administrators-only")

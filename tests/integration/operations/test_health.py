@@ -1,0 +1,114 @@
+"""The detailed health tells of each part, and no part takes another with it."""
+
+from typing import Any
+
+import pytest
+
+from functions.operations import world
+from orders.db import Credentials, Database
+from orders.events import Queue
+from tests.integration.operations.support import Operations, SilentSqs
+from tests.support.factories import add_order, execute
+
+HEALTH = "/api/v1/health/detailed"
+
+
+def health(operations: Operations) -> Any:
+    answer = operations.admin.get(HEALTH)
+    assert answer.status == 200
+    return answer.json
+
+
+def test_a_system_at_rest_is_up_in_every_part(operations: Operations) -> None:
+    told = health(operations)
+
+    assert told["status"] == "up"
+    assert {name: part["status"] for name, part in told.items() if name != "status"} == dict.fromkeys(
+        ("database", "queues", "relay", "memory", "disk", "paymentGateway", "orders"), "up"
+    )
+    assert told["database"]["latencyMs"] > 0
+    assert (told["database"]["poolSize"], told["database"]["poolInUse"]) == (1, 0)
+    assert 0 < told["database"]["connections"] <= told["database"]["maxConnections"]
+    assert [queue["name"] for queue in told["queues"]["queues"]] == list(Queue)
+    assert told["memory"]["usedMb"] > 10
+    assert told["memory"]["limitMb"] == 512
+    assert told["disk"]["freeMb"] > 0
+    assert told["paymentGateway"]["state"] == "CLOSED"
+
+
+def test_orders_on_their_way_and_events_that_wait_are_counted(operations: Operations) -> None:
+    for status in ("PENDING", "PENDING", "PROCESSING", "NEEDS_REVIEW"):
+        order_id = add_order(operations.database)
+        if status != "PENDING":
+            execute(
+                operations.database, "UPDATE orders SET status = 'PROCESSING' WHERE id = :id", id=order_id
+            )
+        if status == "NEEDS_REVIEW":
+            execute(
+                operations.database, "UPDATE orders SET status = :s WHERE id = :id", id=order_id, s=status
+            )
+
+    told = health(operations)
+
+    assert told["orders"] == {"status": "degraded", "pending": 2, "processing": 1, "needsReview": 1}
+    assert told["relay"]["pending"] == 4
+    assert told["status"] == "degraded"
+
+
+def test_events_that_wait_too_long_and_dead_ones_are_told(operations: Operations) -> None:
+    add_order(operations.database)
+    execute(operations.database, "UPDATE outbox SET available_at = now() - interval '5 minutes'")
+    told = health(operations)["relay"]
+    assert told["status"] == "degraded"
+    assert 300 <= told["lagSeconds"] < 400
+
+    execute(operations.database, "UPDATE outbox SET status = 'DEAD'")
+    told = health(operations)["relay"]
+    assert (told["status"], told["dead"], told["lagSeconds"]) == ("degraded", 1, 0)
+
+
+def test_a_dead_letter_is_told(operations: Operations) -> None:
+    operations.bury(Queue.ORDER_PROCESSING, "poison")
+
+    assert health(operations)["queues"]["status"] == "degraded"
+
+
+@pytest.mark.parametrize(
+    ("since", "state"), [("+ interval '1 minute'", "OPEN"), ("- interval '1 s'", "PROBING")]
+)
+def test_an_open_circuit_is_told(operations: Operations, since: str, state: str) -> None:
+    execute(
+        operations.database,
+        "INSERT INTO circuit_breakers (name, failures, open_until) "
+        f"VALUES ('payment-gateway', 5, now() {since})",
+    )
+
+    told = health(operations)["paymentGateway"]
+    assert told == {"status": "degraded", "state": state, "failures": 5}
+
+
+def test_without_sqs_the_other_parts_are_told_all_the_same(operations: Operations) -> None:
+    operations.talk_to(SilentSqs())
+
+    told = health(operations)
+
+    assert told["status"] == told["queues"]["status"] == "down"
+    assert told["database"]["status"] == "up"
+
+
+def test_without_the_database_the_other_parts_are_told_all_the_same(
+    operations: Operations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nowhere = Credentials(username="orders", password="secret", host="/nowhere", port=5432, dbname="orders")
+    monkeypatch.setattr(world, "database", Database(lambda: nowhere))
+    monkeypatch.setattr("orders.db.BACKOFF_SECONDS", (0.0,) * 4)
+
+    told = health(operations)
+
+    assert told["status"] == told["database"]["status"] == "down"
+    assert told["database"]["latencyMs"] is None
+    assert (
+        told["relay"]["status"] == told["orders"]["status"] == told["paymentGateway"]["status"] == "unknown"
+    )
+    assert told["queues"]["status"] == "up"
+    assert "secret" not in str(told)

@@ -1,0 +1,117 @@
+"""Dead events: listed, and published after all, once."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from functions.operations import outbox_events, records
+from functions.outbox_relay.claims import Claims
+from orders.db import Database
+from orders.domain import OrderStatus
+from orders.ids import uuid7
+from tests.integration.operations.support import ADMIN, OPERATOR, Operations
+from tests.support.factories import add_order, execute, rows
+
+
+def dead_event(operations: Operations, status: str = "DEAD") -> str:
+    """An event that a relay has given up, of an order of its own."""
+    order_id = add_order(operations.database)
+    (event,) = rows(
+        operations.database,
+        "UPDATE outbox SET status = :status, attempts = 5, refusals = 5, last_error = 'InvalidEventData', "
+        "available_at = now() + interval '1 hour', claim_token = gen_random_uuid() "
+        "WHERE subject = :order_id RETURNING id",
+        order_id=order_id,
+        status=status,
+    )
+    return str(event["id"])
+
+
+def redrive(operations: Operations, event_id: str, **body: Any) -> Any:
+    return operations.admin.post(f"{ADMIN}/outbox/{event_id}/redrive", body)
+
+
+def test_dead_events_are_listed_oldest_first_page_by_page(operations: Operations) -> None:
+    events = [dead_event(operations) for _ in range(3)]
+    add_order(operations.database)
+
+    first = operations.admin.get(f"{ADMIN}/outbox?status=DEAD&limit=2").json
+    second = operations.admin.get(f"{ADMIN}/outbox?limit=2&cursor={first['nextCursor']}").json
+
+    assert [item["eventId"] for item in first["items"] + second["items"]] == events
+    assert second["nextCursor"] is None
+    assert first["items"][0]["lastError"] == "InvalidEventData"
+    assert first["items"][0]["type"] == "com.orders.order.created.v1"
+    assert first["items"][0]["attempts"] == 5
+
+
+def test_a_redriven_event_is_the_relay_s_again(operations: Operations) -> None:
+    event_id = dead_event(operations)
+    assert Claims(operations.database).claim(10) == []
+
+    answer = redrive(operations, event_id, note="the schema is deployed")
+
+    assert (answer.status, answer.json) == (200, {"eventId": event_id, "status": "PENDING"})
+    (claimed,) = Claims(operations.database).claim(10)
+    assert (str(claimed.id), claimed.attempts, claimed.refusals) == (event_id, 1, 0)
+    (action,) = operations.actions()
+    assert (action["action"], action["operator"], action["target"]) == ("EVENT_REDRIVEN", OPERATOR, event_id)
+    assert action["note"] == "the schema is deployed"
+    assert action["detail"] == "last_error=InvalidEventData"
+
+
+@pytest.mark.parametrize("status", ["PENDING", "PUBLISHED"])
+def test_an_event_that_is_not_dead_is_left_alone(operations: Operations, status: str) -> None:
+    event_id = dead_event(operations, status)
+
+    answer = redrive(operations, event_id)
+
+    assert answer.status == 409
+    assert status in answer.json["detail"]
+    (event,) = rows(operations.database, "SELECT status, attempts FROM outbox")
+    assert event == {"status": status, "attempts": 5}
+    assert operations.actions() == []
+
+
+def test_of_two_operators_one_redrives(operations: Operations) -> None:
+    event_id = dead_event(operations)
+
+    assert [redrive(operations, event_id).status for _ in range(2)] == [200, 409]
+    assert len(operations.actions()) == 1
+
+
+@pytest.mark.parametrize("event_id", [str(uuid4()), "nothing"])
+def test_an_unknown_event_is_not_found(operations: Operations, event_id: str) -> None:
+    answer = redrive(operations, event_id)
+
+    assert (answer.status, answer.json["type"].rpartition("/")[2]) == (404, "event-not-found")
+
+
+READS = {
+    "outbox_dead": (outbox_events.LIST, {"after": None, "limit": 100}),
+    "orders_in_review": (records.LIST[OrderStatus.NEEDS_REVIEW], {"after": None, "limit": 100}),
+    "orders_unfinished": (records.LIST[OrderStatus.PROCESSING], {"after": None, "limit": 100}),
+    "outbox_pkey": (records.RECORDS, {"order_id": uuid7()}),
+}
+
+
+@pytest.mark.parametrize(("index", "read"), READS.items(), ids=READS)
+def test_a_list_reads_the_index_that_holds_nothing_else(
+    database: Database, index: str, read: tuple[Any, dict[str, Any]]
+) -> None:
+    statement, parameters = read
+    execute(
+        database,
+        "INSERT INTO outbox (id, type, subject, data, correlation_id, traceparent, status) "
+        "SELECT gen_random_uuid(), 'x', gen_random_uuid(), '{}', 'c', 't', 'PUBLISHED' FROM generate_series(1, 2000)",
+    )
+    execute(database, "ANALYZE outbox")
+
+    def plan(connection: Any) -> str:
+        # The tables of a test are so small that reading them whole is cheapest.
+        connection.execute(text("SET LOCAL enable_seqscan = off"))
+        return "\n".join(connection.execute(text(f"EXPLAIN {statement}"), parameters).scalars())
+
+    assert f"using {index}" in database.transact(plan) or f"on {index}" in database.transact(plan)
