@@ -12,6 +12,7 @@ from infra.constructs.migrations import Migrations
 from infra.constructs.monitoring import Monitoring
 from infra.constructs.network import Network
 from infra.constructs.notifications import Notifications
+from infra.constructs.operations import Operations
 from infra.constructs.queues import Queues
 from infra.constructs.recovery import Recovery
 from infra.constructs.relay import OutboxRelay
@@ -63,6 +64,17 @@ class OrdersStack(Stack):
             state_machine=saga.state_machine,
         )
 
+        operations = Operations(
+            self,
+            "Operations",
+            stage=stage,
+            runtime=runtime,
+            database=database,
+            queues=queues,
+            state_machine=saga.state_machine,
+            api=api,
+        )
+
         Migrations(
             self,
             "Migrations",
@@ -76,6 +88,7 @@ class OrdersStack(Stack):
                 recovery.maintenance,
                 recovery.payment_events,
                 recovery.inventory_events,
+                operations.operations,
             ],
         )
         Monitoring(
@@ -91,6 +104,7 @@ class OrdersStack(Stack):
             maintenance=recovery.maintenance.function,
             payment_events=recovery.payment_events.function,
             inventory_events=recovery.inventory_events.function,
+            notify=notifications.notify.function,
         )
         keep_logs_of_custom_resources(self, stage)
 

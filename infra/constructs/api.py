@@ -1,6 +1,7 @@
 """The HTTP API: which route is whose, and how much of it one stage takes."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -128,15 +129,17 @@ class OrdersApi(Construct):
                 )
             ),
         )
-        by_function = {
-            name: integrations.HttpLambdaIntegration(name, function.function)
-            for name, function in self.functions.items()
-        }
-        for route in ROUTES:
+        for name, function in self.functions.items():
+            self.answer([route for route in ROUTES if route.function == name], function)
+
+    def answer(self, routes: Iterable[Route], function: OrdersFunction) -> None:
+        """Has a function answer these routes."""
+        integration = integrations.HttpLambdaIntegration(function.node.id, function.function)
+        for route in routes:
             added = self.http_api.add_routes(
                 path=f"{BASE_PATH}{route.path}",
                 methods=[route.method],
-                integration=by_function[route.function],
+                integration=integration,
                 authorizer=apigatewayv2.HttpNoneAuthorizer() if route.is_open else None,
                 authorization_scopes=[] if route.is_open else None,
             )

@@ -41,6 +41,7 @@ class Monitoring(Construct):
         maintenance: lambda_.Function,
         payment_events: lambda_.Function,
         inventory_events: lambda_.Function,
+        notify: lambda_.Function,
     ) -> None:
         super().__init__(scope, id)
         self._stage = stage
@@ -127,6 +128,11 @@ class Monitoring(Construct):
             "low-stock",
             _orders_metric("LowStockAlerts", inventory_events, "Sum"),
             "A product is low on stock. The table `stock_alerts` says which.",
+        )
+        self._alarm(
+            "notifications-uncertain",
+            _orders_metric("NotificationsUncertain", notify, "Sum"),
+            "A message to a customer may or may not have been sent. The order's report says which.",
         )
         self._alarm(
             "api-5xx",

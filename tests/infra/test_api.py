@@ -8,6 +8,22 @@ from tests.infra.stacks import SynthesizedStack
 USER = "user"
 ANYONE = "anyone"
 
+ADMINISTRATION = (
+    "GET /api/v1/admin/queues",
+    "GET /api/v1/admin/dlqs/{queue}/messages",
+    "POST /api/v1/admin/dlqs/{queue}/redrive",
+    "POST /api/v1/admin/dlqs/{queue}/messages/{messageId}/discard",
+    "GET /api/v1/admin/orders",
+    "GET /api/v1/admin/orders/{orderId}",
+    "POST /api/v1/admin/orders/{orderId}/resume",
+    "POST /api/v1/admin/orders/{orderId}/close",
+    "GET /api/v1/admin/outbox",
+    "POST /api/v1/admin/outbox/{eventId}/redrive",
+    "GET /api/v1/admin/sagas/{orderId}",
+    "GET /api/v1/health/detailed",
+)
+"""Of the users, the function lets in the administrators."""
+
 ROUTES = {
     "POST /api/v1/orders": ("create-order", USER),
     "GET /api/v1/orders": ("read-orders", USER),
@@ -28,6 +44,7 @@ ROUTES = {
     "GET /api/v1/docs": ("api-docs", ANYONE),
     "GET /api/v1/docs/{asset}": ("api-docs", ANYONE),
     "$default": ("api-docs", ANYONE),
+    **dict.fromkeys(ADMINISTRATION, ("operations", USER)),
 }
 
 

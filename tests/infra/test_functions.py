@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 import pytest
 
+from functions.operations.dead_letters import HOLD_SECONDS
 from infra.constructs.saga import COMPENSATIONS, FORWARD_STEPS
 from infra.names import kebab
 from orders.settings import FunctionSettings
@@ -28,6 +29,7 @@ FUNCTIONS = [
     "start-saga",
     "notify",
     "migrate",
+    "operations",
     *RECOVERY,
     *STEPS,
 ]
@@ -117,9 +119,21 @@ def test_the_function_starts_with_the_environment_it_gets(stack: SynthesizedStac
     assert settings.stage == stack.stage.name
 
 
-def test_the_relay_knows_every_queue_by_name(stack: SynthesizedStack) -> None:
-    urls = json.loads(deployed(stack.environment("outbox-relay")["QUEUE_URLS"]))
+@pytest.mark.parametrize(
+    ("function", "variable"),
+    [("outbox-relay", "QUEUE_URLS"), ("operations", "QUEUE_URLS"), ("operations", "DLQ_URLS")],
+)
+def test_who_works_with_every_queue_knows_it_by_name(
+    stack: SynthesizedStack, function: str, variable: str
+) -> None:
+    urls = json.loads(deployed(stack.environment(function)[variable]))
     assert set(urls) == {name for name in stack.queues if not name.endswith("-dlq")}
+
+
+def test_a_message_that_an_operator_looks_at_is_held_for_longer_than_the_function_runs(
+    stack: SynthesizedStack,
+) -> None:
+    assert stack.functions["operations"]["Timeout"] < HOLD_SECONDS
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -179,7 +193,9 @@ def test_the_local_package_starts_aws_s_runtime_client(local: SynthesizedStack) 
         assert "-m awslambdaric" in bootstrap.read_text()
 
 
-@pytest.mark.parametrize("function", ["create-order", "read-orders", "api-docs", "manage-catalogue"])
+@pytest.mark.parametrize(
+    "function", ["create-order", "read-orders", "api-docs", "manage-catalogue", "operations"]
+)
 def test_the_api_gives_up_before_the_gateway_does(stack: SynthesizedStack, function: str) -> None:
     assert stack.functions[function]["Timeout"] < 30
 

@@ -73,6 +73,7 @@ def test_an_execution_without_an_end_for_its_order_calls(
         ("payment-conflict-maintenance", Metric.PAYMENT_CONFLICTS, "maintenance"),
         ("payment-conflict-payment-events", Metric.PAYMENT_CONFLICTS, "payment-events"),
         ("payment-circuit-open", Metric.CIRCUIT_OPENED, "process-payment"),
+        ("notifications-uncertain", Metric.NOTIFICATIONS_UNCERTAIN, "notify"),
         ("low-stock", Metric.LOW_STOCK_ALERTS, "inventory-events"),
     ],
 )

@@ -18,6 +18,7 @@ RECEIVE = frozenset(
         "sqs:ReceiveMessage",
     }
 )
+REDRIVE = frozenset({"sqs:ListMessageMoveTasks", "sqs:StartMessageMoveTask"})
 LOG = frozenset({"logs:CreateLogStream", "logs:PutLogEvents"})
 TRACE = frozenset({"xray:PutTelemetryRecords", "xray:PutTraceSegments"})
 JOIN_NETWORK = frozenset(
@@ -62,6 +63,13 @@ RIGHTS: dict[str, Rights] = {
         **DATABASE,
         "state machine": frozenset({"states:ListExecutions", "states:StartExecution"}),
         EXECUTIONS: frozenset({"states:DescribeExecution"}),
+    },
+    "operations": {
+        **DATABASE,
+        **{f"queue {queue}": SEND for queue in QUEUES},
+        **{f"queue {queue}-dlq": RECEIVE | REDRIVE for queue in QUEUES},
+        "state machine": frozenset({"states:StartExecution"}),
+        EXECUTIONS: frozenset({"states:DescribeExecution", "states:GetExecutionHistory"}),
     },
     "payment-events": {**DATABASE, "queue payment-processing": RECEIVE},
     "inventory-events": {**DATABASE, "queue inventory-management": RECEIVE},

@@ -1,0 +1,103 @@
+"""What operators see and do, behind the API's `/admin/…`."""
+
+import json
+from typing import Final
+
+from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import aws_apigatewayv2 as apigatewayv2
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_stepfunctions as stepfunctions
+from constructs import Construct
+
+from infra.constructs.api import OrdersApi, Route
+from infra.constructs.database import Database
+from infra.constructs.function import FunctionRuntime, OrdersFunction
+from infra.constructs.queues import Queues
+from infra.constructs.saga import gateway_environment
+from infra.findings import accept
+from infra.stages import Stage
+
+# Redriving a queue takes what there is; API Gateway gives up after 30 s.
+_TIMEOUT: Final = Duration.seconds(28)
+
+# An operator waits for it.
+_MEMORY_MB: Final = 512
+
+_FUNCTION: Final = "Operations"
+_GET: Final = apigatewayv2.HttpMethod.GET
+_POST: Final = apigatewayv2.HttpMethod.POST
+
+ROUTES: Final = (
+    Route(_GET, "/admin/queues", _FUNCTION),
+    Route(_GET, "/admin/dlqs/{queue}/messages", _FUNCTION),
+    Route(_POST, "/admin/dlqs/{queue}/redrive", _FUNCTION),
+    Route(_POST, "/admin/dlqs/{queue}/messages/{messageId}/discard", _FUNCTION),
+    Route(_GET, "/admin/orders", _FUNCTION),
+    Route(_GET, "/admin/orders/{orderId}", _FUNCTION),
+    Route(_POST, "/admin/orders/{orderId}/resume", _FUNCTION),
+    Route(_POST, "/admin/orders/{orderId}/close", _FUNCTION),
+    Route(_GET, "/admin/outbox", _FUNCTION),
+    Route(_POST, "/admin/outbox/{eventId}/redrive", _FUNCTION),
+    Route(_GET, "/admin/sagas/{orderId}", _FUNCTION),
+    Route(_GET, "/health/detailed", _FUNCTION),
+)
+
+
+class Operations(Construct):
+    """One function, which may look into every queue and every execution, and change what an operator asks for."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        stage: Stage,
+        runtime: FunctionRuntime,
+        database: Database,
+        queues: Queues,
+        state_machine: stepfunctions.StateMachine,
+        api: OrdersApi,
+    ) -> None:
+        super().__init__(scope, id)
+        self.operations = OrdersFunction(
+            self,
+            _FUNCTION,
+            runtime=runtime,
+            database=database,
+            timeout=_TIMEOUT,
+            memory_mb=_MEMORY_MB,
+            environment={
+                "STATE_MACHINE_ARN": state_machine.state_machine_arn,
+                "QUEUE_URLS": json.dumps({pair.name: pair.queue.queue_url for pair in queues.pairs}),
+                "DLQ_URLS": json.dumps({pair.name: pair.dlq.queue_url for pair in queues.pairs}),
+                **gateway_environment(stage.gateway),
+            },
+            description="The API of operators: dead letters, orders under review, the outbox, health",
+        )
+        function = self.operations.function
+        for pair in queues.pairs:
+            pair.queue.grant_send_messages(function)
+            pair.dlq.grant_consume_messages(function)
+            pair.dlq.grant(function, "sqs:ListMessageMoveTasks", "sqs:StartMessageMoveTask")
+        state_machine.grant_start_execution(function)
+        executions = f"{stage.resource_name('order-saga')}:*"
+        function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["states:DescribeExecution", "states:GetExecutionHistory"],
+                resources=[
+                    Stack.of(self).format_arn(
+                        service="states",
+                        resource="execution",
+                        resource_name=executions,
+                        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+                    )
+                ],
+            )
+        )
+        accept(
+            self.operations,
+            "An execution's name has its order's id.",
+            "IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:"
+            f"{executions}]",
+        )
+        api.answer(ROUTES, self.operations)
