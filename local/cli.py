@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from local import account_commands, cloud, orders_commands, status
+from local import account_commands, cloud, operations_commands, orders_commands, status
 from local.errors import LocalCloudError
 from local.settings import Settings
 
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.add_typer(orders_commands.app)
 app.add_typer(account_commands.app)
+app.add_typer(operations_commands.app)
 console = Console(highlight=False)
 
 
