@@ -17,6 +17,7 @@ from infra.constructs.queues import Queues
 from infra.constructs.recovery import Recovery
 from infra.constructs.relay import OutboxRelay
 from infra.constructs.saga import OrderSaga
+from infra.constructs.webhooks import Webhooks
 from infra.names import pascal
 from infra.stages import Stage
 
@@ -54,6 +55,16 @@ class OrdersStack(Stack):
             queue=queues["notification-sending"],
         )
 
+        webhooks = Webhooks(
+            self,
+            "Webhooks",
+            stage=stage,
+            runtime=runtime,
+            database=database,
+            queue=queues["webhook-delivery"],
+            api=api.functions["Webhooks"],
+        )
+
         recovery = Recovery(
             self,
             "Recovery",
@@ -85,6 +96,7 @@ class OrdersStack(Stack):
                 relay.relay,
                 *saga.steps.values(),
                 notifications.notify,
+                webhooks.deliver,
                 recovery.maintenance,
                 recovery.payment_events,
                 recovery.inventory_events,
@@ -101,6 +113,7 @@ class OrdersStack(Stack):
             relay=relay.relay.function,
             mark_cancelled=saga.steps["MarkCancelled"].function,
             process_payment=saga.steps["ProcessPayment"].function,
+            deliver_webhooks=webhooks.deliver.function,
             maintenance=recovery.maintenance.function,
             payment_events=recovery.payment_events.function,
             inventory_events=recovery.inventory_events.function,

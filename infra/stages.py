@@ -61,11 +61,17 @@ class Stage:
     consumer_timeout_seconds: int
     """What one batch may take. A failed message is tried again after six times that, and five times in all: long
     enough to sit out an outage where there are some, short enough to watch where somebody does."""
+    webhook_concurrency: int
+    """Webhooks that are being sent at one time. One customer has two of them at most."""
     sms_sender_id: str = "Orders"
     """The name that text messages come from: up to 11 letters and digits. Some countries want it registered, and some
     (the United States, Canada) show none and need a number of ours."""
     sms_origination_number: str = ""
     """That number, in E.164 form."""
+    webhook_retry_seconds: tuple[float, ...] = (5, 30, 300, 1_800, 7_200, 18_000, 28_800, 28_800)
+    """The waits between the attempts to deliver a webhook: nearly a day. After the last one it is given up."""
+    allows_loopback_webhooks: bool = False
+    """Whether webhooks may lead to this machine, by http and to any port: never where there are others to reach."""
     reservation_ttl_seconds: int = 900
     """How long stock waits for its payment. Longer than the retries of a payment that succeeds in the end."""
 
@@ -96,6 +102,9 @@ LOCAL: Final = Stage(
     payment_concurrency=16,
     consumer_concurrency=4,
     consumer_timeout_seconds=30,
+    webhook_concurrency=4,
+    webhook_retry_seconds=(1, 1, 2, 5, 10, 30, 60),
+    allows_loopback_webhooks=True,
 )
 
 DEV: Final = Stage(
@@ -114,6 +123,7 @@ DEV: Final = Stage(
     payment_concurrency=10,
     consumer_concurrency=2,
     consumer_timeout_seconds=30,
+    webhook_concurrency=5,
 )
 
 PROD: Final = Stage(
@@ -132,6 +142,7 @@ PROD: Final = Stage(
     payment_concurrency=100,
     consumer_concurrency=20,
     consumer_timeout_seconds=30,
+    webhook_concurrency=40,
 )
 
 STAGES: Final = {stage.name: stage for stage in (LOCAL, DEV, PROD)}

@@ -13,6 +13,7 @@ QUEUE_NAMES: Final = (
     "payment-processing",
     "inventory-management",
     "notification-sending",
+    "webhook-delivery",
 )
 _OWNER_ONLY: Final = 0o600
 

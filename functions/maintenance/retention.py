@@ -23,6 +23,8 @@ INBOX_RETENTION: Final = timedelta(days=30)
 IDEMPOTENCY_RETENTION: Final = timedelta(days=7)
 """How long a client may repeat a request: the usual promise is a day, but a phone may be off for a holiday, and the
 price of a key is 200 bytes where the price of a forgotten one is a second order."""
+WEBHOOK_RETENTION: Final = timedelta(days=30)
+"""How long a customer can look at what was delivered, and have it sent again."""
 
 # The oldest id that a row kept until now can have, by the database's clock.
 _OLDEST_KEPT_ID: Final = """
@@ -75,6 +77,18 @@ _IDEMPOTENCY: Final = text("""
     RETURNING order_id
 """)
 
+# Locked for the same reason as an event: its owner may be having it sent again.
+_WEBHOOKS: Final = text(f"""
+    DELETE FROM webhook_deliveries WHERE id = ANY (ARRAY(
+        SELECT id FROM webhook_deliveries
+        WHERE id < {_OLDEST_KEPT_ID} AND status <> 'PENDING' AND created_at < now() - CAST(:age AS interval)
+        ORDER BY id
+        LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING id
+""")
+
 
 @dataclass(frozen=True)
 class _Retention:
@@ -88,6 +102,7 @@ _RETENTIONS: Final = (
     _Retention(_OUTBOX, OUTBOX_RETENTION),
     _Retention(_INBOX, INBOX_RETENTION),
     _Retention(_IDEMPOTENCY, IDEMPOTENCY_RETENTION),
+    _Retention(_WEBHOOKS, WEBHOOK_RETENTION),
 )
 
 

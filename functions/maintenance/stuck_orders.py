@@ -18,6 +18,7 @@ from orders.executions import Executions, ExecutionStatus, execution_name
 from orders.observability import Metric, count, logger, new_traceparent
 from orders.repairs import Repair
 from orders.trace import Trace
+from orders.webhooks import announcement
 
 PATIENCE_SECONDS: Final = 30
 """How long an order may stay as it is, or its published event unanswered, before somebody looks."""
@@ -69,11 +70,14 @@ _NUMBER: Final = text("""
 _START: Final = text(
     "UPDATE orders SET status = 'PROCESSING', updated_at = now() WHERE id = :order_id AND status = 'PENDING'"
 )
-_GIVE_UP: Final = text("""
-    UPDATE orders
-    SET status = 'NEEDS_REVIEW', failure_reason = coalesce(failure_reason, 'PROCESSING_FAILED'), updated_at = now()
-    WHERE id = :order_id AND status = 'PROCESSING'
-    RETURNING id
+_GIVE_UP: Final = text(f"""
+    WITH ended AS (
+        UPDATE orders
+        SET status = 'NEEDS_REVIEW', failure_reason = coalesce(failure_reason, 'PROCESSING_FAILED'), updated_at = now()
+        WHERE id = :order_id AND status = 'PROCESSING'
+        RETURNING {announcement.COLUMNS}
+    ), announced AS ({announcement.INSERT})
+    SELECT id FROM ended
 """)
 
 
@@ -193,7 +197,8 @@ class StuckOrders:
     def _give_up(self, order: _Order, status: ExecutionStatus) -> None:
         def work(connection: Connection) -> bool:
             connection.execute(_START, {"order_id": order.order_id})
-            if connection.execute(_GIVE_UP, {"order_id": order.order_id}).first() is None:
+            announced = announcement.row(order.trace)
+            if connection.execute(_GIVE_UP, {"order_id": order.order_id, **announced}).first() is None:
                 return False
             details = {"executions": order.resumes + 1, "last": status}
             repairs.record(connection, Repair.ORDER_GIVEN_UP, order.order_id, details)

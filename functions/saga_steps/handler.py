@@ -71,8 +71,10 @@ send_cancellation = _compensation(
     lambda e: notification.send_cancellation(database, e.order_id, e.failure.reason, e.trace),
 )
 
-complete_order = _entry(SagaStep.COMPLETE_ORDER, StepEvent, lambda e: order.complete(database, e.order_id))
+complete_order = _entry(
+    SagaStep.COMPLETE_ORDER, StepEvent, lambda e: order.complete(database, e.order_id, e.trace)
+)
 mark_cancelled = _compensation(
     SagaStep.MARK_CANCELLED,
-    lambda e: order.cancel(database, e.order_id, e.failure, e.unfinished),
+    lambda e: order.cancel(database, e.order_id, e.failure, e.unfinished, e.trace),
 )

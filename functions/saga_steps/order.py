@@ -13,26 +13,31 @@ from orders.db import Database
 from orders.domain import OrderStatus, SagaStep
 from orders.errors import OrderIncomplete
 from orders.observability import Metric, count, logger
+from orders.trace import Trace
+from orders.webhooks import announcement
 
 _START: Final = text("""
     UPDATE orders SET status = 'PROCESSING', updated_at = now() WHERE id = :order_id AND status = 'PENDING'
 """)
 
 # Promise I3, and that a confirmed order's stock is sold, are asked of the tables and not of the journal.
-_CONFIRM: Final = text("""
-    UPDATE orders SET status = 'CONFIRMED', updated_at = now()
-    WHERE id = :order_id AND status = 'PROCESSING'
-      AND total_amount = (SELECT captured - refunded FROM payments WHERE order_id = :order_id)
-      AND NOT EXISTS (
-          SELECT product_id, quantity FROM order_items WHERE order_id = :order_id
-          EXCEPT
-          SELECT product_id, quantity FROM reservations WHERE order_id = :order_id AND status = 'CONFIRMED'
-      )
-    RETURNING id
+_CONFIRM: Final = text(f"""
+    WITH ended AS (
+        UPDATE orders SET status = 'CONFIRMED', updated_at = now()
+        WHERE id = :order_id AND status = 'PROCESSING'
+          AND total_amount = (SELECT captured - refunded FROM payments WHERE order_id = :order_id)
+          AND NOT EXISTS (
+              SELECT product_id, quantity FROM order_items WHERE order_id = :order_id
+              EXCEPT
+              SELECT product_id, quantity FROM reservations WHERE order_id = :order_id AND status = 'CONFIRMED'
+          )
+        RETURNING {announcement.COLUMNS}
+    ), announced AS ({announcement.INSERT})
+    SELECT id FROM ended
 """)
 
 # PENDING and UNKNOWN payments count as money held: nobody has found out yet.
-_CANCEL: Final = text("""
+_CANCEL: Final = text(f"""
     WITH held AS (
         SELECT
             EXISTS (SELECT FROM payments WHERE order_id = :order_id
@@ -44,8 +49,8 @@ _CANCEL: Final = text("""
         SET status = CASE WHEN CAST(:unfinished AS boolean) OR money OR stock THEN 'NEEDS_REVIEW' ELSE 'CANCELLED' END,
             failure_reason = CAST(:reason AS text), updated_at = now()
         FROM held WHERE id = :order_id AND status = 'PROCESSING'
-        RETURNING orders.status
-    )
+        RETURNING {announcement.COLUMNS}
+    ), announced AS ({announcement.INSERT})
     SELECT coalesce(ended.status, orders.status) AS status, ended.status IS NOT NULL AS is_new,
            held.money, held.stock
     FROM held CROSS JOIN orders LEFT JOIN ended ON true
@@ -58,7 +63,7 @@ def start(connection: Connection, order_id: UUID) -> None:
     connection.execute(_START, {"order_id": order_id})
 
 
-def complete(database: Database, order_id: UUID) -> OrderStatus:
+def complete(database: Database, order_id: UUID, trace: Trace) -> OrderStatus:
     """Confirms the order: the point of no return.
 
     Raises:
@@ -67,7 +72,7 @@ def complete(database: Database, order_id: UUID) -> OrderStatus:
     """
 
     def effect(connection: Connection) -> None:
-        if connection.execute(_CONFIRM, {"order_id": order_id}).first() is None:
+        if connection.execute(_CONFIRM, {"order_id": order_id, **announcement.row(trace)}).first() is None:
             raise OrderIncomplete(
                 "the order is not being processed, not paid in full, or not all of it is sold"
             )
@@ -78,7 +83,7 @@ def complete(database: Database, order_id: UUID) -> OrderStatus:
 
 
 def cancel(
-    database: Database, order_id: UUID, failure: Failure, unfinished: Mapping[SagaStep, str]
+    database: Database, order_id: UUID, failure: Failure, unfinished: Mapping[SagaStep, str], trace: Trace
 ) -> OrderStatus:
     """Ends the order: CANCELLED, or NEEDS_REVIEW if something of it could not be undone. A repeated call answers
     what stands by then.
@@ -88,7 +93,12 @@ def cancel(
     Raises:
         OrderAlreadyCompleted: the order is confirmed.
     """
-    parameters = {"order_id": order_id, "reason": failure.reason, "unfinished": bool(unfinished)}
+    parameters = {
+        "order_id": order_id,
+        "reason": failure.reason,
+        "unfinished": bool(unfinished),
+        **announcement.row(trace),
+    }
 
     def work(connection: Connection) -> Row[Any]:
         saga.close(connection, order_id, SagaStep.MARK_CANCELLED)

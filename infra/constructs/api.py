@@ -32,6 +32,7 @@ _MEMORY_MB: Final = 512
 _FUNCTIONS: Final = {
     "CreateOrder": "POST /orders: order, items and outbox row in one transaction",
     "ReadOrders": "The read side of the API, and its health",
+    "Webhooks": "Customers register webhooks, and look at what was delivered",
     "ApiDocs": "The API's document and its page; the answer where there is no route",
     "ManageCatalogue": "Products and their stock, for administrators",
 }
@@ -54,6 +55,16 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.GET, "/orders/{orderId}", "ReadOrders"),
     Route(apigatewayv2.HttpMethod.GET, "/orders/{orderId}/status", "ReadOrders"),
     Route(apigatewayv2.HttpMethod.GET, "/orders/{orderId}/notifications", "ReadOrders"),
+    Route(apigatewayv2.HttpMethod.POST, "/webhooks", "Webhooks"),
+    Route(apigatewayv2.HttpMethod.GET, "/webhooks", "Webhooks"),
+    Route(apigatewayv2.HttpMethod.GET, "/webhooks/{webhookId}", "Webhooks"),
+    Route(apigatewayv2.HttpMethod.DELETE, "/webhooks/{webhookId}", "Webhooks"),
+    Route(apigatewayv2.HttpMethod.POST, "/webhooks/{webhookId}/secret", "Webhooks"),
+    Route(apigatewayv2.HttpMethod.POST, "/webhooks/{webhookId}/enable", "Webhooks"),
+    Route(apigatewayv2.HttpMethod.GET, "/webhooks/{webhookId}/deliveries", "Webhooks"),
+    Route(
+        apigatewayv2.HttpMethod.POST, "/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver", "Webhooks"
+    ),
     Route(apigatewayv2.HttpMethod.GET, "/products", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/products/{productId}", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.POST, "/admin/products", "ManageCatalogue"),

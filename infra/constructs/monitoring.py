@@ -38,6 +38,7 @@ class Monitoring(Construct):
         relay: lambda_.Function,
         mark_cancelled: lambda_.Function,
         process_payment: lambda_.Function,
+        deliver_webhooks: lambda_.Function,
         maintenance: lambda_.Function,
         payment_events: lambda_.Function,
         inventory_events: lambda_.Function,
@@ -123,6 +124,11 @@ class Monitoring(Construct):
             "payment-circuit-open",
             _orders_metric("CircuitOpened", process_payment, "Sum"),
             "The payment gateway keeps failing: orders wait for it, and are cancelled after an hour or so.",
+        )
+        self._alarm(
+            "webhooks-disabled",
+            _orders_metric("WebhooksDisabled", deliver_webhooks, "Sum"),
+            "Nothing is sent to a customer's webhook any more. The table `webhook_endpoints` says to which, and why.",
         )
         self._alarm(
             "low-stock",

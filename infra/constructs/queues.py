@@ -1,4 +1,4 @@
-"""The four queues that events travel through, each with a dead-letter queue."""
+"""The queues that events travel through, each with a dead-letter queue."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -25,6 +25,7 @@ QUEUE_NAMES: Final = (
     "payment-processing",
     "inventory-management",
     "notification-sending",
+    "webhook-delivery",
 )
 
 

@@ -93,6 +93,14 @@ class SynthesizedStack:
         return {self.short(queue["QueueName"]): queue for queue in self.of_type("AWS::SQS::Queue").values()}
 
     @cached_property
+    def secrets(self) -> dict[str, Properties]:
+        """All secrets by short name."""
+        return {
+            self.short(secret["Name"]): secret
+            for secret in self.of_type("AWS::SecretsManager::Secret").values()
+        }
+
+    @cached_property
     def consumers(self) -> dict[str, tuple[str, Properties]]:
         """By queue: the name of the function that consumes it, and the event source mapping."""
         return {
@@ -163,7 +171,8 @@ class SynthesizedStack:
             case "AWS::Logs::LogGroup":
                 return f"logs of {self.short(properties['LogGroupName'].rpartition('/')[2])}"
             case "AWS::SecretsManager::Secret" | "AWS::SecretsManager::SecretTargetAttachment":
-                return "database secret"
+                name = self.short(properties.get("Name", ""))
+                return "webhook key" if name == "webhook-key" else "database secret"
             case "AWS::StepFunctions::StateMachine":
                 return "state machine"
             case "AWS::SES::EmailIdentity":

@@ -16,6 +16,8 @@ USERS = {
     "payment-events",
     "inventory-events",
     "notify",
+    "webhooks",
+    "deliver-webhooks",
     "migrate",
     *map(kebab, (*FORWARD_STEPS, *COMPENSATIONS)),
 }
@@ -106,7 +108,7 @@ def test_the_database_is_encrypted_and_private(managed: SynthesizedStack) -> Non
 
 
 def test_credentials_are_generated_and_stand_in_no_template(managed: SynthesizedStack) -> None:
-    secret = managed.the("AWS::SecretsManager::Secret")
+    secret = managed.secrets["database"]
     assert "SecretString" not in secret
     assert secret["GenerateSecretString"]["PasswordLength"] >= 20
     assert json.loads(secret["GenerateSecretString"]["SecretStringTemplate"]) == {"username": "orders"}
@@ -132,7 +134,7 @@ def test_production_survives_a_zone_and_a_slip(prod: SynthesizedStack) -> None:
 
 
 def test_the_local_stage_brings_its_database_along(local: SynthesizedStack) -> None:
-    assert local.the("AWS::SecretsManager::Secret")["SecretString"] == LOCAL_DATABASE
+    assert local.secrets["database"]["SecretString"] == LOCAL_DATABASE
     assert not local.of_type("AWS::RDS::DBCluster")
     assert not local.of_type("AWS::EC2::VPC")
     assert all("VpcConfig" not in function for function in local.functions.values())

@@ -28,6 +28,8 @@ FUNCTIONS = [
     "outbox-relay",
     "start-saga",
     "notify",
+    "webhooks",
+    "deliver-webhooks",
     "migrate",
     "operations",
     *RECOVERY,
@@ -194,7 +196,7 @@ def test_the_local_package_starts_aws_s_runtime_client(local: SynthesizedStack) 
 
 
 @pytest.mark.parametrize(
-    "function", ["create-order", "read-orders", "api-docs", "manage-catalogue", "operations"]
+    "function", ["create-order", "read-orders", "webhooks", "api-docs", "manage-catalogue", "operations"]
 )
 def test_the_api_gives_up_before_the_gateway_does(stack: SynthesizedStack, function: str) -> None:
     assert stack.functions[function]["Timeout"] < 30

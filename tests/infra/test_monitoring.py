@@ -8,7 +8,13 @@ import pytest
 from orders.observability import Metric
 from tests.infra.stacks import SynthesizedStack
 
-QUEUES = ("order-processing", "payment-processing", "inventory-management", "notification-sending")
+QUEUES = (
+    "order-processing",
+    "payment-processing",
+    "inventory-management",
+    "notification-sending",
+    "webhook-delivery",
+)
 MINUTE_SECONDS = 60
 
 
@@ -74,6 +80,7 @@ def test_an_execution_without_an_end_for_its_order_calls(
         ("payment-conflict-payment-events", Metric.PAYMENT_CONFLICTS, "payment-events"),
         ("payment-circuit-open", Metric.CIRCUIT_OPENED, "process-payment"),
         ("notifications-uncertain", Metric.NOTIFICATIONS_UNCERTAIN, "notify"),
+        ("webhooks-disabled", Metric.WEBHOOKS_DISABLED, "deliver-webhooks"),
         ("low-stock", Metric.LOW_STOCK_ALERTS, "inventory-events"),
     ],
 )

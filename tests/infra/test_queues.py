@@ -4,15 +4,22 @@ from itertools import pairwise
 
 import pytest
 
+from functions.deliver_webhooks import deliver, deliveries
 from functions.notify import notify
 from orders.executions import LONGEST_CALL_SECONDS
 from tests.infra.stacks import SynthesizedStack
 
-QUEUES = ("order-processing", "payment-processing", "inventory-management", "notification-sending")
+QUEUES = (
+    "order-processing",
+    "payment-processing",
+    "inventory-management",
+    "notification-sending",
+    "webhook-delivery",
+)
 DAY_SECONDS = 24 * 3600
 
 
-def test_there_are_four_queues_each_with_a_dead_letter_queue(stack: SynthesizedStack) -> None:
+def test_these_are_the_queues_each_with_a_dead_letter_queue(stack: SynthesizedStack) -> None:
     assert set(stack.queues) == {name for queue in QUEUES for name in (queue, f"{queue}-dlq")}
 
 
@@ -55,6 +62,7 @@ def test_who_consumes_what(stack: SynthesizedStack) -> None:
         "payment-processing": "payment-events",
         "inventory-management": "inventory-events",
         "notification-sending": "notify",
+        "webhook-delivery": "deliver-webhooks",
     }
 
 
@@ -62,7 +70,13 @@ def test_who_consumes_what(stack: SynthesizedStack) -> None:
 def test_one_bad_message_fails_alone(stack: SynthesizedStack, queue: str) -> None:
     _, mapping = stack.consumers[queue]
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert mapping["BatchSize"] > 1
+    assert mapping["BatchSize"] > 1 or queue == "webhook-delivery"
+
+
+def test_a_customer_s_slow_server_holds_up_nobody_s_message(stack: SynthesizedStack) -> None:
+    _, mapping = stack.consumers["webhook-delivery"]
+    assert mapping["BatchSize"] == 1
+    assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2 * deliveries.MAX_UNDER_WAY
 
 
 @pytest.mark.parametrize("queue", QUEUES)
@@ -82,7 +96,11 @@ def test_a_message_stays_hidden_for_six_timeouts_of_its_consumer(stack: Synthesi
 
 @pytest.mark.parametrize(
     ("function", "needed_seconds"),
-    [("start-saga", LONGEST_CALL_SECONDS), ("notify", notify.NEEDED_SECONDS)],
+    [
+        ("start-saga", LONGEST_CALL_SECONDS),
+        ("notify", notify.NEEDED_SECONDS),
+        ("deliver-webhooks", deliver.NEEDED_SECONDS),
+    ],
 )
 def test_a_consumer_has_time_for_more_than_one_message(
     stack: SynthesizedStack, function: str, needed_seconds: float

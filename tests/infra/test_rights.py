@@ -34,7 +34,14 @@ JOIN_NETWORK = frozenset(
 DATABASE: Rights = {
     "database secret": frozenset({"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"})
 }
-QUEUES = ("order-processing", "payment-processing", "inventory-management", "notification-sending")
+WEBHOOK_KEY: Rights = {"webhook key": DATABASE["database secret"]}
+QUEUES = (
+    "order-processing",
+    "payment-processing",
+    "inventory-management",
+    "notification-sending",
+    "webhook-delivery",
+)
 
 EXECUTIONS = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:orders-{stage}-order-saga:*"
 
@@ -58,6 +65,8 @@ RIGHTS: dict[str, Rights] = {
         "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:identity/sender": frozenset({"ses:SendEmail"}),
         TELEPHONES: frozenset({"sns:Publish"}),
     },
+    "webhooks": {**DATABASE, **WEBHOOK_KEY},
+    "deliver-webhooks": {**DATABASE, **WEBHOOK_KEY, "queue webhook-delivery": RECEIVE},
     "migrate": DATABASE,
     "maintenance": {
         **DATABASE,

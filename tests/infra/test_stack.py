@@ -19,7 +19,13 @@ from cfnlint.config import ManualArgs  # type: ignore[import-untyped]
 from infra.app import orders_stack
 from tests.infra.stacks import ROOT, SynthesizedStack, context_of
 
-QUEUES = ("OrderProcessing", "PaymentProcessing", "InventoryManagement", "NotificationSending")
+QUEUES = (
+    "OrderProcessing",
+    "PaymentProcessing",
+    "InventoryManagement",
+    "NotificationSending",
+    "WebhookDelivery",
+)
 
 # CDK writes what a function needs out as DependsOn even where a reference says it already.
 REDUNDANT_DEPENDENCY = "W3005"

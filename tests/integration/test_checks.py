@@ -12,7 +12,7 @@ from orders import inventory, outbox, saga
 from orders.db import Database
 from orders.domain import FORWARD_STEPS, Notification, SagaStep
 from orders.errors import PaymentDeclined
-from orders.events import NotificationRequested
+from orders.events import NotificationRequested, WebhookAttemptScheduled
 from orders.ids import uuid7
 from tests.support.factories import TRACE, Product, add_order, add_product, execute, rows
 
@@ -406,6 +406,14 @@ def test_an_order_that_does_not_end_breaks_the_first_promise(world: World) -> No
         "UPDATE outbox SET status = 'PUBLISHED', published_at = now() WHERE subject = :id", id=stuck
     )
     assert world.broken() == {"I1": ["is still PENDING"]}
+
+
+def test_a_webhook_that_is_tried_again_later_keeps_nobody_from_an_audit(world: World) -> None:
+    attempt = WebhookAttemptScheduled(delivery_id=uuid7(), attempt=2)
+    world.database.transact(lambda connection: outbox.add(connection, world.confirmed, attempt, TRACE))
+    with snapshot(world.database.engine) as connection:
+        assert unsettled(connection) == []
+    assert world.broken() == {}
 
 
 def test_an_answered_order_that_does_not_exist_is_found(world: World) -> None:

@@ -105,7 +105,7 @@ def send_confirmation(world: World, database: Database, order_id: UUID) -> objec
 
 
 def complete(world: World, database: Database, order_id: UUID) -> object:
-    return order.complete(database, order_id)
+    return order.complete(database, order_id, TRACE)
 
 
 def restore(world: World, database: Database, order_id: UUID) -> object:
@@ -125,7 +125,7 @@ def send_cancellation(world: World, database: Database, order_id: UUID) -> objec
 
 
 def mark_cancelled(world: World, database: Database, order_id: UUID) -> object:
-    return order.cancel(database, order_id, FAILURE, {})
+    return order.cancel(database, order_id, FAILURE, {}, TRACE)
 
 
 PAID = (verify, reserve, process)

@@ -5,26 +5,38 @@ the type.
 """
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 
-from orders.domain import Notification
+from orders.domain import FailureReason, Notification
 from orders.events import (
     CATALOGUE,
     CloudEvent,
     EventData,
     InventoryReserved,
     NotificationRequested,
+    OrderCancelled,
+    OrderConfirmed,
     OrderCreated,
+    OrderReviewRequired,
     PaymentCaptured,
     PaymentRefunded,
     Queue,
+    WebhookAttemptScheduled,
 )
+from orders.ids import uuid7
 
 SCHEMAS = Path(__file__).parent / "event_schemas"
+
+ENDED: dict[str, Any] = {
+    "total_amount": 2500,
+    "currency": "USD",
+    "created_at": datetime(2026, 1, 1, tzinfo=UTC),
+}
 
 EXAMPLES: dict[str, EventData] = {
     example.type: example
@@ -34,6 +46,10 @@ EXAMPLES: dict[str, EventData] = {
         PaymentCaptured(amount=2500, currency="USD"),
         PaymentRefunded(amount=2500, currency="USD"),
         InventoryReserved(ttl_seconds=900),
+        OrderConfirmed(failure_reason=None, **ENDED),
+        OrderCancelled(failure_reason=FailureReason.PAYMENT_DECLINED, **ENDED),
+        OrderReviewRequired(failure_reason=FailureReason.PROCESSING_FAILED, **ENDED),
+        WebhookAttemptScheduled(delivery_id=uuid7(), attempt=2, postponed=1),
     )
 }
 

@@ -110,9 +110,16 @@ def test_what_has_no_body_is_left_alone(method: str) -> None:
 
 def test_a_missing_body_is_an_empty_one() -> None:
     for event in (posted(""), http_event("POST", "/"), {**posted(""), "body": None}, posted(b"")):
-        with pytest.raises(MalformedRequest) as refused:
-            with_plain_body(event)
-        assert "empty" in refused.value.errors[0].detail
+        assert with_plain_body(event)["body"] == ""
+
+
+@pytest.mark.parametrize("text", ["", "  \r\n"])
+def test_an_empty_body_is_no_object(text: str) -> None:
+    """But a route that takes none never asks for it."""
+    with pytest.raises(MalformedRequest) as refused:
+        parse_object(text)
+
+    assert "empty" in refused.value.errors[0].detail
 
 
 @pytest.mark.parametrize("text", ['{"a":1,"a":1}', '{"b":{"a":1,"a":2}}', '[{"a":1,"\\u0061":2}]'])

@@ -22,7 +22,13 @@ HANDLERS = sorted(handler.parent.name for handler in (ROOT / "functions").glob("
 SETTINGS = {
     "QUEUE_URLS": json.dumps(
         dict.fromkeys(
-            ("order-processing", "payment-processing", "inventory-management", "notification-sending"),
+            (
+                "order-processing",
+                "payment-processing",
+                "inventory-management",
+                "notification-sending",
+                "webhook-delivery",
+            ),
             "https://sqs.us-east-1.amazonaws.com/000000000000/queue",
         )
     ),
@@ -39,6 +45,8 @@ SETTINGS = {
     "SMS_SENDER_ID": "Orders",
     "SMS_ORIGINATION_NUMBER": "",
     "RESERVATION_TTL_SECONDS": "900",
+    "WEBHOOK_KEY_ID": "orders-test-webhook-key",
+    "WEBHOOK_RETRY_SECONDS": "[1]",
     "GATEWAY_LATENCY_MIN_MS": "0",
     "GATEWAY_LATENCY_MAX_MS": "0",
     "GATEWAY_SUCCESS_PERCENT": "80",
@@ -55,7 +63,7 @@ MIGRATIONS = {"alembic"}
 DATABASE = {"sqlalchemy", "pg8000"}
 ROUTING = {"aws_lambda_powertools.event_handler"}
 
-ROUTED = {"api_docs", "create_order", "manage_catalogue", "operations", "read_orders"}
+ROUTED = {"api_docs", "create_order", "manage_catalogue", "operations", "read_orders", "webhooks"}
 WITHOUT_DATABASE = {"api_docs", "start_saga"}
 
 

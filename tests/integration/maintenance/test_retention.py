@@ -12,12 +12,14 @@ from functions.maintenance.retention import (
     IDEMPOTENCY_RETENTION,
     INBOX_RETENTION,
     OUTBOX_RETENTION,
+    WEBHOOK_RETENTION,
     remove_old_rows,
 )
 from orders.db import Database
 from orders.observability import metrics
 from tests.integration.maintenance.support import NO_TIME, PLENTY
 from tests.support.factories import add_order, add_product, execute, order_body, order_request, rows
+from tests.support.webhooks import add_endpoint
 
 A_MOMENT = timedelta(minutes=1)
 
@@ -146,6 +148,36 @@ def test_until_then_a_repeated_request_finds_its_order(database: Database) -> No
     assert place_order(database, request).order_id == placed.order_id
 
 
+# Webhooks
+
+
+def add_webhook(database: Database, age: timedelta, status: str = "DELIVERED") -> UUID:
+    delivery_id = id_of(age)
+    execute(
+        database,
+        "INSERT INTO webhook_deliveries (id, endpoint_id, event_id, event_type, order_id, body, status, created_at) "
+        "SELECT :id, webhook_endpoints.id, :id, 'type', orders.id, '{}', :status, now() - CAST(:age AS interval) "
+        "FROM webhook_endpoints, orders LIMIT 1",
+        id=delivery_id,
+        status=status,
+        age=age,
+    )
+    return delivery_id
+
+
+def test_deliveries_of_webhooks_past_their_time_are_removed_unless_they_are_still_tried(
+    database: Database,
+) -> None:
+    add_endpoint(database)
+    add_order(database)
+    for status in ("DELIVERED", "FAILED"):
+        add_webhook(database, WEBHOOK_RETENTION + A_MOMENT, status)
+    tried = add_webhook(database, WEBHOOK_RETENTION + A_MOMENT, "PENDING")
+    young = add_webhook(database, WEBHOOK_RETENTION - A_MOMENT)
+    assert remove_old_rows(database, PLENTY) == 2
+    assert kept(database, "webhook_deliveries", "id") == {tried, young}
+
+
 # All of them
 
 
@@ -157,18 +189,21 @@ def test_many_rows_are_removed_a_batch_at_a_time(database: Database, monkeypatch
     assert remove_old_rows(database, PLENTY) == 10
 
 
-@pytest.mark.parametrize("table", ["outbox", "inbox", "idempotency_keys"])
+@pytest.mark.parametrize("table", ["outbox", "inbox", "idempotency_keys", "webhook_deliveries"])
 def test_no_statement_removes_more_than_its_batch(database: Database, table: str) -> None:
     """A planner that makes a join of the choice of rows may run that choice more than once."""
+    add_endpoint(database)
     for n in range(8):
         add_event(database, timedelta(days=100))
         add_delivery(database, timedelta(days=100), f"consumer-{n % 3}")
         add_order(database)
+        add_webhook(database, timedelta(days=100))
     execute(database, "UPDATE idempotency_keys SET created_at = now() - interval '100 days'")
     statements = {
         "outbox": retention._OUTBOX,
         "inbox": retention._INBOX,
         "idempotency_keys": retention._IDEMPOTENCY,
+        "webhook_deliveries": retention._WEBHOOKS,
     }
     parameters = {"age": "50 days", "limit": 3}
     removed = database.transact(lambda connection: connection.execute(statements[table], parameters).all())
@@ -181,8 +216,9 @@ def test_no_statement_removes_more_than_its_batch(database: Database, table: str
         (retention._OUTBOX, "outbox_pkey"),
         (retention._INBOX, "inbox_pkey"),
         (retention._IDEMPOTENCY, "idempotency_keys_by_age"),
+        (retention._WEBHOOKS, "webhook_deliveries_pkey"),
     ],
-    ids=["outbox", "inbox", "idempotency_keys"],
+    ids=["outbox", "inbox", "idempotency_keys", "webhook_deliveries"],
 )
 def test_old_rows_are_found_by_index(database: Database, statement: object, index: str) -> None:
     def plan(connection: Connection) -> str:

@@ -29,6 +29,7 @@ from tests.integration.maintenance.support import (
     wait_for_a_lock,
 )
 from tests.support.factories import TRACE, add_order, add_product, execute, rows
+from tests.support.webhooks import add_endpoint
 
 SCHEDULE_SECONDS = 60
 BADLY_ENDED = [ExecutionStatus.FAILED, ExecutionStatus.TIMED_OUT, ExecutionStatus.ABORTED]
@@ -372,6 +373,7 @@ def test_an_order_that_was_started_again_after_a_loss_is_left_alone(
 def test_an_order_that_cannot_be_helped_needs_review(
     processing: UUID, step_functions: StepFunctions, database: Database, resume: Callable[[], int]
 ) -> None:
+    add_endpoint(database)
     for resumes in range(MAX_RESUMES + 1):
         assert order_status(database, processing) == "PROCESSING"
         step_functions.end(processing, ExecutionStatus.FAILED, resumes)
@@ -379,6 +381,10 @@ def test_an_order_that_cannot_be_helped_needs_review(
         resume()
     assert order_status(database, processing) == "NEEDS_REVIEW"
     assert repairs(database) == ["SAGA_RESUMED"] * MAX_RESUMES + ["ORDER_GIVEN_UP"]
+    assert rows(
+        database,
+        "SELECT subject, data ->> 'failureReason' AS reason FROM outbox WHERE type LIKE '%review_required%'",
+    ) == [{"subject": processing, "reason": "PROCESSING_FAILED"}]
     let_time_pass(database, SCHEDULE_SECONDS)
     assert resume() == 0
 

@@ -44,7 +44,7 @@ STEPS: Final[Mapping[str, Step]] = {
     "SendConfirmation": lambda database, order: notification.send_confirmation(
         database, order.order_id, TRACE
     ),
-    "CompleteOrder": lambda database, order: order_steps.complete(database, order.order_id),
+    "CompleteOrder": lambda database, order: order_steps.complete(database, order.order_id, TRACE),
     "RestoreInventory": lambda database, order: stock.restore(database, order.order_id),
     "RefundPayment": lambda database, order: payment.refund(
         database, SimulatedGateway(database, BEHAVIOUR), order.order_id, TRACE
@@ -53,7 +53,9 @@ STEPS: Final[Mapping[str, Step]] = {
     "SendCancellation": lambda database, order: notification.send_cancellation(
         database, order.order_id, FailureReason.PROCESSING_FAILED, TRACE
     ),
-    "MarkCancelled": lambda database, order: order_steps.cancel(database, order.order_id, _FAILURE, {}),
+    "MarkCancelled": lambda database, order: order_steps.cancel(
+        database, order.order_id, _FAILURE, {}, TRACE
+    ),
 }
 
 

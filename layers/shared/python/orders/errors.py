@@ -20,6 +20,11 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── VersionOutdated            the change is of a version that is no more
     │   ├── StockNotFree               more would be taken away than is available
     │   ├── ProductNotFound
+    │   ├── InvalidWebhook             the URL leads where no webhook may go
+    │   ├── WebhookNotFound            also for another user's webhook
+    │   ├── DeliveryNotFound
+    │   ├── WebhookLimitReached
+    │   ├── WebhookDisabled            nothing is sent to it
     │   ├── QueueNotFound
     │   ├── MessageNotFound            not in the dead-letter queue, or not where we looked
     │   ├── EventNotFound
@@ -38,6 +43,7 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   │   └── PaymentGatewayCircuitOpen  the gateway was not asked: wait, then try again
     │   ├── DatabaseUnavailable
     │   ├── ServiceUnavailable         a service of AWS did not answer
+    │   ├── SigningKeyUnavailable
     │   └── OutOfTime                  not begun: the function's time is nearly over
     ├── UnexpectedEvent            a queue delivered an event that its consumer has no use for
     └── SagaConflict               the saga has moved on; doing the work now would break a promise
@@ -173,6 +179,26 @@ class NothingToRedrive(OperationRefused):
     """What is to be redriven has taken effect already, or is being redriven."""
 
 
+class InvalidWebhook(RequestRefused):
+    """The URL is none, or its host is not on the public internet."""
+
+
+class WebhookNotFound(RequestRefused):
+    """No such webhook, or it is somebody else's: the answer must not tell which."""
+
+
+class DeliveryNotFound(RequestRefused):
+    """The webhook has no such delivery."""
+
+
+class WebhookLimitReached(RequestRefused):
+    """The user has as many webhooks as one may have."""
+
+
+class WebhookDisabled(RequestRefused):
+    """Nothing is sent to a disabled webhook."""
+
+
 class BusinessFailure(OrdersError):
     """A final answer from the business: the order is cancelled for `reason`."""
 
@@ -221,6 +247,10 @@ class DatabaseUnavailable(TransientFailure):
 
 class ServiceUnavailable(TransientFailure):
     """A service of AWS that the work needs did not answer, or refused to."""
+
+
+class SigningKeyUnavailable(TransientFailure):
+    """Secrets Manager did not give the key that the webhooks' secrets are derived from."""
 
 
 class OutOfTime(TransientFailure):

@@ -12,7 +12,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from orders.domain import Channel, Notification
+from orders.domain import Channel, FailureReason, Notification, OrderStatus
 
 SOURCE: Final = "/orders"
 
@@ -24,6 +24,7 @@ class Queue(StrEnum):
     PAYMENT_PROCESSING = "payment-processing"
     INVENTORY_MANAGEMENT = "inventory-management"
     NOTIFICATION_SENDING = "notification-sending"
+    WEBHOOK_DELIVERY = "webhook-delivery"
 
 
 class EventData(BaseModel):
@@ -92,9 +93,67 @@ class InventoryReserved(EventData):
     ttl_seconds: int = Field(description="How long, from the event's time on, unless a payment is in flight")
 
 
+class WebhookEvent(EventData):
+    """Base of what the delivery of webhooks works on."""
+
+    queue = Queue.WEBHOOK_DELIVERY
+
+
+class OrderEnded(WebhookEvent):
+    """Base of what an order's owner is told when its saga is over."""
+
+    status: ClassVar[OrderStatus]
+
+    failure_reason: FailureReason | None
+    total_amount: int = Field(gt=0, description="Minor units of `currency`")
+    currency: str = Field(pattern="^[A-Z]{3}$", description="ISO 4217")
+    created_at: datetime = Field(description="When the order was placed")
+
+
+class OrderConfirmed(OrderEnded):
+    """The order is paid for and its stock is sold."""
+
+    type = "com.orders.order.confirmed.v1"
+    status = OrderStatus.CONFIRMED
+
+
+class OrderCancelled(OrderEnded):
+    """The order was undone: no money and no stock of it is held."""
+
+    type = "com.orders.order.cancelled.v1"
+    status = OrderStatus.CANCELLED
+
+
+class OrderReviewRequired(OrderEnded):
+    """The order could be neither confirmed nor undone: an operator looks at it."""
+
+    type = "com.orders.order.review_required.v1"
+    status = OrderStatus.NEEDS_REVIEW
+
+
+class WebhookAttemptScheduled(WebhookEvent):
+    """A webhook is to be sent, now or when the event becomes due."""
+
+    type = "com.orders.webhook.attempt_scheduled.v1"
+
+    delivery_id: UUID
+    attempt: int = Field(ge=1, description="Which attempt of this delivery it is")
+    postponed: int = Field(default=0, ge=0, description="How often this attempt was put off for others' sake")
+
+
 CATALOGUE: Final[dict[str, type[EventData]]] = {
     event.type: event
-    for event in (OrderCreated, NotificationRequested, PaymentCaptured, PaymentRefunded, InventoryReserved)
+    for event in (
+        OrderCreated,
+        NotificationRequested,
+        PaymentCaptured,
+        PaymentRefunded,
+        InventoryReserved,
+        OrderConfirmed,
+        OrderCancelled,
+        OrderReviewRequired,
+        WebhookAttemptScheduled,
+    )
 }
 
 

@@ -61,6 +61,12 @@ class Metric:
     """Calls to the payment gateway that were not made, because its circuit was open."""
     OPERATOR_ACTIONS: Final = "OperatorActions"
     """What an operator asked for, each time it was begun."""
+    WEBHOOKS_DELIVERED: Final = "WebhooksDelivered"
+    WEBHOOK_ATTEMPTS_FAILED: Final = "WebhookAttemptsFailed"
+    WEBHOOKS_POSTPONED: Final = "WebhooksPostponed"
+    """Attempts put off, because their owner has as many under way as one may have."""
+    WEBHOOKS_DISABLED: Final = "WebhooksDisabled"
+    """Endpoints that nothing is sent to any more; the table `webhook_endpoints` says why."""
 
 
 def instrumented(handler: Handler) -> Handler:

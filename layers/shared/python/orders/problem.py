@@ -63,6 +63,14 @@ UNEXPECTED: Final = Kind(
     example="The error has been recorded",
 )
 
+_UNAVAILABLE: Final = Kind(
+    name="temporarily-unavailable",
+    title="The service is temporarily unavailable",
+    status=503,
+    retry_after=2,
+    example="Please try again",
+)
+
 _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.MalformedRequest: Kind(name="malformed-request", title="The request is malformed", status=400),
     errors.BodyTooLarge: Kind(name="body-too-large", title="The request body is too large", status=413),
@@ -125,13 +133,17 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
         status=503,
         retry_after=30,
     ),
-    errors.DatabaseUnavailable: Kind(
-        name="temporarily-unavailable",
-        title="The service is temporarily unavailable",
-        status=503,
-        retry_after=2,
-        example="Please try again",
+    errors.InvalidWebhook: INVALID,
+    errors.WebhookNotFound: Kind(
+        name="webhook-not-found", title="No such webhook", status=404, example="You have no such webhook"
     ),
+    errors.DeliveryNotFound: Kind(name="delivery-not-found", title="No such delivery", status=404),
+    errors.WebhookLimitReached: Kind(
+        name="webhook-limit-reached", title="There are as many webhooks as one user may have", status=409
+    ),
+    errors.WebhookDisabled: Kind(name="webhook-disabled", title="The webhook is disabled", status=409),
+    errors.DatabaseUnavailable: _UNAVAILABLE,
+    errors.SigningKeyUnavailable: _UNAVAILABLE,
 }
 
 

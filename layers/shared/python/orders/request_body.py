@@ -20,7 +20,8 @@ more than 4,300."""
 
 
 def with_plain_body(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The same HTTP API event with its body as plain text of a known size, declared as JSON.
+    """The same HTTP API event with its body as plain text of a known size, declared as JSON. It may be empty: some
+    requests ask for all they have to ask for by their path.
 
     Raises:
         UnsupportedMediaType, BodyTooLarge, MalformedRequest: as their names say.
@@ -46,6 +47,8 @@ def parse_object(text: str) -> dict[str, Any]:
     Raises:
         MalformedRequest: it is no JSON, or no object, or some name in it appears twice.
     """
+    if not text.strip():
+        raise _malformed("This must be a JSON object, but it is empty")
     try:
         body = json.loads(
             text, object_pairs_hook=_object, parse_int=_whole_number, parse_constant=_refuse_constant
@@ -63,12 +66,9 @@ def _text(body: str, *, encoded: bool) -> str:
         raw = base64.b64decode(body, validate=True) if encoded else body.encode()
         if len(raw) > MAX_BODY_BYTES:
             raise BodyTooLarge(f"At most {MAX_BODY_BYTES} bytes are accepted")
-        text = raw.decode()
+        return raw.decode()
     except ValueError:
         raise _malformed("This is not UTF-8 text") from None
-    if not text.strip():
-        raise _malformed("This must be a JSON object, but it is empty")
-    return text
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -306,6 +306,60 @@ notifications: Final = Table(
     CheckConstraint("status IN ('QUEUED', 'SENDING', 'SENT', 'FAILED', 'UNCERTAIN')", name="status_known"),
 )
 
+webhook_endpoints: Final = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    # Which of the user's few places it takes: this and its uniqueness are the limit, however many register at once.
+    Column("slot", SmallInteger, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("description", Text),
+    # Counts the rotations of its secret, which is derived from it and stands nowhere.
+    Column("secret_version", Integer, nullable=False, server_default=text("1")),
+    Column("previous_secret_until", DateTime(timezone=True)),
+    Column("status", Text, nullable=False, server_default=text("'ENABLED'")),
+    Column("disabled_reason", Text),
+    Column("disabled_at", DateTime(timezone=True)),
+    _now("created_at"),
+    UniqueConstraint("user_id", "slot"),
+    CheckConstraint("slot BETWEEN 1 AND 5", name="slot_bounded"),
+    CheckConstraint("status IN ('ENABLED', 'DISABLED')", name="status_known"),
+)
+
+webhook_deliveries: Final = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("endpoint_id", Uuid, ForeignKey("webhook_endpoints.id", ondelete="CASCADE"), nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    Column("event_type", Text, nullable=False),
+    Column("order_id", Uuid, ForeignKey("orders.id"), nullable=False),
+    # What is sent, byte for byte the same in each attempt.
+    Column("body", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default=text("'PENDING'")),
+    # Attempts whose outcome is known, over all rounds; and the first one of the round that began at `started_at`.
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("first_attempt", Integer, nullable=False, server_default=text("1")),
+    _now("started_at"),
+    Column("next_attempt_at", DateTime(timezone=True)),
+    # Until then the next attempt is under way.
+    Column("lease_until", DateTime(timezone=True)),
+    Column("last_status", SmallInteger),
+    Column("last_error", Text),
+    _now("created_at"),
+    Column("delivered_at", DateTime(timezone=True)),
+    UniqueConstraint("endpoint_id", "event_id"),
+    CheckConstraint("status IN ('PENDING', 'DELIVERED', 'FAILED')", name="status_known"),
+)
+# Ids are UUIDv7, so this is "an endpoint's deliveries, newest first".
+Index("webhook_deliveries_by_endpoint", webhook_deliveries.c.endpoint_id, webhook_deliveries.c.id.desc())
+Index(
+    "webhook_deliveries_under_way",
+    webhook_deliveries.c.endpoint_id,
+    postgresql_where=text("lease_until IS NOT NULL"),
+)
+
 # Only orders that recovery has ever had to look at. `resumes` is the number in the name of the newest execution.
 saga_recoveries: Final = Table(
     "saga_recoveries",

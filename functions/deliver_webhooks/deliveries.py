@@ -1,0 +1,207 @@
+"""The SQL of a delivery's life: PENDING, and then DELIVERED or FAILED.
+
+An attempt is claimed by its number and a lease, committed, made, and recorded. `attempts` counts those whose outcome is
+known, so a message that comes twice finds its attempt made, and the message of a sender that died makes it again: with
+the same `webhook-id`, since nobody knows whether it got through.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from functions.deliver_webhooks.sender import Answer
+from orders.events import CloudEvent
+from orders.ids import uuid7
+from orders.webhooks.states import DeliveryError, DisabledReason
+
+LEASE_SECONDS: Final = 60
+"""Twice the function's timeout, so whoever claimed the attempt is gone when it ends; a third of the queue's visibility
+timeout, so the message's next delivery finds it ended."""
+MAX_UNDER_WAY: Final = 2
+"""Attempts that one customer may have under way, over all their endpoints: servers that take ten seconds to answer
+must not keep everybody's senders busy. More or less: two that claim at the same moment do not see each other."""
+MAX_ENDPOINTS: Final = 5
+
+_FAN_OUT: Final = text("""
+    INSERT INTO webhook_deliveries (id, endpoint_id, event_id, event_type, order_id, body, next_attempt_at)
+    SELECT ids.id, recipient.id, :event_id, :event_type, :order_id, :body, now()
+    FROM (
+        SELECT endpoint.id, row_number() OVER (ORDER BY endpoint.slot) AS number
+        FROM orders JOIN webhook_endpoints AS endpoint ON endpoint.user_id = orders.user_id
+        WHERE orders.id = :order_id AND endpoint.status = 'ENABLED'
+    ) AS recipient
+    JOIN unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS ids (id, number) ON ids.number = recipient.number
+    ON CONFLICT (endpoint_id, event_id) DO NOTHING
+    RETURNING id
+""")
+
+_FIND: Final = text("""
+    SELECT delivery.id, delivery.endpoint_id, delivery.event_id, delivery.body, delivery.status, delivery.attempts,
+           delivery.first_attempt, delivery.started_at, delivery.lease_until > now() AS is_under_way,
+           CAST(extract(epoch FROM now() - delivery.started_at) AS float8) AS age_seconds,
+           endpoint.url, endpoint.status AS endpoint_status, endpoint.secret_version,
+           endpoint.previous_secret_until > now() AS is_rotating,
+           (SELECT count(*)
+            FROM webhook_endpoints AS theirs JOIN webhook_deliveries AS other ON other.endpoint_id = theirs.id
+            WHERE theirs.user_id = endpoint.user_id AND other.lease_until > now()) AS under_way
+    FROM webhook_deliveries AS delivery JOIN webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
+    WHERE delivery.id = :delivery_id
+    FOR UPDATE OF delivery
+""")
+
+_LEASE: Final = text("""
+    UPDATE webhook_deliveries SET lease_until = now() + make_interval(secs => :lease_seconds)
+    WHERE id = :delivery_id
+""")
+
+_POSTPONE: Final = text("""
+    UPDATE webhook_deliveries SET next_attempt_at = now() + make_interval(secs => :delay_seconds)
+    WHERE id = :delivery_id
+    RETURNING next_attempt_at
+""")
+
+# Whoever got through knows better than whoever did not, and than whoever gave up meanwhile.
+_DELIVERED: Final = text("""
+    UPDATE webhook_deliveries
+    SET status = 'DELIVERED', attempts = greatest(attempts, :attempt), last_status = :status, last_error = NULL,
+        next_attempt_at = NULL, lease_until = NULL, delivered_at = now()
+    WHERE id = :delivery_id AND status <> 'DELIVERED'
+""")
+
+_FAILED: Final = text("""
+    UPDATE webhook_deliveries
+    SET status = CASE WHEN CAST(:delay_seconds AS float8) IS NULL THEN 'FAILED' ELSE 'PENDING' END,
+        attempts = :attempt, last_status = :status, last_error = :error, lease_until = NULL,
+        next_attempt_at = now() + make_interval(secs => CAST(:delay_seconds AS float8))
+    WHERE id = :delivery_id AND status = 'PENDING' AND attempts = :attempt - 1
+    RETURNING id, next_attempt_at
+""")
+
+_DROP: Final = text("""
+    UPDATE webhook_deliveries SET status = 'FAILED', last_error = :error, next_attempt_at = NULL
+    WHERE id = :delivery_id
+""")
+
+_DISABLE: Final = text("""
+    UPDATE webhook_endpoints SET status = 'DISABLED', disabled_reason = :reason, disabled_at = now()
+    WHERE id = :endpoint_id AND status = 'ENABLED' AND NOT EXISTS (
+        SELECT FROM webhook_deliveries
+        WHERE endpoint_id = :endpoint_id AND delivered_at >= CAST(:silent_since AS timestamptz)
+    )
+    RETURNING id
+""")
+
+
+class Claimed(StrEnum):
+    """What the message of an attempt finds."""
+
+    OURS = "ours to make"
+    MADE = "made before, or not wanted any more"
+    UNDER_WAY = "under way, or left without an outcome by a sender that is gone"
+    TOO_MANY = "one more than its owner may have under way"
+    DISABLED = "its endpoint is disabled"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt, with all that it takes to make it."""
+
+    delivery_id: UUID
+    endpoint_id: UUID
+    event_id: UUID
+    number: int
+    url: str
+    body: str
+    secret_versions: tuple[int, ...]
+    """Those to sign with, newest first."""
+    of_round: int
+    """Which attempt of its round it is, from 1."""
+    started_at: datetime
+    age_seconds: float
+    """Since the round began, when it was claimed."""
+
+    def record_delivered(self, connection: Connection, answer: Answer) -> None:
+        connection.execute(_DELIVERED, self._outcome(answer))
+
+    def record_failed(
+        self, connection: Connection, answer: Answer, delay_seconds: float | None
+    ) -> "Recorded | None":
+        """Records the failure, and when it is tried again (None: never). None: somebody has recorded an outcome of
+        this attempt before."""
+        recorded = connection.execute(
+            _FAILED, {**self._outcome(answer), "error": answer.error, "delay_seconds": delay_seconds}
+        ).first()
+        return None if recorded is None else Recorded(recorded.next_attempt_at)
+
+    def disable_endpoint(self, connection: Connection, reason: DisabledReason) -> bool:
+        """Has nothing more sent to the endpoint. False: it is disabled already, or it is undeliverable and something
+        else got through since this round began."""
+        silent_since = self.started_at if reason is DisabledReason.UNDELIVERABLE else None
+        disabled = connection.execute(
+            _DISABLE, {"endpoint_id": self.endpoint_id, "reason": reason, "silent_since": silent_since}
+        )
+        return disabled.first() is not None
+
+    def _outcome(self, answer: Answer) -> dict[str, Any]:
+        return {"delivery_id": self.delivery_id, "attempt": self.number, "status": answer.status}
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A failure on record."""
+
+    next_attempt_at: datetime | None
+
+
+def fan_out(connection: Connection, event: CloudEvent, body: str) -> Sequence[UUID]:
+    """Makes a delivery for each enabled endpoint of the order's owner that has none of this event; answers their
+    ids."""
+    parameters = {
+        "event_id": event.id,
+        "event_type": event.type,
+        "order_id": event.subject,
+        "body": body,
+        "ids": [uuid7() for _ in range(MAX_ENDPOINTS)],
+    }
+    return connection.execute(_FAN_OUT, parameters).scalars().all()
+
+
+def claim(connection: Connection, delivery_id: UUID, number: int) -> tuple[Claimed, Attempt | None]:
+    """Claims the right to make an attempt, which is there only if it is ours."""
+    row = connection.execute(_FIND, {"delivery_id": delivery_id}).first()
+    if row is None or row.status != "PENDING" or row.attempts >= number:
+        return Claimed.MADE, None
+    if row.is_under_way:
+        return Claimed.UNDER_WAY, None
+    if row.endpoint_status == "DISABLED":
+        connection.execute(_DROP, {"delivery_id": delivery_id, "error": DeliveryError.ENDPOINT_DISABLED})
+        return Claimed.DISABLED, None
+    if row.under_way >= MAX_UNDER_WAY:
+        return Claimed.TOO_MANY, None
+    connection.execute(_LEASE, {"delivery_id": delivery_id, "lease_seconds": LEASE_SECONDS})
+    newest = row.secret_version
+    return Claimed.OURS, Attempt(
+        delivery_id,
+        row.endpoint_id,
+        row.event_id,
+        number,
+        row.url,
+        row.body,
+        (newest, newest - 1) if row.is_rotating else (newest,),
+        number - row.first_attempt + 1,
+        row.started_at,
+        row.age_seconds,
+    )
+
+
+def postpone(connection: Connection, delivery_id: UUID, delay_seconds: float) -> datetime:
+    """Has the attempt made later; answers when."""
+    due: datetime = connection.execute(
+        _POSTPONE, {"delivery_id": delivery_id, "delay_seconds": delay_seconds}
+    ).scalar_one()
+    return due

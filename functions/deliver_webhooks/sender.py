@@ -1,0 +1,128 @@
+"""One attempt: a POST to a server that may be slow, broken, gone or hostile. Nothing of it is trusted.
+
+The host's addresses are checked, and the connection goes to the very address that was checked: no second look-up could
+lead it elsewhere. The certificate is held against the host's name all the same. Redirects are not followed.
+"""
+
+import http.client
+import socket
+import ssl
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, Protocol
+
+from functions.deliver_webhooks.channel import Channel
+from orders.webhooks.destination import Destination, ForbiddenDestination, addresses_of, parse
+from orders.webhooks.resolver import HostNotFound, Resolver
+from orders.webhooks.states import DeliveryError
+
+TOTAL_SECONDS: Final = 10.0
+"""From the look-up of the name to the end of the answer's headers."""
+CONNECT_SECONDS: Final = 3.0
+"""For the look-up, and again for each address that is tried."""
+BODY_SECONDS: Final = 1.0
+MAX_BODY_BYTES: Final = 4096
+"""Of an answer. It says nothing that the status does not, and is read so that a server can finish what it says."""
+MAX_ADDRESSES: Final = 3
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of an attempt. Without an error it got through."""
+
+    status: int | None
+    """HTTP's, if there was an answer."""
+    error: DeliveryError | None
+
+
+class Sender(Protocol):
+    def send(self, url: str, body: str, headers: dict[str, str]) -> Answer:
+        """Sends the body once. Whatever the other side does, this answers, in `TOTAL_SECONDS` and a little."""
+        ...
+
+
+class HttpSender:
+    """The real one."""
+
+    def __init__(self, resolver: Resolver, tls: ssl.SSLContext, *, allow_loopback: bool) -> None:
+        self._resolver = resolver
+        self._tls = tls
+        self._allow_loopback = allow_loopback
+
+    def send(self, url: str, body: str, headers: dict[str, str]) -> Answer:
+        """See `Sender`."""
+        deadline = time.monotonic() + TOTAL_SECONDS
+        try:
+            destination = parse(url, allow_loopback=self._allow_loopback)
+            channel = self._connect(destination, deadline)
+        except ForbiddenDestination:
+            return Answer(None, DeliveryError.FORBIDDEN_ADDRESS)
+        except HostNotFound:
+            return Answer(None, DeliveryError.HOST_NOT_FOUND)
+        except TimeoutError:
+            return Answer(None, DeliveryError.TIMEOUT)
+        except ssl.SSLError:
+            return Answer(None, DeliveryError.TLS_FAILED)
+        except OSError:
+            return Answer(None, DeliveryError.CONNECTION_FAILED)
+        try:
+            return _exchange(channel, destination, body, headers)
+        except TimeoutError:
+            return Answer(None, DeliveryError.TIMEOUT)
+        except (OSError, http.client.HTTPException):
+            return Answer(None, DeliveryError.BROKEN_ANSWER)
+        finally:
+            channel.hang_up()
+
+    def _connect(self, destination: Destination, deadline: float) -> Channel:
+        addresses = addresses_of(
+            destination, self._resolver, allow_loopback=self._allow_loopback, timeout_seconds=CONNECT_SECONDS
+        )
+        failure: OSError | None = None
+        for address in addresses[:MAX_ADDRESSES]:
+            try:
+                seconds = min(CONNECT_SECONDS, deadline - time.monotonic())
+                connected = socket.create_connection((address, destination.port), timeout=max(seconds, 0.001))
+            except OSError as error:
+                failure = error
+                continue
+            return self._secured(connected, destination, deadline)
+        assert failure is not None, "a host that was found has an address"
+        raise failure
+
+    def _secured(self, connected: socket.socket, destination: Destination, deadline: float) -> Channel:
+        plain = Channel(connected, deadline)
+        if not destination.is_secure:
+            return plain
+        try:
+            plain.allow_the_rest()
+            return Channel(self._tls.wrap_socket(connected, server_hostname=destination.host), deadline)
+        except BaseException:
+            plain.hang_up()
+            raise
+
+
+def _exchange(channel: Channel, destination: Destination, body: str, headers: dict[str, str]) -> Answer:
+    connection = http.client.HTTPConnection(destination.host, destination.port)
+    connection.sock = channel
+    content = body.encode()
+    connection.request(
+        "POST", destination.target, content, {"Host": destination.authority, "Connection": "close", **headers}
+    )
+    response = connection.getresponse()
+    channel.deadline = min(channel.deadline, time.monotonic() + BODY_SECONDS)
+    with suppress(OSError, http.client.HTTPException):
+        response.read(MAX_BODY_BYTES)
+    return Answer(response.status, _error_of(response.status))
+
+
+def _error_of(status: int) -> DeliveryError | None:
+    if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return None
+    if status == HTTPStatus.GONE:
+        return DeliveryError.GONE
+    if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        return DeliveryError.REDIRECTED
+    return DeliveryError.HTTP_STATUS

@@ -1,0 +1,121 @@
+"""What was delivered to a customer's webhook, and sending it again."""
+
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, text
+
+from functions.webhooks.models import Delivery, DeliveryList
+from orders import outbox
+from orders.db import Database
+from orders.errors import DeliveryNotFound, WebhookDisabled, WebhookNotFound
+from orders.events import WebhookAttemptScheduled
+from orders.ids import parse_uuid
+from orders.trace import Trace
+from orders.webhooks.states import DeliveryError, DeliveryStatus, EndpointStatus
+
+_COLUMNS: Final = """
+    delivery.id, delivery.event_id, delivery.event_type, delivery.order_id, delivery.status, delivery.attempts,
+    delivery.last_status, delivery.last_error, delivery.next_attempt_at, delivery.created_at, delivery.delivered_at
+"""
+
+# One row without a delivery says that the webhook is there and has none (any more).
+_PAGE: Final = text(f"""
+    SELECT {_COLUMNS}
+    FROM webhook_endpoints AS endpoint LEFT JOIN LATERAL (
+        SELECT * FROM webhook_deliveries
+        WHERE endpoint_id = endpoint.id AND (CAST(:after AS uuid) IS NULL OR id < :after)
+        ORDER BY id DESC
+        LIMIT :limit
+    ) AS delivery ON true
+    WHERE endpoint.id = :webhook_id AND endpoint.user_id = :user_id
+    ORDER BY delivery.id DESC
+""")
+
+_FIND: Final = text("""
+    SELECT endpoint.status AS endpoint_status, delivery.id
+    FROM webhook_endpoints AS endpoint
+    LEFT JOIN webhook_deliveries AS delivery ON delivery.endpoint_id = endpoint.id AND delivery.id = :delivery_id
+    WHERE endpoint.id = :webhook_id AND endpoint.user_id = :user_id
+""")
+
+# A delivery that is still being tried only has its next attempt brought forward: the attempt that was scheduled finds
+# it made. One that has ended begins a new round of them.
+_AGAIN: Final = text(f"""
+    UPDATE webhook_deliveries AS delivery
+    SET status = 'PENDING', next_attempt_at = now(),
+        first_attempt = CASE status WHEN 'PENDING' THEN first_attempt ELSE attempts + 1 END,
+        started_at = CASE status WHEN 'PENDING' THEN started_at ELSE now() END
+    WHERE id = :delivery_id
+    RETURNING {_COLUMNS}
+""")
+
+
+def list_page(
+    database: Database, user_id: str, webhook_id: str, *, limit: int, cursor: str | None
+) -> DeliveryList:
+    """A page of the deliveries of one of the user's webhooks, newest first.
+
+    Raises:
+        WebhookNotFound: there is none, it is somebody else's, or no webhook can have such an id.
+    """
+    uuid = parse_uuid(webhook_id)
+    asked = {
+        "webhook_id": uuid,
+        "user_id": user_id,
+        "after": UUID(cursor) if cursor else None,
+        # One more, to see whether there is another page.
+        "limit": limit + 1,
+    }
+    rows = database.transact_alone(lambda connection: connection.execute(_PAGE, asked).all()) if uuid else []
+    if not rows:
+        raise WebhookNotFound("You have no such webhook")
+    items = [_delivery(row) for row in rows[:limit] if row.id is not None]
+    return DeliveryList(items=items, next_cursor=items[-1].delivery_id.hex if len(rows) > limit else None)
+
+
+def send_again(database: Database, user_id: str, webhook_id: str, delivery_id: str, trace: Trace) -> Delivery:
+    """Sends a delivery once more, soon, and with retries if it fails; the `webhook-id` stays.
+
+    Raises:
+        WebhookNotFound, DeliveryNotFound: there is none, or it belongs to somebody else.
+        WebhookDisabled: enable it first.
+    """
+    asked = {
+        "webhook_id": parse_uuid(webhook_id),
+        "delivery_id": parse_uuid(delivery_id),
+        "user_id": user_id,
+    }
+
+    def work(connection: Connection) -> Row[Any]:
+        found = connection.execute(_FIND, asked).first()
+        if found is None:
+            raise WebhookNotFound("You have no such webhook")
+        if found.id is None:
+            raise DeliveryNotFound("This webhook has no such delivery")
+        if found.endpoint_status == EndpointStatus.DISABLED:
+            raise WebhookDisabled("Enable the webhook before you have anything sent to it")
+        row = connection.execute(_AGAIN, asked).first()
+        if row is None:
+            raise DeliveryNotFound("This webhook has no such delivery")
+        scheduled = WebhookAttemptScheduled(delivery_id=row.id, attempt=row.attempts + 1)
+        outbox.add(connection, row.order_id, scheduled, trace)
+        return row
+
+    return _delivery(database.transact(work))
+
+
+def _delivery(row: Row[Any]) -> Delivery:
+    return Delivery(
+        delivery_id=row.id,
+        event_id=row.event_id,
+        event_type=row.event_type,
+        order_id=row.order_id,
+        status=DeliveryStatus(row.status),
+        attempts=row.attempts,
+        last_status=row.last_status,
+        last_error=None if row.last_error is None else DeliveryError(row.last_error),
+        next_attempt_at=row.next_attempt_at,
+        created_at=row.created_at,
+        delivered_at=row.delivered_at,
+    )

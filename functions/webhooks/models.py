@@ -1,0 +1,92 @@
+"""The requests and the answers of the webhook routes."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from pydantic import Field, StringConstraints
+
+from orders.http import ApiModel, ApiRequest, Worded
+from orders.webhooks.destination import MAX_URL_LENGTH
+from orders.webhooks.states import DeliveryError, DeliveryStatus, DisabledReason, EndpointStatus
+
+MAX_DESCRIPTION_LENGTH = 200
+
+Description = Annotated[
+    str,
+    StringConstraints(pattern=rf"^[^\x00-\x1f\x7f]{{1,{MAX_DESCRIPTION_LENGTH}}}$"),
+    Worded(f"This must be 1 to {MAX_DESCRIPTION_LENGTH} characters in one line"),
+]
+PageSize = Annotated[int, Query(ge=1, le=100)]
+Cursor = Annotated[
+    str,
+    Query(),
+    StringConstraints(pattern=r"^[0-9a-f]{32}$"),
+    Worded("This must be the `nextCursor` of an earlier page"),
+]
+
+
+class RegisterWebhook(ApiRequest):
+    """Where a customer wants to hear of the end of their orders."""
+
+    url: str = Field(
+        max_length=MAX_URL_LENGTH,
+        description="https, port 443, on the public internet",
+        examples=["https://shop.example.com/hooks/orders"],
+    )
+    description: Description | None = Field(
+        default=None, description="For its owner's eyes", examples=["The shop's warehouse"]
+    )
+
+
+class Webhook(ApiModel):
+    webhook_id: UUID
+    url: str
+    description: str | None
+    status: EndpointStatus
+    disabled_reason: DisabledReason | None = Field(description="Why nothing is sent to it any more")
+    disabled_at: datetime | None
+    created_at: datetime
+
+
+class RegisteredWebhook(Webhook):
+    secret: str = Field(description="What signatures are verified with. It is shown this once")
+
+
+class WebhookList(ApiModel):
+    """All of the caller's webhooks, oldest first."""
+
+    items: list[Webhook]
+    next_cursor: None = None
+
+
+class RotatedSecret(ApiModel):
+    webhook_id: UUID
+    secret: str = Field(description="The new secret. It is shown this once")
+    previous_secret_expires_at: datetime = Field(
+        description="Until then deliveries are also signed with the secret before this one"
+    )
+
+
+class Delivery(ApiModel):
+    """One event on its way to one webhook."""
+
+    delivery_id: UUID
+    event_id: UUID = Field(description="The `webhook-id` that is sent, the same in every attempt")
+    event_type: str
+    order_id: UUID
+    status: DeliveryStatus
+    attempts: int
+    last_status: int | None = Field(description="The HTTP status of the last attempt, if there was an answer")
+    last_error: DeliveryError | None = Field(description="Why the last attempt failed")
+    next_attempt_at: datetime | None
+    created_at: datetime
+    delivered_at: datetime | None
+
+
+class DeliveryList(ApiModel):
+    """A webhook's deliveries, newest first."""
+
+    items: list[Delivery]
+    next_cursor: str | None

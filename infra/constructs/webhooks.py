@@ -1,0 +1,70 @@
+"""Signed callbacks to customers' servers."""
+
+import json
+from typing import Final
+
+from aws_cdk import Duration
+from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.constructs.consumer import consume
+from infra.constructs.database import Database
+from infra.constructs.function import FunctionRuntime, OrdersFunction
+from infra.findings import accept
+from infra.stages import Stage
+
+# A customer's server may take ten seconds. In a larger batch others' messages would wait behind it, or go back to the
+# queue untouched until they count as poison.
+_BATCH_SIZE: Final = 1
+
+_KEY_LENGTH: Final = 64
+
+
+class Webhooks(Construct):
+    """The key that all webhooks' secrets are derived from, and the function that sends.
+
+    The key is kept when the stack goes, as the endpoints are: with another one, no customer could verify anything.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        stage: Stage,
+        runtime: FunctionRuntime,
+        database: Database,
+        queue: sqs.Queue,
+        api: OrdersFunction,
+    ) -> None:
+        """`api` is the function in which customers register."""
+        super().__init__(scope, id)
+        key = secretsmanager.Secret(
+            self,
+            "Key",
+            secret_name=stage.resource_name("webhook-key"),
+            description="What the secrets of customers' webhooks are derived from",
+            generate_secret_string=secretsmanager.SecretStringGenerator(
+                password_length=_KEY_LENGTH, exclude_punctuation=True
+            ),
+            removal_policy=stage.removal_policy,
+        )
+        accept(key, "Every customer would have to be given a new secret with it.", "SMG4")
+        self.deliver = OrdersFunction(
+            self,
+            "DeliverWebhooks",
+            runtime=runtime,
+            database=database,
+            timeout=Duration.seconds(stage.consumer_timeout_seconds),
+            environment={"WEBHOOK_RETRY_SECONDS": json.dumps(stage.webhook_retry_seconds)},
+            description="webhook-delivery: one signed request for each attempt",
+        )
+        for function in (api, self.deliver):
+            function.function.add_environment("WEBHOOK_KEY_ID", key.secret_arn)
+            if stage.allows_loopback_webhooks:
+                function.function.add_environment("ALLOW_LOOPBACK_WEBHOOKS", "true")
+            key.grant_read(function.function)
+        consume(
+            queue, self.deliver.function, batch_size=_BATCH_SIZE, max_concurrency=stage.webhook_concurrency
+        )

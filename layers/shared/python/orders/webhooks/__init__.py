@@ -1,0 +1,1 @@
+"""Customers' webhooks: what the API that registers them and the function that delivers to them have in common."""

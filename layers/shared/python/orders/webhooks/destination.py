@@ -1,0 +1,127 @@
+"""Where a webhook goes: a URL that every reader reads in the same way, and the addresses that its host may have.
+
+A URL is checked twice. When it is registered, so that its owner hears at once what is wrong; and before each attempt,
+because a name may lead elsewhere by then. The attempt connects to the very address that was checked.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from orders.errors import OrdersError
+from orders.webhooks.addresses import is_allowed
+from orders.webhooks.resolver import Resolver
+
+MAX_URL_LENGTH: Final = 2048
+
+_PORTS: Final = {"https": 443, "http": 80}
+_MAX_PORT: Final = 65535
+_MAX_HOST_LENGTH: Final = 253
+
+# Stricter than any URL library: what two of them read differently is what an attacker looks for. Only the host may
+# hold characters beyond ASCII.
+_URL: Final = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^\s/?#\\]*)(?P<target>[/?][!-~]*)?", re.DOTALL
+)
+_AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:@%]+)(?::(?P<port>[0-9]{1,5}))?")
+_LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+# What `inet_aton` takes for a number, and so does whatever resolves names with it: 127.1, 0x7f000001, 017700000001.
+_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
+
+
+class ForbiddenDestination(OrdersError):
+    """The URL cannot be a webhook's. The text is for its owner."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A URL, taken apart. `host` is a name in ASCII, or an address without brackets; `target` is path and query."""
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+
+    @property
+    def is_secure(self) -> bool:
+        return self.scheme == "https"
+
+    @property
+    def authority(self) -> str:
+        """Host and port as in a `Host` header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The one spelling of it that is kept."""
+        return f"{self.scheme}://{self.authority}{self.target}"
+
+
+def parse(url: str, *, allow_loopback: bool) -> Destination:
+    """Reads a URL: https to port 443. With `allow_loopback`, also http and any port.
+
+    Raises:
+        ForbiddenDestination: it is something else.
+    """
+    found = _URL.fullmatch(url) if len(url) <= MAX_URL_LENGTH else None
+    if found is None:
+        raise ForbiddenDestination(
+            f"This must be a URL of at most {MAX_URL_LENGTH} characters, without spaces and without a fragment"
+        )
+    scheme = found["scheme"].lower()
+    if scheme != "https" and not (allow_loopback and scheme == "http"):
+        raise ForbiddenDestination("This must be an https URL")
+    target = found["target"] or "/"
+    if "@" in found["authority"]:
+        raise ForbiddenDestination("This must be a URL without a user name or a password")
+    if "#" in target or "\\" in target:
+        raise ForbiddenDestination("This must be a URL without a fragment and without backslashes")
+    authority = _AUTHORITY.fullmatch(found["authority"])
+    if authority is None:
+        raise ForbiddenDestination("This must be a URL with a host")
+    port = int(authority["port"] or _PORTS[scheme])
+    if not (port == _PORTS["https"] or (allow_loopback and 0 < port <= _MAX_PORT)):
+        raise ForbiddenDestination("This must be a URL of port 443")
+    return Destination(scheme, _host(authority["host"]), port, target if target[0] == "/" else f"/{target}")
+
+
+def addresses_of(
+    destination: Destination, resolver: Resolver, *, allow_loopback: bool, timeout_seconds: float
+) -> list[str]:
+    """The addresses that the host has now, all of them checked.
+
+    Raises:
+        HostNotFound: it has none, or they could not be found out in time.
+        ForbiddenDestination: one of them is not on the public internet. The others do not count then: whoever
+            publishes such a pair has a reason.
+    """
+    addresses = resolver.resolve(destination.host, destination.port, timeout_seconds)
+    for address in addresses:
+        if not is_allowed(ipaddress.ip_address(address), allow_loopback=allow_loopback):
+            raise ForbiddenDestination("This must be the URL of a host on the public internet")
+    # Where there is no IPv6, an attempt to use it costs time.
+    return sorted(addresses, key=lambda address: ":" in address)
+
+
+def _host(written: str) -> str:
+    if written.startswith("["):
+        return str(_address(written[1:-1]))
+    try:
+        host = written.encode("idna").decode().lower().removesuffix(".")
+    except UnicodeError:
+        raise ForbiddenDestination("This must be a URL with a host name that exists") from None
+    labels = host.split(".")
+    if _NUMBER.fullmatch(labels[-1]):
+        return str(_address(host))
+    if len(host) > _MAX_HOST_LENGTH or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ForbiddenDestination("This must be a URL with a host name that exists")
+    return host
+
+
+def _address(written: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    try:
+        return ipaddress.ip_address(written)
+    except ValueError:
+        raise ForbiddenDestination("This must be a URL with a host name that exists") from None

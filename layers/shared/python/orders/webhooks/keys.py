@@ -1,0 +1,53 @@
+"""The secrets that webhooks are signed with. They are derived and never stored.
+
+An endpoint's secret is made from one key in Secrets Manager, the endpoint's id and a version that counts its rotations.
+Whoever reads the database, or a copy of it, reads no secret there.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable
+from typing import Final
+from uuid import UUID
+
+from orders.errors import SigningKeyUnavailable
+
+PREFIX: Final = "whsec_"
+_KEY_MAX_AGE_SECONDS: Final = 300
+_SHORTEST_KEY: Final = 32
+
+
+class SigningKeys:
+    """Makes secrets. `key` gives the one that they are derived from; it is asked for with every secret."""
+
+    def __init__(self, key: Callable[[], str]) -> None:
+        self._key = key
+
+    @classmethod
+    def from_secret(cls, secret_id: str) -> "SigningKeys":
+        """With the key that is the content of a secret, by name or ARN."""
+        return cls(lambda: _read(secret_id))
+
+    def secret(self, endpoint_id: UUID, version: int) -> str:
+        """The endpoint's secret as its owner gets it: `whsec_` and 32 bytes in base64.
+
+        Raises:
+            SigningKeyUnavailable: try again.
+        """
+        message = f"webhook.{endpoint_id}.{version}".encode()
+        digest = hmac.new(self._key().encode(), message, hashlib.sha256).digest()
+        return PREFIX + base64.b64encode(digest).decode()
+
+
+def _read(secret_id: str) -> str:
+    # Imported here: boto3 costs 150 ms at start, and the first secret is what needs it.
+    from aws_lambda_powertools.utilities import parameters
+
+    try:
+        key = str(parameters.get_secret(secret_id, max_age=_KEY_MAX_AGE_SECONDS))
+    except parameters.GetParameterError as error:
+        raise SigningKeyUnavailable("the key of the webhooks' secrets cannot be read") from error
+    if len(key) < _SHORTEST_KEY:
+        raise SigningKeyUnavailable("the key of the webhooks' secrets is too short to be one")
+    return key

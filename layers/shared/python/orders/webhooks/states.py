@@ -1,0 +1,43 @@
+"""The words for an endpoint, for a delivery to it, and for what went wrong. They are also what its owner reads."""
+
+from enum import StrEnum
+
+
+class EndpointStatus(StrEnum):
+    ENABLED = "ENABLED"
+    DISABLED = "DISABLED"
+    """Nothing is sent to it until its owner enables it again."""
+
+
+class DisabledReason(StrEnum):
+    GONE = "GONE"
+    """It answered 410: it asked for it."""
+    UNDELIVERABLE = "UNDELIVERABLE"
+    """An event was tried for a day in vain, and nothing else got through in that time."""
+
+
+class DeliveryStatus(StrEnum):
+    PENDING = "PENDING"
+    DELIVERED = "DELIVERED"
+    FAILED = "FAILED"
+    """Given up; its owner may have it sent again."""
+
+
+class DeliveryError(StrEnum):
+    """Why an attempt failed."""
+
+    HTTP_STATUS = "HTTP_STATUS"
+    """An answer other than 2xx."""
+    REDIRECTED = "REDIRECTED"
+    """An answer 3xx: redirects are not followed."""
+    GONE = "GONE"
+    TIMEOUT = "TIMEOUT"
+    HOST_NOT_FOUND = "HOST_NOT_FOUND"
+    FORBIDDEN_ADDRESS = "FORBIDDEN_ADDRESS"
+    """The host's name leads into a network that is not the internet."""
+    CONNECTION_FAILED = "CONNECTION_FAILED"
+    TLS_FAILED = "TLS_FAILED"
+    BROKEN_ANSWER = "BROKEN_ANSWER"
+    """What came back is no HTTP."""
+    ENDPOINT_DISABLED = "ENDPOINT_DISABLED"
+    """Not tried: the endpoint had been disabled by then."""
