@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from local import account_commands, cloud, operations_commands, orders_commands, status
+from local import account_commands, cloud, operations_commands, orders_commands, status, webhook_commands
 from local.errors import LocalCloudError
 from local.settings import Settings
 
@@ -19,6 +19,7 @@ app = typer.Typer(
 app.add_typer(orders_commands.app)
 app.add_typer(account_commands.app)
 app.add_typer(operations_commands.app)
+app.add_typer(webhook_commands.app, name="webhook")
 console = Console(highlight=False)
 
 

@@ -142,6 +142,16 @@ class OrdersApi(Construct):
         )
         for name, function in self.functions.items():
             self.answer([route for route in ROUTES if route.function == name], function)
+        # What has no route gets a problem, as any other error does, and 405 if only the method is wrong.
+        no_route = apigatewayv2.HttpRoute(
+            self,
+            "NoRoute",
+            http_api=self.http_api,
+            route_key=apigatewayv2.HttpRouteKey.DEFAULT,
+            integration=integrations.HttpLambdaIntegration("NoRoute", self.functions["ApiDocs"].function),
+            authorizer=apigatewayv2.HttpNoneAuthorizer(),
+        )
+        accept(no_route, "It tells everyone the same: that there is nothing.", "APIG4")
 
     def answer(self, routes: Iterable[Route], function: OrdersFunction) -> None:
         """Has a function answer these routes."""
@@ -159,16 +169,6 @@ class OrdersApi(Construct):
                     accept(
                         http_route, "The catalogue, the health and the document are for everyone.", "APIG4"
                     )
-        # What has no route gets a problem, as any other error does, and 405 if only the method is wrong.
-        no_route = apigatewayv2.HttpRoute(
-            self,
-            "NoRoute",
-            http_api=self.http_api,
-            route_key=apigatewayv2.HttpRouteKey.DEFAULT,
-            integration=by_function["ApiDocs"],
-            authorizer=apigatewayv2.HttpNoneAuthorizer(),
-        )
-        accept(no_route, "It tells everyone the same: that there is nothing.", "APIG4")
 
 
 @jsii.implements(apigatewayv2.IAccessLogSettings)

@@ -42,7 +42,7 @@ def request(
     asked = urllib.request.Request(url, body, {**(headers or {})}, method=method)
     try:
         with urllib.request.urlopen(asked, timeout=30) as answer:
-            return Answer(answer.status, dict(answer.headers), json.loads(answer.read()))
+            return Answer(answer.status, dict(answer.headers), json.loads(answer.read() or b"null"))
     except urllib.error.HTTPError as error:
         return Answer(error.code, dict(error.headers), json.loads(error.read() or b"null"))
 
