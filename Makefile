@@ -1,7 +1,7 @@
 # `make demo` and `make test` each work as the first command on a fresh machine.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench up down synth lint static format openapi lock clean
+.PHONY: help setup demo test bench chaos up down synth lint static format openapi lock clean
 
 STAGE ?= prod
 python := .venv/bin/python
@@ -23,6 +23,9 @@ test: setup static ## Run all checks and the whole test suite
 
 bench: setup ## Measure everything and hold it against its budgets (8 minutes)
 	@$(python) -m bench
+
+chaos: setup ## Inject faults while ORDERS=300 orders run, then check every promise; SEED=n repeats a run
+	@$(python) -m chaos $(if $(SEED),--seed $(SEED)) $(if $(ORDERS),--orders $(ORDERS))
 
 up: setup ## Start the local cloud and leave it running
 	@bin/orders up

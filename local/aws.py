@@ -32,6 +32,15 @@ def stacks(settings: Settings) -> Any:
     return _session().client("cloudformation", endpoint_url=settings.endpoint_url, config=_CONFIG)
 
 
+def secrets(settings: Settings) -> Any:
+    """Untyped, as are the stacks and the logs: one call each."""
+    return _session().client("secretsmanager", endpoint_url=settings.endpoint_url, config=_CONFIG)
+
+
+def logs(settings: Settings) -> Any:
+    return _session().client("logs", endpoint_url=settings.endpoint_url, config=_CONFIG)
+
+
 def sagas(settings: Settings) -> "SFNClient":
     return _session().client("stepfunctions", endpoint_url=settings.endpoint_url, config=_CONFIG)
 

@@ -11,11 +11,12 @@ from uuid import UUID
 
 import pytest
 
+from chaos.plan import Loss
 from functions.create_order import handler
 from functions.create_order.place_order import place_order
 from orders.db import Credentials, Database
 from orders.errors import DatabaseUnavailable
-from tests.integration.create_order.commit_proxy import CommitProxy, Loss
+from tests.integration.create_order.commit_proxy import CommitProxy
 from tests.integration.create_order.orders_api import post
 from tests.support.api import Client
 from tests.support.factories import Product, add_product, execute, order_body, order_request, rows

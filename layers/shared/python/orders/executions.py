@@ -64,6 +64,12 @@ def execution_name(order_id: UUID, resumes: int = 0) -> str:
     return f"order-{order_id}" + (f"-r{resumes}" if resumes else "")
 
 
+def order_of(name: str) -> UUID | None:
+    """The order that an execution of this name works on; None if it is nobody's of ours."""
+    found = _NAME.fullmatch(name)
+    return UUID(found[1]) if found else None
+
+
 def execution_input(order_id: UUID, trace: Trace) -> str:
     """What the state machine is started with, as JSON."""
     return json.dumps(
@@ -148,8 +154,8 @@ class Executions:
             stateMachineArn=self._state_machine_arn, statusFilter="RUNNING"
         )
         for page in pages:
-            names = (_NAME.fullmatch(execution["name"]) for execution in page["executions"])
-            orders |= {UUID(name[1]) for name in names if name}
+            found = (order_of(execution["name"]) for execution in page["executions"])
+            orders |= {order_id for order_id in found if order_id is not None}
             if not may_go_on():
                 break
         return orders

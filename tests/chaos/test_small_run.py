@@ -1,0 +1,33 @@
+"""A small run of what `make chaos` does, on a cloud of its own."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from chaos import plan
+from chaos.plan import Fault
+from chaos.run import perform
+from local import cloud
+from local.settings import Settings
+from tests.e2e.clouds import fresh_place
+
+SEED = 1
+ORDERS = 40
+# A lease of a minute, and five deliveries 25 seconds apart: they have tests of their own, with less to wait for.
+TOO_SLOW = {Fault.KILL_RELAY, Fault.POISON_MESSAGE}
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture
+def settings() -> Iterator[Settings]:
+    settings = fresh_place("test-chaos").settings
+    yield settings
+    cloud.down(settings, print)
+
+
+def test_no_promise_is_broken_and_every_fault_strikes(settings: Settings) -> None:
+    planned = plan.make(SEED, ORDERS, set(Fault) - TOO_SLOW)
+    report = perform(settings, cloud.up(settings, print), planned, print)
+    assert report.failures == ()
+    assert sum(report.statuses.values()) == ORDERS + len(planned.warm_up)

@@ -1,0 +1,87 @@
+"""The host dies: `kill -9` of everything but Postgres while orders are under way, and `up` again."""
+
+import asyncio
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from sqlalchemy import Engine, create_engine, text
+
+from local import catalogue, cloud, emulator, mailbox
+from local.checks import Scope, audit, snapshot
+from local.client import Accepted, Contact, Line, NewOrder, OrdersClient, sign_in
+from local.demo.evidence import await_rest
+from local.settings import Settings
+from local.stack import Stack
+from orders.domain import OrderStatus
+from tests.e2e.clouds import fresh_place
+
+ORDERS = 100
+DONE_BEFORE = 10
+"""Orders that have ended by the time everything dies, so that it dies in the middle."""
+METHODS = ("pm_card_visa", "pm_card_visa", "pm_card_visa", "pm_card_declined", "pm_card_timeout")
+REST_SECONDS = 300
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture
+def settings() -> Iterator[Settings]:
+    settings = fresh_place("test-killed").settings
+    yield settings
+    cloud.down(settings, print)
+
+
+def test_all_orders_end_and_no_promise_is_broken(settings: Settings) -> None:
+    stack = cloud.up(settings, print)
+    engine = create_engine(stack["database_url"])
+    ids = [accepted.order_id for accepted in asyncio.run(place_and_await_some(settings, stack, engine))]
+    kill_everything_but_postgres(settings)
+    ended_before = statuses(engine)
+    assert 0 < sum(status.is_terminal for status in ended_before) < ORDERS, "it was killed in the middle"
+
+    cloud.up(settings, print)
+    scope = Scope.of(ids)
+    assert await_rest(engine, scope, REST_SECONDS) == []
+    with snapshot(engine) as connection:
+        verdicts = [*audit(connection, scope), *mailbox.audit(settings, ids)]
+    engine.dispose()
+    assert [verdict for verdict in verdicts if not verdict.holds] == []
+    assert OrderStatus.NEEDS_REVIEW not in statuses(engine)
+
+
+async def place_and_await_some(settings: Settings, stack: Stack, engine: Engine) -> list[Accepted]:
+    """Places all orders, and returns as soon as the first few have ended."""
+    token = sign_in(settings, stack, "customer").access_token
+    async with OrdersClient.connect(stack["api_url"], token) as client:
+        placed = await asyncio.gather(*(client.place(order(n), f"killed-{n}") for n in range(ORDERS)))
+        while sum(status.is_terminal for status in statuses(engine)) < DONE_BEFORE:
+            await asyncio.sleep(0.05)
+    return placed
+
+
+def order(number: int) -> NewOrder:
+    return NewOrder(
+        items=(
+            Line(product_id=catalogue.KEYBOARD.id, quantity=1),
+            Line(product_id=catalogue.MOUSE.id, quantity=2),
+        ),
+        currency=catalogue.CURRENCY,
+        payment_method=METHODS[number % len(METHODS)],
+        contact=Contact(email="ada@example.com"),
+    )
+
+
+def statuses(engine: Engine) -> list[OrderStatus]:
+    with engine.connect() as connection:
+        return [OrderStatus(status) for status in connection.scalars(text("SELECT status FROM orders"))]
+
+
+def kill_everything_but_postgres(settings: Settings) -> None:
+    """At once, parents first: nobody gets to notice that another one is gone."""
+    parent = emulator.daemon(settings).find()
+    assert parent is not None
+    victims = [parent, *parent.children(recursive=True)]
+    for process in victims:
+        process.kill()
+    psutil.wait_procs(victims, timeout=5)
