@@ -27,12 +27,16 @@ from orders.trace import Trace
 
 # The intent, made or found. Both steps write this row, so Postgres puts a charge and its refund in an order, and the
 # one that waited sees what the other left. They wait at the order: two inserts at once would meet in two unique
-# indexes, of which ON CONFLICT can watch only one.
+# indexes, of which ON CONFLICT can watch only one. An order may also be cancelled before anybody meant to charge it;
+# no refund has left a closed payment behind then, so no charge begins once the saga has turned back.
 _INTEND: Final = text("""
     WITH intent AS (
         INSERT INTO payments (order_id, provider_key, status, attempts, amount, currency)
         SELECT id, 'order-' || id, CAST(:status AS text), CAST(:attempts AS integer), total_amount, currency
-        FROM orders WHERE id = :order_id FOR NO KEY UPDATE
+        FROM orders WHERE id = :order_id AND NOT (CAST(:status AS text) = 'PENDING' AND EXISTS (
+            SELECT FROM saga_steps
+            WHERE order_id = :order_id AND step = 'CompleteOrder' AND status = 'FENCED'
+        )) FOR NO KEY UPDATE
         ON CONFLICT (order_id) DO UPDATE
         SET attempts = payments.attempts + excluded.attempts, updated_at = now()
         RETURNING provider_key, status, attempts, amount, currency
@@ -175,9 +179,15 @@ def refund(database: Database, gateway: PaymentGateway, order_id: UUID, trace: T
 
 
 def _intend(connection: Connection, order_id: UUID, *, if_new: PaymentStatus) -> _Intent:
-    """Makes the order's payment with status `if_new`, or finds it."""
+    """Makes the order's payment with status `if_new`, or finds it.
+
+    Raises:
+        StepFenced: a charge is meant, and the saga has turned back.
+    """
     attempts = 1 if if_new is PaymentStatus.PENDING else 0
-    row = connection.execute(_INTEND, {"order_id": order_id, "status": if_new, "attempts": attempts}).one()
+    row = connection.execute(_INTEND, {"order_id": order_id, "status": if_new, "attempts": attempts}).first()
+    if row is None:
+        raise StepFenced("ProcessPayment came after the saga had turned back")
     return _Intent(
         key=row.provider_key,
         charge=Charge(row.amount, row.currency, row.payment_method),

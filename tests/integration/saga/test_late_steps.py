@@ -118,6 +118,23 @@ def test_a_late_look_at_the_stock_changes_nothing(pipeline: Pipeline) -> None:
     assert order.ending() == CANCELLED
 
 
+@pytest.mark.parametrize("step", FORWARD)
+def test_any_step_refuses_an_order_that_was_cancelled_before_the_step_ever_began(
+    pipeline: Pipeline, step: str
+) -> None:
+    order = pipeline.order(in_stock=0)
+    order.run()
+    left = order.ending()
+
+    with pytest.raises(Exception) as caught:  # noqa: PT011 (its name is what matters)
+        order.call(step)
+
+    assert type(caught.value).__name__ == "StepFenced"
+    assert order.ending() == left
+    assert left.payment is None
+    assert order.gateway_attempts() == 0
+
+
 def test_a_late_reservation_between_its_compensation_and_the_end_holds_nothing(pipeline: Pipeline) -> None:
     order = pipeline.order()
 
