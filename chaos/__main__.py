@@ -37,11 +37,11 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         report = perform(settings, cloud.up(settings, console.print), planned, console.print)
+        report.write(OUTPUT / "chaos.json")
+        page.write(report, OUTPUT / "chaos.html")
+        report.show(console)
     finally:
         cloud.down(settings, console.print)
-    report.write(OUTPUT / "chaos.json")
-    page.write(report, OUTPUT / "chaos.html")
-    report.show(console)
     console.print(f"Again: make chaos SEED={planned.seed} ORDERS={len(planned.orders)}", soft_wrap=True)
     console.print(f"Report: {OUTPUT / 'chaos.html'}. Logs: {settings.logs}", soft_wrap=True)
     return 1 if report.failures else 0

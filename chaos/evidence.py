@@ -2,7 +2,6 @@
 executions, the functions' logs. `checker` judges it."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,7 +25,7 @@ _NEEDS_REVIEW: Final = "needs review"
 
 _STATUSES: Final = "SELECT id, status FROM orders"
 _DEAD: Final = "SELECT id FROM outbox WHERE status = 'DEAD'"
-_REPAIRS: Final = "SELECT kind, count(*) FROM repairs GROUP BY kind ORDER BY kind"
+_REPAIRS: Final = "SELECT kind, order_id, detail FROM repairs ORDER BY id"
 _CHARGED: Final = """
     SELECT count(DISTINCT payments.order_id) FROM orders
     JOIN payments ON payments.order_id = orders.id
@@ -44,6 +43,15 @@ class Execution:
     started: datetime
     stopped: datetime | None
     """None: it runs."""
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """An entry of the book of repairs."""
+
+    kind: str
+    order_id: UUID
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -68,8 +76,8 @@ class Evidence:
     quiet: Quiet
     charged_before_timeout: int
     """Orders whose gateway charged and did not answer."""
-    repairs: Mapping[str, int]
-    """What maintenance and reconciliation have put right, by kind."""
+    repairs: tuple[Repaired, ...]
+    """What maintenance and reconciliation have put right."""
 
 
 def gather(
@@ -96,7 +104,7 @@ def gather(
         announced=_announced(arena) if in_review else frozenset(),
         quiet=quiet,
         charged_before_timeout=int(charged),
-        repairs=Counter({str(kind): int(number) for kind, number in arena.query(_REPAIRS)}),
+        repairs=tuple(Repaired(*repair) for repair in arena.query(_REPAIRS)),
     )
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from chaos.evidence import Repaired
 from chaos.plan import Fault, Plan
 from chaos.strikes import Strike
 from local.checks import Verdict
@@ -52,7 +53,7 @@ class Report:
     quiet_seconds: float
     """From the healing until nothing moved any more."""
     redriven: tuple[str, ...]
-    repairs: Mapping[str, int]
+    repairs: tuple[Repaired, ...]
     seconds: float
     """Of the run: orders, faults, healing, rest. Not of the deploy."""
 
@@ -99,7 +100,7 @@ class Report:
             "promises": [asdict(verdict) for verdict in self.verdicts],
             "faults": [asdict(count) for count in self.faults],
             "strikes": [asdict(strike) for strike in self.strikes],
-            "repairs": dict(self.repairs),
+            "repairs": [f"{repair.kind} {repair.order_id} {repair.detail}" for repair in self.repairs],
             "redriven": list(self.redriven),
             "failures": list(self.failures),
         }
@@ -125,13 +126,13 @@ class Report:
     def summary(self) -> tuple[str, ...]:
         """What happened, in figures, a line each."""
         ended = ", ".join(f"{number} {status}" for status, number in self.statuses.items())
+        repairs = Counter(repair.kind for repair in self.repairs)
         last = "never" if self.terminal_seconds is None else f"{self.terminal_seconds:.0f} s"
         return (
             f"Seed {self.plan.seed}: {len(self.plan.orders)} orders, {ended}",
             f"From the healing to the end of the last order {last}, to rest {self.quiet_seconds:.0f} s; "
             f"{self.seconds:.0f} s in all",
-            "Repaired: "
-            + (", ".join(f"{number} {kind}" for kind, number in self.repairs.items()) or "nothing"),
+            "Repaired: " + (", ".join(f"{number} {kind}" for kind, number in repairs.items()) or "nothing"),
             f"Redriven: {len(self.redriven)} events that had been given up",
         )
 

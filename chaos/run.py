@@ -21,7 +21,7 @@ from local.settings import Settings
 from local.stack import Stack
 
 _LOOK_EVERY_SECONDS: Final = 0.5
-_WARM_UP_SECONDS: Final = 90.0
+_WARM_UP_SECONDS: Final = 60.0
 _VICTIMS_SECONDS: Final = 40.0
 """How long faults may wait for a victim when the last order is posted."""
 

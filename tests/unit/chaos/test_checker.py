@@ -81,7 +81,7 @@ FAULTLESS = Evidence(
     announced=frozenset({ANOTHER}),
     quiet=Quiet(),
     charged_before_timeout=3,
-    repairs={},
+    repairs=(),
 )
 
 

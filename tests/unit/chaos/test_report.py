@@ -9,11 +9,13 @@ import pytest
 from rich.console import Console
 
 from chaos import page, plan
+from chaos.evidence import Repaired
 from chaos.plan import Fault
 from chaos.report import FaultCount, Report
 from chaos.strikes import Strike
 from local.checks import Verdict, Violation
 from orders.domain import OrderStatus
+from orders.ids import uuid7
 
 GOOD = Report(
     plan=plan.make(1, 20),
@@ -26,7 +28,7 @@ GOOD = Report(
     terminal_seconds=12.3,
     quiet_seconds=20.0,
     redriven=(),
-    repairs={"SAGA_RESUMED": 2},
+    repairs=(Repaired("SAGA_RESUMED", uuid7(), "execution=order-1-r1"),),
     seconds=60.0,
 )
 
