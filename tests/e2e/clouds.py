@@ -9,6 +9,8 @@ from unittest import mock
 from local import cloud
 from local.settings import LOOPBACK, ROOT, Settings
 
+_SYNTHESIZED = "cdk.out"
+
 
 @dataclass(frozen=True)
 class Place:
@@ -19,7 +21,8 @@ class Place:
 
 
 def fresh_place(name: str) -> Place:
-    """An empty home below `.local` and a free port. What a killed run left there is stopped and removed first."""
+    """A home below `.local` without any state, and a free port. What a killed run left there is stopped and removed
+    first; what was synthesized from the same inputs is kept."""
     home = ROOT / ".local" / name
     changes = {"ORDERS_HOME": str(home), "ORDERS_PORT": str(_free_port()), "EMULATOR": "ministack"}
     environment = os.environ | changes
@@ -27,7 +30,11 @@ def fresh_place(name: str) -> Place:
         settings = Settings.from_environment()
     if home.exists():
         cloud.down(settings, print)
-        shutil.rmtree(home)
+        for path in home.iterdir():
+            if path.is_dir() and path.name != _SYNTHESIZED:
+                shutil.rmtree(path)
+            elif path.is_file():
+                path.unlink()
     return Place(settings, environment)
 
 
