@@ -1,4 +1,4 @@
-"""The emulator's process: MiniStack, with two things changed before it starts.
+"""The emulator's process: MiniStack, with three things changed before it starts.
 
 Its Lambda runtime API writes headers and body separately. With Nagle's algorithm the second write waits for the
 ACK of the first, which Linux delays by 40 ms: 52 ms for an invocation instead of 9.
@@ -6,44 +6,77 @@ ACK of the first, which Linux delays by 40 ms: 52 ms for an invocation instead o
 Its limit on functions that run at once stands for the account's limit on AWS, a thousand or more, and is enforced by
 refusing. Here it is what this machine can do at once, so a burst should wait its turn instead, as a thousand would
 not have to. What the template reserves for a function is the system's own policy and refuses as on AWS.
+
+After each invocation it waits for what the function may still have to log: 50 ms if it has logged nothing. The runtime
+client has written its lines before it posts the result, so only the thread that reads them can be late.
 """
 
+import functools
 import socketserver
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
 Acquire = Callable[[Any, Any], tuple[Any, str | None]]
 """Answers a slot, or None and the limit that is reached: "function" or "account"."""
+Release = Callable[[Any], None]
+"""Gives a slot back."""
 
 PATIENCE_SECONDS: Final = 30
 """As long as API Gateway waits for a function. After that the refusal stands."""
 
-_POLL_SECONDS: Final = 0.005
+_FIRST_LINE_SECONDS: Final = 0.002
+_NEXT_LINE_SECONDS: Final = 0.001
+"""How long lines that are written already take to be read."""
 
 
-def waiting_for_capacity(acquire: Acquire) -> Acquire:
-    """The same, but it waits while the whole machine is busy."""
+class Turns:
+    """The emulator's slots, for which callers wait in turn while the whole machine is busy.
 
-    def acquire_in_turn(function: Any, config: Any) -> tuple[Any, str | None]:
+    Each freed slot wakes one of them: if all of a burst kept asking, they would take the processor that they wait for.
+    """
+
+    def __init__(self, acquire: Acquire, release: Release) -> None:
+        self._acquire = acquire
+        self._release = release
+        self._freed = threading.Condition()
+
+    def acquire(self, function: Any, config: Any) -> tuple[Any, str | None]:
+        """The same as the emulator's, but it waits while the account's limit is reached."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            slot, limit = acquire(function, config)
-            if limit != "account" or time.monotonic() > deadline:
-                return slot, limit
-            time.sleep(_POLL_SECONDS)
+        with self._freed:
+            slot, limit = self._acquire(function, config)
+            while limit == "account" and self._freed.wait(deadline - time.monotonic()):
+                slot, limit = self._acquire(function, config)
+            if slot is None:
+                # It has no use for the slot that it may have been woken for.
+                self._freed.notify()
+            return slot, limit
 
-    return acquire_in_turn
+    def release(self, slot: Any) -> None:
+        """The same as the emulator's, and it wakes whoever has waited longest."""
+        with self._freed:
+            self._release(slot)
+            self._freed.notify()
 
 
 def main() -> None:
     """Runs until it is told to end."""
     # Imported here: it reads its settings from the environment when it is imported.
     from ministack.app import main as serve
+    from ministack.core.lambda_runtime import ProvidedWorker
     from ministack.services import lambda_svc
 
     socketserver.StreamRequestHandler.disable_nagle_algorithm = True
-    lambda_svc._acquire_execution_slot = waiting_for_capacity(lambda_svc._acquire_execution_slot)
+    ProvidedWorker._drain_stderr_bounded = functools.partialmethod(
+        ProvidedWorker._drain_stderr_bounded,
+        first_line_wait=_FIRST_LINE_SECONDS,
+        idle_confirm=_NEXT_LINE_SECONDS,
+    )
+    turns = Turns(lambda_svc._acquire_execution_slot, lambda_svc._release_execution_slot)
+    lambda_svc._acquire_execution_slot = turns.acquire
+    lambda_svc._release_execution_slot = turns.release
     serve()
 
 

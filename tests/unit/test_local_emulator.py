@@ -1,28 +1,81 @@
+import threading
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from local import emulator_process
-from local.emulator_process import waiting_for_capacity
+from local.emulator_process import Turns
+
+LIMIT = 2
 
 
-def test_a_burst_waits_while_the_machine_is_busy() -> None:
-    answers = iter([(None, "account"), (None, "account"), ("slot", None)])
-    assert waiting_for_capacity(lambda function, config: next(answers))({}, {}) == ("slot", None)
+class Machine:
+    """Has so many slots, as the emulator has; the function `reserved` may have none of them."""
+
+    def __init__(self) -> None:
+        self.free = LIMIT
+        self.asked: Counter[str] = Counter()
+
+    def acquire(self, function: str, config: Any) -> tuple[str | None, str | None]:
+        self.asked[function] += 1
+        if function == "reserved":
+            return None, "function"
+        if not self.free:
+            return None, "account"
+        self.free -= 1
+        return function, None
+
+    def release(self, slot: Any) -> None:
+        self.free += slot is not None
 
 
-def test_a_functions_own_limit_refuses_at_once() -> None:
-    answers = iter([(None, "function")])
-    assert waiting_for_capacity(lambda function, config: next(answers))({}, {}) == (None, "function")
+@pytest.fixture
+def machine() -> Machine:
+    return Machine()
 
 
-def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def turns(machine: Machine) -> Turns:
+    return Turns(machine.acquire, machine.release)
+
+
+def test_a_burst_waits_its_turn_and_all_of_it_is_served(machine: Machine, turns: Turns) -> None:
+    def run(number: int) -> str | None:
+        slot, limit = turns.acquire(f"caller {number}", {})
+        turns.release(slot)
+        return limit
+
+    with ThreadPoolExecutor(20) as callers:
+        assert set(callers.map(run, range(200))) == {None}
+    assert machine.free == LIMIT
+
+
+def test_who_waits_is_woken_and_does_not_keep_asking(machine: Machine, turns: Turns) -> None:
+    busy = [turns.acquire("busy", {}) for _ in range(LIMIT)]
+    waiting = threading.Thread(target=turns.acquire, args=("patient", {}))
+    waiting.start()
+    while not machine.asked["patient"]:
+        time.sleep(0.001)
+
+    turns.release(busy[0][0])
+    waiting.join(timeout=5)
+
+    assert not waiting.is_alive()
+    assert machine.asked["patient"] == 2
+
+
+def test_a_functions_own_limit_refuses_at_once(turns: Turns) -> None:
+    assert turns.acquire("reserved", {}) == (None, "function")
+
+
+def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch, turns: Turns) -> None:
     monkeypatch.setattr(emulator_process, "PATIENCE_SECONDS", 0.05)
-
-    def busy(function: Any, config: Any) -> tuple[None, str]:
-        return None, "account"
+    for _ in range(LIMIT):
+        turns.acquire("busy", {})
 
     started = time.monotonic()
-    assert waiting_for_capacity(busy)({}, {}) == (None, "account")
+    assert turns.acquire("impatient", {}) == (None, "account")
     assert time.monotonic() - started < 5
