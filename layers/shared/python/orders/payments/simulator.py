@@ -109,13 +109,15 @@ class SimulatedGateway:
 
     def find(self, key: str) -> GatewayPayment | None:
         self._take_time()
-        row = self._database.transact(lambda connection: connection.execute(_FIND, {"key": key}).first())
+        row = self._database.transact_alone(
+            lambda connection: connection.execute(_FIND, {"key": key}).first()
+        )
         return None if row is None else _payment(row)
 
     def void(self, key: str, charge: Charge) -> GatewayPayment:
         self._take_time()
         parameters = {"key": key, "payment_id": uuid7(), "amount": charge.amount, "currency": charge.currency}
-        return self._database.transact(
+        return self._database.transact_alone(
             lambda connection: _payment(connection.execute(_VOID, parameters).one())
         )
 
