@@ -404,6 +404,25 @@ def audit(connection: Connection, scope: Scope = EVERY_ORDER) -> list[Verdict]:
     return [promise.audit(connection, scope) for promise in PROMISES]
 
 
+def broken_at_once(connection: Connection, numbers: Collection[str], scope: Scope = EVERY_ORDER) -> list[str]:
+    """The violations of the promises with these numbers, in words, by one statement: for who looks very often."""
+    chosen = [promise for promise in PROMISES if promise.number in numbers]
+    found = " UNION ALL ".join(
+        f"SELECT * FROM (VALUES ('{promise.number}')) AS promise (number), "
+        f"({promise.rows}) AS row (subject, problem, remark)"
+        for promise in chosen
+    )
+    return list(
+        connection.scalars(
+            text(
+                f"{_BOOKS} SELECT concat_ws(': ', number, subject, problem) FROM ({found}) AS checked "
+                "WHERE problem <> ''"
+            ),
+            {**scope.parameters(), **_WORDS},
+        )
+    )
+
+
 def unsettled(connection: Connection, scope: Scope = EVERY_ORDER) -> list[str]:
     """What is still under way, in words. Nothing: the orders are at rest and an audit tells the truth."""
     return list(connection.scalars(text(_UNSETTLED), {**scope.parameters(), **_WORDS}))

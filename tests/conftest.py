@@ -33,6 +33,8 @@ os.environ.pop("AWS_ENDPOINT_URL", None)
 settings.register_profile(
     "orders", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+# For a search that takes its time: other examples in every run, and twenty times as many.
+settings.register_profile("long", parent=settings.get_profile("orders"), derandomize=False, max_examples=2000)
 settings.load_profile("orders")
 
 

@@ -7,7 +7,18 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from local.checks import EVERY_ORDER, PROMISES, Charge, Scope, Verdict, audit, charges, snapshot, unsettled
+from local.checks import (
+    EVERY_ORDER,
+    PROMISES,
+    Charge,
+    Scope,
+    Verdict,
+    audit,
+    broken_at_once,
+    charges,
+    snapshot,
+    unsettled,
+)
 from orders import inventory, outbox, saga
 from orders.db import Database
 from orders.domain import FORWARD_STEPS, Notification, SagaStep
@@ -398,6 +409,13 @@ def test_a_planted_fault_breaks_its_promise_and_no_other(
         for number, problems in found.items()
     }
     assert world.broken() == expected
+    with snapshot(world.database.engine) as connection:
+        at_once = broken_at_once(connection, expected)
+    assert sorted(at_once) == sorted(
+        f"{number}: {violation.subject}: {violation.problem}"
+        for number, verdict in world.audit().items()
+        for violation in verdict.violations
+    )
 
 
 def test_an_order_that_does_not_end_breaks_the_first_promise(world: World) -> None:

@@ -203,6 +203,9 @@ class Execution:
             raise TaskFailed(fault.error)
         try:
             result = call()
+        except TaskFailed:
+            # A task that tells by itself how it failed: as something that is no exception of the function's.
+            raise
         except Exception as error:
             # The runtime client reports an exception by its class's name.
             raise TaskFailed(fault.error if fault else type(error).__name__, str(error)) from error
