@@ -1,7 +1,7 @@
 # `make demo` and `make test` each work as the first command on a fresh machine.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench chaos up down synth lint static format openapi lock clean
+.PHONY: help setup demo test mutants bench chaos up down synth lint static format openapi lock clean
 
 STAGE ?= prod
 python := .venv/bin/python
@@ -20,6 +20,9 @@ demo: setup ## Start the local cloud, run the demonstration, print its table, st
 
 test: setup static ## Run all checks and the whole test suite
 	@$(python) -m pytest
+
+mutants: setup ## Break each line that keeps a promise, in a copy, and see its test go red (10 minutes)
+	@$(python) -m tests.mutants
 
 bench: setup ## Measure everything and hold it against its budgets (8 minutes)
 	@$(python) -m bench

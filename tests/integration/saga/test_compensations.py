@@ -1,7 +1,14 @@
 """Compensations: once however often, for nothing if nothing happened, and never silently given up."""
 
+from collections.abc import Callable
+from uuid import UUID
+
 import pytest
 
+from functions.saga_steps import stock
+from orders import db
+from orders.db import Credentials, Database
+from orders.errors import DatabaseUnavailable
 from tests.integration.saga.pipeline import (
     CHAIN,
     FORWARD,
@@ -144,6 +151,21 @@ def test_an_operator_can_invoke_a_failed_compensation_again(pipeline: Pipeline) 
     assert answer["outcome"] == "REFUNDED"
     assert order.ending().ledger == REFUNDED
     assert order.ending().status == "NEEDS_REVIEW"
+
+
+@pytest.mark.parametrize("compensate", [stock.restore, stock.release])
+def test_a_compensation_that_cannot_reach_the_database_says_so(
+    pipeline: Pipeline,
+    shared_credentials: Credentials,
+    monkeypatch: pytest.MonkeyPatch,
+    compensate: Callable[[Database, UUID], object],
+) -> None:
+    """The state machine can only try again, or ask for a review, what it has been told of."""
+    monkeypatch.setattr(db, "BACKOFF_SECONDS", (0.0,) * len(db.BACKOFF_SECONDS))
+    nowhere = Database(lambda: shared_credentials.model_copy(update={"host": "/nowhere"}))
+
+    with pytest.raises(DatabaseUnavailable):
+        compensate(nowhere, pipeline.order().order_id)
 
 
 @pytest.mark.parametrize("step", ["ReserveInventory", "ProcessPayment"])

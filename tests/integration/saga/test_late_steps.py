@@ -9,6 +9,7 @@ from functions.saga_steps import stock
 from orders import inventory, saga
 from orders.db import Database
 from orders.domain import SagaStep
+from orders.errors import OrderAlreadyCompleted
 from tests.integration.saga.pipeline import (
     CHAIN,
     CONFIRMED,
@@ -107,6 +108,20 @@ def test_no_compensation_undoes_a_confirmed_order(pipeline: Pipeline, compensati
     assert type(caught.value).__name__ == "OrderAlreadyCompleted"
     assert order.ending() == CONFIRMED
     assert compensation not in order.journal()
+
+
+@pytest.mark.parametrize("compensation", CHAIN)
+def test_closing_a_step_of_a_confirmed_order_is_refused(
+    pipeline: Pipeline, process: Callable[[], Database], compensation: str
+) -> None:
+    """Whoever calls it, and whether or not somebody has asked before."""
+    order = pipeline.order()
+    order.run()
+
+    with pytest.raises(OrderAlreadyCompleted):
+        process().transact(lambda connection: saga.close(connection, order.order_id, SagaStep(compensation)))
+
+    assert order.journal() == dict.fromkeys(FORWARD, "SUCCEEDED")
 
 
 def test_a_late_look_at_the_stock_changes_nothing(pipeline: Pipeline) -> None:

@@ -1,0 +1,449 @@
+"""The mutants: the seven defects that would break the promises at once, and one for every line that keeps one."""
+
+from typing import Final
+
+from tests.mutants.mutant import Edit, Mutant, mutant
+
+_ASL: Final = "statemachines/order_saga.asl.json"
+_SAGA: Final = "layers/shared/python/orders/saga.py"
+_INVENTORY: Final = "layers/shared/python/orders/inventory.py"
+_INBOX: Final = "layers/shared/python/orders/inbox.py"
+_BREAKER: Final = "layers/shared/python/orders/payments/breaker.py"
+_RECONCILIATION: Final = "layers/shared/python/orders/payments/reconciliation.py"
+_CLAIMS: Final = "functions/outbox_relay/claims.py"
+_RELAY: Final = "functions/outbox_relay/relay.py"
+_TRANSACTION: Final = "functions/saga_steps/transaction.py"
+_ORDER: Final = "functions/saga_steps/order.py"
+_PAYMENT: Final = "functions/saga_steps/payment.py"
+_NOTIFICATION: Final = "functions/saga_steps/notification.py"
+
+_SAGA_TESTS: Final = "tests/integration/saga"
+_LATE: Final = f"{_SAGA_TESTS}/test_late_steps.py"
+_COMPENSATIONS: Final = f"{_SAGA_TESTS}/test_compensations.py"
+_CONCURRENCY: Final = f"{_SAGA_TESTS}/test_concurrency.py"
+_FAILURES: Final = f"{_SAGA_TESTS}/test_failure_points.py"
+_STATUS: Final = f"{_SAGA_TESTS}/test_order_status.py"
+_PAYMENTS: Final = f"{_SAGA_TESTS}/test_payment.py"
+_STOCK: Final = f"{_SAGA_TESTS}/test_stock.py"
+_RESUMED: Final = "tests/integration/maintenance/test_resumed_sagas.py"
+_SETTLED: Final = "tests/integration/maintenance/test_payments.py"
+_RECONCILED: Final = "tests/integration/payment_events/test_reconciliation.py"
+_PRODUCED: Final = "tests/integration/payment_events/test_produced_events.py"
+_LOW_STOCK: Final = "tests/integration/inventory_events/test_low_stock.py"
+_BREAKER_TESTS: Final = "tests/integration/breaker/test_breaker.py"
+_CLAIM_TESTS: Final = "tests/integration/relay/test_claims.py"
+_RELAYING: Final = "tests/integration/relay/test_relaying.py"
+
+SEVEN: Final = (
+    mutant(
+        "Marks events published before sending them",
+        _RELAY,
+        "            self._send_urgent_first(claimed)\n",
+        "            if claimed:\n                self._outbox.mark_published(claimed)\n"
+        "            self._send_urgent_first(claimed)\n",
+        "tests/unit/test_relay.py::test_only_what_the_queue_confirmed_is_published",
+        f"{_RELAYING}::test_of_a_partly_failed_batch_only_the_failed_are_sent_again",
+    ),
+    mutant(
+        "No inbox: every delivery is the first",
+        _INBOX,
+        "    return recorded.first() is not None\n",
+        "    return True\n",
+        f"{_LOW_STOCK}::test_the_same_event_delivered_again_takes_effect_once",
+        f"{_RECONCILED}::test_a_delivery_at_the_same_time_takes_no_second_effect",
+    ),
+    Mutant(
+        "No fence: a late step does its work",
+        (
+            Edit(_SAGA, "AND step = 'CompleteOrder' AND status = 'FENCED'\n", "AND false\n"),
+            Edit(
+                _SAGA,
+                '            raise StepFenced(f"{step} was closed by its compensation")',
+                "            return True",
+            ),
+        ),
+        (f"{_LATE}::test_a_step_that_comes_after_its_compensation_refuses_to_work",),
+    ),
+    mutant(
+        "Refunds by its own record, without asking the gateway first",
+        _PAYMENT,
+        "    payment = gateway.find(intent.key)\n    if payment is None",
+        "    if intent.status is not PaymentStatus.CAPTURED:\n"
+        "        return GatewayPayment(intent.key, GatewayStatus.VOIDED)\n"
+        "    payment = gateway.find(intent.key)\n    if payment is None",
+        f"{_PAYMENTS}::test_a_charge_of_unknown_outcome_is_found_and_refunded",
+    ),
+    Mutant(
+        "Claims by cursor: `id > last_seen`",
+        (
+            Edit(
+                _CLAIMS,
+                "    WHERE CASE WHEN status = 'PENDING' THEN true ELSE false END\n"
+                "      AND priority = '{priority}' AND available_at <= now()\n    ORDER BY available_at, id\n",
+                "    WHERE id > :last_seen AND priority = '{priority}'\n    ORDER BY id\n",
+            ),
+            Edit(
+                _CLAIMS,
+                "        self._database = database\n",
+                "        self._database = database\n        self._last_seen = UUID(int=0)\n",
+            ),
+            Edit(
+                _CLAIMS,
+                '                "limit": limit,\n',
+                '                "limit": limit,\n                "last_seen": self._last_seen,\n',
+            ),
+            Edit(
+                _CLAIMS,
+                "mappings()\n            ]\n\n        return self._database.transact_alone(work)",
+                "mappings()\n            ]\n\n        claimed = self._database.transact_alone(work)\n"
+                "        self._last_seen = max([self._last_seen, *(event.id for event in claimed)])\n"
+                "        return claimed",
+            ),
+        ),
+        (
+            f"{_CLAIM_TESTS}::test_events_of_a_transaction_under_way_neither_block_nor_are_passed_over_for_good",
+            f"{_RELAYING}::test_events_whose_commits_overtake_each_other_are_all_published",
+        ),
+    ),
+    mutant(
+        "Takes stock whether it is there or not",
+        _INVENTORY,
+        " AND stock.available >= line.quantity",
+        "",
+        f"{_STOCK}::test_a_line_that_cannot_be_had_takes_no_other_with_it",
+        f"{_CONCURRENCY}::test_sixteen_buyers_of_the_last_five_units_make_five_sales",
+    ),
+    mutant(
+        "Swallows a failed compensation: the state machine forgets it",
+        _ASL,
+        """{% $merge([$unfinished, {'SendCancellation': $states.errorOutput.Error}]) %}""",
+        "{% $unfinished %}",
+        f"{_COMPENSATIONS}::test_a_failing_compensation_stops_no_other_and_needs_review",
+    ),
+)
+
+STEPS: Final = (
+    # The journal and its fences.
+    mutant(
+        "An execution that takes over goes forward although the saga had turned back",
+        _SAGA,
+        "AND step = 'CompleteOrder' AND status = 'FENCED'\n",
+        "AND false\n",
+        f"{_RESUMED}::test_a_first_step_that_failed_for_now_is_not_charged_for_after_the_customer_was_told",
+    ),
+    mutant(
+        "A step does its work on every call",
+        _SAGA,
+        "            return bool(recorded.attempts == 1)\n",
+        "            return True\n",
+        f"{_CONCURRENCY}::test_one_step_in_two_processes_at_once_takes_effect_once",
+    ),
+    mutant(
+        "A step that failed for good is tried again",
+        _SAGA,
+        '            raise failure(f"{step} failed before")\n',
+        "            return True\n",
+        f"{_STOCK}::test_a_repeated_step_fails_as_it_failed_before_although_there_is_stock_again",
+    ),
+    mutant(
+        "A compensation does not notice that the order is confirmed",
+        _SAGA,
+        "    WHERE saga_steps.status = 'FENCED'\n    RETURNING error",
+        "    RETURNING error",
+        f"{_LATE}::test_no_compensation_undoes_a_confirmed_order",
+    ),
+    mutant(
+        "Closing a step does not notice that the order is confirmed",
+        _SAGA,
+        "    if (SagaStep.COMPLETE_ORDER, StepStatus.SUCCEEDED) in ",
+        "    if (SagaStep.COMPLETE_ORDER, StepStatus.FAILED) in ",
+        f"{_LATE}::test_closing_a_step_of_a_confirmed_order_is_refused",
+    ),
+    mutant(
+        "The last reason for turning back replaces the first",
+        _SAGA,
+        "SET error = coalesce(saga_steps.error, excluded.error)",
+        "SET error = excluded.error",
+        f"{_RESUMED}::test_a_saga_that_died_on_its_way_back_is_taken_back_to_the_same_end",
+    ),
+    mutant(
+        "Every record of a compensation is taken for the first",
+        _SAGA,
+        "    return bool(attempts == 1)\n",
+        "    return True\n",
+        f"{_PRODUCED}::test_a_repeated_refund_says_it_once",
+    ),
+    mutant(
+        "A business failure is not remembered",
+        _TRANSACTION,
+        "            saga.record_failure(connection, order_id, step, failure)\n",
+        "",
+        f"{_STOCK}::test_a_repeated_step_fails_as_it_failed_before_although_there_is_stock_again",
+    ),
+    mutant(
+        "A compensation forgets why the saga had turned back",
+        _TRANSACTION,
+        "    return event.because_of(error)\n",
+        "    return event\n",
+        f"{_RESUMED}::test_a_saga_that_died_on_its_way_back_is_taken_back_to_the_same_end",
+    ),
+    mutant(
+        "A compensation does not close its step",
+        _TRANSACTION,
+        "        saga.close(connection, order_id, compensation)\n",
+        "",
+        f"{_LATE}::test_a_compensation_waits_for_a_step_that_is_under_way_and_undoes_it",
+    ),
+    mutant(
+        "A compensation is not journaled",
+        _TRANSACTION,
+        "        saga.record_compensation(connection, order_id, compensation)\n",
+        "",
+        f"{_FAILURES}::test_the_charge_of_a_failed_order_can_be_read_in_the_journal",
+    ),
+    mutant(
+        "A compensation swallows what goes wrong",
+        _TRANSACTION,
+        "        saga.record_compensation(connection, order_id, compensation)\n\n    database.transact(work)\n",
+        "        saga.record_compensation(connection, order_id, compensation)\n\n"
+        "    try:\n        database.transact(work)\n    except Exception:\n        pass\n",
+        f"{_COMPENSATIONS}::test_a_compensation_that_cannot_reach_the_database_says_so",
+    ),
+    mutant(
+        "An order that fails its first step stays PENDING",
+        _TRANSACTION,
+        "            if on_failure is not None:\n                on_failure(connection)\n",
+        "",
+        f"{_STATUS}::test_an_order_that_failed_the_first_step_for_good_is_started_as_well",
+    ),
+    # Stock.
+    mutant(
+        "Stock is reserved without a lock",
+        _INVENTORY,
+        "        ORDER BY stock.product_id FOR UPDATE OF stock\n    ), taken",
+        "        ORDER BY stock.product_id\n    ), taken",
+        f"{_CONCURRENCY}::test_stock_is_locked_in_the_order_of_the_products_whatever_the_order_of_the_lines",
+    ),
+    mutant(
+        "Stock is locked in any order when it is reserved",
+        _INVENTORY,
+        "        ORDER BY stock.product_id FOR UPDATE OF stock\n    ), taken",
+        "        ORDER BY stock.product_id DESC FOR UPDATE OF stock\n    ), taken",
+        f"{_CONCURRENCY}::test_stock_is_locked_in_the_order_of_the_products_whatever_the_order_of_the_lines",
+    ),
+    mutant(
+        "Stock is locked in any order when it is settled",
+        _INVENTORY,
+        "        ORDER BY stock.product_id FOR UPDATE OF stock\n    ), counted",
+        "        ORDER BY stock.product_id DESC FOR UPDATE OF stock\n    ), counted",
+        f"{_CONCURRENCY}::test_stock_is_locked_in_the_order_of_the_products_whatever_the_order_of_the_lines",
+    ),
+    mutant(
+        "A reservation is settled whatever its status",
+        _INVENTORY,
+        "        WHERE order_id = :order_id AND status = :from_status\n",
+        "        WHERE order_id = :order_id\n",
+        f"{_STOCK}::test_what_was_sold_is_restored_and_what_was_held_is_released_and_neither_twice",
+    ),
+    mutant(
+        "An order is sold although a line of it has expired",
+        _INVENTORY,
+        "    if counts.settled != counts.lines:\n",
+        "    if counts.settled == 0:\n",
+        f"{_STOCK}::test_an_expired_reservation_stays_expired",
+    ),
+    mutant(
+        "A reservation leaves no movement",
+        _INVENTORY,
+        "        SELECT product_id, :order_id, 'RESERVED', quantity FROM taken\n",
+        "        SELECT product_id, :order_id, 'RESERVED', quantity FROM taken WHERE false\n",
+        f"{_STOCK}::test_what_was_sold_is_restored_and_what_was_held_is_released_and_neither_twice",
+    ),
+    mutant(
+        "The last unit cannot be had",
+        _INVENTORY,
+        "coalesce(stock.available, 0) < item.quantity",
+        "coalesce(stock.available, 0) <= item.quantity",
+        f"{_STOCK}::test_the_last_unit_can_be_had",
+    ),
+    mutant(
+        "A reservation has no time",
+        _INVENTORY,
+        "now() + make_interval(secs => :ttl_seconds)",
+        "now() + 0 * make_interval(secs => :ttl_seconds)",
+        f"{_STOCK}::test_every_line_is_reserved_for_the_ttl",
+    ),
+    # The order itself.
+    mutant(
+        "An order is confirmed without its money",
+        _ORDER,
+        "      AND total_amount = (SELECT captured - refunded FROM payments WHERE order_id = :order_id)\n",
+        "",
+        f"{_STATUS}::test_an_order_that_lacks_money_or_stock_is_never_confirmed",
+    ),
+    mutant(
+        "An order is confirmed without its stock",
+        _ORDER,
+        "FROM reservations WHERE order_id = :order_id AND status = 'CONFIRMED'\n",
+        "FROM order_items WHERE order_id = :order_id\n",
+        f"{_STATUS}::test_an_order_that_lacks_money_or_stock_is_never_confirmed",
+    ),
+    mutant(
+        "A payment whose outcome nobody knows counts as no money",
+        _ORDER,
+        "AND (captured <> refunded OR status IN ('PENDING', 'UNKNOWN'))",
+        "AND captured <> refunded",
+        f"{_COMPENSATIONS}::test_a_payment_whose_outcome_nobody_knows_needs_review",
+    ),
+    mutant(
+        "An order is cancelled although a compensation is unfinished",
+        _ORDER,
+        "WHEN CAST(:unfinished AS boolean) OR money",
+        "WHEN CAST(:unfinished AS boolean) AND false OR money",
+        f"{_COMPENSATIONS}::test_a_failing_compensation_stops_no_other_and_needs_review",
+    ),
+    mutant(
+        "An order is cancelled although its money is held",
+        _ORDER,
+        " OR money OR stock THEN",
+        " OR stock THEN",
+        f"{_COMPENSATIONS}::test_an_order_whose_money_alone_is_still_held_needs_review",
+    ),
+    mutant(
+        "An order is cancelled although its stock is held",
+        _ORDER,
+        " OR money OR stock THEN",
+        " OR money THEN",
+        f"{_COMPENSATIONS}::test_an_order_that_still_holds_something_needs_review_although_every_compensation_claims_success",
+    ),
+    # Money.
+    mutant(
+        "A charge and its refund do not wait for each other",
+        _PAYMENT,
+        "FROM orders WHERE id = :order_id FOR NO KEY UPDATE\n",
+        "FROM orders WHERE id = :order_id\n",
+        f"{_PAYMENTS}::test_a_charge_and_a_refund_that_both_find_no_payment_wait_for_each_other_at_the_order",
+    ),
+    mutant(
+        "A late decline opens a closed payment again",
+        _PAYMENT,
+        "    WHERE order_id = :order_id AND status IN ('PENDING', 'UNKNOWN')\n",
+        "    WHERE order_id = :order_id\n",
+        f"{_PAYMENTS}::test_a_decline_that_comes_after_the_refund_leaves_the_fence_standing",
+    ),
+    mutant(
+        "A charge that timed out is not marked UNKNOWN",
+        _PAYMENT,
+        "        database.transact_alone(lambda connection: _decide(connection, order_id, PaymentStatus.UNKNOWN))\n",
+        "",
+        f"{_PAYMENTS}::test_a_charge_that_times_out_leaves_the_payment_unknown",
+    ),
+    mutant(
+        "A second attempt charges without asking",
+        _PAYMENT,
+        "    if intent.attempts > 1:\n",
+        "    if intent.attempts > 1_000:\n",
+        f"{_PAYMENTS}::test_a_charge_that_times_out_is_found_and_captured_once",
+    ),
+    mutant(
+        "A payment that was given back is taken for captured",
+        _PAYMENT,
+        "    if payment.status is not GatewayStatus.CAPTURED:\n",
+        "    if payment.status is GatewayStatus.VOIDED:\n",
+        f"{_PAYMENTS}::test_a_payment_that_somebody_gave_back_at_the_gateway_is_not_taken_for_captured",
+    ),
+    mutant(
+        "An unknown payment counts as settled",
+        _PAYMENT,
+        "_SETTLED: Final = frozenset({PaymentStatus.DECLINED,",
+        "_SETTLED: Final = frozenset({PaymentStatus.UNKNOWN, PaymentStatus.DECLINED,",
+        f"{_PAYMENTS}::test_a_charge_of_unknown_outcome_is_found_and_refunded",
+    ),
+    mutant(
+        "A fenced charge asks the gateway all the same",
+        _PAYMENT,
+        "    if intent.is_journaled or intent.status not in _UNDECIDED:\n",
+        "    if intent.status not in _UNDECIDED:\n",
+        f"{_PAYMENTS}::test_while_a_refund_is_still_failing_a_late_charge_does_not_reach_the_gateway",
+    ),
+    mutant(
+        "The gateway is not told that no charge may come any more",
+        _PAYMENT,
+        "        payment = gateway.void(intent.key, intent.charge)\n",
+        "        payment = GatewayPayment(intent.key, GatewayStatus.VOIDED)\n",
+        f"{_PAYMENTS}::test_a_charge_that_reaches_the_gateway_after_the_refund_is_refused_there",
+    ),
+    mutant(
+        "A decline is not journaled",
+        _PAYMENT,
+        "            saga.record_failure(connection, order_id, SagaStep.PROCESS_PAYMENT, failure)\n",
+        "",
+        f"{_PAYMENTS}::test_a_repeated_call_is_refused_the_same_without_asking_the_gateway",
+    ),
+    mutant(
+        "A payment that was closed meanwhile counts as captured",
+        _PAYMENT,
+        "        if intent.status is not PaymentStatus.CAPTURED:\n",
+        "        if intent.status is PaymentStatus.PENDING:\n",
+        f"{_PAYMENTS}::test_a_payment_that_was_closed_meanwhile_is_no_success",
+    ),
+    mutant(
+        "A refund is not entered in our books",
+        _PAYMENT,
+        "        refunded = CASE WHEN CAST(:status AS text) = 'REFUNDED' THEN amount ELSE refunded END\n",
+        "        refunded = refunded\n",
+        f"{_FAILURES}::test_a_failed_saga_takes_the_exact_way_back_and_leaves_nothing_behind",
+    ),
+    mutant(
+        "A refund does not close the charge in the journal",
+        _PAYMENT,
+        "        saga.close(connection, order_id, SagaStep.REFUND_PAYMENT)\n",
+        "",
+        f"{_PAYMENTS}::test_a_charge_and_a_refund_at_once_leave_the_customer_with_their_money",
+    ),
+    mutant(
+        "The customer is told of the cancellation on every call",
+        _NOTIFICATION,
+        "        if saga.record_compensation(connection, order_id, SagaStep.SEND_CANCELLATION):\n",
+        "        if saga.record_compensation(connection, order_id, SagaStep.SEND_CANCELLATION) or True:\n",
+        f"{_COMPENSATIONS}::test_a_compensation_whose_answer_is_lost_takes_effect_once",
+    ),
+    # The circuit breaker, and reconciliation.
+    mutant(
+        "A decline counts as a failure of the gateway",
+        _BREAKER,
+        "        except PaymentGatewayUnavailable:\n",
+        "        except (PaymentGatewayUnavailable, BusinessFailure):\n",
+        f"{_BREAKER_TESTS}::test_an_answer_we_do_not_like_is_not_a_failure",
+    ),
+    mutant(
+        "Everybody probes at once",
+        _BREAKER,
+        "\n          AND (probe_until IS NULL OR probe_until <= now() OR probe = :probe)",
+        "",
+        f"{_BREAKER_TESTS}::test_after_a_minute_exactly_one_call_goes_through",
+    ),
+    mutant(
+        "Looking a payment up counts as a sign of health",
+        _BREAKER,
+        "self._gateway.find(key), is_proof=False)",
+        "self._gateway.find(key), is_proof=True)",
+        f"{_BREAKER_TESTS}::test_looking_a_payment_up_does_not_reset_the_count",
+    ),
+    mutant(
+        "Reconciliation overwrites what somebody has recorded meanwhile",
+        _RECONCILIATION,
+        "    WHERE order_id = :order_id AND status = CAST(:judged AS text)\n",
+        "    WHERE order_id = :order_id AND CAST(:judged AS text) <> ''\n",
+        f"{_SETTLED}::test_what_somebody_else_recorded_meanwhile_stands",
+    ),
+    mutant(
+        "What is captured for a cancelled order stays there",
+        _RECONCILIATION,
+        "    if found is not None and found.status is GatewayStatus.CAPTURED:\n",
+        "    if found is not None and found.status is GatewayStatus.OPEN:\n",
+        f"{_RECONCILED}::test_whatever_is_captured_for_a_cancelled_order_is_given_back",
+    ),
+)
+
+MUTANTS: Final = (*SEVEN, *STEPS)
