@@ -1,0 +1,196 @@
+"""A migration runs while everybody works: the code before it goes on as if nothing were, and so does the code after."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import cycle, pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import DatabaseError
+
+from bench import database as bench_database
+from bench import volume
+from functions.migrate import migrate
+from functions.migrate.migrate import upgrade
+from orders.db import Credentials, Database, sqlstate
+from tests.integration.migrate.recording import ENDINGS, Pipelines
+from tests.integration.migrate.stories import Recording, Story, Teller
+from tests.support.factories import rows
+
+_SCRIPTS: Final = ScriptDirectory(str(Path(migrate.__file__).parent))
+REVISIONS: Final = [script.revision for script in reversed(list(_SCRIPTS.walk_revisions()))]
+MIGRATIONS: Final = list(pairwise(REVISIONS))
+"""Each with the revision before it. The first of all meets an empty database and no traffic."""
+
+ORDERS: Final = 5_000
+"""There already, each with its rows in a dozen tables."""
+TELLERS: Final = 3
+LONGEST_WAIT_SECONDS: Final = 4.0
+"""The functions' `lock_timeout`: who waits longer fails."""
+DEPLOYS: Final = 5
+"""A migration that gives up rather than hold everybody up is deployed again."""
+PATIENCE_SECONDS: Final = 60
+
+_LOCK_NOT_AVAILABLE: Final = "55P03"
+
+
+class Traffic:
+    """Processes of the old code that tell its stories again and again."""
+
+    def __init__(self, credentials: Credentials, recording: Recording) -> None:
+        self.tellers = [Teller(credentials) for _ in range(TELLERS)]
+        self.errors: list[BaseException] = []
+        self._ends = threading.Event()
+        self._threads = [
+            threading.Thread(
+                target=self._tell, args=(teller, recording.stories[place:] + recording.stories[:place])
+            )
+            for place, teller in enumerate(self.tellers)
+        ]
+
+    @classmethod
+    @contextmanager
+    def running(cls, credentials: Credentials, recording: Recording) -> Iterator["Traffic"]:
+        traffic = cls(credentials, recording)
+        for thread in traffic._threads:
+            thread.start()
+        try:
+            yield traffic
+        finally:
+            traffic._ends.set()
+            for thread in traffic._threads:
+                thread.join()
+            for teller in traffic.tellers:
+                teller.close()
+
+    def wait_for_more(self, stories: int) -> None:
+        """Until each process has told so many more from its beginning to its end, begun from now on or before."""
+        so_far = [teller.told for teller in self.tellers]
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not self.errors and any(
+            teller.told < told + stories for teller, told in zip(self.tellers, so_far, strict=True)
+        ):
+            assert time.monotonic() < deadline, "the traffic has come to a standstill"
+            time.sleep(0.01)
+
+    @property
+    def longest_wait_seconds(self) -> float:
+        return max(teller.longest_wait_seconds for teller in self.tellers)
+
+    def _tell(self, teller: Teller, stories: list[Story]) -> None:
+        try:
+            for story in cycle(stories):
+                if self._ends.is_set():
+                    return
+                teller.tell(story)
+        except BaseException as error:
+            self.errors.append(error)
+
+
+def deploy(credentials: Credentials, revision: str) -> None:
+    for attempt in range(DEPLOYS):
+        try:
+            assert upgrade(credentials, revision) == revision
+        except DatabaseError as error:
+            if sqlstate(error) != _LOCK_NOT_AVAILABLE or attempt == DEPLOYS - 1:
+                raise
+        else:
+            return
+
+
+@pytest.fixture
+def filled(empty_database: Callable[[], Credentials]) -> Callable[[str], Credentials]:
+    """A database at a revision that has been in use for a while."""
+
+    def fill(revision: str) -> Credentials:
+        credentials = empty_database()
+        upgrade(credentials, revision)
+        database = bench_database.Database(credentials)
+        volume.stock_up(database)
+        volume.fill(database, ORDERS)
+        return credentials
+
+    return fill
+
+
+@pytest.mark.parametrize(("before", "after"), MIGRATIONS)
+def test_the_code_before_a_migration_goes_on_while_it_runs_and_afterwards(
+    filled: Callable[[str], Credentials], before: str, after: str
+) -> None:
+    credentials = filled(before)
+    recording = Recording.of_the_code_at(before)
+
+    with Traffic.running(credentials, recording) as traffic:
+        traffic.wait_for_more(1)
+        deploy(credentials, after)
+        # The first of these began before the migration ended.
+        traffic.wait_for_more(1 + len(recording.stories))
+
+    assert traffic.errors == []
+    assert traffic.longest_wait_seconds < LONGEST_WAIT_SECONDS
+
+
+def test_todays_code_works_on_what_the_code_before_it_has_left(
+    filled: Callable[[str], Credentials], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = MIGRATIONS[-1]
+    credentials = filled(before)
+    teller = Teller(credentials)
+    for story in Recording.of_the_code_at(before).stories:
+        teller.tell(story)
+    teller.close()
+    deploy(credentials, after)
+    database = Database(lambda: credentials)
+    pipelines = Pipelines(database, monkeypatch)
+
+    endings = {name: _status(database, tell(pipelines)) for name, tell in ENDINGS.items()}
+    pipelines.maintain()
+
+    assert endings == {name: name.partition(",")[0] for name in ENDINGS}
+    database.engine.dispose()
+
+
+@pytest.mark.parametrize(("before", "after"), MIGRATIONS)
+def test_no_statement_of_a_migration_waits_long_for_a_lock_that_others_queue_behind(
+    empty_database: Callable[[], Credentials], before: str, after: str
+) -> None:
+    """What builds or drops an index concurrently may wait longer, because nobody waits for it."""
+    credentials = empty_database()
+    upgrade(credentials, before)
+    patience: list[tuple[float, str]] = []
+
+    def look(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
+        if statement.split(maxsplit=1)[0].upper() in ("ALTER", "CREATE", "DROP", "LOCK", "UPDATE", "DELETE"):
+            cursor.execute("SELECT extract(epoch FROM current_setting('lock_timeout')::interval)::float8")
+            patience.append((cursor.fetchone()[0], " ".join(statement.split())))
+
+    event.listen(Engine, "before_cursor_execute", look)
+    try:
+        upgrade(credentials, after)
+    finally:
+        event.remove(Engine, "before_cursor_execute", look)
+
+    assert patience
+    for seconds, statement in patience:
+        longest = 60 if "CONCURRENTLY" in statement else LONGEST_WAIT_SECONDS
+        # Zero is for ever.
+        assert 0 < seconds <= longest, statement
+
+
+def test_there_is_a_recording_for_the_code_before_each_migration() -> None:
+    for before, _ in MIGRATIONS:
+        assert Recording.of_the_code_at(before).revision <= before
+
+
+def test_the_newest_recording_is_of_a_revision_that_there_is() -> None:
+    assert Recording.of_the_code_at(REVISIONS[-1]).revision in REVISIONS
+
+
+def _status(database: Database, order_id: Any) -> str:
+    (order,) = rows(database, "SELECT status FROM orders WHERE id = :order_id", order_id=order_id)
+    return str(order["status"])
