@@ -28,7 +28,6 @@ _STOCK: Final = f"{_SAGA_TESTS}/test_stock.py"
 _RESUMED: Final = "tests/integration/maintenance/test_resumed_sagas.py"
 _SETTLED: Final = "tests/integration/maintenance/test_payments.py"
 _RECONCILED: Final = "tests/integration/payment_events/test_reconciliation.py"
-_PRODUCED: Final = "tests/integration/payment_events/test_produced_events.py"
 _LOW_STOCK: Final = "tests/integration/inventory_events/test_low_stock.py"
 _BREAKER_TESTS: Final = "tests/integration/breaker/test_breaker.py"
 _CLAIM_TESTS: Final = "tests/integration/relay/test_claims.py"
@@ -171,7 +170,8 @@ STEPS: Final = (
         _SAGA,
         "    return bool(attempts == 1)\n",
         "    return True\n",
-        f"{_PRODUCED}::test_a_repeated_refund_says_it_once",
+        f"{_PAYMENTS}::test_a_refund_that_another_one_overtakes_says_nothing_of_it_a_second_time",
+        f"{_COMPENSATIONS}::test_a_compensation_whose_answer_is_lost_takes_effect_once",
     ),
     mutant(
         "A business failure is not remembered",

@@ -20,6 +20,7 @@ from orders.errors import (
     StepFenced,
     failure_reason,
 )
+from orders.observability import metrics
 from orders.payments.breaker import POLICY, CircuitBreaker
 from orders.payments.gateway import NothingToRefund, PaymentGateway
 from tests.integration.breaker.gateways import CHARGE, Act, Held, ScriptedGateway, fail, work
@@ -290,6 +291,17 @@ def test_looking_a_payment_up_decides_nothing_and_leaves_the_probe_to_the_next_c
     process.breaker.find(KEY)
     other.fails(1)
     process.is_refused()
+
+
+def test_a_circuit_that_opens_refuses_and_closes_is_counted(process: Process) -> None:
+    metrics.clear_metrics()
+    process.fails(5)
+    process.is_refused()
+    let_time_pass(process.database, 61)
+    process.capture()
+    counted = {name: metric["Value"] for name, metric in metrics.metric_set.items()}
+    metrics.clear_metrics()
+    assert counted == {"CircuitOpened": [1.0], "CircuitRefused": [1.0], "CircuitClosed": [1.0]}
 
 
 def test_a_probe_lost_with_its_process_is_replaced_when_its_time_is_over(

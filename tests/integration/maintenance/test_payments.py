@@ -251,6 +251,15 @@ def test_a_round_without_time_begins_nothing(database: Database) -> None:
     assert asked.calls == []
 
 
+def test_what_was_given_back_is_counted(database: Database, gateway: PaymentGateway) -> None:
+    order_id = begin_payment(database, order_status="CANCELLED", method="pm_card_timeout")
+    charge_then_time_out(database, gateway, order_id)
+    metrics.clear_metrics()
+    settle(database, gateway)
+    assert metrics.metric_set["PaymentsGivenBack"]["Value"] == [1.0]
+    metrics.clear_metrics()
+
+
 def test_settled_payments_are_counted(database: Database, gateway: PaymentGateway) -> None:
     order_id = begin_payment(database, method="pm_card_timeout")
     charge_then_time_out(database, gateway, order_id)

@@ -29,7 +29,14 @@ from functions.notify.notify import notify
 from functions.outbox_relay.claims import Claims
 from functions.outbox_relay.messages import Message, compose
 from functions.payment_events.reconcile import reconcile
-from functions.read_orders.queries import list_products, read_order, read_product, read_progress
+from functions.read_orders.queries import (
+    list_notifications,
+    list_orders,
+    list_products,
+    read_order,
+    read_product,
+    read_progress,
+)
 from orders.db import Credentials, Database
 from orders.events import (
     CloudEvent,
@@ -41,7 +48,7 @@ from orders.executions import Executions
 from orders.payments.breaker import CircuitBreaker
 from orders.payments.simulator import SimulatedGateway
 from tests.integration.migrate.stories import Recording, Story
-from tests.integration.notify.world import FakeMailer
+from tests.integration.notify.world import FakeSender
 from tests.integration.saga.pipeline import BEHAVIOUR, Order, Pipeline
 from tests.support.asl import Fault, When
 from tests.support.factories import ALICE, add_product, order_body, order_request, rows
@@ -71,7 +78,9 @@ class Pipelines:
         self._relay()
         read_order(self.database, ALICE, str(order_id))
         read_progress(self.database, ALICE, str(order_id))
-        list_products(self.database)
+        list_notifications(self.database, ALICE, str(order_id))
+        list_orders(self.database, ALICE, status=None, limit=20, cursor=None)
+        list_products(self.database, limit=20, cursor=None)
         read_product(self.database, str(lines[0][0]))
         return order_id
 
@@ -99,7 +108,7 @@ class Pipelines:
             case InventoryReserved():
                 watch_stock(self.database, event)
             case NotificationRequested() as requested:
-                notify(self.database, FakeMailer(), event, requested)
+                notify(self.database, FakeSender(), event, requested)
 
 
 def _no_step_functions() -> Executions:

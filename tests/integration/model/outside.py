@@ -1,4 +1,4 @@
-"""What is not ours: the payment gateway, SQS, Step Functions and the mail server, each with gates around its calls."""
+"""What is not ours: the payment gateway, SQS, Step Functions, and who sends mails and texts. Each call is a gate."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
@@ -9,8 +9,7 @@ from uuid import UUID, uuid4
 
 from botocore.exceptions import ReadTimeoutError
 
-from functions.notify.mailer import MailNotSent, MailRefused
-from functions.notify.templates import Mail
+from functions.notify import rendering, sending
 from functions.outbox_relay.messages import Batch
 from functions.outbox_relay.outcomes import Outcome, Published, Refused, Undelivered
 from orders.errors import PaymentGatewayTimeout
@@ -131,8 +130,8 @@ class ShortTime:
         self._now += max(seconds, 1.0)
 
 
-class Mails:
-    """What becomes of a mail."""
+class Notice:
+    """What becomes of a mail or a text message."""
 
     SENT: Final = "sent"
     ANSWER_LOST: Final = "sent, but nobody knows"
@@ -141,18 +140,22 @@ class Mails:
 
 
 @dataclass
-class MailServer:
-    inbox: list[str]
-    """The mails that customers got."""
+class Provider:
+    """Who sends one notification."""
+
+    name: str
+    """Of the notification: order, type and channel."""
+    received: list[str]
+    """By their names, those that customers got."""
     becomes: str
 
-    def send(self, mail: Mail) -> str:
-        if self.becomes == Mails.NOT_SENT:
-            raise MailNotSent("Throttling")
-        if self.becomes == Mails.REFUSED:
-            raise MailRefused("MessageRejected")
-        self.inbox.append(f"{mail.subject}\n{mail.body}")
-        if Invocation.current_one().gate() == LOSE_ANSWER or self.becomes == Mails.ANSWER_LOST:
+    def send(self, message: rendering.Message) -> str:
+        if self.becomes == Notice.NOT_SENT:
+            raise sending.NotSent("Throttling")
+        if self.becomes == Notice.REFUSED:
+            raise sending.Refused("MessageRejected")
+        self.received.append(self.name)
+        if Invocation.current_one().gate() == LOSE_ANSWER or self.becomes == Notice.ANSWER_LOST:
             raise ConnectionResetError("the answer was lost")
         return str(uuid4())
 

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 from functions.outbox_relay import policy
 from orders import db
 from orders.db import Credentials, Database
-from tests.integration.model.outside import Delivery, Mails
+from tests.integration.model.outside import Delivery, Notice
 from tests.integration.model.world import SagaExecution, World
 from tests.integration.saga.pipeline import Pipeline
 from tests.support.factories import Product, add_product
@@ -143,15 +143,15 @@ class Histories(RuleBasedStateMachine):
 
     @rule(
         which=strategies.integers(0, 20),
-        mail=strategies.sampled_from([Mails.SENT, Mails.ANSWER_LOST, Mails.NOT_SENT, Mails.REFUSED]),
+        notice=strategies.sampled_from([Notice.SENT, Notice.ANSWER_LOST, Notice.NOT_SENT, Notice.REFUSED]),
         gates=gates,
     )
-    def deliver_a_message(self, which: int, mail: str, gates: int) -> None:
+    def deliver_a_message(self, which: int, notice: str, gates: int) -> None:
         messages = sorted(
             self.world.queues.messages, key=lambda message: (message.is_done, message.deliveries)
         )
         if self._has_room and messages:
-            self.world.run(self.world.deliver(messages[which % len(messages)], mail), gates)
+            self.world.run(self.world.deliver(messages[which % len(messages)], notice), gates)
 
     @rule(gates=gates)
     def maintain(self, gates: int) -> None:

@@ -15,8 +15,8 @@ from functions.inventory_events.low_stock import watch_stock
 from functions.maintenance.deadline import Deadline
 from functions.maintenance.maintenance import Maintenance
 from functions.notify.deliveries import SendingInProgress
-from functions.notify.mailer import MailNotSent
 from functions.notify.notify import notify
+from functions.notify.sending import NotSent
 from functions.outbox_relay.claims import ClaimedEvent, Claims
 from functions.outbox_relay.relay import Relay
 from functions.payment_events.reconcile import reconcile
@@ -32,10 +32,10 @@ from orders.tables import metadata
 from tests.integration.model.outside import (
     Delivery,
     InTurn,
-    Mails,
-    MailServer,
     Message,
+    Notice,
     OutsideGateway,
+    Provider,
     Queues,
     ShortTime,
     StepFunctions,
@@ -85,7 +85,7 @@ _UNTIL_ITS_TTL: Final = re.compile("NEEDS_REVIEW, but its reservation is live")
 # Postgres says of a statement that it cannot execute.
 _EXPECTED: Final = (
     OrdersError,
-    MailNotSent,
+    NotSent,
     SendingInProgress,
     ConnectionResetError,
     BotoCoreError,
@@ -152,7 +152,7 @@ class World:
         """Those that are not over."""
         self.executions: dict[str, SagaExecution] = {}
         self.queues = Queues()
-        self.mails: list[str] = []
+        self.notices: list[str] = []
         self.posted: dict[str, list[Posted]] = {}
         self.has_moved = False
         """Since the promises were last looked at."""
@@ -173,7 +173,7 @@ class World:
 
     def begin(self, stock: Sequence[int]) -> None:
         """A new world, with so many units of each product."""
-        self.executions, self.queues, self.mails, self.posted, self._ended = {}, Queues(), [], {}, {}
+        self.executions, self.queues, self.notices, self.posted, self._ended = {}, Queues(), [], {}, {}
         for table in reversed(metadata.sorted_tables):
             if table.name not in ("products", "stock"):
                 self._execute(f"DELETE FROM {table.fullname}")
@@ -237,7 +237,7 @@ class World:
 
         return self._invoke("OutboxRelay", work)
 
-    def deliver(self, message: Message, becomes_of_mail: str = Mails.SENT) -> Invocation:
+    def deliver(self, message: Message, becomes_of_notice: str = Notice.SENT) -> Invocation:
         """The queue delivers a message to its consumer."""
         message.deliveries += 1
         event = CloudEvent.model_validate_json(message.body)
@@ -253,7 +253,8 @@ class World:
                 case Queue.NOTIFICATION_SENDING:
                     requested = event.payload()
                     assert isinstance(requested, NotificationRequested)
-                    notify(self._database, MailServer(self.mails, becomes_of_mail), event, requested)
+                    name = f"{event.subject} {requested.notification} {requested.channel}"
+                    notify(self._database, Provider(name, self.notices, becomes_of_notice), event, requested)
             message.is_done = True
 
         return self._invoke(message.queue, work)
@@ -358,7 +359,7 @@ class World:
             return [*lost, *_violations(verdicts), *self._broken_outside(connection)]
 
     def _broken_outside(self, connection: Connection) -> list[str]:
-        """What only those outside know: customers, Step Functions, SQS and the mail server."""
+        """What only those outside know: customers, Step Functions, SQS and who sends notifications."""
         problems = []
         for key, bodies in self.posted.items():
             orders = set[UUID]().union(*(posted.order_ids for posted in bodies))
@@ -370,7 +371,9 @@ class World:
         problems += [
             f"I8: {event} is PUBLISHED and SQS never had it" for event in set(published) - self.queues.sent
         ]
-        problems += [f"I11: sent twice: {mail}" for mail in set(self.mails) if self.mails.count(mail) > 1]
+        problems += [
+            f"I11: {notice} was sent twice" for notice in set(self.notices) if self.notices.count(notice) > 1
+        ]
         for row in connection.execute(text("SELECT id, status FROM orders")):
             before = self._ended.get(row.id, row.status)
             if before in ("CONFIRMED", "CANCELLED") and before != row.status:

@@ -61,6 +61,9 @@ LEFT_BY_LATE_STEP = {
 }
 
 
+_WHY_IT_TURNED_BACK = "SELECT error FROM saga_steps WHERE order_id = :order_id AND step = 'CompleteOrder'"
+
+
 @pytest.mark.parametrize("step", LEFT_BY_LATE_STEP)
 def test_a_step_that_comes_after_its_compensation_refuses_to_work(pipeline: Pipeline, step: str) -> None:
     order = pipeline.order()
@@ -108,6 +111,7 @@ def test_no_compensation_undoes_a_confirmed_order(pipeline: Pipeline, compensati
     assert type(caught.value).__name__ == "OrderAlreadyCompleted"
     assert order.ending() == CONFIRMED
     assert compensation not in order.journal()
+    assert pipeline.rows(_WHY_IT_TURNED_BACK, order_id=order.order_id) == [{"error": None}]
 
 
 @pytest.mark.parametrize("compensation", CHAIN)

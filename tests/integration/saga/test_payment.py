@@ -546,3 +546,26 @@ def test_two_refunds_at_once_refund_once(pipeline: Pipeline, process: Callable[[
 
         assert outcomes == ["REFUNDED", "REFUNDED"]
         assert order.ending().ledger == REFUNDED
+
+
+def test_a_refund_that_another_one_overtakes_says_nothing_of_it_a_second_time(
+    pipeline: Pipeline, process: Callable[[], Database]
+) -> None:
+    order = at_payment(pipeline)
+    order.call("ProcessPayment")
+    other = process()
+    overtaken = Wire(
+        pipeline.gateway,
+        after={
+            "refund": lambda: payment.refund(other, SimulatedGateway(other, BEHAVIOUR), order.order_id, TRACE)
+        },
+    )
+
+    payment.refund(pipeline.database, overtaken, order.order_id, TRACE)
+
+    told = pipeline.rows(
+        "SELECT id FROM outbox WHERE subject = :order_id AND type = 'com.orders.payment.refunded.v1'",
+        order_id=order.order_id,
+    )
+    assert len(told) == 1
+    assert order.ending().ledger == REFUNDED
