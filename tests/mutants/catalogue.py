@@ -218,13 +218,6 @@ STEPS: Final = (
     ),
     # Stock.
     mutant(
-        "Stock is reserved without a lock",
-        _INVENTORY,
-        "        ORDER BY stock.product_id FOR UPDATE OF stock\n    ), taken",
-        "        ORDER BY stock.product_id\n    ), taken",
-        f"{_CONCURRENCY}::test_stock_is_locked_in_the_order_of_the_products_whatever_the_order_of_the_lines",
-    ),
-    mutant(
         "Stock is locked in any order when it is reserved",
         _INVENTORY,
         "        ORDER BY stock.product_id FOR UPDATE OF stock\n    ), taken",
@@ -257,7 +250,14 @@ STEPS: Final = (
         _INVENTORY,
         "        SELECT product_id, :order_id, 'RESERVED', quantity FROM taken\n",
         "        SELECT product_id, :order_id, 'RESERVED', quantity FROM taken WHERE false\n",
-        f"{_STOCK}::test_what_was_sold_is_restored_and_what_was_held_is_released_and_neither_twice",
+        f"{_STOCK}::test_every_line_is_reserved_for_the_ttl",
+    ),
+    mutant(
+        "A sale and its undoing leave no movement",
+        _INVENTORY,
+        "        SELECT product_id, :order_id, :to_status, quantity FROM settled\n",
+        "        SELECT product_id, :order_id, :to_status, quantity FROM settled WHERE false\n",
+        f"{_COMPENSATIONS}::test_a_compensation_whose_answer_is_lost_takes_effect_once",
     ),
     mutant(
         "The last unit cannot be had",
