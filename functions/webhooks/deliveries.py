@@ -1,12 +1,11 @@
 """What was delivered to a customer's webhook, and sending it again."""
 
 from typing import Any, Final
-from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
 from functions.webhooks.models import Delivery, DeliveryList
-from orders import outbox
+from orders import outbox, pages
 from orders.db import Database
 from orders.errors import DeliveryNotFound, WebhookDisabled, WebhookNotFound
 from orders.events import WebhookAttemptScheduled
@@ -24,7 +23,7 @@ _PAGE: Final = text(f"""
     SELECT {_COLUMNS}
     FROM webhook_endpoints AS endpoint LEFT JOIN LATERAL (
         SELECT * FROM webhook_deliveries
-        WHERE endpoint_id = endpoint.id AND (CAST(:after AS uuid) IS NULL OR id < :after)
+        WHERE endpoint_id = endpoint.id AND id < :before
         ORDER BY id DESC
         LIMIT :limit
     ) AS delivery ON true
@@ -58,20 +57,24 @@ def list_page(
 
     Raises:
         WebhookNotFound: there is none, it is somebody else's, or no webhook can have such an id.
+        InvalidCursor: the cursor does not belong to this list.
     """
     uuid = parse_uuid(webhook_id)
+    listing = f"deliveries of {uuid}"
     asked = {
         "webhook_id": uuid,
         "user_id": user_id,
-        "after": UUID(cursor) if cursor else None,
-        # One more, to see whether there is another page.
+        "before": pages.id_before(listing, cursor, pages.LAST_ID) if uuid else None,
         "limit": limit + 1,
     }
     rows = database.transact_alone(lambda connection: connection.execute(_PAGE, asked).all()) if uuid else []
     if not rows:
         raise WebhookNotFound("You have no such webhook")
-    items = [_delivery(row) for row in rows[:limit] if row.id is not None]
-    return DeliveryList(items=items, next_cursor=items[-1].delivery_id.hex if len(rows) > limit else None)
+    page, last = pages.cut([row for row in rows if row.id is not None], limit)
+    return DeliveryList(
+        items=[_delivery(row) for row in page],
+        next_cursor=pages.cursor_after(listing, last.id) if last else None,
+    )
 
 
 def send_again(database: Database, user_id: str, webhook_id: str, delivery_id: str, trace: Trace) -> Delivery:

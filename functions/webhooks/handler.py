@@ -12,6 +12,7 @@ from functions.webhooks.settings import Settings
 from orders.db import Database
 from orders.http import Api
 from orders.observability import instrumented, new_traceparent
+from orders.pages import DEFAULT_LIMIT, Cursor, Limit
 from orders.trace import Trace
 from orders.webhooks.keys import SigningKeys
 from orders.webhooks.resolver import SystemResolver
@@ -61,7 +62,7 @@ def post_enable(webhook_id: str) -> models.Webhook:
 
 @api.get(DELIVERIES, responses=answers.FOUND)
 def get_deliveries(
-    webhook_id: str, limit: models.PageSize = 20, cursor: models.Cursor | None = None
+    webhook_id: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
 ) -> models.DeliveryList:
     """What was sent to a webhook, or is going to be; newest first."""
     return deliveries.list_page(database, api.user_id, webhook_id, limit=limit, cursor=cursor)

@@ -1,30 +1,14 @@
 """The requests and the answers of the webhook routes."""
 
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler.openapi.params import Query
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from orders.http import ApiModel, ApiRequest, Worded
+from orders.fields import Text
+from orders.http import ApiModel, ApiRequest
 from orders.webhooks.destination import MAX_URL_LENGTH
 from orders.webhooks.states import DeliveryError, DeliveryStatus, DisabledReason, EndpointStatus
-
-MAX_DESCRIPTION_LENGTH = 200
-
-Description = Annotated[
-    str,
-    StringConstraints(pattern=rf"^[^\x00-\x1f\x7f]{{1,{MAX_DESCRIPTION_LENGTH}}}$"),
-    Worded(f"This must be 1 to {MAX_DESCRIPTION_LENGTH} characters in one line"),
-]
-PageSize = Annotated[int, Query(ge=1, le=100)]
-Cursor = Annotated[
-    str,
-    Query(),
-    StringConstraints(pattern=r"^[0-9a-f]{32}$"),
-    Worded("This must be the `nextCursor` of an earlier page"),
-]
 
 
 class RegisterWebhook(ApiRequest):
@@ -35,7 +19,7 @@ class RegisterWebhook(ApiRequest):
         description="https, port 443, on the public internet",
         examples=["https://shop.example.com/hooks/orders"],
     )
-    description: Description | None = Field(
+    description: Text | None = Field(
         default=None, description="For its owner's eyes", examples=["The shop's warehouse"]
     )
 

@@ -105,11 +105,22 @@ def test_pages_follow_each_other_newest_first_without_gap_or_overlap(
     assert [delivery_id for page in seen for delivery_id in page] == ids[::-1]
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "cursor=x", f"cursor={uuid4()}"])
+@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "cursor=x", "cursor=MSBh"])
 def test_a_page_that_there_cannot_be_is_refused(alice: Client, webhook_id: UUID, query: str) -> None:
     answer = alice.get(f"{PATH}/{webhook_id}/deliveries?{query}")
 
     assert (answer.status, answer.pointers) == (422, [f"#/query/{query.partition('=')[0]}"])
+
+
+def test_a_cursor_is_good_for_its_own_webhook_only(
+    alice: Client, database: Database, webhook_id: UUID, order_id: UUID
+) -> None:
+    for _ in range(2):
+        add_delivery(database, webhook_id, order_id)
+    cursor = alice.get(f"{PATH}/{webhook_id}/deliveries?limit=1").json["nextCursor"]
+    other = add_endpoint(database, slot=2)
+
+    assert alice.get(f"{PATH}/{other}/deliveries?cursor={cursor}").status == 422
 
 
 def scheduled(database: Database) -> list[dict[str, Any]]:
