@@ -24,6 +24,7 @@ from orders.executions import Executions, execution_name
 from orders.observability import logger, new_traceparent
 from orders.payments.gateway import GatewayStatus, PaymentGateway
 from orders.trace import Trace
+from orders.webhooks import announcement
 
 REST_SECONDS: Final = 60
 """How long an order must have been under review before it is closed. A step that its execution has given up as late
@@ -68,8 +69,12 @@ _BOOKS: Final = text("""
     FOR UPDATE OF orders
 """)
 
-_CLOSE: Final = text("""
-    UPDATE orders SET status = :status, failure_reason = :reason, updated_at = now() WHERE id = :order_id
+_CLOSE: Final = text(f"""
+    WITH ended AS (
+        UPDATE orders SET status = :status, failure_reason = :reason, updated_at = now() WHERE id = :order_id
+        RETURNING {announcement.COLUMNS}
+    )
+    {announcement.INSERT}
 """)
 
 # The point of no return, by hand: a compensation that comes late now finds the order confirmed. The end that
@@ -176,7 +181,8 @@ class Review:
                 for compensation in _FENCES:
                     saga.close(connection, order_id, compensation)
             reason = _check(connection, order_id, looked, at_gateway, end)
-            connection.execute(_CLOSE, {"order_id": order_id, "status": end, "reason": reason})
+            announced = announcement.row(_trace(looked))
+            connection.execute(_CLOSE, {"order_id": order_id, "status": end, "reason": reason, **announced})
             told = _tell(connection, order_id, reason, _trace(looked))
             actions.record(
                 connection,

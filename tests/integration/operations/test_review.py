@@ -30,6 +30,7 @@ from tests.integration.saga.pipeline import (
 from tests.support.api import Answer
 from tests.support.asl import Fault, When
 from tests.support.factories import EMAIL, PHONE, TRACE
+from tests.support.webhooks import add_endpoint
 from tests.support.written import recorded
 
 NOTE = "refund was blocked by the provider's maintenance"
@@ -381,6 +382,35 @@ def test_no_late_step_goes_on_with_an_order_that_was_closed_as_cancelled(
     assert (after.status, after.stock, after.ledger) == (before.status, before.stock, before.ledger)
     # What a late ProcessPayment leaves is an intent, for maintenance to void.
     pipeline.execute("DELETE FROM payments WHERE order_id = :id", id=order.order_id)
+
+
+@pytest.mark.parametrize(
+    ("unfinished", "end"),
+    [(("RefundPayment", "RestoreInventory"), "CONFIRMED"), (("SendCancellation",), "CANCELLED")],
+)
+def test_the_owner_s_webhooks_hear_of_both_ends_of_an_order_that_was_closed(
+    operations: Operations,
+    pipeline: Pipeline,  # noqa: F811
+    unfinished: tuple[str, ...],
+    end: str,
+) -> None:
+    add_endpoint(pipeline.database)
+    order = stuck(pipeline, *unfinished)
+    operations.let_rest(order.order_id)
+
+    assert close(operations, order, end).status == 200
+
+    announced = pipeline.rows(
+        "SELECT type, traceparent FROM outbox WHERE subject = :id AND type LIKE 'com.orders.order.%' ORDER BY id",
+        id=order.order_id,
+    )
+    assert [event["type"] for event in announced] == [
+        "com.orders.order.created.v1",
+        "com.orders.order.review_required.v1",
+        f"com.orders.order.{end.lower()}.v1",
+    ]
+    assert {event["traceparent"] for event in announced} == {TRACE.traceparent}
+    pipeline.execute("DELETE FROM webhook_endpoints")
 
 
 def test_a_closed_order_is_closed_once(operations: Operations, pipeline: Pipeline) -> None:  # noqa: F811

@@ -18,14 +18,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> SynthesizedStack:
 
 
 def written_events() -> list[str]:
-    """The types of the events that some function writes: those whose class is instantiated."""
-    called = {
-        node.func.id
-        for module in (ROOT / "functions").glob("*/*.py")
-        for node in ast.walk(ast.parse(module.read_text()))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    }
-    return sorted(type_ for type_, event in CATALOGUE.items() if event.__name__ in called)
+    """The types of the events that something writes: those whose class is instantiated, or whose type stands in SQL."""
+    modules = [*(ROOT / "functions").glob("*/*.py"), *(ROOT / "layers/shared/python/orders").rglob("*.py")]
+    written = set()
+    for module in modules:
+        for node in ast.walk(ast.parse(module.read_text())):
+            match node:
+                case ast.Call(func=ast.Name(id=name)) | ast.Attribute(value=ast.Name(id=name), attr="type"):
+                    written.add(name)
+    return sorted(type_ for type_, event in CATALOGUE.items() if event.__name__ in written)
 
 
 def test_the_pipeline_writes_events() -> None:
