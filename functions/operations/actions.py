@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 from sqlalchemy import Connection, text
 
 from orders.http import Worded
@@ -13,7 +13,8 @@ from orders.observability import Metric, count, logger
 
 Note = Annotated[
     str,
-    StringConstraints(pattern=r"^[^\p{Cc}]{1,500}$"),
+    StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,500}$"),
+    Field(examples=["the provider's maintenance is over"]),
     Worded("This must be text of 1 to 500 characters in one line"),
 ]
 """Why it was done. It is kept, so it should name no customer."""

@@ -16,7 +16,7 @@ from sqlalchemy import Row, text
 from functions.operations.dead_letters import DeadLetter
 from functions.operations.models import DeadMessage
 from orders.db import Database
-from orders.domain import Channel, OrderStatus, PaymentStatus
+from orders.domain import OrderStatus, PaymentStatus
 from orders.events import CATALOGUE, CloudEvent, EventData, NotificationRequested, OrderCreated, Queue
 from orders.observability import valid_correlation_id
 
@@ -58,14 +58,14 @@ _LOOK_UP: Final = text("""
            outbox.status AS outbox_status, outbox.last_error AS outbox_error,
            (SELECT array_agg(step || ': ' || error ORDER BY at, step) FROM saga_steps
             WHERE saga_steps.order_id = wanted.order_id AND error IS NOT NULL) AS step_errors
-    FROM unnest(CAST(:event_ids AS uuid[]), CAST(:order_ids AS uuid[]), CAST(:notifications AS text[]))
-        AS wanted (event_id, order_id, notification)
+    FROM unnest(CAST(:event_ids AS uuid[]), CAST(:order_ids AS uuid[]), CAST(:notifications AS text[]),
+                CAST(:channels AS text[])) AS wanted (event_id, order_id, notification, channel)
     LEFT JOIN orders ON orders.id = wanted.order_id
     LEFT JOIN outbox ON outbox.id = wanted.event_id
     LEFT JOIN inbox ON inbox.consumer = :consumer AND inbox.event_id = wanted.event_id
     LEFT JOIN payments ON payments.order_id = wanted.order_id
     LEFT JOIN notifications AS told ON (told.order_id, told.type, told.channel)
-        = (wanted.order_id, wanted.notification, :channel)
+        = (wanted.order_id, wanted.notification, wanted.channel)
 """)
 
 
@@ -121,15 +121,16 @@ def _look_up(database: Database, queue: Queue, readings: Iterable[Reading]) -> d
     events = {reading.event.id: reading for reading in readings if reading.event}
     if not events:
         return {}
+    asked = [
+        reading.payload if isinstance(reading.payload, NotificationRequested) else None
+        for reading in events.values()
+    ]
     parameters = {
         "event_ids": list(events),
         "order_ids": [reading.event.subject for reading in events.values() if reading.event],
-        "notifications": [
-            reading.payload.notification if isinstance(reading.payload, NotificationRequested) else None
-            for reading in events.values()
-        ],
+        "notifications": [request.notification if request else None for request in asked],
+        "channels": [request.channel if request else None for request in asked],
         "consumer": CONSUMERS.get(queue, ""),
-        "channel": Channel.EMAIL,
     }
     rows = database.transact_alone(lambda connection: connection.execute(_LOOK_UP, parameters).all())
     return {row.event_id: row for row in rows}

@@ -4,7 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.operations import order_routes, queue_routes, world
+from functions.operations import answers, order_routes, queue_routes, world
 from functions.operations.health import read_health
 from functions.operations.models import DetailedHealth
 from orders.http import API_PREFIX, Api
@@ -15,7 +15,7 @@ api.include_router(queue_routes.router)
 api.include_router(order_routes.router)
 
 
-@api.get(f"{API_PREFIX}/health/detailed")
+@api.get(f"{API_PREFIX}/health/detailed", responses=answers.HEALTH)
 def get_health() -> DetailedHealth:
     """How each part of the system is. 200 whatever it says: it is the answer that matters."""
     context = api.lambda_context

@@ -49,7 +49,7 @@ _LOOK: Final = text("""
     FROM (
         SELECT count(*) AS pending,
                CAST(coalesce(extract(epoch FROM now() - min(available_at)), 0) AS float8) AS lag_seconds
-        FROM outbox WHERE status = 'PENDING' AND available_at <= now()
+        FROM outbox WHERE CASE WHEN status = 'PENDING' THEN true ELSE false END AND available_at <= now()
     ) AS relay CROSS JOIN (
         SELECT count(*) FILTER (WHERE status = 'PENDING') AS pending,
                count(*) FILTER (WHERE status = 'PROCESSING') AS processing

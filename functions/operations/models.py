@@ -8,8 +8,10 @@ from pydantic import Field
 
 from functions.operations.actions import Note
 from orders.domain import (
+    Channel,
     FailureReason,
     Notification,
+    NotificationStatus,
     OrderStatus,
     PaymentStatus,
     ReservationStatus,
@@ -98,7 +100,7 @@ class Discarded(ApiModel):
     message_id: str
 
 
-class OrderSummary(ApiModel):
+class OpenOrder(ApiModel):
     order_id: UUID
     status: OrderStatus
     failure_reason: FailureReason | None
@@ -108,11 +110,11 @@ class OrderSummary(ApiModel):
     updated_at: datetime
 
 
-class OrderList(ApiModel):
+class OpenOrderList(ApiModel):
     """Oldest first."""
 
-    items: list[OrderSummary]
-    next_cursor: UUID | None
+    items: list[OpenOrder]
+    next_cursor: str | None
 
 
 class LineRecord(ApiModel):
@@ -174,15 +176,15 @@ class EventRecord(ApiModel):
 
 class NotificationRecord(ApiModel):
     type: Notification
-    channel: str
-    status: str
+    channel: Channel
+    status: NotificationStatus
     attempts: int
     provider_id: str | None
     error: str | None
     sent_at: datetime | None
 
 
-class OrderRecords(OrderSummary):
+class OrderRecords(OpenOrder):
     """All that our tables hold of an order, but for who ordered and how they pay."""
 
     correlation_id: str
@@ -248,7 +250,7 @@ class DeadEventList(ApiModel):
     """Oldest first."""
 
     items: list[DeadEvent]
-    next_cursor: UUID | None
+    next_cursor: str | None
 
 
 class EventRedriven(ApiModel):
@@ -273,7 +275,7 @@ class ExecutionList(ApiModel):
     """Newest first."""
 
     items: list[ExecutionReport]
-    next_cursor: int | None
+    next_cursor: str | None
 
 
 class HealthPart(ApiModel):

@@ -1,29 +1,27 @@
 """The routes about orders: those under review, their executions, and what an operator does to them."""
 
 from http import HTTPStatus
-from typing import Annotated, Final, Literal
-from uuid import UUID
+from typing import Annotated, Literal
 
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from functions.operations import sagas, world
+from functions.operations import answers, sagas, world
 from functions.operations.actions import Operator
 from functions.operations.models import (
     Closed,
     Closing,
     ExecutionList,
     MaybeNote,
-    OrderList,
+    OpenOrderList,
     OrderReport,
     Resumed,
 )
 from functions.operations.records import list_orders, parse_order_id
 from orders.domain import OrderStatus
 from orders.http import API_PREFIX, caller
-
-MAX_PAGE: Final = 100
+from orders.pages import DEFAULT_LIMIT, Cursor, Limit
 
 OpenStatus = Literal["NEEDS_REVIEW", "PENDING", "PROCESSING"]
 """Orders at their end are too many to list, and need nobody."""
@@ -31,23 +29,25 @@ OpenStatus = Literal["NEEDS_REVIEW", "PENDING", "PROCESSING"]
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools' own gap
 
 
-@router.get(f"{API_PREFIX}/admin/orders")
-def get_orders(
+@router.get(f"{API_PREFIX}/admin/orders", responses=answers.ORDERS)
+def get_open_orders(
     status: Annotated[OpenStatus, Query()] = "NEEDS_REVIEW",
-    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = MAX_PAGE,
-    cursor: Annotated[UUID | None, Query()] = None,
-) -> OrderList:
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> OpenOrderList:
     """Orders that are not at their end, oldest first."""
     return list_orders(world.database, OrderStatus(status), cursor, limit)
 
 
-@router.get(f"{API_PREFIX}/admin/orders/<order_id>")
-def get_order(order_id: str) -> OrderReport:
+@router.get(f"{API_PREFIX}/admin/orders/<order_id>", responses=answers.ORDER)
+def get_order_report(order_id: str) -> OrderReport:
     """One order with everything around it, and what an operator may do to it."""
     return sagas.read_report(world.database, world.executions(), world.gateway, parse_order_id(order_id))
 
 
-@router.post(f"{API_PREFIX}/admin/orders/<order_id>/resume", status_code=HTTPStatus.ACCEPTED)
+@router.post(
+    f"{API_PREFIX}/admin/orders/<order_id>/resume", status_code=HTTPStatus.ACCEPTED, responses=answers.RESUMED
+)
 def post_resume(order_id: str, why: Annotated[MaybeNote, Body()]) -> Response[Resumed]:
     """Another execution goes on with the order, and tries again what could not be undone."""
     operator = Operator(caller(router.current_event), why.note or "")
@@ -58,14 +58,14 @@ def post_resume(order_id: str, why: Annotated[MaybeNote, Body()]) -> Response[Re
     )
 
 
-@router.post(f"{API_PREFIX}/admin/orders/<order_id>/close")
+@router.post(f"{API_PREFIX}/admin/orders/<order_id>/close", responses=answers.CLOSED)
 def post_close(order_id: str, closing: Annotated[Closing, Body()]) -> Closed:
     """Ends the order by hand, if its money and its stock are what that end needs."""
     operator = Operator(caller(router.current_event), closing.note)
     return world.review().close(operator, parse_order_id(order_id), OrderStatus(closing.status))
 
 
-@router.get(f"{API_PREFIX}/admin/sagas/<order_id>")
-def get_executions(order_id: str, cursor: Annotated[int | None, Query(ge=1)] = None) -> ExecutionList:
+@router.get(f"{API_PREFIX}/admin/sagas/<order_id>", responses=answers.EXECUTIONS)
+def get_executions(order_id: str, cursor: Cursor = None) -> ExecutionList:
     """The order's executions, newest first, with the states that each has passed."""
     return sagas.list_executions(world.database, world.executions(), parse_order_id(order_id), cursor)

@@ -1,7 +1,6 @@
 """Events of the outbox that the relay has given up."""
 
 from typing import Final
-from uuid import UUID
 
 from sqlalchemy import Connection, text
 
@@ -11,13 +10,16 @@ from functions.operations.models import DeadEvent, DeadEventList, EventRedriven
 from orders.db import Database
 from orders.errors import EventNotFound, NothingToRedrive
 from orders.ids import parse_uuid
+from orders.pages import FIRST_ID, cursor_after, cut, id_before
+
+LISTING: Final = "admin outbox"
 
 # The CASE is the condition of `outbox_dead`.
 LIST: Final = text("""
     SELECT id, type, subject, correlation_id, attempts, last_error, created_at
     FROM outbox
     WHERE CASE WHEN status = 'DEAD' THEN true ELSE false END
-      AND (CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid))
+      AND id > :after
     ORDER BY id
     LIMIT :limit
 """)
@@ -32,13 +34,14 @@ _REDRIVE: Final = text("""
 _STATUS: Final = text("SELECT status FROM outbox WHERE id = :event_id")
 
 
-def list_dead(database: Database, after: UUID | None, limit: int) -> DeadEventList:
-    """Dead events, oldest first, from the one after `after` on.
+def list_dead(database: Database, cursor: str | None, limit: int) -> DeadEventList:
+    """A page of dead events, oldest first.
 
     Raises:
+        InvalidCursor: it is not of this list.
         DatabaseUnavailable: try again.
     """
-    parameters = {"after": after, "limit": limit + 1}
+    parameters = {"after": id_before(LISTING, cursor, FIRST_ID), "limit": limit + 1}
 
     def work(connection: Connection) -> list[DeadEvent]:
         return [
@@ -54,9 +57,10 @@ def list_dead(database: Database, after: UUID | None, limit: int) -> DeadEventLi
             for row in connection.execute(LIST, parameters)
         ]
 
-    found = database.transact_alone(work)
-    page = found[:limit]
-    return DeadEventList(items=page, next_cursor=page[-1].event_id if len(found) > limit else None)
+    page, last = cut(database.transact_alone(work), limit)
+    return DeadEventList(
+        items=[*page], next_cursor=None if last is None else cursor_after(LISTING, last.event_id)
+    )
 
 
 def redrive(database: Database, operator: Operator, event_id: str) -> EventRedriven:

@@ -5,18 +5,20 @@ from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, text
 
-from functions.operations.models import OrderList, OrderRecords, OrderSummary
+from functions.operations.models import OpenOrder, OpenOrderList, OrderRecords
 from orders.db import Database
 from orders.domain import FailureReason, OrderStatus
 from orders.errors import OrderNotFound
 from orders.ids import parse_uuid
+from orders.pages import FIRST_ID, cursor_after, cut, id_before
 
 # Each condition is that of an index which holds nothing else; see `orders.tables`.
 _UNFINISHED: Final = "CASE WHEN status IN ('PENDING', 'PROCESSING') THEN true ELSE false END"
 _IN_REVIEW: Final = "CASE WHEN status = 'NEEDS_REVIEW' THEN true ELSE false END"
 _CONDITIONS: Final = {
-    OrderStatus.PENDING: f"{_UNFINISHED} AND status = 'PENDING'",
-    OrderStatus.PROCESSING: f"{_UNFINISHED} AND status = 'PROCESSING'",
+    # Not by `=`, which would choose the index of all orders by their status.
+    OrderStatus.PENDING: f"{_UNFINISHED} AND CASE status WHEN 'PENDING' THEN true ELSE false END",
+    OrderStatus.PROCESSING: f"{_UNFINISHED} AND CASE status WHEN 'PROCESSING' THEN true ELSE false END",
     OrderStatus.NEEDS_REVIEW: _IN_REVIEW,
 }
 
@@ -25,7 +27,7 @@ def _open_orders(condition: str) -> TextClause:
     return text(f"""
         SELECT id, status, failure_reason, total_amount, currency, created_at, updated_at
         FROM orders
-        WHERE {condition} AND (CAST(:after AS uuid) IS NULL OR id > CAST(:after AS uuid))
+        WHERE {condition} AND id > :after
         ORDER BY id
         LIMIT :limit
     """)
@@ -103,17 +105,19 @@ def parse_order_id(order_id: str) -> UUID:
     return uuid
 
 
-def list_orders(database: Database, status: OrderStatus, after: UUID | None, limit: int) -> OrderList:
-    """Orders that are not at their end, oldest first, from the one after `after` on. `status` is one of `LIST`.
+def list_orders(database: Database, status: OrderStatus, cursor: str | None, limit: int) -> OpenOrderList:
+    """A page of orders that are not at their end, oldest first. `status` is one of `LIST`.
 
     Raises:
+        InvalidCursor: it is not of this list.
         DatabaseUnavailable: try again.
     """
-    parameters = {"after": after, "limit": limit + 1}
+    listing = f"admin orders {status}"
+    parameters = {"after": id_before(listing, cursor, FIRST_ID), "limit": limit + 1}
 
-    def work(connection: Connection) -> list[OrderSummary]:
+    def work(connection: Connection) -> list[OpenOrder]:
         return [
-            OrderSummary(
+            OpenOrder(
                 order_id=row.id,
                 status=OrderStatus(row.status),
                 failure_reason=None if row.failure_reason is None else FailureReason(row.failure_reason),
@@ -125,9 +129,10 @@ def list_orders(database: Database, status: OrderStatus, after: UUID | None, lim
             for row in connection.execute(LIST[status], parameters)
         ]
 
-    found = database.transact_alone(work)
-    page = found[:limit]
-    return OrderList(items=page, next_cursor=page[-1].order_id if len(found) > limit else None)
+    page, last = cut(database.transact_alone(work), limit)
+    return OpenOrderList(
+        items=[*page], next_cursor=None if last is None else cursor_after(listing, last.order_id)
+    )
 
 
 def read_records(database: Database, order_id: UUID) -> OrderRecords:

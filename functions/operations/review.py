@@ -15,11 +15,10 @@ from functions.operations.actions import Action, Operator
 from functions.operations.fitting import Books, misfits
 from functions.operations.models import Closed, Resumed
 from functions.operations.services import answering
-from orders import outbox, saga
+from orders import notifications, saga
 from orders.db import Database
 from orders.domain import FailureReason, Notification, OrderStatus, PaymentStatus, SagaStep
 from orders.errors import OrderDoesNotFit, OrderNotFound, OrderNotInReview, ServiceUnavailable
-from orders.events import NotificationRequested
 from orders.executions import Executions, execution_name
 from orders.observability import logger, new_traceparent
 from orders.payments.gateway import GatewayStatus, PaymentGateway
@@ -275,7 +274,7 @@ def _tell(
         is_new = saga.record_compensation(connection, order_id, SagaStep.SEND_CANCELLATION)
     if not is_new:
         return None
-    outbox.add(connection, order_id, NotificationRequested(notification=told), trace)
+    notifications.request(connection, order_id, told, trace)
     return told
 
 

@@ -22,6 +22,7 @@ from orders.db import Database
 from orders.domain import OrderStatus, ReservationStatus
 from orders.errors import PaymentGatewayUnavailable
 from orders.executions import Execution, Executions, ExecutionStatus, execution_name
+from orders.pages import LAST_NUMBER, cursor_after, number_before
 from orders.payments.gateway import GatewayStatus, PaymentGateway
 
 EXECUTIONS_PER_PAGE: Final = 5
@@ -33,21 +34,24 @@ _FAILED_ATTEMPTS: Final = frozenset(
 
 
 def list_executions(
-    database: Database, executions: Executions, order_id: UUID, before: int | None
+    database: Database, executions: Executions, order_id: UUID, cursor: str | None
 ) -> ExecutionList:
-    """An order's executions with the states that they passed, newest first, from number `before` - 1 on downwards.
+    """A page of an order's executions with the states that they passed, newest first.
 
     Raises:
         OrderNotFound: there is no such order.
+        InvalidCursor: it is not of this list.
         ServiceUnavailable, DatabaseUnavailable: try again.
     """
+    listing = f"admin sagas {order_id}"
     known = read_records(database, order_id).executions
-    top = known if before is None else min(before, known)
+    top = min(number_before(listing, cursor, LAST_NUMBER), known)
     numbers = range(top - 1, max(top - 1 - EXECUTIONS_PER_PAGE, -1), -1)
     with answering("Step Functions"):
         items = [_report(executions, order_id, number) for number in numbers]
-    last = numbers[-1] if numbers else 0
-    return ExecutionList(items=items, next_cursor=last if last > 0 else None)
+    return ExecutionList(
+        items=items, next_cursor=cursor_after(listing, numbers[-1]) if numbers and numbers[-1] > 0 else None
+    )
 
 
 def read_report(

@@ -1,7 +1,6 @@
 """The HTTP API: which route is whose, and how much of it one stage takes."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,6 +72,18 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.PATCH, "/admin/products/{productId}", "ManageCatalogue"),
     Route(apigatewayv2.HttpMethod.POST, "/admin/products/{productId}/stock-adjustments", "ManageCatalogue"),
     Route(apigatewayv2.HttpMethod.GET, "/admin/products/{productId}/movements", "ManageCatalogue"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/queues", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/dlqs/{queue}/messages", "Operations"),
+    Route(apigatewayv2.HttpMethod.POST, "/admin/dlqs/{queue}/redrive", "Operations"),
+    Route(apigatewayv2.HttpMethod.POST, "/admin/dlqs/{queue}/messages/{messageId}/discard", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/orders", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/orders/{orderId}", "Operations"),
+    Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/resume", "Operations"),
+    Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/close", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/outbox", "Operations"),
+    Route(apigatewayv2.HttpMethod.POST, "/admin/outbox/{eventId}/redrive", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/sagas/{orderId}", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/health/detailed", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/health/live", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/health/ready", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/openapi.json", "ApiDocs", is_open=True),
@@ -140,23 +151,24 @@ class OrdersApi(Construct):
                 )
             ),
         )
-        for name, function in self.functions.items():
-            self.answer([route for route in ROUTES if route.function == name], function)
+        by_function = {name: self.answer_by(function) for name, function in self.functions.items()}
         # What has no route gets a problem, as any other error does, and 405 if only the method is wrong.
         no_route = apigatewayv2.HttpRoute(
             self,
             "NoRoute",
             http_api=self.http_api,
             route_key=apigatewayv2.HttpRouteKey.DEFAULT,
-            integration=integrations.HttpLambdaIntegration("NoRoute", self.functions["ApiDocs"].function),
+            integration=by_function["ApiDocs"],
             authorizer=apigatewayv2.HttpNoneAuthorizer(),
         )
         accept(no_route, "It tells everyone the same: that there is nothing.", "APIG4")
 
-    def answer(self, routes: Iterable[Route], function: OrdersFunction) -> None:
-        """Has a function answer these routes."""
+    def answer_by(self, function: OrdersFunction) -> integrations.HttpLambdaIntegration:
+        """Has a function answer its routes; one that needs more than the others is made elsewhere."""
         integration = integrations.HttpLambdaIntegration(function.node.id, function.function)
-        for route in routes:
+        for route in ROUTES:
+            if route.function != function.node.id:
+                continue
             added = self.http_api.add_routes(
                 path=f"{BASE_PATH}{route.path}",
                 methods=[route.method],
@@ -169,6 +181,7 @@ class OrdersApi(Construct):
                     accept(
                         http_route, "The catalogue, the health and the document are for everyone.", "APIG4"
                     )
+        return integration
 
 
 @jsii.implements(apigatewayv2.IAccessLogSettings)

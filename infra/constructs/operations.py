@@ -4,12 +4,11 @@ import json
 from typing import Final
 
 from aws_cdk import ArnFormat, Duration, Stack
-from aws_cdk import aws_apigatewayv2 as apigatewayv2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
-from infra.constructs.api import OrdersApi, Route
+from infra.constructs.api import OrdersApi
 from infra.constructs.database import Database
 from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.constructs.queues import Queues
@@ -22,25 +21,6 @@ _TIMEOUT: Final = Duration.seconds(28)
 
 # An operator waits for it.
 _MEMORY_MB: Final = 512
-
-_FUNCTION: Final = "Operations"
-_GET: Final = apigatewayv2.HttpMethod.GET
-_POST: Final = apigatewayv2.HttpMethod.POST
-
-ROUTES: Final = (
-    Route(_GET, "/admin/queues", _FUNCTION),
-    Route(_GET, "/admin/dlqs/{queue}/messages", _FUNCTION),
-    Route(_POST, "/admin/dlqs/{queue}/redrive", _FUNCTION),
-    Route(_POST, "/admin/dlqs/{queue}/messages/{messageId}/discard", _FUNCTION),
-    Route(_GET, "/admin/orders", _FUNCTION),
-    Route(_GET, "/admin/orders/{orderId}", _FUNCTION),
-    Route(_POST, "/admin/orders/{orderId}/resume", _FUNCTION),
-    Route(_POST, "/admin/orders/{orderId}/close", _FUNCTION),
-    Route(_GET, "/admin/outbox", _FUNCTION),
-    Route(_POST, "/admin/outbox/{eventId}/redrive", _FUNCTION),
-    Route(_GET, "/admin/sagas/{orderId}", _FUNCTION),
-    Route(_GET, "/health/detailed", _FUNCTION),
-)
 
 
 class Operations(Construct):
@@ -61,7 +41,7 @@ class Operations(Construct):
         super().__init__(scope, id)
         self.operations = OrdersFunction(
             self,
-            _FUNCTION,
+            "Operations",
             runtime=runtime,
             database=database,
             timeout=_TIMEOUT,
@@ -100,4 +80,4 @@ class Operations(Construct):
             "IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:"
             f"{executions}]",
         )
-        api.answer(ROUTES, self.operations)
+        api.answer_by(self.operations)

@@ -11,6 +11,7 @@ from functions.outbox_relay.claims import Claims
 from orders.db import Database
 from orders.domain import OrderStatus
 from orders.ids import uuid7
+from orders.pages import FIRST_ID
 from tests.integration.operations.support import ADMIN, OPERATOR, Operations
 from tests.support.factories import add_order, execute, rows
 
@@ -90,9 +91,9 @@ def test_an_unknown_event_is_not_found(operations: Operations, event_id: str) ->
 
 
 READS = {
-    "outbox_dead": (outbox_events.LIST, {"after": None, "limit": 100}),
-    "orders_in_review": (records.LIST[OrderStatus.NEEDS_REVIEW], {"after": None, "limit": 100}),
-    "orders_unfinished": (records.LIST[OrderStatus.PROCESSING], {"after": None, "limit": 100}),
+    "outbox_dead": (outbox_events.LIST, {"after": FIRST_ID, "limit": 100}),
+    "orders_in_review": (records.LIST[OrderStatus.NEEDS_REVIEW], {"after": FIRST_ID, "limit": 100}),
+    "orders_unfinished": (records.LIST[OrderStatus.PROCESSING], {"after": FIRST_ID, "limit": 100}),
     "outbox_pkey": (records.RECORDS, {"order_id": uuid7()}),
 }
 
@@ -107,7 +108,13 @@ def test_a_list_reads_the_index_that_holds_nothing_else(
         "INSERT INTO outbox (id, type, subject, data, correlation_id, traceparent, status) "
         "SELECT gen_random_uuid(), 'x', gen_random_uuid(), '{}', 'c', 't', 'PUBLISHED' FROM generate_series(1, 2000)",
     )
-    execute(database, "ANALYZE outbox")
+    execute(
+        database,
+        "INSERT INTO orders (id, user_id, status, currency, total_amount, payment_method, contact_email, locale, "
+        "correlation_id) SELECT gen_random_uuid(), 'bob', 'CONFIRMED', 'USD', 1, 'pm', 'b', 'en', 'c' "
+        "FROM generate_series(1, 2000)",
+    )
+    execute(database, "ANALYZE outbox, orders")
 
     def plan(connection: Any) -> str:
         # The tables of a test are so small that reading them whole is cheapest.
