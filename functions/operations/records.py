@@ -16,7 +16,7 @@ from orders.pages import FIRST_ID, cursor_after, cut, id_before
 _UNFINISHED: Final = "CASE WHEN status IN ('PENDING', 'PROCESSING') THEN true ELSE false END"
 _IN_REVIEW: Final = "CASE WHEN status = 'NEEDS_REVIEW' THEN true ELSE false END"
 _CONDITIONS: Final = {
-    # Not by `=`, which would choose the index of all orders by their status.
+    # Not by `=`, which could choose the index of all orders by their status.
     OrderStatus.PENDING: f"{_UNFINISHED} AND CASE status WHEN 'PENDING' THEN true ELSE false END",
     OrderStatus.PROCESSING: f"{_UNFINISHED} AND CASE status WHEN 'PROCESSING' THEN true ELSE false END",
     OrderStatus.NEEDS_REVIEW: _IN_REVIEW,
@@ -24,12 +24,13 @@ _CONDITIONS: Final = {
 
 
 def _open_orders(condition: str) -> TextClause:
+    # Collected before it is sorted: in the order of the ids all orders would be read, in the hope of finding some soon.
     return text(f"""
-        SELECT id, status, failure_reason, total_amount, currency, created_at, updated_at
-        FROM orders
-        WHERE {condition} AND id > :after
-        ORDER BY id
-        LIMIT :limit
+        WITH open AS MATERIALIZED (
+            SELECT id, status, failure_reason, total_amount, currency, created_at, updated_at
+            FROM orders WHERE {condition}
+        )
+        SELECT * FROM open WHERE id > :after ORDER BY id LIMIT :limit
     """)
 
 
