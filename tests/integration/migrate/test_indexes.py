@@ -13,9 +13,11 @@ from sqlalchemy import Connection, TextClause, text
 
 from functions.maintenance import low_stock, payments, reservations, retention, stuck_orders
 from functions.manage_catalogue import stock
+from functions.operations import outbox_events, records
 from functions.outbox_relay import claims
 from functions.read_orders import queries
 from orders.db import Database
+from orders.domain import OrderStatus
 from tests.support.factories import rows
 
 ID = UUID(int=7)
@@ -29,16 +31,19 @@ READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
         {"user_id": "u", "status": "PENDING", "before": ID, "limit": 21},
     ),
     "orders_unfinished": (stuck_orders._CLAIM, RECOVERY),
+    "orders_in_review": (records.LIST[OrderStatus.NEEDS_REVIEW], {"after": ID, "limit": 21}),
     "products_on_sale": (queries._PRODUCTS, {"after": ID, "limit": 21}),
     "stock_low": (low_stock._REARM, {}),
     "stock_movements_by_product": (stock._MOVEMENTS, {"product_id": ID, "before": 7, "limit": 21}),
     "idempotency_keys_by_age": (retention._IDEMPOTENCY, {"age": retention.IDEMPOTENCY_RETENTION, "limit": 5}),
     "outbox_due": (claims._CLAIM, CLAIM),
+    "outbox_dead": (outbox_events.LIST, {"after": ID, "limit": 21}),
     "outbox_order_created": (stuck_orders._CLAIM, RECOVERY),
     "reservations_expiring": (reservations._EXPIRE, {"limit": 200}),
     "payments_undecided": (payments._CLAIM, {"patience": 60, "limit": 5}),
-    # These two for whoever looks into one order.
-    "repairs_by_order": (text("SELECT * FROM repairs WHERE order_id = :id"), {"id": ID}),
+    "repairs_by_order": (records.RECORDS, {"order_id": ID}),
+    "operator_actions_by_order": (records.RECORDS, {"order_id": ID}),
+    # For whoever looks into the gateway's ledger.
     "gateway.entries_key": (text("SELECT * FROM gateway.entries WHERE key = :key"), {"key": "order-7"}),
 }
 
