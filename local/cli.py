@@ -5,7 +5,15 @@ import sys
 import typer
 from rich.console import Console
 
-from local import account_commands, cloud, operations_commands, orders_commands, status, webhook_commands
+from local import (
+    account_commands,
+    cloud,
+    operations_commands,
+    orders_commands,
+    product_commands,
+    status,
+    webhook_commands,
+)
 from local.errors import LocalCloudError
 from local.settings import Settings
 
@@ -20,6 +28,7 @@ app.add_typer(orders_commands.app)
 app.add_typer(account_commands.app)
 app.add_typer(operations_commands.app)
 app.add_typer(webhook_commands.app, name="webhook")
+app.add_typer(product_commands.app, name="product")
 console = Console(highlight=False)
 
 

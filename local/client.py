@@ -36,6 +36,7 @@ Whether an order was placed is then unknown; its key makes the repetition safe (
 _ATTEMPTS: Final = 8
 _FIRST_WAIT_SECONDS: Final = 0.1
 _LONGEST_WAIT_SECONDS: Final = 2.0
+_PAGE: Final = 100
 
 
 class _Model(BaseModel):
@@ -175,7 +176,7 @@ class OrdersClient:
             headers={"Content-Type": "application/json", "Idempotency-Key": key},
         )
         replayed = response.headers.get("Idempotency-Replayed") == "true"
-        return Accepted.model_validate({**_content(response), "replayed": replayed})
+        return Accepted.model_validate({**content_of(response), "replayed": replayed})
 
     async def progress(self, order_id: UUID) -> Progress:
         """Where the order stands, with the steps of its saga.
@@ -183,12 +184,22 @@ class OrdersClient:
         Raises:
             ApiError: 404 if there is no such order or it is somebody else's.
         """
-        return Progress.model_validate(_content(await self._send("GET", f"orders/{order_id}/status")))
+        return Progress.model_validate(content_of(await self._send("GET", f"orders/{order_id}/status")))
 
     async def products(self) -> list[Product]:
         """The catalogue."""
-        content = _content(await self._send("GET", "products"))
-        return [Product.model_validate(item) for item in content["items"]]
+        return [Product.model_validate(item) for item in await self._all("products")]
+
+    async def _all(self, path: str) -> list[dict[str, Any]]:
+        """The items of all pages of a list."""
+        items: list[dict[str, Any]] = []
+        asked = {"limit": str(_PAGE)}
+        while True:
+            page = content_of(await self._send("GET", path, params=asked))
+            items += page["items"]
+            if page["nextCursor"] is None:
+                return items
+            asked["cursor"] = page["nextCursor"]
 
     async def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         """One request, repeated with growing, jittered waits as long as the answer is a transient one."""
@@ -223,7 +234,12 @@ def sign_in(settings: Settings, stack: Stack, user: str) -> Tokens:
     return Tokens(access_token=answer["AccessToken"], id_token=answer["IdToken"])
 
 
-def _content(response: httpx.Response) -> dict[str, Any]:
+def content_of(response: httpx.Response) -> dict[str, Any]:
+    """The body of an answer.
+
+    Raises:
+        ApiError: it is an error.
+    """
     if response.is_error:
         raise ApiError(response.status_code, Problem.of(response))
     content: dict[str, Any] = response.json()

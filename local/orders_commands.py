@@ -1,30 +1,24 @@
 """The commands of somebody who orders: `place`, `show` and `demo`."""
 
-import asyncio
 import signal
-from collections.abc import Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from types import FrameType
-from typing import Annotated, Any, Final, NoReturn, TypeVar
+from typing import Annotated, Final, NoReturn
 from uuid import UUID, uuid4
 
-import httpx
 import typer
 from rich.console import Console
 
 from local import aws, cloud, demo, executions
-from local.account_commands import token_of
-from local.client import Accepted, ApiError, Contact, Line, NewOrder, OrdersClient, Product
+from local.client import Accepted, Contact, Line, NewOrder, OrdersClient, Product
 from local.demo import report
 from local.errors import LocalCloudError
 from local.running import find
 from local.running import running as local_cloud
 from local.settings import Settings
-from local.stack import Stack
+from local.talking import connect, talk
 from local.watching import history_of, show_order, watch_order
 from orders.domain import Locale, OrderStatus
-
-T = TypeVar("T")
 
 app = typer.Typer()
 console = Console(highlight=False)
@@ -59,10 +53,9 @@ def place(
 ) -> None:
     """Place an order; without options, one unit of the first product."""
     settings = Settings.from_environment()
-    running = local_cloud(settings)
 
     async def order() -> Accepted:
-        async with _client(settings, running, user) as client:
+        async with connect(OrdersClient, settings, user) as client:
             lines = lines_of(await client.products(), product or [], quantity or [])
             new = NewOrder(
                 items=tuple(Line(product_id=chosen.product_id, quantity=number) for chosen, number in lines),
@@ -72,11 +65,11 @@ def place(
             )
             return await client.place(new, key or str(uuid4()))
 
-    accepted = _run(order())
+    accepted = talk(order())
     again = " (placed before under this key)" if accepted.replayed else ""
     console.print(f"Order {accepted.order_id} accepted{again}: {_money(accepted)}")
     if watch:
-        _exit_by(_show(settings, running, accepted.order_id, user, watch=True))
+        _exit_by(_show(settings, accepted.order_id, user, watch=True))
     else:
         console.print(f"Follow it: bin/orders show {accepted.order_id} --watch")
 
@@ -93,7 +86,7 @@ def show(
     """Show an order with the steps of its saga. Exit code 0 unless it needs review or there is no such order."""
     settings = Settings.from_environment()
     running = local_cloud(settings)
-    status = _show(settings, running, order_id, user, watch=watch)
+    status = _show(settings, order_id, user, watch=watch)
     if history:
         execution = executions.execution_arn(running["state_machine_arn"], order_id)
         console.print(f"[bold]Execution[/bold] {execution}", soft_wrap=True)
@@ -125,13 +118,13 @@ def show_demo() -> None:
         raise typer.Exit(1)
 
 
-def _show(settings: Settings, running: Stack, order_id: UUID, user: str, *, watch: bool) -> OrderStatus:
+def _show(settings: Settings, order_id: UUID, user: str, *, watch: bool) -> OrderStatus:
     async def follow() -> OrderStatus:
-        async with _client(settings, running, user) as client:
+        async with connect(OrdersClient, settings, user) as client:
             look = watch_order if watch else show_order
             return await look(client, order_id, console)
 
-    return _run(follow())
+    return talk(follow())
 
 
 def _exit_by(status: OrderStatus) -> None:
@@ -171,22 +164,3 @@ def _choose(products: Sequence[Product], name: str) -> Product:
 
 def _money(accepted: Accepted) -> str:
     return f"{accepted.total_amount // 100:,}.{accepted.total_amount % 100:02} {accepted.currency}"
-
-
-def _client(settings: Settings, running: Stack, user: str) -> AbstractAsyncContextManager[OrdersClient]:
-    return OrdersClient.connect(running["api_url"], token_of(settings, user))
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Talks to the API; what it refuses is told in its own words.
-
-    Raises:
-        LocalCloudError: refused, or not answered.
-    """
-    try:
-        return asyncio.run(work)
-    except ApiError as error:
-        fields = "".join(f"\n  {field.pointer}: {field.detail}" for field in error.problem.errors)
-        raise LocalCloudError(f"The API answered {error}{fields}") from error
-    except httpx.TransportError as error:
-        raise LocalCloudError(f"The API does not answer: {error!r}") from error
