@@ -78,11 +78,14 @@ class NotificationDelivery(ApiModel):
 
     type: Notification
     channel: Channel
-    status: NotificationStatus
+    status: NotificationStatus = Field(examples=["SENT"])
     recipient: str = Field(description="The address, masked", examples=["a***@example.com"])
     attempts: int
-    provider_id: str | None = Field(description="The provider's id of it, once it is sent")
-    error: str | None = Field(description="Why it was not sent: the provider's code")
+    provider_id: str | None = Field(
+        description="The provider's id of it, once it is sent",
+        examples=["9d1f6c2e-5d0b-4f8e-a1c3-2b7e4f6a8c90"],
+    )
+    error: str | None = Field(description="Why it was not sent: the provider's code", examples=[None])
     queued_at: datetime
     sent_at: datetime | None
 
