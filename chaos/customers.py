@@ -20,9 +20,9 @@ from orders.domain import Locale
 PATIENCE_SECONDS: Final = 90
 """For one answer, over any number of attempts."""
 
-_AT_ONCE: Final = 8
-"""Orders that wait for an answer at the same time, as a shop's own queue would limit them. A machine that is slow today
-is then slow, instead of starting a hundred processes that never come to anything."""
+_AT_ONCE: Final = 6
+"""Posts that wait for an answer at the same time. A machine that is slow today is then slow, instead of starting a
+hundred processes that all need longer for it than they are given."""
 _PAUSE_SECONDS: Final = 0.5
 _SERVER_ERRORS: Final = 500
 _CONFLICT: Final = 409
@@ -76,23 +76,37 @@ async def post_all(
 
         async def post(order: PlannedOrder) -> Posted:
             await asyncio.sleep(max(0.0, started + order.at - time.monotonic()))
-            async with counter:
-                progress(order.at)
-                return await _post(order, clients[order.user], products)
+            customer = _Customer(clients[order.user], order, products, counter, progress)
+            return await customer.post()
 
         return tuple(await asyncio.gather(*(post(order) for order in orders)))
 
 
-async def _post(order: PlannedOrder, client: OrdersClient, products: Sequence[UUID]) -> Posted:
-    body = _body(order, products)
-    answers = await asyncio.gather(
-        *(_until_answered(client, body, order.key, order.copies > 1) for _ in range(order.copies))
-    )
-    changed = None
-    if order.is_changed:
-        other = body.model_copy(update={"contact": Contact(email="somebody.else@example.com")})
-        changed = await _until_answered(client, other, order.key, takes_conflict=True)
-    return Posted(order, tuple(answers), changed)
+@dataclass(frozen=True)
+class _Customer:
+    """Somebody with one order."""
+
+    client: OrdersClient
+    order: PlannedOrder
+    products: Sequence[UUID]
+    counter: asyncio.Semaphore
+    progress: Progress
+
+    async def post(self) -> Posted:
+        body = _body(self.order, self.products)
+        answers = await asyncio.gather(
+            *(self._send(body, self.order.copies > 1) for _ in range(self.order.copies))
+        )
+        changed = None
+        if self.order.is_changed:
+            other = body.model_copy(update={"contact": Contact(email="somebody.else@example.com")})
+            changed = await self._send(other, takes_conflict=True)
+        return Posted(self.order, tuple(answers), changed)
+
+    async def _send(self, body: NewOrder, takes_conflict: bool) -> Answer:
+        async with self.counter:
+            self.progress(self.order.at)
+            return await _until_answered(self.client, body, self.order.key, takes_conflict)
 
 
 async def _until_answered(client: OrdersClient, body: NewOrder, key: str, takes_conflict: bool) -> Answer:

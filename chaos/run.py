@@ -46,11 +46,14 @@ def _perform(prepared: Arena, plan: Plan, say: Say) -> Report:
     warm = _place(prepared, plan.warm_up, lambda _: None)
     _await_end(prepared)
     tell(f"Warm. Seed {plan.seed}: {len(plan.orders)} orders and {len(plan.faults)} faults")
-    posted = _place(prepared, plan.orders, nemesis.advance)
-    nemesis.advance(plan.seconds)
-    tell(f"All orders are posted, {len(strikes.all)} strikes so far")
-    nemesis.await_victims(_VICTIMS_SECONDS)
-    nemesis.heal()
+    try:
+        posted = _place(prepared, plan.orders, nemesis.advance)
+        nemesis.advance(plan.seconds)
+        tell(f"All orders are posted, {len(strikes.all)} strikes so far")
+        nemesis.await_victims(_VICTIMS_SECONDS)
+    finally:
+        # Also for a run that is interrupted: nothing may stand still when the cloud is stopped.
+        nemesis.heal()
     tell(f"Healed, after {len(strikes.all)} strikes")
     quiet = await_quiet(prepared, Scope(since=started), tell)
     tell("At rest" if not quiet.under_way else "Not at rest")
