@@ -6,15 +6,13 @@ for SQS, and two settings are less patient than where nobody watches.
 
 import contextlib
 import json
-import time
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-import pg8000.exceptions
-import pg8000.native
 import psutil
 from sqlalchemy import Engine, NullPool, create_engine
 
@@ -35,9 +33,6 @@ STEP_TIMEOUT_SECONDS: Final = 15
 VISIBILITY_SECONDS: Final = 25
 """When a failed message comes back here, instead of after three minutes: five deliveries fit into a run."""
 
-_PATIENCE_SECONDS: Final = 30
-_POLL_SECONDS: Final = 0.1
-
 
 @dataclass(frozen=True)
 class Arena:
@@ -51,21 +46,13 @@ class Arena:
     sqs_proxy: SqsProxy
     products: tuple[UUID, ...]
     """By their places in the plan."""
+    restarting: threading.Lock = field(default_factory=threading.Lock)
+    """Held by whoever restarts Postgres."""
 
     def query(self, sql: str, **parameters: object) -> list[Any]:
-        """One statement on a connection of its own; a database that is down just now is waited for.
-
-        A statement may be executed twice.
-        """
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while True:
-            try:
-                with postgres.connect(self.settings) as connection:
-                    return connection.run(sql, **parameters) or []
-            except (pg8000.exceptions.InterfaceError, pg8000.exceptions.DatabaseError, OSError):
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(_POLL_SECONDS)
+        """One statement on a connection of its own, never while Postgres is restarted."""
+        with self.restarting, postgres.connect(self.settings) as connection:
+            return connection.run(sql, **parameters) or []
 
     def emulator(self) -> psutil.Process:
         """The emulator's process, whose children run the functions."""

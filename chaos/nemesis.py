@@ -1,5 +1,6 @@
 """Carries out a plan's faults on a running local cloud, and puts an end to them."""
 
+import contextlib
 import json
 import signal
 import threading
@@ -8,6 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 from uuid import UUID
+
+import pg8000.exceptions
 
 from chaos import poison, processes
 from chaos.arena import STEP_TIMEOUT_SECONDS, Arena, function_name
@@ -55,7 +58,6 @@ class Nemesis:
         self._plan = plan
         self._strikes = strikes
         self._begun = 0
-        self._postgres = threading.Lock()
         self._over = threading.Event()
         self._hands = ThreadPoolExecutor(_HANDS)
         self._at_work: list[Future[None]] = []
@@ -145,7 +147,7 @@ class Nemesis:
             self._strikes.add(fault, f"{_name(utterance)}, its {utterance.moment} {loss}")
 
     def _restart_postgres(self, fault: PlannedFault) -> None:
-        with self._postgres:
+        with self._arena.restarting:
             server = postgres.daemon(self._arena.settings).find()
             assert server is not None, "nobody else stops it"
             # "Immediate mode": every process quits at once, nothing is finished, and the next start recovers.
@@ -241,7 +243,11 @@ class Nemesis:
 
     def _expire_reservations(self, fault: PlannedFault) -> None:
         def expire() -> bool:
-            lines = self._arena.query(_EXPIRE, orders=fault.number("orders"))
+            try:
+                lines = self._arena.query(_EXPIRE, orders=fault.number("orders"))
+            except pg8000.exceptions.DatabaseError:
+                # A step holds them, and may be standing still: another time, other orders.
+                return False
             if not lines:
                 return False
             self._arena.start("Maintenance")
@@ -278,8 +284,8 @@ class Nemesis:
                 return
 
     def _hand_over(self, work: Callable[[], None]) -> None:
-        """Not in the wire's own thread, nor once all is over."""
-        if not self._over.is_set():
+        """Not in the wire's own thread, nor once all is over: by then nobody takes work any more."""
+        with contextlib.suppress(RuntimeError):
             self._at_work.append(self._hands.submit(work))
 
 
