@@ -1,7 +1,7 @@
 """What a run does: its orders and its faults, from nothing but a seed. Same seed, same plan."""
 
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -168,6 +168,9 @@ _DUPLICATE_SHARE: Final = 0.08
 _MOST_COPIES: Final = 5
 _CHANGED_SHARE: Final = 0.04
 
+BUSY_QUEUES: Final = tuple(queue for queue in Queue if queue is not Queue.WEBHOOK_DELIVERY)
+"""Those that every order has a message for. Nobody has a webhook here: they lead out of this machine."""
+
 # Strikes planned in a run of the default size. More than the minimum: one that waits for a victim may not find it.
 _STRIKES: Final[Mapping[Fault, int]] = {
     Fault.KILL_FUNCTION: 14,
@@ -309,7 +312,7 @@ def _no_parameters(dice: random.Random, place: int) -> Parameters:
     return {}
 
 
-def _in_turn(members: type[StrEnum], place: int) -> str:
+def _in_turn(members: Iterable[str], place: int) -> str:
     values = list(members)
     return values[place % len(values)]
 
@@ -337,7 +340,10 @@ def _late_call(dice: random.Random, place: int) -> Parameters:
 _PARAMETERS: Final[Mapping[Fault, Callable[[random.Random, int], Parameters]]] = {
     Fault.KILL_FUNCTION: _kill,
     Fault.CUT_CONNECTION: _cut,
-    Fault.REDELIVER: lambda dice, place: {"queue": _in_turn(Queue, place), "copies": dice.randint(1, 4)},
+    Fault.REDELIVER: lambda dice, place: {
+        "queue": _in_turn(BUSY_QUEUES, place),
+        "copies": dice.randint(1, 4),
+    },
     Fault.FAIL_BATCH_PART: lambda dice, place: {"percent": dice.randint(20, 80)},
     Fault.LATE_STEP: _freeze,
     Fault.LATE_CALL: _late_call,

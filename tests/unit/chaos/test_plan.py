@@ -1,8 +1,10 @@
 """A seed is all that a run is made of."""
 
+from collections.abc import Iterable
+
 import pytest
 
-from chaos.plan import DEFAULT_ORDERS, MINIMUM_STRIKES, Fault, Target, make, minimum_strikes
+from chaos.plan import BUSY_QUEUES, DEFAULT_ORDERS, MINIMUM_STRIKES, Fault, Target, make, minimum_strikes
 from orders.events import Queue
 
 FROM_OUTSIDE = set(Fault) - {Fault.GATEWAY_TIMEOUT, Fault.DUPLICATE_POST, Fault.CHANGED_POST}
@@ -65,9 +67,10 @@ def test_fewer_orders_ask_for_fewer_strikes(orders: int, strikes: int) -> None:
     assert minimum_strikes(orders) == strikes
 
 
-def test_every_queue_is_poisoned_and_has_its_messages_delivered_again() -> None:
-    for fault in (Fault.POISON_MESSAGE, Fault.REDELIVER):
-        assert {strike.word("queue") for strike in make(7).faults if strike.fault is fault} == set(Queue)
+@pytest.mark.parametrize(("fault", "queues"), [(Fault.POISON_MESSAGE, Queue), (Fault.REDELIVER, BUSY_QUEUES)])
+def test_every_queue_is_struck(fault: Fault, queues: Iterable[Queue]) -> None:
+    struck = {strike.word("queue") for strike in make(7).faults if strike.fault is fault}
+    assert struck == set(queues)
 
 
 def test_every_kind_of_process_is_killed() -> None:
