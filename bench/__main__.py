@@ -24,7 +24,7 @@ from bench.families import (
     relay,
     saga,
 )
-from bench.report import Report
+from bench.report import Report, markdown, read
 from bench.run import Bench
 from local.settings import ROOT
 from tests.e2e.clouds import fresh_place
@@ -46,19 +46,29 @@ FAMILIES: Final[dict[str, Callable[[Bench], None]]] = {
     )
 }
 OUTPUT: Final = ROOT / ".local"
+RESULTS: Final = OUTPUT / "bench.json"
 
 
 def main() -> int:
     """Runs what was asked for; 1 if a budget is missed."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=FAMILIES, metavar="FAMILY", help=", ".join(FAMILIES))
-    chosen = parser.parse_args().only or list(FAMILIES)
+    parser.add_argument(
+        "--markdown",
+        action="store_true",
+        help="print the last run's table for docs/performance.md, measure nothing",
+    )
+    arguments = parser.parse_args()
+    if arguments.markdown:
+        print(markdown(read(RESULTS)))
+        return 0
+    chosen = arguments.only or list(FAMILIES)
     console = Console(highlight=False)
     report = Report(console)
     started = time.monotonic()
     _measure(report, chosen)
     is_good = report.close(set(chosen))
-    report.write(OUTPUT / "bench.json")
+    report.write(RESULTS)
     console.print(report.table())
     if plot.write(report, OUTPUT / "bench.svg"):
         console.print(f"Plotted in {OUTPUT / 'bench.svg'}")

@@ -1,6 +1,7 @@
 """Collects what was measured, and says it: as a table, as JSON, and by an exit code."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -86,6 +87,22 @@ class Report:
         path.parent.mkdir(parents=True, exist_ok=True)
         content = [asdict(result) for result in self._results]
         path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+
+def read(path: Path) -> list[Result]:
+    """The results of the last run."""
+    return [Result(**result) for result in json.loads(path.read_text())]
+
+
+def markdown(results: Iterable[Result]) -> str:
+    """The table of docs/performance.md."""
+    lines = ["| what | value | budget | met |", "|---|---|---|---|"]
+    for result in results:
+        verdict = "" if result.budget is None else "yes" if result.ok else "**no**"
+        lines.append(
+            f"| {result.name} | {_shown(result.value)} {result.unit} | {result.budget or ''} | {verdict} |"
+        )
+    return "\n".join(lines)
 
 
 def _rounded(value: float) -> float:

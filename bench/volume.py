@@ -22,7 +22,7 @@ _LOADERS: Final = 2
 """Tables that are loaded at a time."""
 
 # Kinds of ids.
-_PRODUCT, _ORDER, _CREATED, _REQUESTED, _NOTIFICATION, _PAYMENT = range(1, 7)
+_PRODUCT, _ORDER, _CREATED, _RESERVED, _CAPTURED, _MAIL, _TEXT, _PAYMENT = range(1, 9)
 
 _FIRST_MILLISECOND: Final = 1_700_000_000_000
 _SPACING_MILLISECONDS: Final = 60_000
@@ -52,7 +52,11 @@ _NUMBERS: Final = f"""
            bench_id({_PRODUCT}, 1 + number % {PRODUCTS}) AS product_id,
            bench_id({_ORDER}, number) AS order_id,
            bench_id({_CREATED}, number) AS created_id,
-           bench_id({_REQUESTED}, number) AS requested_id
+           bench_id({_RESERVED}, number) AS reserved_id,
+           bench_id({_CAPTURED}, number) AS captured_id,
+           bench_id({_MAIL}, number) AS mail_id,
+           bench_id({_TEXT}, number) AS text_id,
+           bench_id({_PAYMENT}, number) AS payment_id
     FROM generate_series(1, :orders) AS number
 """
 
@@ -65,12 +69,17 @@ _ORDERS: Final[Mapping[str, str]] = {
                                         'SendConfirmation', 'VerifyStock']) AS step
     """,
     "outbox": """
-        (id, type, subject, data, correlation_id, traceparent, status, attempts, published_at)
+        (id, type, subject, data, correlation_id, traceparent, status, attempts, claim_token, published_at)
         SELECT event.id, type, order_id, CAST(data AS jsonb), 'correlation-' || number,
-               '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', 'PUBLISHED', 1, now()
+               '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', 'PUBLISHED', 1, created_id, now()
         FROM bench_orders, LATERAL (VALUES
             (created_id, 'com.orders.order.created.v1', '{"totalAmount": 200, "currency": "USD"}'),
-            (requested_id, 'com.orders.notification.requested.v1', '{"notification": "order_confirmed"}')
+            (reserved_id, 'com.orders.inventory.reserved.v1', '{"ttlSeconds": 900}'),
+            (captured_id, 'com.orders.payment.captured.v1', '{"amount": 200, "currency": "USD"}'),
+            (mail_id, 'com.orders.notification.requested.v1',
+             '{"notification": "order_confirmed", "channel": "email"}'),
+            (text_id, 'com.orders.notification.requested.v1',
+             '{"notification": "order_confirmed", "channel": "sms"}')
         ) AS event (id, type, data)
     """,
     "stock_movements": """
@@ -78,9 +87,10 @@ _ORDERS: Final[Mapping[str, str]] = {
         SELECT product_id, order_id, kind, 2 FROM bench_orders, unnest(ARRAY['RESERVED', 'CONFIRMED']) AS kind
     """,
     "orders": f"""
-        (id, user_id, status, currency, total_amount, payment_method, contact_email, locale, correlation_id)
+        (id, user_id, status, currency, total_amount, payment_method, contact_email, contact_phone, locale,
+         correlation_id)
         SELECT order_id, user_id, 'CONFIRMED', '{CURRENCY}', {2 * UNIT_PRICE}, 'pm_card_visa', 'somebody@example.com',
-               'en', 'correlation-' || number
+               '+34600123456', 'en', 'correlation-' || number
         FROM bench_orders
     """,
     "idempotency_keys": """
@@ -88,23 +98,24 @@ _ORDERS: Final[Mapping[str, str]] = {
         SELECT user_id, 'key-' || number, repeat('f', 64), order_id FROM bench_orders
     """,
     "payments": f"""
-        (order_id, provider_key, status, amount, currency, captured)
-        SELECT order_id, 'order-' || order_id, 'CAPTURED', {2 * UNIT_PRICE}, '{CURRENCY}', {2 * UNIT_PRICE}
+        (order_id, provider_key, provider_payment_id, status, attempts, amount, currency, captured)
+        SELECT order_id, 'order-' || order_id, payment_id, 'CAPTURED', 1, {2 * UNIT_PRICE}, '{CURRENCY}',
+               {2 * UNIT_PRICE}
         FROM bench_orders
     """,
     "gateway.payments": f"""
         (key, payment_id, status, attempts, amount, currency)
-        SELECT 'order-' || order_id, bench_id({_PAYMENT}, number), 'CAPTURED', 1, {2 * UNIT_PRICE}, '{CURRENCY}'
+        SELECT 'order-' || order_id, payment_id, 'CAPTURED', 1, {2 * UNIT_PRICE}, '{CURRENCY}'
         FROM bench_orders
     """,
     "gateway.entries": f"""
         (key, kind, amount)
         SELECT 'order-' || order_id, 'CAPTURE', {2 * UNIT_PRICE} FROM bench_orders
     """,
-    "notifications": f"""
-        (id, order_id, type, channel, status, lease_until, sent_at)
-        SELECT bench_id({_NOTIFICATION}, number), order_id, 'order_confirmed', 'email', 'SENT', now(), now()
-        FROM bench_orders
+    "notifications": """
+        (id, order_id, type, channel, status, provider_id, lease_until, sent_at)
+        SELECT told.id, order_id, 'order_confirmed', channel, 'SENT', 'provider-' || number, now(), now()
+        FROM bench_orders, LATERAL (VALUES (mail_id, 'email'), (text_id, 'sms')) AS told (id, channel)
     """,
     "order_items": f"""
         (order_id, line_no, product_id, quantity, unit_price)
@@ -116,7 +127,13 @@ _ORDERS: Final[Mapping[str, str]] = {
     """,
     "inbox": """
         (consumer, event_id)
-        SELECT 'notify', requested_id FROM bench_orders
+        SELECT consumer, event_id FROM bench_orders, LATERAL (VALUES
+            ('inventory-events', reserved_id), ('payment-events', captured_id), ('notify', mail_id),
+            ('notify', text_id)
+        ) AS delivery (consumer, event_id)
+    """,
+    "order_rates": """
+        (user_id, lane) SELECT DISTINCT user_id, 0 FROM bench_orders
     """,
 }
 

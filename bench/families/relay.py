@@ -29,6 +29,9 @@ _ADD_PENDING: Final = """
     WHERE status = 'PUBLISHED' AND type = 'com.orders.order.created.v1' LIMIT :events
 """
 
+# The CASE is the condition of the index of events that are due: of a million published ones none is looked at.
+_IS_PENDING: Final = "SELECT FROM outbox WHERE CASE WHEN status = 'PENDING' THEN true ELSE false END LIMIT 1"
+
 
 def measure(bench: Bench) -> None:
     stocked = bench.stocked(LARGEST)
@@ -93,7 +96,7 @@ def _drained(database: Database) -> float:
     """When the last pending event was marked, by the database's clock (seconds)."""
     deadline = time.monotonic() + _LONGEST_SECONDS
     with database.administer() as connection:
-        while connection.run("SELECT FROM outbox WHERE status = 'PENDING' LIMIT 1"):
+        while connection.run(_IS_PENDING):
             if time.monotonic() > deadline:
                 raise RuntimeError(f"the relay has not drained the outbox within {_LONGEST_SECONDS} s")
             time.sleep(_LOOK_EVERY_SECONDS)
