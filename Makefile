@@ -1,7 +1,7 @@
 # `make demo` and `make test` each work as the first command on a fresh machine.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test mutants bench chaos up down synth lint static format openapi lock clean
+.PHONY: help setup demo test browser fuzz mutants bench chaos up down synth lint static format openapi lock clean
 
 STAGE ?= prod
 python := .venv/bin/python
@@ -18,8 +18,14 @@ help: ## Show the commands
 demo: setup ## Start the local cloud, run the demonstration, print its table, stop the cloud
 	@bin/orders demo
 
-test: setup static ## Run all checks and the whole test suite
+test: setup static browser ## Run all checks and the whole test suite
 	@$(python) -m pytest
+
+browser: setup
+	@$(python) -m tests.support.browser
+
+fuzz: setup ## Ask the API thousands of generated questions, right and wrong ones
+	@FUZZ_EXAMPLES=100 $(python) -m pytest tests/e2e/test_fuzz.py
 
 mutants: setup ## Break each line that keeps a promise, in a copy, and see its test go red (10 minutes)
 	@$(python) -m tests.mutants
