@@ -61,7 +61,7 @@ def test_big_files_are_compressed_for_those_who_can_read_it() -> None:
     assert gzip.decompress(base64.b64decode(answer.text)).decode() == plain
 
 
-@pytest.mark.parametrize("name", ["..", "index.html", "handler.py", "..%2Fhandler.py", "start.js "])
+@pytest.mark.parametrize("name", ["..", "index.html", "handler.py", "..%2Fhandler.py", "start.js ", "«"])
 def test_nothing_else_of_the_package_is_served(name: str) -> None:
     assert ANYONE.get(f"/api/v1/docs/{name}").status == 404
 

@@ -152,7 +152,9 @@ class Api(APIGatewayHttpResolver):
 
     def _no_route(self, error: NotFoundError) -> Response[str]:
         allowed = self._methods_of(self._instance) if self._methods_of else ()
-        return self._refused(MethodNotAllowed(allowed) if allowed else AddressNotFound())
+        # With an allowed method it is here because a segment has characters that no id or name of ours has.
+        is_wrong_method = allowed and self.current_event.http_method not in allowed
+        return self._refused(MethodNotAllowed(allowed) if is_wrong_method else AddressNotFound())
 
     def _invalid(self, error: RequestValidationError) -> Response[str]:
         fields = [_field_error(detail) for detail in error.errors()]

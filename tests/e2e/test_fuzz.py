@@ -1,0 +1,54 @@
+"""Generated questions, right and wrong ones, about every operation of the API's own document (schemathesis).
+
+All of its checks: no 5xx, no status and no content that the document does not tell of, no wrong data accepted, no
+right data refused, nobody let in without a token. `make fuzz` asks thousands; `make test` as many as there is time for.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from infra.constructs.api import BASE_PATH
+from local.client import sign_in
+from local.settings import ROOT
+from tests.e2e.conftest import Cloud
+
+HERE = Path(__file__).parent
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "3"))
+"""For each operation and each phase. The phase that goes through the borders of every field has its own number."""
+FEWEST = 2_000 if EXAMPLES >= 100 else 500
+TIMEOUT_SECONDS = 900
+
+
+@pytest.mark.timeout(TIMEOUT_SECONDS)
+def test_the_api_keeps_to_its_document(running_cloud: Cloud, tmp_path: Path) -> None:
+    # An administrator is a customer too, so that every operation is reached.
+    token = sign_in(running_cloud.settings, running_cloud.stack, "admin").access_token
+    api_url = running_cloud.stack["api_url"]
+    report = tmp_path / "har.json"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(HERE / "schemathesis.toml")),
+            *("run", f"{api_url}{BASE_PATH}/openapi.json", "--url", api_url, "--checks", "all"),
+            *("--header", f"Authorization: Bearer {token}", "--max-examples", str(EXAMPLES)),
+            *("--seed", "1", "--workers", "2", "--report-har-path", str(report), "--no-color"),
+            *("--suppress-health-check", "all", "--warnings", "off"),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.e2e.fuzz_hooks"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    asked = json.loads(report.read_text())["log"]["entries"]
+    statuses = Counter(entry["response"]["status"] for entry in asked)
+    print(f"{len(asked)} requests: {dict(sorted(statuses.items()))}")
+    assert len(asked) >= FEWEST
+    assert not [status for status in statuses if status >= 500]
