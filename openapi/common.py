@@ -92,6 +92,11 @@ def security(route: Route) -> list[dict[str, list[str]]]:
     return [] if route.is_open else [{SECURITY_SCHEME: []}]
 
 
+def operation_id(route: Route, own: str) -> str:
+    """Customers and administrators may have operations of one name in two functions."""
+    return f"admin{own[0].upper()}{own[1:]}" if _is_for_administrators(route) else own
+
+
 def description(route: Route, said: str) -> str:
     return f"{said} Only for members of the group `{ADMIN_GROUP}`." if _is_for_administrators(route) else said
 

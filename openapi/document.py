@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 
-from infra.constructs.api import BASE_PATH, ROUTES, Route
+from infra.constructs.api import BASE_PATH, Route
+from infra.routes import EVERY_ROUTE
 from openapi import common
 from openapi.functions import apis
 from openapi.schemas import example, tidy
@@ -98,13 +99,13 @@ def _by_route(paths: Mapping[str, Any]) -> Iterable[tuple[Route, dict[str, Any]]
         for path, methods in paths.items()
         for method, operation in methods.items()
     }
-    for route in ROUTES:
+    for route in EVERY_ROUTE:
         key = (route.method.value, f"{BASE_PATH}{route.path}")
         if key not in declared:
             raise ValueError(f"{route.function} declares no route {' '.join(key)}")
         yield route, declared.pop(key)
     if declared:
-        raise ValueError(f"Missing in infra.constructs.api.ROUTES: {sorted(declared)}")
+        raise ValueError(f"Missing in infra.routes.EVERY_ROUTE: {sorted(declared)}")
 
 
 def _complete(
@@ -118,7 +119,7 @@ def _complete(
     can_be_invalid = body is not None or any(parameter["in"] != "path" for parameter in parameters)
     answers = common.all_answers(route, own, can_be_invalid=can_be_invalid)
     completed = {
-        "operationId": operation["operationId"],
+        "operationId": common.operation_id(route, operation["operationId"]),
         "summary": operation["summary"],
         "description": common.description(route, operation["description"]),
         "tags": [common.tag(route)],
