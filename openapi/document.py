@@ -9,8 +9,7 @@ from typing import Any, Final
 
 from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 
-from infra.constructs.api import BASE_PATH, Route
-from infra.routes import EVERY_ROUTE
+from infra.constructs.api import BASE_PATH, ROUTES, Route
 from openapi import common
 from openapi.functions import apis
 from openapi.schemas import example, tidy
@@ -99,13 +98,13 @@ def _by_route(paths: Mapping[str, Any]) -> Iterable[tuple[Route, dict[str, Any]]
         for path, methods in paths.items()
         for method, operation in methods.items()
     }
-    for route in EVERY_ROUTE:
+    for route in ROUTES:
         key = (route.method.value, f"{BASE_PATH}{route.path}")
         if key not in declared:
             raise ValueError(f"{route.function} declares no route {' '.join(key)}")
         yield route, declared.pop(key)
     if declared:
-        raise ValueError(f"Missing in infra.routes.EVERY_ROUTE: {sorted(declared)}")
+        raise ValueError(f"Missing in infra.constructs.api.ROUTES: {sorted(declared)}")
 
 
 def _complete(

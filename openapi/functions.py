@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from aws_lambda_powertools.event_handler.api_gateway import Route as Declared
 
+from infra.constructs.api import ROUTES
 from infra.names import snake
-from infra.routes import EVERY_ROUTE
 from orders.http import Api
 from orders.settings import FunctionSettings
 
@@ -20,7 +20,7 @@ def apis() -> Iterator[Api]:
     """
     # The document says nothing of settings, so it can be made where there are none.
     setattr(FunctionSettings, "from_environment", classmethod(_unset))  # noqa: B010
-    for function in dict.fromkeys(route.function for route in EVERY_ROUTE):
+    for function in dict.fromkeys(route.function for route in ROUTES):
         handler = importlib.import_module(f"functions.{snake(function)}.handler")
         api: Api = handler.api
         for route in _declared(api):

@@ -50,7 +50,7 @@ class WebhookDelivery:
         """Works on one event of the queue.
 
         Raises:
-            AttemptUnderWay, DatabaseUnavailable, SigningKeyUnavailable: deliver the event again later.
+            AttemptUnderWay, DatabaseUnavailable, ServiceUnavailable: deliver the event again later.
         """
         match data:
             case OrderEnded():

@@ -77,7 +77,7 @@ class Registrar:
         Raises:
             InvalidWebhook: no webhook may go to this URL.
             WebhookLimitReached: the user has `MAX_WEBHOOKS` already.
-            SigningKeyUnavailable, DatabaseUnavailable: try again.
+            ServiceUnavailable, DatabaseUnavailable: try again.
         """
         destination = self._checked(asked.url)
         endpoint_id = uuid7()
@@ -146,7 +146,7 @@ def rotate_secret(database: Database, keys: SigningKeys, user_id: str, webhook_i
 
     Raises:
         WebhookNotFound: as for `read`.
-        SigningKeyUnavailable, DatabaseUnavailable: try again.
+        ServiceUnavailable, DatabaseUnavailable: try again.
     """
     row = _one(database, _ROTATE, user_id, webhook_id, overlap_seconds=OVERLAP_SECONDS)
     return RotatedSecret(

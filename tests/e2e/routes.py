@@ -6,13 +6,12 @@ from uuid import uuid4
 
 import httpx
 
-from infra.constructs.api import BASE_PATH, Route
-from infra.routes import EVERY_ROUTE
+from infra.constructs.api import BASE_PATH, ROUTES, Route
 from orders.http import ADMIN_PATHS
 from orders.ids import uuid7
 from tests.e2e.conftest import Cloud
 
-PROTECTED = [route for route in EVERY_ROUTE if not route.is_open]
+PROTECTED = [route for route in ROUTES if not route.is_open]
 
 
 def name_of(route: Route) -> str:

@@ -20,8 +20,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from infra.constructs.api import BASE_PATH, Route
-from infra.routes import EVERY_ROUTE
+from infra.constructs.api import BASE_PATH, ROUTES, Route
 from local import aws, users
 from local.client import sign_in
 from orders.http import ADMIN_PATHS
@@ -191,7 +190,7 @@ def test_an_administrator_s_route_is_none_of_a_customer_s(
 
 
 def test_every_route_below_the_administrators_paths_is_protected() -> None:
-    open_paths = [f"{BASE_PATH}{route.path}" for route in EVERY_ROUTE if route.is_open]
+    open_paths = [f"{BASE_PATH}{route.path}" for route in ROUTES if route.is_open]
     assert not [path for path in open_paths if path.startswith(ADMIN_PATHS)]
 
 

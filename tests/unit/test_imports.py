@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from orders.events import Queue
 from tests.conftest import FUNCTION_ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,24 +21,10 @@ HANDLERS = sorted(handler.parent.name for handler in (ROOT / "functions").glob("
 
 # The variables of every function; each reads those it declares.
 SETTINGS = {
-    "QUEUE_URLS": json.dumps(
-        dict.fromkeys(
-            (
-                "order-processing",
-                "payment-processing",
-                "inventory-management",
-                "notification-sending",
-                "webhook-delivery",
-            ),
-            "https://sqs.us-east-1.amazonaws.com/000000000000/queue",
-        )
-    ),
+    "QUEUE_URLS": json.dumps(dict.fromkeys(Queue, "https://sqs.us-east-1.amazonaws.com/000000000000/queue")),
     "ORDERS_PER_MINUTE": "60",
     "DLQ_URLS": json.dumps(
-        dict.fromkeys(
-            ("order-processing", "payment-processing", "inventory-management", "notification-sending"),
-            "https://sqs.us-east-1.amazonaws.com/000000000000/queue-dlq",
-        )
+        dict.fromkeys(Queue, "https://sqs.us-east-1.amazonaws.com/000000000000/queue-dlq")
     ),
     "RELAY_WINDOW_SECONDS": "61",
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:orders-test-order-saga",

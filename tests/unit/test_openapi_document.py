@@ -13,8 +13,7 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from infra.constructs.api import BASE_PATH, Route
-from infra.routes import EVERY_ROUTE
+from infra.constructs.api import BASE_PATH, ROUTES, Route
 from openapi.document import ROOT, TARGET
 from openapi.schemas import example, tidy
 from orders import errors, problem
@@ -26,7 +25,7 @@ OPERATIONS = {
     for path, methods in DOCUMENT["paths"].items()
     for method, operation in methods.items()
 }
-ROUTE_BY_OPERATION = {f"{route.method.value} {BASE_PATH}{route.path}": route for route in EVERY_ROUTE}
+ROUTE_BY_OPERATION = {f"{route.method.value} {BASE_PATH}{route.path}": route for route in ROUTES}
 
 REGISTRY: Registry[Any] = Registry().with_resource(
     "urn:document", Resource.from_contents(DOCUMENT, default_specification=DRAFT202012)

@@ -8,7 +8,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from orders.errors import SigningKeyUnavailable
+from orders.errors import ServiceUnavailable
 from orders.webhooks.keys import SigningKeys
 
 KEY = "k" * 64
@@ -56,7 +56,7 @@ def test_the_key_comes_from_secrets_manager(name: str) -> None:
 
 
 def test_without_the_key_there_is_no_secret(name: str) -> None:
-    with pytest.raises(SigningKeyUnavailable):
+    with pytest.raises(ServiceUnavailable):
         SigningKeys.from_secret(name).secret(ENDPOINT, 1)
 
 
@@ -64,5 +64,5 @@ def test_without_the_key_there_is_no_secret(name: str) -> None:
 def test_what_is_no_key_is_not_taken_for_one(name: str, content: str) -> None:
     boto3.client("secretsmanager").create_secret(Name=name, SecretString=content)
 
-    with pytest.raises(SigningKeyUnavailable):
+    with pytest.raises(ServiceUnavailable):
         SigningKeys.from_secret(name).secret(ENDPOINT, 1)

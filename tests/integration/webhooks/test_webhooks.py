@@ -15,7 +15,7 @@ from moto import mock_aws
 from functions.webhooks.endpoints import MAX_WEBHOOKS, OVERLAP_SECONDS, Registrar
 from functions.webhooks.models import RegisterWebhook
 from orders.db import Credentials, Database
-from orders.errors import SigningKeyUnavailable, WebhookLimitReached
+from orders.errors import ServiceUnavailable, WebhookLimitReached
 from orders.webhooks.keys import SigningKeys
 from tests.support.api import Answer, Client
 from tests.support.factories import ALICE, execute, rows
@@ -274,7 +274,7 @@ def test_without_the_key_nothing_is_registered(
     alice: Client, database: Database, resolver: FakeResolver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away() -> str:
-        raise SigningKeyUnavailable("away")
+        raise ServiceUnavailable("away")
 
     module = sys.modules["functions.webhooks.handler"]
     monkeypatch.setattr(module, "registrar", Registrar(SigningKeys(away), resolver, allow_loopback=False))

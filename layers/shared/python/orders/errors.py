@@ -43,7 +43,6 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   │   └── PaymentGatewayCircuitOpen  the gateway was not asked: wait, then try again
     │   ├── DatabaseUnavailable
     │   ├── ServiceUnavailable         a service of AWS did not answer
-    │   ├── SigningKeyUnavailable
     │   └── OutOfTime                  not begun: the function's time is nearly over
     ├── UnexpectedEvent            a queue delivered an event that its consumer has no use for
     └── SagaConflict               the saga has moved on; doing the work now would break a promise
@@ -247,10 +246,6 @@ class DatabaseUnavailable(TransientFailure):
 
 class ServiceUnavailable(TransientFailure):
     """A service of AWS that the work needs did not answer, or refused to."""
-
-
-class SigningKeyUnavailable(TransientFailure):
-    """Secrets Manager did not give the key that the webhooks' secrets are derived from."""
 
 
 class OutOfTime(TransientFailure):

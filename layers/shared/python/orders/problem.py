@@ -63,14 +63,6 @@ UNEXPECTED: Final = Kind(
     example="The error has been recorded",
 )
 
-_UNAVAILABLE: Final = Kind(
-    name="temporarily-unavailable",
-    title="The service is temporarily unavailable",
-    status=503,
-    retry_after=2,
-    example="Please try again",
-)
-
 _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.MalformedRequest: Kind(name="malformed-request", title="The request is malformed", status=400),
     errors.BodyTooLarge: Kind(name="body-too-large", title="The request body is too large", status=413),
@@ -142,8 +134,13 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
         name="webhook-limit-reached", title="There are as many webhooks as one user may have", status=409
     ),
     errors.WebhookDisabled: Kind(name="webhook-disabled", title="The webhook is disabled", status=409),
-    errors.DatabaseUnavailable: _UNAVAILABLE,
-    errors.SigningKeyUnavailable: _UNAVAILABLE,
+    errors.DatabaseUnavailable: Kind(
+        name="temporarily-unavailable",
+        title="The service is temporarily unavailable",
+        status=503,
+        retry_after=2,
+        example="Please try again",
+    ),
 }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
-from orders.errors import SigningKeyUnavailable
+from orders.errors import ServiceUnavailable
 
 PREFIX: Final = "whsec_"
 _KEY_MAX_AGE_SECONDS: Final = 300
@@ -33,7 +33,7 @@ class SigningKeys:
         """The endpoint's secret as its owner gets it: `whsec_` and 32 bytes in base64.
 
         Raises:
-            SigningKeyUnavailable: try again.
+            ServiceUnavailable: try again.
         """
         message = f"webhook.{endpoint_id}.{version}".encode()
         digest = hmac.new(self._key().encode(), message, hashlib.sha256).digest()
@@ -47,7 +47,7 @@ def _read(secret_id: str) -> str:
     try:
         key = str(parameters.get_secret(secret_id, max_age=_KEY_MAX_AGE_SECONDS))
     except parameters.GetParameterError as error:
-        raise SigningKeyUnavailable("the key of the webhooks' secrets cannot be read") from error
+        raise ServiceUnavailable("the key of the webhooks' secrets cannot be read") from error
     if len(key) < _SHORTEST_KEY:
-        raise SigningKeyUnavailable("the key of the webhooks' secrets is too short to be one")
+        raise ServiceUnavailable("the key of the webhooks' secrets is too short to be one")
     return key
