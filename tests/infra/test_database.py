@@ -16,6 +16,7 @@ USERS = {
     "payment-events",
     "inventory-events",
     "notify",
+    "operations",
     "webhooks",
     "deliver-webhooks",
     "migrate",
