@@ -3,6 +3,7 @@
 from typing import Final
 
 from tests.mutants.mutant import Edit, Mutant, mutant
+from tests.mutants.reads import READS
 
 _ASL: Final = "statemachines/order_saga.asl.json"
 _SAGA: Final = "layers/shared/python/orders/saga.py"
@@ -446,4 +447,4 @@ STEPS: Final = (
     ),
 )
 
-MUTANTS: Final = (*SEVEN, *STEPS)
+MUTANTS: Final = (*SEVEN, *STEPS, *READS)
