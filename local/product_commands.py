@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Annotated
+from typing import Annotated, Final
 from uuid import uuid4
 
 import typer
@@ -15,7 +15,9 @@ from local.settings import Settings
 from local.talking import connect, talk
 
 app = typer.Typer(help="The catalogue, as administrators see and change it.", no_args_is_help=True)
-console = Console(highlight=False, soft_wrap=True)
+
+# A file or a pipe has no width of its own; in it a product is one line.
+_UNSEEN_WIDTH: Final = 200
 
 Which = Annotated[str, typer.Argument(metavar="PRODUCT", help="Id or beginning of the name.")]
 Key = Annotated[str | None, typer.Option(help="Idempotency-Key; a new one unless given.")]
@@ -29,7 +31,7 @@ def show_all() -> None:
         async with _catalogue() as catalogue:
             return await catalogue.all_products()
 
-    _show(talk(work()))
+    show(talk(work()))
 
 
 @app.command()
@@ -46,7 +48,7 @@ def add(
         async with _catalogue() as catalogue:
             return await catalogue.add(name, price, currency, stock, key=key or str(uuid4()))
 
-    _show([talk(work())])
+    show([talk(work())])
 
 
 @app.command()
@@ -67,7 +69,7 @@ def change(
             wanted = {field: value for field, value in given.items() if value is not None}
             return await catalogue.change(chosen.product_id, wanted)
 
-    _show([talk(work())])
+    show([talk(work())])
 
 
 # `-3` is a number of units, and no option.
@@ -85,7 +87,7 @@ def stock(
             chosen = choose(await catalogue.all_products(), product)
             return await catalogue.adjust(chosen.product_id, delta, reason, key=key or str(uuid4()))
 
-    _show([talk(work())])
+    show([talk(work())])
 
 
 def choose(products: Sequence[StockedProduct], name: str) -> StockedProduct:
@@ -110,7 +112,8 @@ def _catalogue() -> AbstractAsyncContextManager[CatalogueClient]:
     return connect(CatalogueClient, Settings.from_environment(), "admin")
 
 
-def _show(products: Sequence[StockedProduct]) -> None:
+def show(products: Sequence[StockedProduct]) -> None:
+    """Prints each with its stock."""
     table = Table("Id", "Product", box=None, pad_edge=False)
     for heading in ("Price", "On sale", "Stocked", "Available", "Reserved", "Sold"):
         table.add_column(heading, justify="right")
@@ -122,4 +125,6 @@ def _show(products: Sequence[StockedProduct]) -> None:
             "yes" if product.active else "no",
             *(str(units) for units in (product.stocked, product.available, product.reserved, product.sold)),
         )
-    console.print(table)
+    seen = Console(highlight=False)
+    screen = seen if seen.is_terminal else Console(highlight=False, width=_UNSEEN_WIDTH)
+    screen.print(table)

@@ -15,6 +15,7 @@ def measure(bench: Bench) -> None:
     stocked = bench.stocked(LARGEST)
     numbers = [random.randint(1, stocked.orders) for _ in range(_WARM_UP + _READS)]
     routes = {
+        "GET /orders": [events.get("/orders", volume.user_of(number)) for number in numbers],
         "GET /orders/{id}": [
             events.get(f"/orders/{volume.order_id(number)}", volume.user_of(number)) for number in numbers
         ],

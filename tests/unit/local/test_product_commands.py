@@ -12,7 +12,7 @@ import pytest
 from local.catalogue_client import CatalogueClient, StockedProduct
 from local.client import ApiError
 from local.errors import LocalCloudError
-from local.product_commands import choose
+from local.product_commands import choose, show
 
 T = TypeVar("T")
 
@@ -116,6 +116,14 @@ def test_a_refusal_is_told() -> None:
 
     with pytest.raises(ApiError, match="3 are free"):
         talk(lambda catalogue: catalogue.adjust(ID, -9, "Broken", key="k"), httpx.Response(409, json=problem))
+
+
+def test_a_product_is_one_line_of_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    show([product(1, "Mechanical keyboard with a name as long as anybody would want"), product(2, "Mouse")])
+
+    _, keyboard, mouse = capsys.readouterr().out.splitlines()
+    assert keyboard.split()[-7:] == ["12,900", "USD", "yes", "10", "7", "2", "1"]
+    assert mouse.startswith(str(UUID(int=2)))
 
 
 @pytest.mark.parametrize("name", ["Mech", "mechanical keyboard", str(UUID(int=1))])
