@@ -44,7 +44,7 @@ _PROGRESS: Final = text("""
 
 # Arrays of one, and an order by what is the same in all rows: Postgres does not see that it is, so that only the index
 # with all of these columns has the rows in their order. Else it may read everybody's orders, newest first, until a page
-# has come together. That is quick for a customer who buys every day, and takes all night once they have stopped.
+# has come together: soon for a customer who buys every day, after half of the table for one who has stopped.
 _ORDERS_OF_USER: Final = """
     SELECT orders.id, orders.status, orders.failure_reason, orders.total_amount, orders.currency, orders.priority,
            orders.created_at, orders.updated_at,
