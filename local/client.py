@@ -17,7 +17,7 @@ from pydantic.alias_generators import to_camel
 from local import aws
 from local.settings import Settings
 from local.stack import Stack
-from orders.domain import FailureReason, Locale, OrderStatus, SagaStep, StepStatus
+from orders.domain import FailureReason, Locale, OrderStatus, Priority, SagaStep, StepStatus
 
 _TIMEOUT_SECONDS: Final = 30
 """Above what API Gateway grants a function, so that it is never the client who gives up first."""
@@ -52,6 +52,7 @@ class Line(_Model):
 
 class Contact(_Model):
     email: str
+    phone: str | None = None
     locale: Locale = Locale.EN
 
 
@@ -62,6 +63,7 @@ class NewOrder(_Model):
     currency: str
     payment_method: str
     contact: Contact
+    priority: Priority = Priority.NORMAL
 
 
 class Accepted(_Model):

@@ -18,7 +18,7 @@ from local.running import running as local_cloud
 from local.settings import Settings
 from local.talking import connect, talk
 from local.watching import history_of, show_order, watch_order
-from orders.domain import Locale, OrderStatus
+from orders.domain import Locale, OrderStatus, Priority
 
 app = typer.Typer()
 console = Console(highlight=False)
@@ -48,6 +48,10 @@ def place(
     key: Annotated[str | None, typer.Option(help="Idempotency-Key; a new one unless given.")] = None,
     locale: Annotated[Locale, typer.Option(help="Language of the mails.")] = Locale.EN,
     email: Annotated[str, typer.Option(help="Where the mails go.")] = "ada@example.com",
+    phone: Annotated[str | None, typer.Option(help="Where text messages go, e.g. +34600123456.")] = None,
+    priority: Annotated[
+        Priority, typer.Option(help="Under a backlog, urgent orders are started first.")
+    ] = Priority.NORMAL,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow the order to its end.")] = False,
     user: User = "customer",
 ) -> None:
@@ -61,7 +65,8 @@ def place(
                 items=tuple(Line(product_id=chosen.product_id, quantity=number) for chosen, number in lines),
                 currency=lines[0][0].currency,
                 payment_method=payment_method,
-                contact=Contact(email=email, locale=locale),
+                contact=Contact(email=email, phone=phone, locale=locale),
+                priority=priority,
             )
             return await client.place(new, key or str(uuid4()))
 

@@ -5,8 +5,10 @@ from uuid import UUID
 import httpx
 import pytest
 
+from functions.create_order.models import PlaceOrder
 from local import client as client_module
 from local.client import Accepted, ApiError, Contact, Line, NewOrder, OrdersClient
+from orders.domain import Locale, Priority
 
 ORDER_ID = UUID("018f3f7e-0000-7000-8000-000000000001")
 ORDER = NewOrder(
@@ -62,6 +64,13 @@ def test_an_order_is_posted_in_the_apis_words_with_its_key() -> None:
     assert request.headers["Idempotency-Key"] == "key-1"
     assert b'"paymentMethod":"pm_card_visa"' in request.content
     assert b'"productId"' in request.content
+
+
+def test_an_order_with_all_that_can_be_asked_for_is_one_that_the_api_takes() -> None:
+    contact = Contact(email="ada@example.com", phone="+34600123456", locale=Locale.ES)
+    asked = ORDER.model_copy(update={"contact": contact, "priority": Priority.HIGH})
+    taken = PlaceOrder.model_validate_json(asked.model_dump_json(by_alias=True))
+    assert (taken.contact.phone, taken.contact.locale, taken.priority) == ("+34600123456", "es", "high")
 
 
 def test_a_replay_is_told_apart_from_a_new_order() -> None:
