@@ -32,6 +32,10 @@ STEP_TIMEOUT_SECONDS: Final = 15
 """What the state machine grants a step here: half of the usual, so that a step can be late before Lambda ends it."""
 VISIBILITY_SECONDS: Final = 25
 """When a failed message comes back here, instead of after three minutes: five deliveries fit into a run."""
+PROCESSES: Final = 3
+"""Of create_order and of ProcessPayment at a time; the local stage grants every other step as many."""
+
+_PROCESSES_OF: Final = ("CreateOrder", "ProcessPayment")
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ def arena(settings: Settings, stack: Stack, plan: Plan) -> Iterator[Arena]:
         _lead_functions_to(prepared, wire)
         _lead_relay_to(prepared, sqs_proxy)
         _lose_patience(prepared)
+        _stay_small(prepared)
         # Those that run have the old secret, and connections that lead past the wire.
         for process in processes.running(prepared.emulator()):
             processes.kill(process.pid)
@@ -138,6 +143,16 @@ def _lose_patience(arena: Arena) -> None:
     for queue in arena.stack["queues"].values():
         sqs.set_queue_attributes(
             QueueUrl=queue["url"], Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS)}
+        )
+
+
+def _stay_small(arena: Arena) -> None:
+    """A function that was killed needs the processor for its next start, and twenty at once get nowhere on two cores:
+    each would be given up before it is ready, and begin again."""
+    client = aws.functions(arena.settings)
+    for name in _PROCESSES_OF:
+        client.put_function_concurrency(
+            FunctionName=function_name(name), ReservedConcurrentExecutions=PROCESSES
         )
 
 

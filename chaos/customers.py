@@ -20,12 +20,13 @@ from orders.domain import Locale
 PATIENCE_SECONDS: Final = 90
 """For one answer, over any number of attempts."""
 
-_AT_ONCE: Final = 6
+_AT_ONCE: Final = 4
 """Posts that wait for an answer at the same time. A machine that is slow today is then slow, instead of starting a
 hundred processes that all need longer for it than they are given."""
 _PAUSE_SECONDS: Final = 0.5
 _SERVER_ERRORS: Final = 500
 _CONFLICT: Final = 409
+_TOO_MANY: Final = 429
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ async def _until_answered(client: OrdersClient, body: NewOrder, key: str, takes_
         except httpx.TransportError:
             pass
         except ApiError as error:
-            is_passing = error.status >= _SERVER_ERRORS or error.status == _CONFLICT
+            is_passing = error.status >= _SERVER_ERRORS or error.status in (_CONFLICT, _TOO_MANY)
             if not is_passing or (takes_conflict and error.status == _CONFLICT):
                 return Answer(error.status)
         else:
