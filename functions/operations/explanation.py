@@ -24,6 +24,7 @@ CONSUMERS: Final = {
     Queue.PAYMENT_PROCESSING: "payment-events",
     Queue.INVENTORY_MANAGEMENT: "inventory-events",
     Queue.NOTIFICATION_SENDING: "notify",
+    Queue.WEBHOOK_DELIVERY: "deliver_webhooks",
 }
 """The names that consumers have in the inbox. An order's saga needs none there: its execution has the order's name."""
 

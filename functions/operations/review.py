@@ -168,6 +168,7 @@ class Review:
             raise OrderNotInReview(
                 f"A step of the order may still be running. Try again in {looked.rest_seconds} s"
             )
+        trace = _trace(looked)
         # Asked now, and not in the transaction: no transaction of ours spans a call to it.
         at_gateway = self._at_gateway(looked)
 
@@ -180,9 +181,9 @@ class Review:
                 for compensation in _FENCES:
                     saga.close(connection, order_id, compensation)
             reason = _check(connection, order_id, looked, at_gateway, end)
-            announced = announcement.row(_trace(looked))
-            connection.execute(_CLOSE, {"order_id": order_id, "status": end, "reason": reason, **announced})
-            told = _tell(connection, order_id, reason, _trace(looked))
+            ending = {"order_id": order_id, "status": end, "reason": reason}
+            connection.execute(_CLOSE, {**ending, **announcement.row(trace)})
+            told = _tell(connection, order_id, reason, trace)
             actions.record(
                 connection,
                 operator,

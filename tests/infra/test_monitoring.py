@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from orders.observability import Metric
-from tests.infra.stacks import SynthesizedStack
+from tests.infra.stacks import ROOT, SynthesizedStack
 
 QUEUES = (
     "order-processing",
@@ -136,6 +136,16 @@ def test_every_alarm_reaches_the_topic_and_says_what_to_make_of_it(stack: Synthe
         assert properties["AlarmActions"] == [{"Ref": topic}]
         assert properties["OKActions"] == [{"Ref": topic}]
         assert properties["AlarmDescription"]
+
+
+def test_every_alarm_has_its_section_in_the_runbook(stack: SynthesizedStack) -> None:
+    runbook = (ROOT / "docs" / "operations.md").read_text()
+    headings = "".join(line for line in runbook.splitlines() if line.startswith("### "))
+    alarms = {
+        stack.short(properties["AlarmName"])
+        for properties in stack.of_type("AWS::CloudWatch::Alarm").values()
+    }
+    assert {name for name in alarms if f"`{name}`" not in headings} == set()
 
 
 def test_no_alarm_is_metric_math(stack: SynthesizedStack) -> None:

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from functions.deliver_webhooks import deliver
 from functions.inventory_events import low_stock
 from functions.notify import deliveries
 from functions.operations.explanation import CONSUMERS, Cause
@@ -211,6 +212,7 @@ def test_consumers_are_known_by_the_names_that_they_write_into_the_inbox() -> No
         Queue.PAYMENT_PROCESSING: reconcile.CONSUMER,
         Queue.INVENTORY_MANAGEMENT: low_stock.CONSUMER,
         Queue.NOTIFICATION_SENDING: deliveries.CONSUMER,
+        Queue.WEBHOOK_DELIVERY: deliver.CONSUMER,
     }
 
 
