@@ -19,7 +19,8 @@ api.include_router(order_routes.router)
 def get_health() -> DetailedHealth:
     """How each part of the system is. 200 whatever it says: it is the answer that matters."""
     context = api.lambda_context
-    return read_health(world.database, world.queues(context), context.memory_limit_in_mb)
+    # Lambda gives it as text, whatever its type says.
+    return read_health(world.database, world.queues(context), int(context.memory_limit_in_mb))
 
 
 @instrumented

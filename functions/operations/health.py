@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Row, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from functions.operations.models import (
@@ -88,7 +89,8 @@ def _look(database: Database) -> _Look:
         row = database.transact_alone(
             lambda connection: connection.execute(_LOOK, {"circuit": CIRCUIT}).one()
         )
-    except DatabaseUnavailable:
+    # Also what no other attempt would help, as a password that is wrong.
+    except (DatabaseUnavailable, SQLAlchemyError):
         logger.warning("The database does not answer", exc_info=True)
         return _Look(None, None)
     return _Look(row, round(1000 * (time.monotonic() - started), 1))

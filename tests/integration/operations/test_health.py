@@ -1,5 +1,6 @@
 """The detailed health tells of each part, and no part takes another with it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from functions.operations import world
 from orders.db import Credentials, Database
 from orders.events import Queue
 from tests.integration.operations.support import Operations, SilentSqs
+from tests.support.api import http_event, lambda_context
 from tests.support.factories import add_order, execute
 
 HEALTH = "/api/v1/health/detailed"
@@ -34,6 +36,15 @@ def test_a_system_at_rest_is_up_in_every_part(operations: Operations) -> None:
     assert told["memory"]["limitMb"] == 512
     assert told["disk"]["freeMb"] > 0
     assert told["paymentGateway"]["state"] == "CLOSED"
+
+
+def test_the_limit_of_the_memory_is_read_as_lambda_gives_it(operations: Operations) -> None:
+    """As text."""
+    event = http_event("GET", HEALTH, groups="[admin]")
+
+    answer = operations.admin.handler(event, lambda_context(memory_limit_in_mb="256"))
+
+    assert json.loads(answer["body"])["memory"]["limitMb"] == 256
 
 
 def test_orders_on_their_way_and_events_that_wait_are_counted(operations: Operations) -> None:
@@ -94,6 +105,15 @@ def test_without_sqs_the_other_parts_are_told_all_the_same(operations: Operation
 
     assert told["status"] == told["queues"]["status"] == "down"
     assert told["database"]["status"] == "up"
+
+
+def test_a_database_that_refuses_us_is_told_as_one_that_is_down(
+    operations: Operations, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger = credentials.model_copy(update={"username": "nobody"})
+    monkeypatch.setattr(world, "database", Database(lambda: stranger))
+
+    assert health(operations)["database"]["status"] == "down"
 
 
 def test_without_the_database_the_other_parts_are_told_all_the_same(
