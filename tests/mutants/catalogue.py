@@ -321,16 +321,23 @@ STEPS: Final = (
     mutant(
         "A charge and its refund do not wait for each other",
         _PAYMENT,
-        "FROM orders WHERE id = :order_id FOR NO KEY UPDATE\n",
-        "FROM orders WHERE id = :order_id\n",
+        "        )) FOR NO KEY UPDATE\n",
+        "        ))\n",
         f"{_PAYMENTS}::test_a_charge_and_a_refund_that_both_find_no_payment_wait_for_each_other_at_the_order",
     ),
     mutant(
-        "A late decline opens a closed payment again",
+        "A charge begins although the saga has turned back",
+        _PAYMENT,
+        "            WHERE order_id = :order_id AND step = 'CompleteOrder' AND status = 'FENCED'\n",
+        "            WHERE false\n",
+        f"{_LATE}::test_any_step_refuses_an_order_that_was_cancelled_before_the_step_ever_began",
+    ),
+    mutant(
+        "A late answer opens a closed payment again",
         _PAYMENT,
         "    WHERE order_id = :order_id AND status IN ('PENDING', 'UNKNOWN')\n",
         "    WHERE order_id = :order_id\n",
-        f"{_PAYMENTS}::test_a_decline_that_comes_after_the_refund_leaves_the_fence_standing",
+        f"{_PAYMENTS}::test_a_charge_that_is_said_to_have_timed_out_after_its_refund_stays_refunded",
     ),
     mutant(
         "A charge that timed out is not marked UNKNOWN",
@@ -400,7 +407,7 @@ STEPS: Final = (
         _PAYMENT,
         "        saga.close(connection, order_id, SagaStep.REFUND_PAYMENT)\n",
         "",
-        f"{_PAYMENTS}::test_a_charge_and_a_refund_at_once_leave_the_customer_with_their_money",
+        f"{_FAILURES}::test_the_charge_of_a_failed_order_can_be_read_in_the_journal",
     ),
     mutant(
         "The customer is told of the cancellation on every call",

@@ -24,7 +24,7 @@ from orders import db
 from orders.db import Credentials, Database
 from tests.integration.model.outside import Delivery, Notice
 from tests.integration.model.world import SagaExecution, World
-from tests.integration.saga.pipeline import Pipeline
+from tests.integration.saga.pipeline import FORWARD, Pipeline
 from tests.support.factories import Product, add_product
 from tests.support.postgres import Server
 
@@ -198,6 +198,12 @@ class Histories(RuleBasedStateMachine):
             assert execution.waits_for is not None
             self.world.run(self.world.repeat(execution.waits_for), gates)
 
+    @rule(which=which, step=strategies.sampled_from(FORWARD), gates=gates)
+    def call_a_step_after_the_end(self, which: int, step: str, gates: int) -> None:
+        if self._has_room:
+            for execution in chosen(which, self.world.executions_at_their_end):
+                self.world.run(self.world.call_after_the_end(execution, step), gates)
+
     @rule(which=which)
     def stop_an_execution(self, which: int) -> None:
         for execution in self._chosen_execution(which):
@@ -234,6 +240,7 @@ class Histories(RuleBasedStateMachine):
         return [(self.world.products[product], quantity) for product, quantity in cart]
 
 
+@pytest.mark.timeout(600)
 def test_no_history_breaks_a_promise(
     model_credentials: Credentials, products: list[Product], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -268,6 +268,10 @@ class World:
         """The same call of a saga's step once more, for nobody."""
         return self._invoke(invocation.name, invocation.work)
 
+    def call_after_the_end(self, execution: SagaExecution, step: str) -> Invocation:
+        """A call of a forward step that comes when its saga is over, whether or not the saga ever got as far."""
+        return self._invoke(step, lambda: TASKS[step](execution.walk.input))
+
     def pass_time(self, seconds: float) -> None:
         for table, column in _CLOCKS:
             self._execute(
@@ -336,6 +340,10 @@ class World:
     @property
     def waiting_executions(self) -> list[SagaExecution]:
         return [execution for execution in self.executions.values() if execution.waits_for is not None]
+
+    @property
+    def executions_at_their_end(self) -> list[SagaExecution]:
+        return [execution for execution in self.executions.values() if execution.walk.ended]
 
     def broken_promises(self) -> list[str]:
         """Whatever must be true at every instant and is not."""

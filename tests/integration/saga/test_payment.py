@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from functions.saga_steps import payment
 from orders.db import Database
-from orders.errors import PaymentGatewayUnavailable, StepFenced
+from orders.errors import PaymentGatewayTimeout, PaymentGatewayUnavailable, StepFenced
 from orders.payments.gateway import Charge, GatewayPayment, PaymentGateway
 from orders.payments.simulator import SimulatedGateway
 from tests.integration.saga.pipeline import (
@@ -568,4 +568,20 @@ def test_a_refund_that_another_one_overtakes_says_nothing_of_it_a_second_time(
         order_id=order.order_id,
     )
     assert len(told) == 1
+    assert order.ending().ledger == REFUNDED
+
+
+def test_a_charge_that_is_said_to_have_timed_out_after_its_refund_stays_refunded(pipeline: Pipeline) -> None:
+    """Nobody would ever settle it: the order may be cancelled by then."""
+    order = at_payment(pipeline)
+
+    def refund_and_lose_the_answer() -> None:
+        payment.refund(pipeline.database, pipeline.gateway, order.order_id, TRACE)
+        raise PaymentGatewayTimeout("the answer was lost")
+
+    gateway = Wire(pipeline.gateway, after={"capture": refund_and_lose_the_answer})
+    with pytest.raises(PaymentGatewayUnavailable):
+        payment.process(pipeline.database, gateway, order.order_id, TRACE)
+
+    assert payment_row(order)["status"] == "REFUNDED"
     assert order.ending().ledger == REFUNDED
