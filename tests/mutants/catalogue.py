@@ -129,7 +129,7 @@ STEPS: Final = (
         _SAGA,
         "AND step = 'CompleteOrder' AND status = 'FENCED'\n",
         "AND false\n",
-        f"{_RESUMED}::test_a_first_step_that_failed_for_now_is_not_charged_for_after_the_customer_was_told",
+        f"{_LATE}::test_any_step_refuses_an_order_that_was_cancelled_before_the_step_ever_began",
     ),
     mutant(
         "A step does its work on every call",

@@ -7,7 +7,6 @@ recorded ones, since BEGIN and COMMIT are statements too.
 
 import json
 import re
-import time
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
@@ -74,11 +73,10 @@ def _story(texts: list[str], told: dict[str, Any]) -> Story:
 
 
 class Teller:
-    """One process of the old code: it tells stories over one connection, and notes what it had to wait for."""
+    """One process of the old code: it tells stories over one connection, which has the functions' limits."""
 
     def __init__(self, credentials: Credentials) -> None:
         self._connection = credentials.connect()
-        self.longest_wait_seconds = 0.0
         self.told = 0
 
     def tell(self, story: Story) -> None:
@@ -107,10 +105,7 @@ class Teller:
         self._connection.close()
 
     def _say(self, sql: str) -> Any:
-        begun = time.monotonic()
-        answer = driver.Connection.execute_simple(self._connection, sql)
-        self.longest_wait_seconds = max(self.longest_wait_seconds, time.monotonic() - begun)
-        return answer.rows
+        return driver.Connection.execute_simple(self._connection, sql).rows
 
 
 def _with_other_ids(ids: defaultdict[str, str], parameter: str | None) -> str | None:
