@@ -45,7 +45,8 @@ class Account:
             check=False,
         )
         self.said += done.stdout + done.stderr
-        assert done.returncode == 0, done.stderr
+        if done.returncode != 0:
+            raise AssertionError(done.stderr)
         return done.stdout
 
     def log_in(self) -> dict[str, str]:

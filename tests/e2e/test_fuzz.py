@@ -19,6 +19,7 @@ from local.settings import ROOT
 from tests.e2e.conftest import Cloud
 
 HERE = Path(__file__).parent
+PYTHON_PATH = os.pathsep.join(map(str, (ROOT, ROOT / "layers" / "shared" / "python")))
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "3"))
 """For each operation and each phase. The phase that goes through the borders of every field has its own number."""
 FEWEST = 2_000 if EXAMPLES >= 100 else 500
@@ -39,8 +40,9 @@ def test_the_api_keeps_to_its_document(running_cloud: Cloud, tmp_path: Path) -> 
             *("--seed", "1", "--workers", "2", "--report-har-path", str(report), "--no-color"),
             *("--suppress-health-check", "all", "--warnings", "off"),
         ],
-        cwd=ROOT,
-        env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.e2e.fuzz_hooks"},
+        # It leaves a cache where it runs.
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": PYTHON_PATH, "SCHEMATHESIS_HOOKS": "tests.e2e.fuzz_hooks"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

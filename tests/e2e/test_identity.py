@@ -27,7 +27,9 @@ from orders.http import ADMIN_PATHS
 from orders.ids import uuid7
 from tests.e2e.conftest import Cloud
 from tests.e2e.routes import PROTECTED, is_for_administrators, name_of, send
-from tests.e2e.test_api import ORDER
+from tests.e2e.test_api import Caller
+from tests.e2e.test_webhooks import Subscriber
+from tests.support.webhooks import customer_server
 
 Claims = dict[str, Any]
 
@@ -79,7 +81,6 @@ def _tampered(forge: Forge) -> str:
 
 BAD_TOKENS: dict[str, Callable[[Forge], str | None]] = {
     "no token": lambda forge: None,
-    "an empty token": lambda forge: "",
     "garbage": lambda forge: "garbage",
     "garbage in three parts": lambda forge: "a.b.c",
     "alg none": lambda forge: forge.signed_otherwise("none", forge.key_id, lambda content: b""),
@@ -195,28 +196,27 @@ def test_every_route_below_the_administrators_paths_is_protected() -> None:
 
 
 # Another user's id. A route for administrators has no other users, and an open one no owners.
-OWNED = [route for route in PROTECTED if "{" in route.path and not is_for_administrators(route)]
+# What deletes comes last: its owner tries it too.
+OWNED = sorted(
+    (route for route in PROTECTED if "{" in route.path and not is_for_administrators(route)),
+    key=lambda route: route.method.value == "DELETE",
+)
 
 
 @pytest.fixture(scope="module")
-def belongings(running_cloud: Cloud, http: httpx.Client, forges: dict[str, Forge]) -> dict[str, str]:
-    """What the customer has, by the variable of the path that names it."""
-    token = forges["customer"].signed()
-    return {variable: make(http, running_cloud, token) for variable, make in MAKERS.items()}
-
-
-def _order(http: httpx.Client, cloud: Cloud, token: str) -> str:
-    answer = http.post(
-        f"{cloud.stack['api_url']}{BASE_PATH}/orders",
-        json=ORDER,
-        headers={"Authorization": f"Bearer {token}", "Idempotency-Key": str(uuid4())},
-    )
-    assert answer.status_code == 202
-    return str(answer.json()["orderId"])
-
-
-MAKERS: dict[str, Callable[[httpx.Client, Cloud, str], str]] = {"orderId": _order}
-"""Makes something that belongs to the token's user, and answers its id. A new variable in a path needs its maker."""
+def belongings(running_cloud: Cloud, forges: dict[str, Forge]) -> Iterator[dict[str, str]]:
+    """Something of the customer's for each variable of a path. A new variable needs something here."""
+    owner = Subscriber(Caller(running_cloud.stack["api_url"], forges["customer"].signed()))
+    with customer_server(200) as server:
+        webhook = owner.register(server.url)
+        order_id = owner.confirmed_order()
+        delivery = owner.delivery(webhook, "DELIVERED")
+    yield {
+        "orderId": order_id,
+        "webhookId": webhook["webhookId"],
+        "deliveryId": delivery["deliveryId"],
+    }
+    owner.ask("DELETE", f"/{webhook['webhookId']}")
 
 
 @pytest.mark.parametrize("route", OWNED, ids=name_of)
@@ -227,15 +227,15 @@ def test_what_is_another_user_s_does_not_exist(
     belongings: dict[str, str],
     route: Route,
 ) -> None:
-    own = send(http, running_cloud, route, forges["customer"].signed(), belongings)
-    assert own.status_code != 404, "its owner finds it; a new variable in a path needs a maker above"
-
     token = forges["other"].signed()
     another_s = send(http, running_cloud, route, token, belongings)
     unknown = send(http, running_cloud, route, token, {name: str(uuid7()) for name in belongings})
 
     assert another_s.status_code == unknown.status_code == 404
     assert without_its_own(another_s) == without_its_own(unknown)
+
+    own = send(http, running_cloud, route, forges["customer"].signed(), belongings)
+    assert own.status_code != 404, "it is there, still"
 
 
 def without_its_own(answer: httpx.Response) -> dict[str, Any]:
