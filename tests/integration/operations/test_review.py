@@ -1,9 +1,10 @@
 """Orders under review: resumed to an end, or closed by hand if money and stock fit (promises I3, I5, I7, I12)."""
 
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -12,7 +13,7 @@ from functions.operations.actions import Operator
 from functions.operations.review import Review
 from orders.db import Database
 from orders.errors import PaymentGatewayUnavailable
-from orders.executions import ExecutionStatus
+from orders.executions import Executions, ExecutionStatus
 from tests.integration.maintenance.support import order_status
 from tests.integration.operations.support import ADMIN, OPERATOR, Aws, Operations
 from tests.integration.saga.conftest import pipeline, process, shared_credentials  # noqa: F401
@@ -162,13 +163,27 @@ def test_of_two_operators_one_resumes(operations: Operations, pipeline: Pipeline
     assert len(operations.actions()) == 1
 
 
+class BothLookFirst(Executions):
+    """Step Functions that answers two operators when both have asked: neither has moved the order by then."""
+
+    def __init__(self, operations: Operations) -> None:
+        known = operations.step_functions.executions
+        super().__init__(known._client, known._state_machine_arn)
+        self._both = threading.Barrier(2, timeout=10)
+
+    def status(self, order_id: UUID, resumes: int = 0) -> ExecutionStatus:
+        self._both.wait()
+        return super().status(order_id, resumes)
+
+
 def test_two_operators_at_the_same_moment_make_one_execution(
     operations: Operations,
     pipeline: Pipeline,  # noqa: F811
     process: Callable[[], Database],  # noqa: F811
 ) -> None:
     order = stuck(pipeline, "RefundPayment")
-    reviews = [Review(process(), operations.step_functions.executions, pipeline.gateway) for _ in range(2)]
+    executions = BothLookFirst(operations)
+    reviews = [Review(process(), executions, pipeline.gateway) for _ in range(2)]
     operator = Operator("olivia", NOTE)
 
     outcomes = at_once(*(lambda review=review: review.resume(operator, order.order_id) for review in reviews))
