@@ -14,11 +14,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DatabaseError
 
-from bench import database as bench_database
-from bench import volume
 from functions.migrate import migrate
 from functions.migrate.migrate import upgrade
 from orders.db import Credentials, Database, sqlstate
+from tests.integration.migrate.filling import fill
 from tests.integration.migrate.recording import ENDINGS, Pipelines
 from tests.integration.migrate.stories import Recording, Story, Teller
 from tests.support.factories import rows
@@ -30,7 +29,7 @@ MIGRATIONS: Final = list(pairwise(REVISIONS))
 """Each with the revision before it. The first of all meets an empty database and no traffic."""
 
 ORDERS: Final = 5_000
-"""There already, each with its rows in a dozen tables."""
+"""There already, each with its rows in ten tables."""
 TELLERS: Final = 2
 LOCK_TIMEOUT_SECONDS: Final = 4.0
 """The functions' own: who waits longer for a lock fails."""
@@ -108,9 +107,7 @@ def in_use(postgres_server: Server) -> Iterator[Credentials]:
     postgres_server.administer(f"CREATE DATABASE {name}")
     credentials = postgres_server.credentials(name)
     upgrade(credentials, REVISIONS[0])
-    database = bench_database.Database(credentials)
-    volume.stock_up(database)
-    volume.fill(database, ORDERS)
+    fill(credentials, ORDERS)
     yield credentials
     postgres_server.administer(f"DROP DATABASE {name} WITH (FORCE)")
 

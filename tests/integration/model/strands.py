@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-PATIENCE_SECONDS: Final = 30
+PATIENCE_SECONDS: Final = 60
 _LOOK_SECONDS: Final = 0.005
 """How long a strand may be silent before somebody looks whether it waits for a lock."""
 
