@@ -11,6 +11,12 @@ from functions.api_docs.handler import handler
 from openapi.document import TARGET
 from tests.support.api import Client
 
+DIRECTIVES = {f"{kind}-src" for kind in ("default", "script", "style", "img", "connect")} | {
+    "base-uri",
+    "form-action",
+    "frame-ancestors",
+}
+
 ANYONE = Client(handler, user_id=None)
 
 
@@ -35,7 +41,10 @@ def test_the_page_may_load_nothing_from_elsewhere() -> None:
     page = ANYONE.get("/api/v1/docs")
 
     assert page.headers["content-type"] == "text/html"
-    assert "default-src 'none'" in page.headers["content-security-policy"]
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert set(re.findall(r"[^ ;]+", policy)) <= DIRECTIVES | {"'none'", "'self'", "'unsafe-inline'", "data:"}
+    assert "unsafe-inline" not in policy.partition("style-src")[0], "scripts come from files"
     assert "//" not in page.text
 
 
