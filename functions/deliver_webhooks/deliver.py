@@ -100,7 +100,7 @@ class WebhookDelivery:
             "status": answer.status,
         }
         if answer.error is None:
-            self.database.transact(lambda connection: attempt.record_delivered(connection, answer))
+            self.database.transact_alone(lambda connection: attempt.record_delivered(connection, answer))
             count(Metric.WEBHOOKS_DELIVERED)
             logger.info("Webhook delivered", extra=facts)
             return

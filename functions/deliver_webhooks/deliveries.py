@@ -40,15 +40,19 @@ _FAN_OUT: Final = text("""
     RETURNING id
 """)
 
+# What is under way is counted endpoint by endpoint: of a join, the planner would make a reading of the whole table.
 _FIND: Final = text("""
     SELECT delivery.id, delivery.endpoint_id, delivery.event_id, delivery.body, delivery.status, delivery.attempts,
            delivery.first_attempt, delivery.started_at, delivery.lease_until > now() AS is_under_way,
            CAST(extract(epoch FROM now() - delivery.started_at) AS float8) AS age_seconds,
            endpoint.url, endpoint.status AS endpoint_status, endpoint.secret_version,
            endpoint.previous_secret_until > now() AS is_rotating,
-           (SELECT count(*)
-            FROM webhook_endpoints AS theirs JOIN webhook_deliveries AS other ON other.endpoint_id = theirs.id
-            WHERE theirs.user_id = endpoint.user_id AND other.lease_until > now()) AS under_way
+           (SELECT sum(busy.number)
+            FROM webhook_endpoints AS theirs CROSS JOIN LATERAL (
+                SELECT count(*) AS number FROM webhook_deliveries AS other
+                WHERE other.endpoint_id = theirs.id AND other.lease_until > now()
+            ) AS busy
+            WHERE theirs.user_id = endpoint.user_id) AS under_way
     FROM webhook_deliveries AS delivery JOIN webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
     WHERE delivery.id = :delivery_id
     FOR UPDATE OF delivery

@@ -5,8 +5,8 @@ A query per line makes the second dearer than the first; an index that is not us
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from uuid import UUID
+from dataclasses import dataclass, replace
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
@@ -14,6 +14,8 @@ from sqlalchemy import text
 from bench import database as bench_database
 from bench import volume
 from functions.create_order.place_order import place_order
+from functions.deliver_webhooks.deliver import WebhookDelivery
+from functions.deliver_webhooks.schedule import Schedule
 from functions.inventory_events.low_stock import watch_stock
 from functions.notify.notify import notify
 from functions.outbox_relay.claims import BackOff, Burial, Claims
@@ -23,17 +25,27 @@ from functions.saga_steps import notification, order, payment, stock
 from functions.saga_steps.events import Failure
 from orders.db import Database
 from orders.domain import FailureReason, Notification, SagaStep
-from orders.events import InventoryReserved, NotificationRequested, PaymentCaptured
+from orders.events import (
+    CloudEvent,
+    InventoryReserved,
+    NotificationRequested,
+    PaymentCaptured,
+    WebhookAttemptScheduled,
+)
 from orders.payments.breaker import CircuitBreaker
 from orders.payments.gateway import PaymentGateway
 from orders.payments.simulator import Behaviour, SimulatedGateway
+from orders.webhooks.keys import SigningKeys
+from tests.integration.deliver_webhooks.world import CONFIRMED
+from tests.integration.deliver_webhooks.world import FakeSender as WebhookSender
 from tests.integration.notify.world import FakeSender
 from tests.support import plans
 from tests.support.consumers import cloud_event, notification_requested
-from tests.support.factories import ALICE, TRACE, execute, order_body, order_request
+from tests.support.factories import ALICE, TRACE, execute, order_body, order_request, rows
 from tests.support.plans import explaining
 from tests.support.postgres import Server
 from tests.support.round_trips import Wire
+from tests.support.webhooks import KEY, add_endpoint
 
 BEHIND = 10_000
 """Finished orders in the tables, with twice as many published events."""
@@ -227,6 +239,48 @@ def watch_for_low_stock(world: World, lines: int) -> Callable[[], object]:
     return lambda: watch_stock(world.database, reserved)
 
 
+def listen(world: World, deliveries: int) -> tuple[WebhookDelivery, CloudEvent]:
+    """An order of somebody with two webhooks and so many deliveries behind them, and the event of its end. Many others
+    have webhooks, too."""
+    execute(
+        world.others,
+        """
+        INSERT INTO webhook_endpoints (id, user_id, slot, url)
+        SELECT gen_random_uuid(), gen_random_uuid()::text, 1, 'https://shop.example.com/' FROM generate_series(1, 1000)
+        """,
+    )
+    user_id = str(uuid4())
+    body = order_body([(world.products[0], 1)])
+    order_id = place_order(world.others, order_request(body, user_id=user_id)).order_id
+    for slot in (1, 2):
+        execute(
+            world.others,
+            """
+            INSERT INTO webhook_deliveries (id, endpoint_id, event_id, event_type, order_id, body, status)
+            SELECT gen_random_uuid(), :endpoint_id, gen_random_uuid(), 'type', :order_id, '{}', 'DELIVERED'
+            FROM generate_series(1, :deliveries)
+            """,
+            endpoint_id=add_endpoint(world.others, user_id=user_id, slot=slot),
+            order_id=order_id,
+            deliveries=25 * deliveries,
+        )
+    delivery = WebhookDelivery(world.database, SigningKeys(lambda: KEY), WebhookSender(), Schedule((1.0,)))
+    return delivery, cloud_event(order_id, CONFIRMED)
+
+
+def fan_out(world: World, deliveries: int) -> Callable[[], object]:
+    delivery, event = listen(world, deliveries)
+    return lambda: delivery.handle(event, CONFIRMED)
+
+
+def make_attempt(world: World, deliveries: int) -> Callable[[], object]:
+    delivery, event = listen(world, deliveries)
+    replace(delivery, database=world.others).handle(event, CONFIRMED)
+    (row, _) = rows(world.others, "SELECT id FROM webhook_deliveries WHERE event_id = :id", id=event.id)
+    scheduled = WebhookAttemptScheduled(delivery_id=row["id"], attempt=1)
+    return lambda: delivery.handle(event, scheduled)
+
+
 @dataclass(frozen=True)
 class Cost:
     """Of one use case. Statements and round trips are the same for any size, rows read are not."""
@@ -268,6 +322,9 @@ CASES: dict[str, tuple[Case, Cost]] = {
     "send a mail": (send_mail, Cost(4, 8, rows=4, rows_each=2)),
     "reconcile a payment": (reconcile_payment, Cost(4, 6, rows=2)),
     "watch for low stock": (watch_for_low_stock, Cost(2, 4, rows_each=2)),
+    # Whatever was delivered before.
+    "an order's end for two webhooks": (fan_out, Cost(4, 6, rows=5)),
+    "an attempt at a webhook": (make_attempt, Cost(3, 5, rows=10)),
 }
 
 # Orders that nobody has got round to yet. They come after Postgres has taken its statistics, as a burst or an outage
