@@ -128,6 +128,22 @@ def test_a_message_that_comes_twice_is_sent_once(world: World, endpoint_id: UUID
     assert len(world.sender.sent) == 1
 
 
+def test_the_message_of_an_attempt_that_failed_is_not_worked_on_again(
+    world: World, endpoint_id: UUID
+) -> None:
+    """SQS gives it out twice, and the next attempt is only due later."""
+    world.sender.answers = [BROKEN]
+    delivery_id = world.fan_out()
+    (event,) = world.due()
+
+    world.handle(event)
+    world.handle(event)
+
+    assert len(world.sender.sent) == 1
+    assert world.row(delivery_id)["attempts"] == 1
+    assert world.pending() == 1
+
+
 def test_a_failed_attempt_is_repeated_with_the_same_id_and_body_and_a_fresh_signature(
     world: World, endpoint_id: UUID
 ) -> None:

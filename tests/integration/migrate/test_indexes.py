@@ -45,7 +45,7 @@ READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "payments_undecided": (payments._CLAIM, {"patience": 60, "limit": 5}),
     "webhook_deliveries_by_endpoint": (
         deliveries._PAGE,
-        {"webhook_id": ID, "user_id": "u", "after": ID, "limit": 21},
+        {"webhook_id": ID, "user_id": "u", "before": ID, "limit": 21},
     ),
     "webhook_deliveries_under_way": (delivering._FIND, {"delivery_id": ID}),
     "repairs_by_order": (records.RECORDS, {"order_id": ID}),
