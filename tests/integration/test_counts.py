@@ -17,6 +17,7 @@ from functions.create_order.place_order import place_order
 from functions.deliver_webhooks.deliver import WebhookDelivery
 from functions.deliver_webhooks.schedule import Schedule
 from functions.inventory_events.low_stock import watch_stock
+from functions.manage_catalogue import products
 from functions.notify.notify import notify
 from functions.outbox_relay.claims import BackOff, Burial, Claims
 from functions.payment_events.reconcile import reconcile
@@ -183,6 +184,10 @@ def list_products(world: World, size: int) -> Callable[[], object]:
     return lambda: queries.list_products(world.database, limit=size, cursor=None)
 
 
+def list_all_products(world: World, size: int) -> Callable[[], object]:
+    return lambda: products.list_products(world.database, limit=size, cursor=None)
+
+
 def list_orders(world: World, size: int) -> Callable[[], object]:
     body = order_body([(world.products[0], 1)])
     for _ in range(size + 1):
@@ -318,6 +323,7 @@ CASES: dict[str, tuple[Case, Cost]] = {
     # A page reads one more than it shows, to know whether another follows.
     "GET /orders": (list_orders, Cost(1, 1, rows=2, rows_each=2)),
     "GET /products": (list_products, Cost(1, 1, rows=2, rows_each=2)),
+    "GET /admin/products": (list_all_products, Cost(1, 1, rows=2, rows_each=2)),
     "GET /products/{id}": (read_product, Cost(1, 1, rows=2)),
     "send a mail": (send_mail, Cost(4, 8, rows=4, rows_each=2)),
     "reconcile a payment": (reconcile_payment, Cost(4, 6, rows=2)),
