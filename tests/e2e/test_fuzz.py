@@ -37,7 +37,8 @@ def test_the_api_keeps_to_its_document(running_cloud: Cloud, tmp_path: Path) -> 
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(HERE / "schemathesis.toml")),
             *("run", f"{api_url}{BASE_PATH}/openapi.json", "--url", api_url, "--checks", "all"),
             *("--header", f"Authorization: Bearer {token}", "--max-examples", str(EXAMPLES)),
-            *("--seed", "1", "--workers", "2", "--report-har-path", str(report), "--no-color"),
+            # One worker: with more, Python 3.11 cannot always parse what Hypothesis shows (python/cpython#106905).
+            *("--seed", "1", "--workers", "1", "--report-har-path", str(report), "--no-color"),
             *("--suppress-health-check", "all", "--warnings", "off"),
         ],
         # It leaves a cache where it runs.
