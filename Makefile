@@ -25,7 +25,7 @@ browser: setup
 	@$(python) -m tests.support.browser
 
 fuzz: setup ## Ask the API thousands of generated questions, right and wrong ones
-	@FUZZ_EXAMPLES=100 $(python) -m pytest tests/e2e/test_fuzz.py
+	@FUZZ_EXAMPLES=40 $(python) -m pytest tests/e2e/test_fuzz.py
 
 mutants: setup ## Break each line that keeps a promise, in a copy, and see its test go red (10 minutes)
 	@$(python) -m tests.mutants
