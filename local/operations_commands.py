@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 
 from local import stack
+from local.api_client import ApiClient
 from local.client import sign_in
 from local.errors import LocalCloudError
-from local.operations_client import OperationsClient
 from local.operations_tables import execution_table, health_table, order_report, table
 from local.settings import Settings
 
@@ -49,8 +49,8 @@ class Place:
     api_url: str
     token: str
 
-    def client(self) -> AbstractContextManager[OperationsClient]:
-        return OperationsClient.connect(self.api_url, self.token)
+    def client(self) -> AbstractContextManager[ApiClient]:
+        return ApiClient.connect(self.api_url, self.token)
 
 
 def place(api_url: str | None, token: str | None, settings: Settings | None = None) -> Place:

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from local.api_client import ApiClient
 from local.errors import LocalCloudError
-from local.operations_client import OperationsClient
 from local.operations_commands import Place, app, place
 from local.operations_tables import execution_table, health_table, order_report
 from local.settings import Settings
@@ -24,7 +24,7 @@ def nowhere(tmp_path: Path) -> Settings:
     return Settings(tmp_path, "http://127.0.0.1:1", 1, {})
 
 
-def talking_to(answers: dict[str, Any], asked: list[httpx.Request]) -> OperationsClient:
+def talking_to(answers: dict[str, Any], asked: list[httpx.Request]) -> ApiClient:
     """A client whose API answers by path and query; what it was asked is kept."""
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -32,7 +32,7 @@ def talking_to(answers: dict[str, Any], asked: list[httpx.Request]) -> Operation
         status, body = answers[request.url.raw_path.decode()]
         return httpx.Response(status, json=body)
 
-    return OperationsClient(httpx.Client(base_url=f"{API}/api/v1/", transport=httpx.MockTransport(answer)))
+    return ApiClient(httpx.Client(base_url=f"{API}/api/v1/", transport=httpx.MockTransport(answer)))
 
 
 def rendered(shown: Any) -> str:
@@ -87,7 +87,7 @@ def test_what_was_not_given_is_not_sent() -> None:
 def test_an_api_that_does_not_answer_is_told() -> None:
     with (
         pytest.raises(LocalCloudError, match="does not answer"),
-        OperationsClient.connect("http://127.0.0.1:1", "token") as client,
+        ApiClient.connect("http://127.0.0.1:1", "token") as client,
     ):
         client.get("admin/queues")
 

@@ -26,14 +26,14 @@ CALLS: list[tuple[Callable[[WebhookClient], Any], str, str, Any]] = [
     (lambda client: client.add("https://a.example/", None), "POST", "", {"url": "https://a.example/"}),
     (lambda client: client.list_all(), "GET", "", None),
     (lambda client: client.remove(WEBHOOK), "DELETE", f"/{WEBHOOK}", None),
-    (lambda client: client.rotate(WEBHOOK), "POST", f"/{WEBHOOK}/secret", None),
-    (lambda client: client.enable(WEBHOOK), "POST", f"/{WEBHOOK}/enable", None),
+    (lambda client: client.rotate(WEBHOOK), "POST", f"/{WEBHOOK}/secret", {}),
+    (lambda client: client.enable(WEBHOOK), "POST", f"/{WEBHOOK}/enable", {}),
     (lambda client: client.deliveries(WEBHOOK, 5), "GET", f"/{WEBHOOK}/deliveries?limit=5", None),
     (
         lambda client: client.redeliver(WEBHOOK, DELIVERY),
         "POST",
         f"/{WEBHOOK}/deliveries/{DELIVERY}/redeliver",
-        None,
+        {},
     ),
 ]
 
@@ -51,7 +51,7 @@ def test_each_call_is_one_request_of_the_api(
 
     def respond(request: httpx.Request) -> httpx.Response:
         requests.append(request)
-        return httpx.Response(200, json={"items": []})
+        return httpx.Response(200, json={"items": [], "nextCursor": None})
 
     call(client_of(respond))
 

@@ -1,4 +1,4 @@
-"""The API of operators as the command line uses it: plain HTTPS with JSON, here or on AWS."""
+"""The API as the command line uses it: plain HTTPS with JSON, here or on AWS."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +10,11 @@ from local.client import ApiError, Problem
 from local.errors import LocalCloudError
 
 _TIMEOUT_SECONDS: Final = 30
-"""Above what the function has, so that it is never the client who gives up first."""
+"""Above what API Gateway grants a function, so that it is never the client who gives up first."""
 
 
-class OperationsClient:
-    """The routes under `/api/v1` for an administrator. Answers are JSON as it came, to be shown."""
+class ApiClient:
+    """The routes under `/api/v1` for one user. Answers are JSON as it came, to be shown."""
 
     def __init__(self, http: httpx.Client) -> None:
         self._http = http
@@ -60,8 +60,16 @@ class OperationsClient:
         given = {name: value for name, value in body.items() if value is not None}
         return _content(self._http.post(path, json=given))
 
+    def delete(self, path: str) -> None:
+        """Removes something."""
+        _refuse(self._http.delete(path))
+
 
 def _content(response: httpx.Response) -> Any:
+    _refuse(response)
+    return response.json()
+
+
+def _refuse(response: httpx.Response) -> None:
     if response.is_error:
         raise ApiError(response.status_code, Problem.of(response))
-    return response.json()
