@@ -47,9 +47,9 @@ def test_all_orders_end_and_no_promise_is_broken(settings: Settings) -> None:
     assert await_rest(engine, scope, REST_SECONDS) == []
     with snapshot(engine) as connection:
         verdicts = [*audit(connection, scope), *mailbox.audit(settings, ids)]
-    engine.dispose()
     assert [verdict for verdict in verdicts if not verdict.holds] == []
     assert OrderStatus.NEEDS_REVIEW not in statuses(engine)
+    engine.dispose()
 
 
 async def place_and_await_some(settings: Settings, stack: Stack, engine: Engine) -> list[Accepted]:
