@@ -1,5 +1,4 @@
-"""The eleven functions of the saga, each step next to its compensation. All answer the same way: the state the step
-has left its part of the order in."""
+"""The eleven functions of the saga, each step next to its compensation. All answer in what state it left its part."""
 
 from collections.abc import Callable
 from enum import StrEnum

@@ -31,7 +31,12 @@ def demonstration(environment: Mapping[str, str], output: Path) -> Iterator[subp
     """`orders demo` as a command of its own, with its output in a file; killed if it is still there in the end."""
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [str(ROOT / "bin" / "orders"), "demo"], env=environment, stdout=file, stderr=subprocess.STDOUT
+            [str(ROOT / "bin" / "orders"), "demo"],
+            env=environment,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            # A shell that starts tests in the background has them ignore it, and their children inherit that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
             yield process

@@ -248,7 +248,6 @@ def test_the_bound_on_a_quantity_holds_for_the_lines_of_one_product_together(
         pytest.param('"order"', id="a string"),
         pytest.param("[]", id="an empty list"),
         pytest.param(json.dumps([with_line()]), id="an order in a list"),
-        pytest.param("", id="empty"),
         pytest.param(" \n", id="white space"),
         pytest.param(b"\xff\xfe{}", id="not UTF-8"),
         pytest.param(json.dumps(with_line()).encode("utf-16"), id="UTF-16"),
@@ -257,6 +256,10 @@ def test_the_bound_on_a_quantity_holds_for_the_lines_of_one_product_together(
 )
 def test_a_body_that_is_no_json_object_is_refused_as_a_whole(alice: Client, body: str | bytes) -> None:
     assert_problem(post(alice, body), 400, "#")
+
+
+def test_no_body_at_all_is_a_body_that_is_missing(alice: Client) -> None:
+    assert_problem(post(alice, ""), 422, "#")
 
 
 def test_base64_that_is_none_is_refused(alice: Client) -> None:

@@ -281,7 +281,7 @@ def test_without_the_key_nothing_is_registered(
 
     answer = register(alice)
 
-    assert (answer.status, answer.headers["retry-after"]) == (503, "2")
+    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
     assert rows(database, "SELECT id FROM webhook_endpoints") == []
 
 
