@@ -56,7 +56,7 @@ def show_status() -> None:
 def main() -> None:
     """Runs a command; what it cannot do is told in a message, not in a traceback."""
     try:
-        app()
+        app(prog_name="orders")
     except LocalCloudError as error:
         sys.exit(f"\n{error}")
     except PermissionError as error:
