@@ -299,7 +299,8 @@ class Cost:
 
 
 CASES: dict[str, tuple[Case, Cost]] = {
-    "place an order": (place, Cost(2, 4, rows_each=1)),
+    # One row says how many orders the user placed lately, if any were counted in this order's lane.
+    "place an order": (place, Cost(2, 4, rows=1, rows_each=1)),
     "VerifyStock": (step(verify), Cost(3, 5, rows=1, rows_each=2)),
     "ReserveInventory": (step(reserve, verify), Cost(3, 5, rows_each=3)),
     # Two of them are the circuit breaker's, and three of the refund's: a look at it before each call, a word after.
