@@ -72,7 +72,7 @@ class OrdersStack(Stack):
             runtime=runtime,
             database=database,
             queues=queues,
-            state_machine=saga.state_machine,
+            saga=saga,
         )
 
         operations = Operations(
@@ -82,7 +82,7 @@ class OrdersStack(Stack):
             runtime=runtime,
             database=database,
             queues=queues,
-            state_machine=saga.state_machine,
+            saga=saga,
             api=api,
         )
 

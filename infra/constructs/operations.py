@@ -3,17 +3,14 @@
 import json
 from typing import Final
 
-from aws_cdk import ArnFormat, Duration, Stack
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_stepfunctions as stepfunctions
+from aws_cdk import Duration
 from constructs import Construct
 
 from infra.constructs.api import OrdersApi
 from infra.constructs.database import Database
 from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.constructs.queues import Queues
-from infra.constructs.saga import gateway_environment
-from infra.findings import accept
+from infra.constructs.saga import OrderSaga, gateway_environment
 from infra.stages import Stage
 
 # Redriving a queue takes what there is; API Gateway gives up after 30 s.
@@ -35,7 +32,7 @@ class Operations(Construct):
         runtime: FunctionRuntime,
         database: Database,
         queues: Queues,
-        state_machine: stepfunctions.StateMachine,
+        saga: OrderSaga,
         api: OrdersApi,
     ) -> None:
         super().__init__(scope, id)
@@ -47,7 +44,7 @@ class Operations(Construct):
             timeout=_TIMEOUT,
             memory_mb=_MEMORY_MB,
             environment={
-                "STATE_MACHINE_ARN": state_machine.state_machine_arn,
+                "STATE_MACHINE_ARN": saga.state_machine.state_machine_arn,
                 "QUEUE_URLS": json.dumps({pair.name: pair.queue.queue_url for pair in queues.pairs}),
                 "DLQ_URLS": json.dumps({pair.name: pair.dlq.queue_url for pair in queues.pairs}),
                 **gateway_environment(stage.gateway),
@@ -59,25 +56,6 @@ class Operations(Construct):
             pair.queue.grant_send_messages(function)
             pair.dlq.grant_consume_messages(function)
             pair.dlq.grant(function, "sqs:ListMessageMoveTasks", "sqs:StartMessageMoveTask")
-        state_machine.grant_start_execution(function)
-        executions = f"{stage.resource_name('order-saga')}:*"
-        function.add_to_role_policy(
-            iam.PolicyStatement(
-                actions=["states:DescribeExecution", "states:GetExecutionHistory"],
-                resources=[
-                    Stack.of(self).format_arn(
-                        service="states",
-                        resource="execution",
-                        resource_name=executions,
-                        arn_format=ArnFormat.COLON_RESOURCE_NAME,
-                    )
-                ],
-            )
-        )
-        accept(
-            self.operations,
-            "An execution's name has its order's id.",
-            "IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:"
-            f"{executions}]",
-        )
+        saga.state_machine.grant_start_execution(function)
+        saga.grant_executions(self.operations, "states:DescribeExecution", "states:GetExecutionHistory")
         api.answer_by(self.operations)

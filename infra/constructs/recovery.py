@@ -2,18 +2,15 @@
 
 from typing import Final
 
-from aws_cdk import ArnFormat, Duration, Stack
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_stepfunctions as stepfunctions
+from aws_cdk import Duration
 from constructs import Construct
 
 from infra.constructs.consumer import consume
 from infra.constructs.database import Database
 from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.constructs.queues import Queues
-from infra.constructs.saga import gateway_environment
+from infra.constructs.saga import OrderSaga, gateway_environment
 from infra.constructs.schedule import start_every_minute
-from infra.findings import accept
 from infra.stages import Stage
 
 # A round begins nothing in its last quarter of a minute. Two rounds at once are safe.
@@ -36,7 +33,7 @@ class Recovery(Construct):
         runtime: FunctionRuntime,
         database: Database,
         queues: Queues,
-        state_machine: stepfunctions.StateMachine,
+        saga: OrderSaga,
     ) -> None:
         super().__init__(scope, id)
         self.maintenance = OrdersFunction(
@@ -46,33 +43,14 @@ class Recovery(Construct):
             database=database,
             timeout=_ROUND_TIMEOUT,
             environment={
-                "STATE_MACHINE_ARN": state_machine.state_machine_arn,
+                "STATE_MACHINE_ARN": saga.state_machine.state_machine_arn,
                 **gateway_environment(stage.gateway),
             },
             description="Resumes stuck orders, expires reservations, settles payments, removes old rows",
         )
-        state_machine.grant(self.maintenance.function, "states:ListExecutions")
-        state_machine.grant_start_execution(self.maintenance.function)
-        executions = f"{stage.resource_name('order-saga')}:*"
-        self.maintenance.function.add_to_role_policy(
-            iam.PolicyStatement(
-                actions=["states:DescribeExecution"],
-                resources=[
-                    Stack.of(self).format_arn(
-                        service="states",
-                        resource="execution",
-                        resource_name=executions,
-                        arn_format=ArnFormat.COLON_RESOURCE_NAME,
-                    )
-                ],
-            )
-        )
-        accept(
-            self.maintenance,
-            "An execution's name has its order's id.",
-            "IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:"
-            f"{executions}]",
-        )
+        saga.state_machine.grant(self.maintenance.function, "states:ListExecutions")
+        saga.state_machine.grant_start_execution(self.maintenance.function)
+        saga.grant_executions(self.maintenance, "states:DescribeExecution")
         start_every_minute(
             self,
             self.maintenance.function,

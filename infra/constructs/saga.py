@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Final
 
-from aws_cdk import Duration
+from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as stepfunctions
@@ -60,13 +61,14 @@ class OrderSaga(Construct):
         self, scope: Construct, id: str, *, stage: Stage, runtime: FunctionRuntime, database: Database
     ) -> None:
         super().__init__(scope, id)
+        self._name = stage.resource_name("order-saga")
         self.steps = {
             name: self._step(stage, runtime, database, name) for name in (*FORWARD_STEPS, *COMPENSATIONS)
         }
         self.state_machine = stepfunctions.StateMachine(
             self,
             "StateMachine",
-            state_machine_name=stage.resource_name("order-saga"),
+            state_machine_name=self._name,
             comment="One order, from PENDING to a terminal state",
             definition_body=stepfunctions.DefinitionBody.from_string(DEFINITION.read_text(encoding="utf-8")),
             definition_substitutions={
@@ -78,7 +80,7 @@ class OrderSaga(Construct):
                     self,
                     "Logs",
                     # AWS cuts the resource policy of other names short once an account has many state machines.
-                    log_group_name=f"/aws/vendedlogs/states/{stage.resource_name('order-saga')}",
+                    log_group_name=f"/aws/vendedlogs/states/{self._name}",
                     retention=stage.log_retention,
                     removal_policy=stage.removal_policy,
                 ),
@@ -115,6 +117,29 @@ class OrderSaga(Construct):
             queue, starter.function, batch_size=_START_BATCH_SIZE, max_concurrency=stage.consumer_concurrency
         )
         return starter
+
+    def grant_executions(self, function: OrdersFunction, *actions: str) -> None:
+        """Lets the function do these things, e.g. `states:DescribeExecution`, to executions of the saga."""
+        executions = f"{self._name}:*"
+        function.function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=[*actions],
+                resources=[
+                    Stack.of(self).format_arn(
+                        service="states",
+                        resource="execution",
+                        resource_name=executions,
+                        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+                    )
+                ],
+            )
+        )
+        accept(
+            function,
+            "An execution's name has its order's id.",
+            "IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:"
+            f"{executions}]",
+        )
 
     def _step(self, stage: Stage, runtime: FunctionRuntime, database: Database, name: str) -> OrdersFunction:
         return OrdersFunction(

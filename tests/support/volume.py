@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pg8000.native
 
+from bench.volume import INDEXES
 from orders.db import Credentials
 
 ORDERS: Final = 1_000_000
@@ -97,21 +98,6 @@ _TABLES: Final[Mapping[str, str]] = {
     """,
 }
 
-# Sorting once is quicker than keeping an index in order a million times. What foreign keys lead to stays.
-_INDEXES: Final = """
-    SELECT coalesce(
-               'ALTER TABLE ' || indrelid::regclass || ' DROP CONSTRAINT ' || own.conname,
-               'DROP INDEX ' || indexrelid::regclass),
-           coalesce(
-               'ALTER TABLE ' || indrelid::regclass || ' ADD CONSTRAINT ' || own.conname || ' '
-                   || pg_get_constraintdef(own.oid),
-               pg_get_indexdef(indexrelid))
-    FROM pg_index LEFT JOIN pg_constraint AS own ON (own.conindid, own.conrelid) = (indexrelid, indrelid)
-    WHERE indrelid = ANY (CAST(CAST(:tables AS text[]) AS regclass[]))
-      AND NOT EXISTS (SELECT FROM pg_constraint AS key WHERE key.contype = 'f' AND key.conindid = indexrelid)
-    ORDER BY indrelid, indexrelid
-"""
-
 
 def order_id(number: int) -> UUID:
     """The id of an order, from 1, in the order of time."""
@@ -125,7 +111,7 @@ def product_id(number: int) -> UUID:
 
 def fill(credentials: Credentials) -> None:
     """Fills a migrated, empty database, and lets Postgres take note of what there is."""
-    (indexes,) = _load(credentials, [_INDEXES], tables=list(_TABLES))
+    (indexes,) = _load(credentials, [INDEXES], tables=list(_TABLES))
     # One after the other: a table's lock is exclusive.
     _load(credentials, ["; ".join([*(drop for drop, _ in indexes), *_CATALOGUE, _NUMBERS])])
     _load(credentials, [f"INSERT INTO {table} {rows}" for table, rows in _TABLES.items()])
