@@ -65,9 +65,10 @@ class WebhookDelivery:
             if not inbox.is_first_delivery(connection, CONSUMER, event.id):
                 return 0
             delivery_ids = deliveries.fan_out(connection, event, body_of(event, ended))
-            for delivery_id in delivery_ids:
-                first = WebhookAttemptScheduled(delivery_id=delivery_id, attempt=1)
-                outbox.add(connection, event.subject, first, _trace(event))
+            firsts = [
+                WebhookAttemptScheduled(delivery_id=delivery_id, attempt=1) for delivery_id in delivery_ids
+            ]
+            outbox.add_all(connection, event.subject, firsts, _trace(event))
             return len(delivery_ids)
 
         logger.info("Webhooks are to be sent", deliveries=self.database.transact(work))

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 from functions.deliver_webhooks.sender import Answer
 from orders.events import CloudEvent
 from orders.ids import uuid7
-from orders.webhooks.states import DeliveryError, DisabledReason
+from orders.webhooks.states import MAX_WEBHOOKS, DeliveryError, DisabledReason
 
 LEASE_SECONDS: Final = 60
 """Twice the function's timeout, so whoever claimed the attempt is gone when it ends; a third of the queue's visibility
@@ -25,7 +25,6 @@ timeout, so the message's next delivery finds it ended."""
 MAX_UNDER_WAY: Final = 2
 """Attempts that one customer may have under way, over all their endpoints: servers that take ten seconds to answer
 must not keep everybody's senders busy. More or less: two that claim at the same moment do not see each other."""
-MAX_ENDPOINTS: Final = 5
 
 _FAN_OUT: Final = text("""
     INSERT INTO webhook_deliveries (id, endpoint_id, event_id, event_type, order_id, body, next_attempt_at)
@@ -170,7 +169,7 @@ def fan_out(connection: Connection, event: CloudEvent, body: str) -> Sequence[UU
         "event_type": event.type,
         "order_id": event.subject,
         "body": body,
-        "ids": [uuid7() for _ in range(MAX_ENDPOINTS)],
+        "ids": [uuid7() for _ in range(MAX_WEBHOOKS)],
     }
     return connection.execute(_FAN_OUT, parameters).scalars().all()
 

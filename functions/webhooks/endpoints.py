@@ -12,10 +12,8 @@ from orders.ids import parse_uuid, uuid7
 from orders.webhooks.destination import Destination, ForbiddenDestination, addresses_of, parse
 from orders.webhooks.keys import SigningKeys
 from orders.webhooks.resolver import HostNotFound, Resolver
-from orders.webhooks.states import DisabledReason, EndpointStatus
+from orders.webhooks.states import MAX_WEBHOOKS, DisabledReason, EndpointStatus
 
-MAX_WEBHOOKS: Final = 5
-"""The check of `webhook_endpoints.slot` says the same."""
 OVERLAP_SECONDS: Final = 24 * 3600
 """How long a secret is signed with after it was replaced."""
 RESOLVE_SECONDS: Final = 3.0

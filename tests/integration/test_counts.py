@@ -330,7 +330,7 @@ CASES: dict[str, tuple[Case, Cost]] = {
     "reconcile a payment": (reconcile_payment, Cost(4, 6, rows=2)),
     "watch for low stock": (watch_for_low_stock, Cost(2, 4, rows_each=2)),
     # Whatever was delivered before.
-    "an order's end for two webhooks": (fan_out, Cost(4, 6, rows=5)),
+    "an order's end for two webhooks": (fan_out, Cost(3, 5, rows=5)),
     "an attempt at a webhook": (make_attempt, Cost(3, 5, rows=10)),
 }
 

@@ -8,11 +8,10 @@ from typing import Any
 from uuid import UUID
 
 from functions.deliver_webhooks.message import WebhookBody, headers_of
-from functions.webhooks.endpoints import MAX_WEBHOOKS
 from infra.stages import PROD
 from orders.events import OrderCancelled, OrderConfirmed, OrderReviewRequired
 from orders.webhooks.keys import SigningKeys
-from orders.webhooks.states import DeliveryError
+from orders.webhooks.states import MAX_WEBHOOKS, DeliveryError
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "webhooks.md").read_text()
 ENDPOINT = UUID("018f3f7e-0000-7000-8000-000000000001")

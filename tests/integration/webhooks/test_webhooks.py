@@ -12,11 +12,12 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from functions.webhooks.endpoints import MAX_WEBHOOKS, OVERLAP_SECONDS, Registrar
+from functions.webhooks.endpoints import OVERLAP_SECONDS, Registrar
 from functions.webhooks.models import RegisterWebhook
 from orders.db import Credentials, Database
 from orders.errors import ServiceUnavailable, WebhookLimitReached
 from orders.webhooks.keys import SigningKeys
+from orders.webhooks.states import MAX_WEBHOOKS
 from tests.support.api import Answer, Client
 from tests.support.factories import ALICE, execute, rows
 from tests.support.logs import Logs

@@ -4,6 +4,7 @@ Only the relay (`functions/outbox_relay`) publishes.
 """
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -23,6 +24,11 @@ INSERT: Final = """
 """For a statement that has other work to do in the same round trip; `row` gives its parameters."""
 
 _INSERT = text(INSERT)
+_INSERT_ALL = text("""
+    INSERT INTO outbox (id, type, subject, data, correlation_id, traceparent)
+    SELECT id, type, :order_id, data, :correlation_id, :traceparent
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:data AS jsonb[])) AS event (id, type, data)
+""")
 
 
 def row(
@@ -42,7 +48,7 @@ def row(
         "event_id": uuid7(),
         "event_type": event.type,
         "order_id": order_id,
-        "event_data": json.dumps(event.model_dump(mode="json", by_alias=True)),
+        "event_data": _json(event),
         "correlation_id": trace.correlation_id,
         "traceparent": trace.traceparent,
         "event_priority": priority,
@@ -61,3 +67,22 @@ def add(
 ) -> None:
     """Adds one event to the caller's transaction; see `row`."""
     connection.execute(_INSERT, row(order_id, event, trace, priority=priority, not_before=not_before))
+
+
+def add_all(connection: Connection, order_id: UUID, events: Sequence[EventData], trace: Trace) -> None:
+    """Adds any number of events to the caller's transaction, in one statement."""
+    connection.execute(
+        _INSERT_ALL,
+        {
+            "order_id": order_id,
+            "ids": [uuid7() for _ in events],
+            "types": [event.type for event in events],
+            "data": [_json(event) for event in events],
+            "correlation_id": trace.correlation_id,
+            "traceparent": trace.traceparent,
+        },
+    )
+
+
+def _json(event: EventData) -> str:
+    return json.dumps(event.model_dump(mode="json", by_alias=True))

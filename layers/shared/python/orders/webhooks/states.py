@@ -1,6 +1,10 @@
 """The words for an endpoint, for a delivery to it, and for what went wrong. They are also what its owner reads."""
 
 from enum import StrEnum
+from typing import Final
+
+MAX_WEBHOOKS: Final = 5
+"""Endpoints that one user may have. The check of `webhook_endpoints.slot` says the same."""
 
 
 class EndpointStatus(StrEnum):
