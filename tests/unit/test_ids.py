@@ -34,6 +34,16 @@ def test_ids_of_later_milliseconds_sort_later_also_as_text(monkeypatch: pytest.M
     assert [str(id) for id in ids] == sorted(str(id) for id in ids)
 
 
+def test_ids_of_one_millisecond_sort_in_the_order_in_which_they_were_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time, "time_ns", lambda: 1_767_225_600_000 * 1_000_000)
+    ids = [uuid7() for _ in range(1000)]
+
+    assert ids == sorted(ids)
+    assert {(id.version, id.variant) for id in ids} == {(7, RFC_4122)}
+
+
 def test_ids_of_one_millisecond_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: 1_767_225_600_000 * 1_000_000)
 
