@@ -58,3 +58,13 @@ def test_only_a_migration_waits_for_ever(credentials: Credentials) -> None:
     assert usual._usock.gettimeout() == db.SOCKET_TIMEOUT_SECONDS
     for connection in (patient, usual):
         connection.close()
+
+
+def test_a_server_that_is_gone_before_it_is_greeted_leaves_no_socket_open() -> None:
+    ours, theirs = socket.socketpair()
+    theirs.close()
+
+    with pytest.raises(InterfaceError):
+        driver.Connection(user="orders", sock=ours, ssl_context=False)
+
+    assert ours.fileno() == -1

@@ -39,6 +39,16 @@ class Cursor(pg8000.dbapi.Cursor):  # type: ignore[misc]  # the driver brings no
 class Connection(pg8000.dbapi.Connection):  # type: ignore[misc]  # the driver brings no types
     """The driver's connection, saying all it has to say before it listens."""
 
+    def __init__(self, **parameters: Any) -> None:
+        try:
+            super().__init__(**parameters)
+        except BaseException:
+            # The driver hangs up when the server refuses, but not when the server is gone before it was greeted; and
+            # a connection is part of a cycle, so its socket would stay open until the next garbage collection.
+            if getattr(self, "_usock", None) is not None:
+                self.close()
+            raise
+
     def wait_at_most(self, seconds: float | None) -> None:
         """The longest wait for an answer from here on; None is for ever."""
         self._usock.settimeout(seconds)
