@@ -99,8 +99,8 @@ LOCAL: Final = Stage(
     # Demonstrations and load tests order as one user.
     orders_per_minute=10_000,
     step_concurrency=3,
-    payment_concurrency=16,
-    consumer_concurrency=4,
+    payment_concurrency=24,
+    consumer_concurrency=2,
     consumer_timeout_seconds=30,
     webhook_concurrency=4,
     webhook_retry_seconds=(1, 1, 2, 5, 10, 30, 60),

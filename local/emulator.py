@@ -12,8 +12,9 @@ from local.errors import LocalCloudError
 from local.processes import Daemon, end_session, listener_on
 from local.settings import ACCOUNT, LOOPBACK, REGION, Settings
 
-LAMBDA_CONCURRENCY: Final = 24
-"""Functions that run at once: what two cores and one Postgres can serve. More wait their turn."""
+LAMBDA_CONCURRENCY: Final = 32
+"""Functions that run at once: the payments that wait for their gateway, and what two cores can serve beside them. More
+wait their turn."""
 
 _START_SECONDS: Final = 60
 _HEALTH_PATH: Final = "/_localstack/health"

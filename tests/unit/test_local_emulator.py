@@ -1,3 +1,5 @@
+import queue
+import socketserver
 import threading
 import time
 from collections import Counter
@@ -7,7 +9,7 @@ from typing import Any
 import pytest
 
 from local import emulator_process
-from local.emulator_process import Turns
+from local.emulator_process import PatientQueue, PatientServer, Turns
 
 LIMIT = 2
 
@@ -79,3 +81,29 @@ def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch, turns: Turns) ->
     started = time.monotonic()
     assert turns.acquire("impatient", {}) == (None, "account")
     assert time.monotonic() - started < 5
+
+
+class TestIdleProcesses:
+    @pytest.fixture(autouse=True)
+    def idle_for_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(emulator_process, "_IDLE_SECONDS", 60)
+
+    def test_an_invocation_is_handed_over_at_once(self) -> None:
+        pending: queue.Queue[str] = queue.Queue()
+        with ThreadPoolExecutor(1) as process:
+            waiting = process.submit(PatientQueue(pending).get, timeout=0.1)
+            time.sleep(0.2)  # longer than the emulator would have had it wait
+
+            pending.put("an invocation")
+
+            assert waiting.result(timeout=10) == "an invocation"
+
+    def test_their_servers_end_when_they_are_told_to(self) -> None:
+        with PatientServer(("127.0.0.1", 0), socketserver.StreamRequestHandler) as server:
+            serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1})
+            serving.start()
+
+            server.shutdown()
+            serving.join(timeout=10)
+
+            assert not serving.is_alive()
