@@ -29,7 +29,8 @@ MAX_IN_FLIGHT: Final = 2 * CLAIM_LIMIT
 long as it may."""
 COLLECT_SECONDS: Final = 0.05
 """How long one turn waits for answers before it marks those that are there."""
-SHORTEST_PAUSE_SECONDS: Final = 0.02
+SHORTEST_PAUSE_SECONDS: Final = 0.05
+"""After a claim that took all there was. What is written meanwhile shares a statement and a call to SQS."""
 LONGEST_PAUSE_SECONDS: Final = 0.2
 LONGEST_PAUSE_IN_OUTAGE_SECONDS: Final = 2.0
 """Between turns that published nothing although they tried: each of them costs a write of every row it claimed."""

@@ -389,14 +389,14 @@ def test_an_outage_is_not_met_with_a_storm_of_claims(world: World) -> None:
 def test_a_poll_is_quick_while_there_is_work_and_slower_when_there_is_none(world: World) -> None:
     world.outbox.add()
     world.run(window_seconds=3)
-    assert world.clock.sleeps[:7] == pytest.approx([0.02, 0.04, 0.08, 0.16, 0.2, 0.2, 0.2])
-    assert SHORTEST_PAUSE_SECONDS == 0.02
+    assert world.clock.sleeps[:4] == pytest.approx([0.05, 0.1, 0.2, 0.2])
+    assert SHORTEST_PAUSE_SECONDS == 0.05
     assert LONGEST_PAUSE_SECONDS == 0.2
 
     world.clock.sleeps.clear()
     world.clock.after(1, world.outbox.add)
     world.run(window_seconds=3)
-    assert world.clock.sleeps.count(0.02) == 1
+    assert world.clock.sleeps.count(0.05) == 1
 
 
 def test_a_full_claim_is_followed_by_the_next_without_a_pause(world: World) -> None:
