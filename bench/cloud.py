@@ -11,6 +11,7 @@ import pg8000.native
 
 from bench.database import Database
 from bench.load import Customers, Posted
+from bench.processor import Spent
 from bench.watch import Watch, watching
 from local import aws, catalogue, cloud, postgres
 from local.client import sign_in
@@ -74,6 +75,10 @@ class Cloud:
     def watch(self) -> AbstractContextManager[Watch]:
         """Watches the orders that are placed while it is open."""
         return watching(self.connect)
+
+    def spent(self) -> Spent:
+        """The processor time until now, by whose it is."""
+        return Spent.by(self._settings)
 
     def lags_ms(self, orders: Sequence[Posted]) -> list[float]:
         """From the order's transaction to SQS's confirmation of its event, by the database's clock."""

@@ -16,6 +16,7 @@ from bench.database import Database
 from tests.support.round_trips import Statement
 
 _COUNTER: Final = ":number"
+_LAST_DIGIT: Final = ":digit"
 # Of twelve digits, as the last group of a UUID.
 _FIRST_NUMBER: Final = 100_000_000_000
 _MOST_TRANSACTIONS: Final = 100_000
@@ -53,7 +54,7 @@ class Script:
 
 def script(one: Sequence[Statement], other: Sequence[Statement], path: Path) -> Script:
     """A script from the statements of two requests for the same."""
-    lines = [f"\\set number {_COUNTER} + 1"]
+    lines = [f"\\set number {_COUNTER} + 1", f"\\set digit {_COUNTER} % 10"]
     for statement, twin in zip(one, other, strict=True):
         if statement.sql != twin.sql:
             raise ValueError("the two requests did not send the same statements")
@@ -67,7 +68,10 @@ def script(one: Sequence[Statement], other: Sequence[Statement], path: Path) -> 
 
 
 def _counted(value: str) -> str:
-    """The value with the counter at its end, where a UUID has twelve digits too."""
+    """The value with the counter at its end, where a UUID has twelve digits too. A digit is an order's rate lane, which
+    follows from its id."""
+    if len(value) == 1:
+        return _LAST_DIGIT
     return value[: -len(str(_FIRST_NUMBER))] + _COUNTER
 
 

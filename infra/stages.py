@@ -99,7 +99,7 @@ LOCAL: Final = Stage(
     # Demonstrations and load tests order as one user.
     orders_per_minute=10_000,
     step_concurrency=3,
-    payment_concurrency=24,
+    payment_concurrency=20,
     consumer_concurrency=2,
     consumer_timeout_seconds=30,
     webhook_concurrency=4,

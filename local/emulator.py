@@ -12,7 +12,7 @@ from local.errors import LocalCloudError
 from local.processes import Daemon, end_session, listener_on
 from local.settings import ACCOUNT, LOOPBACK, REGION, Settings
 
-LAMBDA_CONCURRENCY: Final = 32
+LAMBDA_CONCURRENCY: Final = 28
 """Functions that run at once: the payments that wait for their gateway, and what two cores can serve beside them. More
 wait their turn."""
 

@@ -29,6 +29,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from local.settings import LOOPBACK
+
 Acquire = Callable[[Any, Any], tuple[Any, str | None]]
 """Answers a slot, or None and the limit that is reached: "function" or "account"."""
 Release = Callable[[Any], None]
@@ -105,7 +107,7 @@ class PatientServer(socketserver.ThreadingTCPServer):
         ending = threading.Thread(target=super().shutdown)
         ending.start()
         while ending.is_alive():
-            with contextlib.suppress(OSError), socket.create_connection(self.server_address[:2]):
+            with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, self.server_address[1])):
                 ending.join(timeout=_NEXT_LINE_SECONDS)
 
 

@@ -12,7 +12,7 @@ from bench.run import Bench
 CLIENTS: Final = (1, 8, 32)
 CROWD: Final = 100
 
-_WARM_UP_SECONDS: Final = 4
+_WARM_UP_SECONDS: Final = 8
 _SECONDS: Final = 4
 _DRAIN_SECONDS: Final = 60
 
@@ -29,13 +29,16 @@ def measure(bench: Bench) -> None:
         # As many processes of the function as there will be clients.
         customers.busy(max(CLIENTS), _WARM_UP_SECONDS, order)
         for clients in CLIENTS:
+            earlier = cloud.spent()
             posted = customers.busy(clients, _SECONDS, order)
+            spent = cloud.spent() - earlier
             milliseconds = [1000 * each.seconds for each in posted]
             name = f"POST {{}}, {clients} client{'s' if clients > 1 else ''}"
             report.add(name.format("p50"), stats.p50(milliseconds), "ms")
             report.add(name.format("p95"), stats.p95(milliseconds), "ms")
             report.add(name.format("p99"), stats.p99(milliseconds), "ms")
             report.add(accepted(clients), len(posted) / _SECONDS, "orders/s")
+            spent.write(report, accepted(clients), len(posted))
         crowd = customers.at_once(CROWD, order)
         report.add(f"{CROWD} clients at once, answered with 202", len(crowd), "clients")
         report.add(f"{CROWD} clients at once, slowest", 1000 * max(each.seconds for each in crowd), "ms")
