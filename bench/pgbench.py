@@ -1,6 +1,6 @@
 """The floor: the SQL of a request as the function really sent it, run by Postgres's own benchmark.
 
-Two requests are listened to at the socket. What differs between them (ids, the idempotency key, …) has to be new in
+Some requests are listened to at the socket. What differs between them (ids, the idempotency key, …) has to be new in
 every transaction; pgbench counts it up. The rest is the same in all.
 """
 
@@ -52,17 +52,17 @@ class Script:
             return [int(line.split()[2]) / 1000 for line in log.read_text().splitlines()]
 
 
-def script(one: Sequence[Statement], other: Sequence[Statement], path: Path) -> Script:
-    """A script from the statements of two requests for the same."""
+def script(requests: Sequence[Sequence[Statement]], path: Path) -> Script:
+    """A script from the statements of requests for the same. Two may have a lane in common; many have not."""
     lines = [f"\\set number {_COUNTER} + 1", f"\\set digit {_COUNTER} % 10"]
-    for statement, twin in zip(one, other, strict=True):
-        if statement.sql != twin.sql:
-            raise ValueError("the two requests did not send the same statements")
+    for alike in zip(*requests, strict=True):
+        if len({statement.sql for statement in alike}) > 1:
+            raise ValueError("the requests did not send the same statements")
         parameters = tuple(
-            value if value == changed or value is None else _counted(value)
-            for value, changed in zip(statement.parameters, twin.parameters, strict=True)
+            value if value is None or len({value, *others}) == 1 else _counted(value)
+            for value, *others in zip(*(statement.parameters for statement in alike), strict=True)
         )
-        lines.append(" ".join(Statement(statement.sql, parameters).inlined().split()) + ";")
+        lines.append(" ".join(Statement(alike[0].sql, parameters).inlined().split()) + ";")
     path.write_text("\n".join(lines) + "\n")
     return Script(path)
 

@@ -66,7 +66,9 @@ def _panels(value: Callable[[str], float | None]) -> list[Panel]:
         found = {load: value(name) for load, name in names.items()}
         return Line(label, [(load, there) for load, there in found.items() if there is not None])
 
-    sizes = [line(work, {orders: growth.at(work, orders=orders) for orders in SIZES}) for work in growth.PIPELINE]
+    sizes = [
+        line(work, {orders: growth.at(work, orders=orders) for orders in SIZES}) for work in growth.PIPELINE
+    ]
     lines = [
         line(work, {number: growth.at(work, lines=number) for number in growth.LINES})
         for work in (growth.CREATE, growth.STEPS)

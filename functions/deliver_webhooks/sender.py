@@ -8,6 +8,7 @@ import http.client
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -46,7 +47,9 @@ class Sender(Protocol):
 class HttpSender:
     """The real one."""
 
-    def __init__(self, resolver: Resolver, tls: ssl.SSLContext, *, allow_loopback: bool) -> None:
+    def __init__(
+        self, resolver: Resolver, tls: Callable[[], ssl.SSLContext], *, allow_loopback: bool
+    ) -> None:
         self._resolver = resolver
         self._tls = tls
         self._allow_loopback = allow_loopback
@@ -98,7 +101,7 @@ class HttpSender:
             return plain
         try:
             plain.allow_the_rest()
-            return Channel(self._tls.wrap_socket(connected, server_hostname=destination.host), deadline)
+            return Channel(self._tls().wrap_socket(connected, server_hostname=destination.host), deadline)
         except BaseException:
             plain.hang_up()
             raise

@@ -38,7 +38,7 @@ def resolver() -> FakeResolver:
 
 @pytest.fixture
 def sender(resolver: FakeResolver) -> HttpSender:
-    return HttpSender(resolver, ssl.create_default_context(), allow_loopback=True)
+    return HttpSender(resolver, ssl.create_default_context, allow_loopback=True)
 
 
 @pytest.fixture
@@ -281,7 +281,7 @@ class TestForgery:
     @pytest.fixture
     def strict(self, resolver: FakeResolver) -> HttpSender:
         """As in dev and prod."""
-        return HttpSender(resolver, ssl.create_default_context(), allow_loopback=False)
+        return HttpSender(resolver, ssl.create_default_context, allow_loopback=False)
 
     @pytest.mark.parametrize(
         "addresses",
@@ -351,13 +351,13 @@ class TestCertificates:
     def test_a_trusted_certificate_for_the_name_is_accepted(
         self, resolver: FakeResolver, authority: "Authority"
     ) -> None:
-        sender = HttpSender(resolver, authority.trusted(), allow_loopback=True)
+        sender = HttpSender(resolver, authority.trusted, allow_loopback=True)
         said = answering(b"HTTP/1.1 204 No Content\r\n\r\n")
         with raw_server(said, authority.server(NAME)) as port:
             assert send(sender, port, NAME, "https") == Answer(204, None)
 
     def test_one_for_another_name_is_not(self, resolver: FakeResolver, authority: "Authority") -> None:
-        sender = HttpSender(resolver, authority.trusted(), allow_loopback=True)
+        sender = HttpSender(resolver, authority.trusted, allow_loopback=True)
         with raw_server(answering(b""), authority.server("other.example.com")) as port:
             assert send(sender, port, NAME, "https") == Answer(None, DeliveryError.TLS_FAILED)
 

@@ -36,6 +36,8 @@ class EventData(BaseModel):
         alias_generator=to_camel,
         populate_by_name=True,
         hide_input_in_errors=True,
+        # At the first use: a cold start imports them all, and a function uses one or two.
+        defer_build=True,
     )
 
     type: ClassVar[str]

@@ -76,7 +76,13 @@ class ApiModel(BaseModel):
     """Base of request and response bodies: camelCase outside, unknown fields refused, no silent conversions."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        # At the first use: a cold start imports all bodies of an API, and answers one request.
+        defer_build=True,
     )
 
 
