@@ -88,15 +88,16 @@ class TestIdleProcesses:
     def idle_for_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(emulator_process, "_IDLE_SECONDS", 60)
 
-    def test_an_invocation_is_handed_over_at_once(self) -> None:
-        pending: queue.Queue[str] = queue.Queue()
-        with ThreadPoolExecutor(1) as process:
-            waiting = process.submit(PatientQueue(pending).get, timeout=0.1)
-            time.sleep(0.2)  # longer than the emulator would have had it wait
+    def test_they_wait_for_an_invocation_longer_than_the_emulator_has_them(self) -> None:
+        waits = []
 
-            pending.put("an invocation")
+        class Pending(queue.Queue[str]):
+            def get(self, block: bool = True, timeout: float | None = None) -> str:
+                waits.append(timeout)
+                return "an invocation"
 
-            assert waiting.result(timeout=10) == "an invocation"
+        assert PatientQueue(Pending()).get(timeout=0.1) == "an invocation"
+        assert waits == [60]
 
     def test_their_servers_end_when_they_are_told_to(self) -> None:
         with PatientServer(("127.0.0.1", 0), socketserver.StreamRequestHandler) as server:

@@ -26,7 +26,7 @@ def uuid7() -> UUID:
     random = int.from_bytes(os.urandom(10), "big") & _RANDOM_BITS
     made = (milliseconds << 80) | _VERSION_7 | _RFC_VARIANT | random
     with _one_at_a_time:
-        if made < _last and made >> 80 == _last >> 80:
+        if made <= _last and made >> 80 == _last >> 80:
             made = _last + 1
         _last = made
     return UUID(int=made)
