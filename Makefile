@@ -31,10 +31,10 @@ mutants: setup ## Break each line that keeps a promise, in a copy, and see its t
 	@$(python) -m tests.mutants
 
 bench: setup ## Measure everything and hold it against its budgets (8 minutes)
-	@$(python) -m bench
+	@$(python) -m tools.bench
 
 chaos: setup ## Inject faults while ORDERS=300 orders run, then check every promise; SEED=n repeats a run
-	@$(python) -m chaos $(if $(SEED),--seed $(SEED)) $(if $(ORDERS),--orders $(ORDERS))
+	@$(python) -m tools.chaos $(if $(SEED),--seed $(SEED)) $(if $(ORDERS),--orders $(ORDERS))
 
 up: setup ## Start the local cloud and leave it running
 	@bin/orders up
@@ -46,7 +46,7 @@ down: setup ## Stop the local cloud
 setup: ## Install everything into the project's directory
 	@for candidate in $(PYTHON) $(python) python3.13 python3.14 python3.12 python3.11 python3; do \
 		if $$candidate -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then \
-			exec $$candidate -P local/setup.py; \
+			exec $$candidate -P tools/setup.py; \
 		fi; \
 	done; \
 	echo "Python 3.11 to 3.14 is needed. Found: $$(python3 --version 2>&1 || echo none). Another one: make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; \
@@ -69,7 +69,7 @@ format: setup ## Format the code
 	@.venv/bin/ruff check --quiet --fix . ; .venv/bin/ruff format .
 
 openapi: setup ## Write the API's document anew
-	@$(python) -m openapi
+	@$(python) -m tools.openapi
 
 lock: ## Lock the dependencies anew (needs uv)
 	@command -v uv >/dev/null || { echo "uv is needed: https://docs.astral.sh/uv" >&2; exit 1; }

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from chaos import plan
-from chaos.plan import Fault
-from chaos.run import perform
-from local import cloud
-from local.settings import Settings
-from tests.e2e.clouds import fresh_place
+from tools.chaos import plan
+from tools.chaos.plan import Fault
+from tools.chaos.run import perform
+from tools.cloud import cloud
+from tools.cloud.places import fresh_place
+from tools.cloud.settings import Settings
 
 SEED = 1
 ORDERS = 40

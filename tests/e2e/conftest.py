@@ -10,10 +10,11 @@ import pytest
 from rich.console import Console
 from sqlalchemy import Engine, create_engine
 
-from local import cloud, demo
-from local.settings import Settings
-from local.stack import Stack
-from tests.e2e.clouds import fresh_place
+from tools import demo
+from tools.cloud import cloud
+from tools.cloud.places import fresh_place
+from tools.cloud.settings import Settings
+from tools.cloud.stack import Stack
 
 TIMEOUT_SECONDS = 300
 """For one test together with the session's fixtures, which deploy and run the demonstration."""

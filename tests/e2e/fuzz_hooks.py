@@ -5,7 +5,7 @@ from typing import Any
 
 import schemathesis
 
-from local import catalogue
+from tools.cloud import catalogue
 
 _PRODUCTS = [
     str(product.id) for product in catalogue.PRODUCTS if product.active and product.available >= 1_000

@@ -13,11 +13,11 @@ from uuid import uuid4
 import jwt
 import pytest
 
-from local import aws, mailbox
-from local.settings import ROOT
-from local.users import new_password
 from tests.e2e.conftest import Cloud
 from tests.e2e.test_api import Caller
+from tools.cloud import aws, mailbox
+from tools.cloud.settings import ROOT
+from tools.cloud.users import new_password
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Account:
             AssertionError: it failed; the message is what it said.
         """
         done = subprocess.run(
-            [sys.executable, "-m", "local.cli", *arguments],
+            [sys.executable, "-m", "tools.cli.cli", *arguments],
             cwd=ROOT,
             env=self.cloud.environment,
             input=None if password is None else f"{password}\n",

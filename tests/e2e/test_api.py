@@ -11,10 +11,11 @@ from uuid import uuid4
 
 import pytest
 
-from local import aws, catalogue, executions
 from orders.domain import FORWARD_STEPS
 from orders.ids import uuid7
 from tests.e2e.conftest import Cloud
+from tools.audit import executions
+from tools.cloud import aws, catalogue
 
 ORDER = {
     "items": [

@@ -7,10 +7,10 @@ from uuid import uuid4
 
 import pytest
 
-from local import catalogue
-from local.settings import ROOT
 from tests.e2e.conftest import Cloud
 from tests.e2e.test_api import ORDER, Answer, Caller, await_end, request, tokens
+from tools.cloud import catalogue
+from tools.cloud.settings import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from local import aws, executions
 from tests.e2e.conftest import Cloud
 from tests.e2e.test_api import ORDER, Caller, await_end, request, tokens
+from tools.audit import executions
+from tools.cloud import aws
 
 HEADER = "X-Correlation-Id"
 PATIENCE_SECONDS = 30

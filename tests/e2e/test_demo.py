@@ -2,8 +2,8 @@
 
 import pytest
 
-from local.demo import Report
-from local.demo.scenarios import scenarios
+from tools.demo import Report
+from tools.demo.scenarios import scenarios
 
 SCENARIOS = [scenario.name for scenario in scenarios()]
 PROMISES = ["I1", "I2", "I3", "I4", "I5", "I7", "I8", "I9", "I10", "I11"]

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from infra.constructs.api import BASE_PATH
-from local.client import sign_in
-from local.settings import ROOT
 from tests.e2e.conftest import Cloud
+from tools.client.client import sign_in
+from tools.cloud.settings import ROOT
 
 HERE = Path(__file__).parent
 PYTHON_PATH = os.pathsep.join(map(str, (ROOT, ROOT / "layers" / "shared" / "python")))

@@ -21,8 +21,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from infra.constructs.api import BASE_PATH, ROUTES, Route
-from local import aws, users
-from local.client import sign_in
 from orders.http import ADMIN_PATHS
 from orders.ids import uuid7
 from tests.e2e.conftest import Cloud
@@ -30,6 +28,8 @@ from tests.e2e.routes import PROTECTED, is_for_administrators, name_of, send
 from tests.e2e.test_api import Caller
 from tests.e2e.test_webhooks import Subscriber
 from tests.support.webhooks import customer_server
+from tools.client.client import sign_in
+from tools.cloud import aws, users
 
 Claims = dict[str, Any]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from local import cloud, emulator, postgres
-from local.settings import ROOT
-from tests.e2e.clouds import Place, fresh_place
 from tests.e2e.conftest import Cloud
+from tools.cloud import cloud, emulator, postgres
+from tools.cloud.places import Place, fresh_place
+from tools.cloud.settings import ROOT
 
 PATIENCE_SECONDS = 120
 INTERRUPTED = 130

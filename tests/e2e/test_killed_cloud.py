@@ -7,14 +7,14 @@ import psutil
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
-from local import catalogue, cloud, emulator, mailbox
-from local.checks import Scope, audit, snapshot
-from local.client import Accepted, Contact, Line, NewOrder, OrdersClient, sign_in
-from local.demo.evidence import await_rest
-from local.settings import Settings
-from local.stack import Stack
 from orders.domain import OrderStatus
-from tests.e2e.clouds import fresh_place
+from tools.audit.checks import Scope, audit, snapshot
+from tools.client.client import Accepted, Contact, Line, NewOrder, OrdersClient, sign_in
+from tools.cloud import catalogue, cloud, emulator, mailbox
+from tools.cloud.places import fresh_place
+from tools.cloud.settings import Settings
+from tools.cloud.stack import Stack
+from tools.demo.evidence import await_rest
 
 ORDERS = 100
 AT_ONCE = 4

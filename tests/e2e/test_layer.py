@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from infra.assets import function_directory, layer_directory
-from local import aws
 from tests.e2e.conftest import Cloud
+from tools.cloud import aws
 
 DEPLOYED = "orders-local-read-orders"
 

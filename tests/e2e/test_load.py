@@ -3,11 +3,11 @@
 import asyncio
 from uuid import uuid4
 
-from local.catalogue import CURRENCY, MOUSE
-from local.checks import Scope, audit, snapshot
-from local.client import Accepted, Contact, Line, NewOrder, OrdersClient, sign_in
-from local.demo.evidence import await_rest
 from tests.e2e.conftest import Cloud
+from tools.audit.checks import Scope, audit, snapshot
+from tools.client.client import Accepted, Contact, Line, NewOrder, OrdersClient, sign_in
+from tools.cloud.catalogue import CURRENCY, MOUSE
+from tools.demo.evidence import await_rest
 
 CLIENTS = 100
 REST_SECONDS = 120

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from local import mailbox
 from tests.e2e.conftest import Cloud
 from tests.e2e.test_api import ORDER, Caller, await_end, tokens
+from tools.cloud import mailbox
 
 PHONE = "+34600123456"
 PATIENCE_SECONDS = 60

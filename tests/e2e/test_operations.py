@@ -10,15 +10,15 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from local import aws
-from local.catalogue import PRODUCTS
-from local.checks import Scope, audit, snapshot
-from local.settings import ROOT
 from orders.domain import Notification
 from tests.e2e.conftest import Cloud
 from tests.e2e.test_api import ORDER, Answer, Caller, await_end, tokens
 from tests.e2e.test_poison import impatient_queue  # noqa: F401
 from tests.support.consumers import notification_requested
+from tools.audit.checks import Scope, audit, snapshot
+from tools.cloud import aws
+from tools.cloud.catalogue import PRODUCTS
+from tools.cloud.settings import ROOT
 
 HEADPHONES = next(product for product in PRODUCTS if product.name == "Headphones")
 PATIENCE_SECONDS = 60

@@ -6,10 +6,10 @@ from uuid import uuid4
 
 import pytest
 
-from local import aws
-from local.demo.evidence import dead_letters
 from tests.e2e.conftest import Cloud
 from tests.e2e.test_api import ORDER, Caller, await_end, tokens
+from tools.cloud import aws
+from tools.demo.evidence import dead_letters
 
 QUEUE = "order-processing"
 PATIENCE_SECONDS = 60

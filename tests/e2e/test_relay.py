@@ -2,9 +2,9 @@
 
 import time
 
-from local import aws
 from tests.e2e.conftest import Cloud
 from tests.e2e.test_api import ORDER, Caller, await_end, tokens
+from tools.cloud import aws
 
 RELAY = "orders-local-outbox-relay"
 

@@ -2,8 +2,6 @@
 
 from uuid import UUID
 
-from bench import database as bench_database
-from bench import volume
 from functions.create_order.place_order import place_order
 from functions.inventory_events.low_stock import watch_stock
 from functions.notify.notify import notify
@@ -19,6 +17,8 @@ from tests.integration.notify.world import FakeSender
 from tests.support.consumers import cloud_event, notification_requested
 from tests.support.factories import TRACE, order_body, order_request
 from tests.support.postgres import Server
+from tools.bench import database as bench_database
+from tools.bench import volume
 
 Filled = dict[str, frozenset[str]]
 """The columns of each table that hold something."""

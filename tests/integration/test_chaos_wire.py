@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
-from chaos.plan import Loss, Moment
-from chaos.wire import Blow, Utterance, Wire
 from orders.db import Credentials, Database
+from tools.chaos.plan import Loss, Moment
+from tools.chaos.wire import Blow, Utterance, Wire
 
 
 class Ambush:

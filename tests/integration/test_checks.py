@@ -7,7 +7,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from local.checks import (
+from orders import inventory, outbox, saga
+from orders.db import Database
+from orders.domain import FORWARD_STEPS, Notification, SagaStep
+from orders.errors import PaymentDeclined
+from orders.events import NotificationRequested, WebhookAttemptScheduled
+from orders.ids import uuid7
+from tests.support.factories import TRACE, Product, add_order, add_product, execute, rows
+from tools.audit.checks import (
     EVERY_ORDER,
     PROMISES,
     Charge,
@@ -19,13 +26,6 @@ from local.checks import (
     snapshot,
     unsettled,
 )
-from orders import inventory, outbox, saga
-from orders.db import Database
-from orders.domain import FORWARD_STEPS, Notification, SagaStep
-from orders.errors import PaymentDeclined
-from orders.events import NotificationRequested, WebhookAttemptScheduled
-from orders.ids import uuid7
-from tests.support.factories import TRACE, Product, add_order, add_product, execute, rows
 
 TTL_SECONDS = 900
 

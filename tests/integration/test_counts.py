@@ -11,8 +11,6 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from bench import database as bench_database
-from bench import volume
 from functions.create_order.place_order import place_order
 from functions.deliver_webhooks.deliver import WebhookDelivery
 from functions.deliver_webhooks.schedule import Schedule
@@ -45,8 +43,10 @@ from tests.support.consumers import cloud_event, notification_requested
 from tests.support.factories import ALICE, TRACE, execute, order_body, order_request, rows
 from tests.support.plans import explaining
 from tests.support.postgres import Server
-from tests.support.round_trips import Wire
 from tests.support.webhooks import KEY, add_endpoint
+from tools.bench import database as bench_database
+from tools.bench import volume
+from tools.round_trips import Wire
 
 BEHIND = 10_000
 """Finished orders in the tables, with twice as many published events."""

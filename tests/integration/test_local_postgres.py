@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from functions.migrate.migrate import upgrade
-from local import catalogue, postgres, recovery
-from local.settings import Settings
 from orders.db import Credentials
 from orders.events import NotificationRequested, OrderCreated
+from tools.cloud import catalogue, postgres, recovery
+from tools.cloud.settings import Settings
 
 STOCK = "SELECT stocked, available, reserved, sold FROM stock WHERE product_id = :id"
 

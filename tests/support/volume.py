@@ -13,8 +13,8 @@ from uuid import UUID
 
 import pg8000.native
 
-from bench.volume import INDEXES
 from orders.db import Credentials
+from tools.bench.volume import INDEXES
 
 ORDERS: Final = 1_000_000
 PRODUCTS: Final = 10_000

@@ -12,8 +12,9 @@ from functions.create_order.models import PlaceOrder
 from orders.errors import DatabaseUnavailable, FieldError, InvalidOrder, OrderNotFound, PaymentDeclined
 from orders.http import _DETAILS, API_PREFIX, Api, ApiModel, ApiRequest, Worded
 from orders.problem import Problem
-from tests.support.api import Answer, Client, http_event, lambda_context
+from tests.support.api import Answer, Client, lambda_context
 from tests.support.factories import ALICE
+from tools.http_event import http_event
 
 Code = Annotated[str, StringConstraints(pattern="^[a-z]{3}$"), Worded("This must be three small letters")]
 

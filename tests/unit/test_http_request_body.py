@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orders.errors import BodyTooLarge, MalformedRequest, RequestRefused, UnsupportedMediaType
 from orders.request_body import MAX_BODY_BYTES, parse_object, with_plain_body
-from tests.support.api import http_event
+from tools.http_event import http_event
 
 json_values = st.recursive(
     st.none()

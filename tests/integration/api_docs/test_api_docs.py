@@ -8,8 +8,8 @@ import re
 import pytest
 
 from functions.api_docs.handler import handler
-from openapi.document import TARGET
 from tests.support.api import Client
+from tools.openapi.document import TARGET
 
 DIRECTIVES = {f"{kind}-src" for kind in ("default", "script", "style", "img", "connect")} | {
     "base-uri",

@@ -25,7 +25,7 @@ from orders.payments.breaker import POLICY, CircuitBreaker
 from orders.payments.gateway import NothingToRefund, PaymentGateway
 from tests.integration.breaker.gateways import CHARGE, Act, Held, ScriptedGateway, fail, work
 from tests.support.factories import execute, rows
-from tests.support.round_trips import Wire
+from tools.round_trips import Wire
 
 KEY = "order-1"
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from chaos.plan import Loss, Moment
-from chaos.wire import Blow, Utterance, Wire
 from orders.db import Credentials
+from tools.chaos.plan import Loss, Moment
+from tools.chaos.wire import Blow, Utterance, Wire
 
 
 class CommitProxy:

@@ -11,7 +11,6 @@ from uuid import UUID
 
 import pytest
 
-from chaos.plan import Loss
 from functions.create_order import handler
 from functions.create_order.place_order import place_order
 from orders.db import Credentials, Database
@@ -22,6 +21,7 @@ from tests.support.api import Client
 from tests.support.factories import Product, add_product, execute, order_body, order_request, rows
 from tests.support.logs import Logs
 from tests.support.postgres import Server
+from tools.chaos.plan import Loss
 
 API_TIMEOUT_SECONDS = 10
 """After which the API's functions are ended."""

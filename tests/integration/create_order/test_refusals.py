@@ -11,9 +11,10 @@ import pytest
 from orders.db import Database
 from orders.request_body import MAX_BODY_BYTES
 from tests.integration.create_order.orders_api import PATH, post
-from tests.support.api import Answer, Client, http_event
+from tests.support.api import Answer, Client
 from tests.support.factories import Product, add_product, order_body, rows
 from tests.support.postgres import Server
+from tools.http_event import http_event
 
 PROBLEM_MEMBERS = {"type", "title", "status", "detail", "instance", "correlationId"}
 A_PRODUCT = "018f3f7e-0000-7000-8000-000000000001"

@@ -9,7 +9,7 @@ from orders.db import Credentials, Database
 from tests.integration.create_order.orders_api import post
 from tests.support.api import Client
 from tests.support.factories import Product, add_product, order_body
-from tests.support.round_trips import Wire
+from tools.round_trips import Wire
 
 BUDGET = 13
 """DESIGN.md, section 6."""

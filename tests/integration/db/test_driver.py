@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from orders import driver
 from orders.db import Credentials, Database
 from tests.support.factories import EMAIL, execute, rows
-from tests.support.round_trips import Wire
+from tools.round_trips import Wire
 
 A_UUID = UUID("018f3f7e-0000-7000-8000-000000000001")
 

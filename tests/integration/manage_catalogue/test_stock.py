@@ -8,7 +8,6 @@ import pytest
 
 from functions.manage_catalogue import stock
 from functions.manage_catalogue.models import NewAdjustment
-from local.checks import audit, snapshot
 from orders import inventory
 from orders.db import Credentials, Database
 from orders.errors import InsufficientStock, StockNotFree
@@ -16,6 +15,7 @@ from tests.integration.manage_catalogue.catalogue_api import Product
 from tests.integration.manage_catalogue.conftest import ADMIN
 from tests.support.api import Client
 from tests.support.factories import add_order, rows
+from tools.audit.checks import audit, snapshot
 
 BUYERS = ADJUSTERS = 20
 TTL_SECONDS = 900

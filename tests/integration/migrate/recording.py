@@ -53,7 +53,7 @@ from tests.integration.saga.pipeline import BEHAVIOUR, Order, Pipeline
 from tests.support.asl import Fault, When
 from tests.support.factories import ALICE, add_product, order_body, order_request, rows
 from tests.support.postgres import Server
-from tests.support.round_trips import Wire
+from tools.round_trips import Wire
 
 _HOUR: Final = Deadline(lambda: 3600)
 

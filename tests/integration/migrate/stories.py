@@ -17,7 +17,7 @@ from uuid import UUID
 from orders import driver
 from orders.db import Credentials
 from orders.ids import uuid7
-from tests.support.round_trips import Statement
+from tools.round_trips import Statement
 
 RECORDED: Final = Path(__file__).parent / "recorded"
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

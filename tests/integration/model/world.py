@@ -21,7 +21,6 @@ from functions.outbox_relay.claims import ClaimedEvent, Claims
 from functions.outbox_relay.relay import Relay
 from functions.payment_events.reconcile import reconcile
 from functions.start_saga.start_saga import start_saga
-from local.checks import EVERY_ORDER, PROMISES, Verdict, broken_at_once, snapshot, unsettled
 from orders.db import Credentials, Database
 from orders.errors import OrdersError, PaymentGatewayCircuitOpen
 from orders.events import CloudEvent, NotificationRequested, Queue
@@ -52,6 +51,7 @@ from tests.integration.model.strands import Killed, Strand
 from tests.integration.saga.pipeline import BEHAVIOUR, TASKS
 from tests.support.asl import Execution, StateMachine, TaskFailed
 from tests.support.factories import ALICE, TRACE, Product, order_body, order_request
+from tools.audit.checks import EVERY_ORDER, PROMISES, Verdict, broken_at_once, snapshot, unsettled
 
 TO_THE_END: Final = 10_000
 """More gates than any function has."""

@@ -9,8 +9,9 @@ from functions.operations import world
 from orders.db import Credentials, Database
 from orders.events import Queue
 from tests.integration.operations.support import Operations, SilentSqs
-from tests.support.api import http_event, lambda_context
 from tests.support.factories import add_order, execute
+from tests.support.api import lambda_context
+from tools.http_event import http_event
 
 HEALTH = "/api/v1/health/detailed"
 

@@ -8,7 +8,7 @@ from functions.read_orders import handler
 from orders.db import Credentials, Database
 from tests.support.api import Client
 from tests.support.factories import add_order, add_product
-from tests.support.round_trips import Wire
+from tools.round_trips import Wire
 
 
 @pytest.fixture

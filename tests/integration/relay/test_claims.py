@@ -17,7 +17,7 @@ from orders.domain import Priority
 from orders.ids import uuid7
 from tests.integration.relay.world import ORDER_CREATED, add_event, add_events, make_due, row, statuses
 from tests.support.factories import TRACE, execute, rows
-from tests.support.round_trips import Wire
+from tools.round_trips import Wire
 
 
 @pytest.fixture

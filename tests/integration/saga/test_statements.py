@@ -10,7 +10,7 @@ from orders.db import Credentials, Database
 from orders.payments.simulator import SimulatedGateway
 from tests.integration.saga.pipeline import BEHAVIOUR, CHAIN, FORWARD, Pipeline
 from tests.support.factories import TRACE
-from tests.support.round_trips import Conversation, Wire
+from tools.round_trips import Conversation, Wire
 
 # (statements, round trips); a transaction of several statements adds BEGIN and COMMIT.
 COSTS = {

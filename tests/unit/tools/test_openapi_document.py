@@ -1,0 +1,205 @@
+"""The API's document: it is what the functions declare, and it tells everything that a client needs."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from infra.constructs.api import BASE_PATH, ROUTES, Route
+from orders import errors, problem
+from orders.observability import CORRELATION_HEADER
+from tools.openapi.document import ROOT, TARGET
+from tools.openapi.schemas import example, tidy
+
+DOCUMENT = json.loads(TARGET.read_text())
+OPERATIONS = {
+    f"{method.upper()} {path}": operation
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+}
+ROUTE_BY_OPERATION = {f"{route.method.value} {BASE_PATH}{route.path}": route for route in ROUTES}
+
+REGISTRY: Registry[Any] = Registry().with_resource(
+    "urn:document", Resource.from_contents(DOCUMENT, default_specification=DRAFT202012)
+)
+
+
+def validate(value: Any, schema: dict[str, Any]) -> None:
+    located = json.loads(json.dumps(schema).replace('"#/components', '"urn:document#/components'))
+    Draft202012Validator(located, registry=REGISTRY).validate(value)
+
+
+def examples(content: dict[str, Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Each example with its schema."""
+    for said in content.values():
+        if "example" in said:
+            yield said["example"], said["schema"]
+        for named in said.get("examples", {}).values():
+            yield named["value"], said["schema"]
+
+
+def test_the_committed_document_is_what_the_functions_declare() -> None:
+    # In a process of its own: the functions are imported without their settings there.
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.openapi", "--check"],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_it_has_every_route_of_the_app_and_no_other() -> None:
+    assert set(OPERATIONS) == set(ROUTE_BY_OPERATION)
+
+
+def test_it_is_openapi_3_1() -> None:
+    assert re.fullmatch(r"3\.1\.\d", DOCUMENT["openapi"])
+    assert DOCUMENT["info"]["description"]
+
+
+def test_every_reference_leads_somewhere() -> None:
+    references = set(re.findall(r'"\$ref": "#/([^"]+)"', TARGET.read_text()))
+    assert references
+    for reference in references:
+        place = DOCUMENT
+        for step in reference.split("/"):
+            place = place[step]
+
+
+def test_ids_of_operations_are_unique() -> None:
+    ids = [operation["operationId"] for operation in OPERATIONS.values()]
+    assert len(set(ids)) == len(ids)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_operation_says_what_it_does_under_a_heading_of_the_document(name: str) -> None:
+    operation = OPERATIONS[name]
+    headings = {tag["name"] for tag in DOCUMENT["tags"]}
+
+    assert re.fullmatch(r"[a-z][A-Za-z]+", operation["operationId"])
+    assert not operation["summary"].endswith(".")
+    assert operation["description"].endswith(".")
+    assert len(operation["tags"]) == 1
+    assert set(operation["tags"]) <= headings
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_who_may_call_an_operation_is_said(name: str) -> None:
+    operation, route = OPERATIONS[name], ROUTE_BY_OPERATION[name]
+
+    assert operation["security"] == ([] if route.is_open else [{"accessToken": []}])
+    assert ({"401", "403"} <= set(operation["responses"])) is not route.is_open
+    assert ("administrators-only" in named_problems(operation, "403")) is is_for_administrators(route)
+
+
+def is_for_administrators(route: Route) -> bool:
+    return route.path.startswith("/admin/") or route.path == "/health/detailed"
+
+
+def named_problems(operation: dict[str, Any], status: str) -> set[str]:
+    content = operation["responses"].get(status, {}).get("content", {})
+    return set(content.get(problem.CONTENT_TYPE, {}).get("examples", {}))
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_example_is_one(name: str) -> None:
+    operation = OPERATIONS[name]
+    contents = [answer.get("content", {}) for answer in operation["responses"].values()]
+    if "requestBody" in operation:
+        contents.append(operation["requestBody"]["content"])
+        assert list(examples(operation["requestBody"]["content"])), "a request body has an example"
+    for content in contents:
+        for value, schema in examples(content):
+            validate(value, schema)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_answer_of_ours_has_the_correlation_id(name: str) -> None:
+    operation = OPERATIONS[name]
+    assert {"$ref": "#/components/parameters/CorrelationId"} in operation["parameters"]
+    for status, answer in operation["responses"].items():
+        from_gateway_only = {"application/json"} == set(answer.get("content", {})) and status >= "400"
+        assert (CORRELATION_HEADER in answer.get("headers", {})) is not from_gateway_only, status
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_what_the_gateway_answers_is_told_apart_from_our_problems(name: str) -> None:
+    for status in ("429", "500", "503"):
+        assert "application/json" in OPERATIONS[name]["responses"][status]["content"]
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name.split()[0] in {"POST", "PUT", "PATCH"}])
+def test_a_body_can_be_refused_before_anybody_looks_at_its_fields(name: str) -> None:
+    for error in (errors.MalformedRequest, errors.BodyTooLarge, errors.UnsupportedMediaType):
+        kind = problem.kind_for(error)
+        assert kind.name in named_problems(OPERATIONS[name], str(kind.status))
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if "Id}" in name])
+def test_an_id_may_be_nobody_s(name: str) -> None:
+    operation = OPERATIONS[name]
+    variables = [parameter for parameter in operation["parameters"] if parameter.get("in") == "path"]
+
+    assert {variable["name"] for variable in variables} == set(re.findall(r"{(\w+)}", name))
+    assert named_problems(operation, "404"), "say which refusal it is: responses=answers(refusals=[…])"
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_answer_with_an_entity_tag_may_be_asked_for_conditionally(name: str) -> None:
+    operation = OPERATIONS[name]
+    tagged = any("ETag" in answer.get("headers", {}) for answer in operation["responses"].values())
+    assert ("304" in operation["responses"]) is tagged
+    assert ({"$ref": "#/components/parameters/IfNoneMatch"} in operation["parameters"]) is tagged
+
+
+def test_the_order_s_headers_and_problems_are_told() -> None:
+    operation = OPERATIONS["POST /api/v1/orders"]
+
+    assert {"Location", "Idempotency-Replayed"} <= set(operation["responses"]["202"]["headers"])
+    assert named_problems(operation, "422") == {"invalid-request", "idempotency-key-reused"}
+    assert named_problems(operation, "429") == {"too-many-orders"}
+    assert "Retry-After" in operation["responses"]["429"]["headers"]
+    (key,) = [header for header in operation["parameters"] if header.get("name") == "Idempotency-Key"]
+    assert key["required"]
+
+
+def test_a_schema_loses_the_titles_that_only_repeat_a_name() -> None:
+    schema = {
+        "title": "OrderLine",
+        "properties": {"title": {"title": "Title", "type": "string", "examples": [{"title": "kept"}]}},
+        "minimum": 1.0,
+    }
+    assert tidy(schema) == {
+        "properties": {"title": {"type": "string", "examples": [{"title": "kept"}]}},
+        "minimum": 1,
+    }
+
+
+def test_an_example_is_made_of_the_fields_examples() -> None:
+    components = {"Line": {"type": "object", "properties": {"quantity": {"type": "integer", "minimum": 2}}}}
+    schema = {
+        "type": "object",
+        "properties": {
+            "lines": {"type": "array", "items": {"$ref": "#/components/schemas/Line"}},
+            "email": {"type": "string", "pattern": "@", "examples": ["ada@example.com"]},
+            "note": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+        },
+    }
+    made = example(schema, components)
+    assert made == {"lines": [{"quantity": 2}], "email": "ada@example.com", "note": "text"}
+
+
+def test_a_field_with_a_pattern_must_bring_its_example() -> None:
+    with pytest.raises(ValueError, match=r"\^pm_"):
+        example({"type": "string", "pattern": "^pm_"}, {})

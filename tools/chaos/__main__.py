@@ -1,0 +1,92 @@
+"""`python -m tools.chaos`: one run of fault injection on a local cloud of its own, and the verdict on every promise.
+
+The exit code is 0 only if no promise was broken, everything came to rest within five minutes of healing, and every
+fault struck often enough: five times from 300 orders on, in proportion with fewer orders, and once at least.
+"""
+
+import argparse
+import random
+import signal
+import sys
+from types import FrameType
+from typing import Final, NoReturn
+
+from rich.console import Console
+
+from tools.chaos import page, plan
+from tools.chaos.plan import Fault
+from tools.chaos.run import perform
+from tools.cloud import cloud
+from tools.cloud.places import fresh_place
+from tools.cloud.settings import ROOT
+from tools.errors import LocalCloudError
+
+OUTPUT: Final = ROOT / ".local"
+_WIDTH: Final = 120
+_FAULTS: Final = {fault.name.lower().replace("_", "-"): fault for fault in Fault}
+
+
+def main() -> int:
+    """Runs what was asked for; 1 if something is not as it should be."""
+    arguments = _arguments()
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_WIDTH)
+    planned = plan.make(arguments.seed, arguments.orders, [_FAULTS[name] for name in arguments.faults])
+    settings = fresh_place("chaos").settings
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        report = perform(settings, cloud.up(settings, console.print), planned, console.print)
+        report.write(OUTPUT / "chaos.json")
+        page.write(report, OUTPUT / "chaos.html")
+        report.show(console)
+    finally:
+        cloud.down(settings, console.print)
+    console.print(f"Again: make chaos SEED={planned.seed} ORDERS={len(planned.orders)}", soft_wrap=True)
+    console.print(f"Report: {OUTPUT / 'chaos.html'}. Logs: {settings.logs}", soft_wrap=True)
+    return 1 if report.failures else 0
+
+
+def _interrupt(signal_number: int, frame: FrameType | None) -> NoReturn:
+    """A polite kill is an interrupt like Ctrl-C: the cloud is stopped."""
+    raise KeyboardInterrupt
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.chaos",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--seed", type=_seed, default="", help="any number; the same again is the same orders and faults"
+    )
+    parser.add_argument("--orders", type=_positive, default=plan.DEFAULT_ORDERS, help="default: %(default)s")
+    parser.add_argument(
+        "--faults",
+        nargs="+",
+        choices=_FAULTS,
+        default=list(_FAULTS),
+        metavar="FAULT",
+        help="only these: " + ", ".join(_FAULTS),
+    )
+    return parser.parse_args()
+
+
+def _seed(given: str) -> int:
+    """Without one, one is drawn: it is printed, so that the run can be repeated."""
+    return int(given) if given else random.SystemRandom().randrange(1_000_000)
+
+
+def _positive(given: str) -> int:
+    number = int(given)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least one order")
+    return number
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except LocalCloudError as error:
+        sys.exit(f"\n{error}")

@@ -1,0 +1,142 @@
+"""The customers of a run: each posts its order as the plan says, and does not give up before it has an answer."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+import httpx
+
+from orders.domain import Locale
+from tools.chaos.plan import PlannedOrder
+from tools.client.client import ApiError, Contact, Line, NewOrder, OrdersClient, sign_in
+from tools.cloud.catalogue import CURRENCY
+from tools.cloud.settings import Settings
+from tools.cloud.stack import Stack
+
+PATIENCE_SECONDS: Final = 90
+"""For one answer, over any number of attempts."""
+
+_AT_ONCE: Final = 4
+"""Posts that wait for an answer at the same time. A machine that is slow today is then slow, instead of starting a
+hundred processes that all need longer for it than they are given."""
+_PAUSE_SECONDS: Final = 0.5
+_SERVER_ERRORS: Final = 500
+_CONFLICT: Final = 409
+_TOO_MANY: Final = 429
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one post came to in the end."""
+
+    status: int
+    """0: nothing, for as long as the customer waited."""
+    order_id: UUID | None = None
+    is_replay: bool = False
+
+
+@dataclass(frozen=True)
+class Posted:
+    """A planned order, and what its posts were answered with."""
+
+    planned: PlannedOrder
+    answers: tuple[Answer, ...]
+    changed: Answer | None = None
+    """The answer to another body under the same key, if one was posted."""
+
+    @property
+    def order_ids(self) -> frozenset[UUID]:
+        """One, if all is well."""
+        return frozenset(answer.order_id for answer in self.answers if answer.order_id is not None)
+
+
+Progress = Callable[[float], None]
+"""Is told the planned time of each order as it is posted: how far the run has come."""
+
+
+async def post_all(
+    settings: Settings,
+    stack: Stack,
+    orders: Sequence[PlannedOrder],
+    products: Sequence[UUID],
+    progress: Progress,
+) -> tuple[Posted, ...]:
+    """Posts the orders, each at its time or when those before it are answered; returns when all of them are."""
+    async with AsyncExitStack() as connections:
+        clients = {
+            user: await connections.enter_async_context(
+                OrdersClient.connect(stack["api_url"], sign_in(settings, stack, user).access_token)
+            )
+            for user in {order.user for order in orders}
+        }
+        started, counter = time.monotonic(), asyncio.Semaphore(_AT_ONCE)
+
+        async def post(order: PlannedOrder) -> Posted:
+            await asyncio.sleep(max(0.0, started + order.at - time.monotonic()))
+            customer = _Customer(clients[order.user], order, products, counter, progress)
+            return await customer.post()
+
+        return tuple(await asyncio.gather(*(post(order) for order in orders)))
+
+
+@dataclass(frozen=True)
+class _Customer:
+    """Somebody with one order."""
+
+    client: OrdersClient
+    order: PlannedOrder
+    products: Sequence[UUID]
+    counter: asyncio.Semaphore
+    progress: Progress
+
+    async def post(self) -> Posted:
+        body = _body(self.order, self.products)
+        answers = await asyncio.gather(
+            *(self._send(body, self.order.copies > 1) for _ in range(self.order.copies))
+        )
+        changed = None
+        if self.order.is_changed:
+            other = body.model_copy(update={"contact": Contact(email="somebody.else@example.com")})
+            changed = await self._send(other, takes_conflict=True)
+        return Posted(self.order, tuple(answers), changed)
+
+    async def _send(self, body: NewOrder, takes_conflict: bool) -> Answer:
+        async with self.counter:
+            self.progress(self.order.at)
+            return await _until_answered(self.client, body, self.order.key, takes_conflict)
+
+
+async def _until_answered(client: OrdersClient, body: NewOrder, key: str, takes_conflict: bool) -> Answer:
+    """The first answer that is one: a function that was killed answers with an error of the server.
+
+    `takes_conflict`: that the same key is in flight is an answer, because it was posted more than once.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            accepted = await client.place(body, key)
+        except httpx.TransportError:
+            pass
+        except ApiError as error:
+            is_passing = error.status >= _SERVER_ERRORS or error.status in (_CONFLICT, _TOO_MANY)
+            if not is_passing or (takes_conflict and error.status == _CONFLICT):
+                return Answer(error.status)
+        else:
+            return Answer(202, accepted.order_id, accepted.replayed)
+        await asyncio.sleep(_PAUSE_SECONDS)
+    return Answer(0)
+
+
+def _body(order: PlannedOrder, products: Sequence[UUID]) -> NewOrder:
+    return NewOrder(
+        items=tuple(
+            Line(product_id=products[product], quantity=quantity) for product, quantity in order.lines
+        ),
+        currency=CURRENCY,
+        payment_method=order.payment_method,
+        contact=Contact(email="ada@example.com", locale=Locale.EN),
+    )

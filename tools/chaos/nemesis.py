@@ -1,0 +1,301 @@
+"""Carries out a plan's faults on a running local cloud, and puts an end to them."""
+
+import contextlib
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final
+from uuid import UUID
+
+import pg8000.exceptions
+
+from orders.events import OrderCreated, Queue
+from orders.executions import execution_input
+from orders.ids import uuid7
+from orders.trace import Trace
+from tools.chaos import poison, processes
+from tools.chaos.arena import STEP_TIMEOUT_SECONDS, Arena, function_name
+from tools.chaos.plan import DeadEvent, Fault, Loss, Moment, Plan, PlannedFault, Poison, Target
+from tools.chaos.strikes import Strikes
+from tools.chaos.traps import Trap
+from tools.chaos.wire import Blow, Utterance
+from tools.cloud import aws, postgres
+
+FREEZE_SECONDS: Final = STEP_TIMEOUT_SECONDS + 3.0
+"""How long a step stands still: the state machine has given it up by then, and Lambda has not ended it yet."""
+VICTIM_SECONDS: Final = 60.0
+"""How long a fault that needs a victim looks for one."""
+
+_LOOK_EVERY_SECONDS: Final = 0.1
+_HANDS: Final = 12
+"""Faults at work at the same time."""
+_MARK_PUBLISHED: Final = b"SET status = 'PUBLISHED'"
+
+_EXPIRE: Final = """
+    UPDATE reservations SET expires_at = now() - interval '1 second'
+    WHERE order_id IN (
+        SELECT reservations.order_id FROM reservations JOIN orders ON orders.id = reservations.order_id
+        WHERE reservations.status = 'ACTIVE' AND expires_at > now() AND orders.status = 'PROCESSING'
+        GROUP BY reservations.order_id ORDER BY reservations.order_id DESC LIMIT :orders
+    )
+    RETURNING order_id
+"""
+_UNDONE: Final = """
+    SELECT orders.id, orders.correlation_id, outbox.traceparent
+    FROM orders JOIN outbox ON outbox.subject = orders.id AND outbox.type = :order_created
+    WHERE orders.status = 'CANCELLED' ORDER BY orders.updated_at DESC LIMIT 5
+"""
+
+
+class Nemesis:
+    """Runs beside the orders of its plan."""
+
+    def __init__(self, arena: Arena, plan: Plan, strikes: Strikes) -> None:
+        self._arena = arena
+        self._plan = plan
+        self._strikes = strikes
+        self._begun = 0
+        self._over = threading.Event()
+        self._hands = ThreadPoolExecutor(_HANDS)
+        self._at_work: list[Future[None]] = []
+        self._frozen: set[int] = set()
+        self._called: set[UUID] = set()
+        self.planted: dict[str, str] = {}
+        """Poison messages: their queues, by their marks."""
+        self.buried: set[UUID] = set()
+        """Poison outbox rows."""
+        self.failures: list[str] = []
+        """Faults that could not be carried out."""
+        self._carry_out: dict[Fault, Callable[[PlannedFault], None]] = {
+            Fault.KILL_FUNCTION: self._kill_function,
+            Fault.RESTART_POSTGRES: self._restart_postgres,
+            Fault.CUT_CONNECTION: self._cut_connection,
+            Fault.REDELIVER: self._redeliver,
+            Fault.FAIL_BATCH_PART: self._fail_batch_part,
+            Fault.KILL_RELAY: self._kill_relay,
+            Fault.LATE_STEP: self._freeze_step,
+            Fault.LATE_CALL: self._call_late,
+            Fault.EXPIRE_RESERVATION: self._expire_reservations,
+            Fault.POISON_MESSAGE: self._poison_queue,
+            Fault.POISON_EVENT: self._poison_outbox,
+        }
+
+    def advance(self, seconds: float) -> None:
+        """The run has come so far in its plan. On a machine that is slow today, later than the plan says."""
+        for fault in self._plan.faults[self._begun :]:
+            if fault.at > seconds:
+                break
+            self._begun += 1
+            self._at_work.append(self._hands.submit(self._attempt, fault))
+
+    def await_victims(self, seconds: float) -> None:
+        """Gives faults that still wait for somebody so much more time."""
+        deadline = time.monotonic() + seconds
+        while self._is_busy and time.monotonic() < deadline:
+            time.sleep(_LOOK_EVERY_SECONDS)
+
+    def heal(self) -> None:
+        """Ends every fault: from here on nothing is struck, and all that stood still goes on."""
+        self._over.set()
+        self._arena.traps.disarm()
+        self._arena.sqs_proxy.disarm()
+        self._hands.shutdown(wait=True)
+        while self._frozen:
+            time.sleep(_LOOK_EVERY_SECONDS)
+        postgres.start(self._arena.settings)
+
+    @property
+    def _is_busy(self) -> bool:
+        waiting = self._arena.traps.armed + self._arena.sqs_proxy.armed + len(self._frozen)
+        return waiting > 0 or not all(work.done() for work in self._at_work)
+
+    def _attempt(self, fault: PlannedFault) -> None:
+        try:
+            self._carry_out[fault.fault](fault)
+        except Exception as error:
+            # Told at the end: one that fails must not spare the system the others.
+            self.failures.append(f"{fault.fault}: {error!r}")
+
+    def _kill_function(self, fault: PlannedFault) -> None:
+        target = Target(fault.word("target"))
+        if target is Target.STARTER:
+            self._kill_starter()
+            return
+
+        def blow(utterance: Utterance) -> Blow:
+            return Blow(loss, lambda: self._kill(Fault.KILL_FUNCTION, utterance, loss), cuts=True)
+
+        loss, moment = Loss(fault.word("loss")), Moment(fault.word("moment"))
+        self._arena.traps.set(Trap(fault.fault, processes.handlers(target), moment, blow))
+
+    def _kill_starter(self) -> None:
+        def kill_one() -> bool:
+            handlers = processes.handlers(Target.STARTER)
+            for process in processes.running(self._arena.emulator(), handlers):
+                if processes.kill(process.pid):
+                    self._strikes.add(Fault.KILL_FUNCTION, "start_saga")
+                    return True
+            return False
+
+        self._until(kill_one)
+
+    def _kill(self, fault: Fault, utterance: Utterance, loss: Loss) -> None:
+        if processes.kill(utterance.pid):
+            self._strikes.add(fault, f"{_name(utterance)}, its {utterance.moment} {loss}")
+
+    def _restart_postgres(self, fault: PlannedFault) -> None:
+        with self._arena.restarting:
+            server = postgres.daemon(self._arena.settings).find()
+            assert server is not None, "nobody else stops it"
+            # "Immediate mode": every process quits at once, nothing is finished, and the next start recovers.
+            server.send_signal(signal.SIGQUIT)
+            while postgres.daemon(self._arena.settings).find() is not None:
+                time.sleep(_LOOK_EVERY_SECONDS / 10)
+            if postgres.start(self._arena.settings):
+                self._strikes.add(fault.fault, f"process {server.pid}")
+
+    def _cut_connection(self, fault: PlannedFault) -> None:
+        loss, moment = Loss(fault.word("loss")), Moment(fault.word("moment"))
+
+        def blow(utterance: Utterance) -> Blow:
+            victim = f"{_name(utterance)}, its {moment} {loss}"
+            return Blow(loss, lambda: self._strikes.add(Fault.CUT_CONNECTION, victim), cuts=True)
+
+        handlers = processes.handlers(Target(fault.word("target")))
+        self._arena.traps.set(Trap(fault.fault, handlers, moment, blow))
+
+    def _redeliver(self, fault: PlannedFault) -> None:
+        queue, copies = fault.word("queue"), fault.number("copies")
+
+        def send_again() -> bool:
+            body = self._arena.sqs_proxy.last_sent(queue)
+            if body is None:
+                return False
+            sqs, url = aws.queues(self._arena.settings), self._arena.stack["queues"][queue]["url"]
+            with ThreadPoolExecutor(copies) as together:
+                list(together.map(lambda _: sqs.send_message(QueueUrl=url, MessageBody=body), range(copies)))
+            self._strikes.add(Fault.REDELIVER, f"{queue}, {copies} times at once")
+            return True
+
+        self._until(send_again)
+
+    def _fail_batch_part(self, fault: PlannedFault) -> None:
+        self._arena.sqs_proxy.fail_part(
+            fault.number("percent"), lambda what: self._strikes.add(Fault.FAIL_BATCH_PART, what)
+        )
+
+    def _kill_relay(self, fault: PlannedFault) -> None:
+        def strike(utterance: Utterance) -> None:
+            self._kill(Fault.KILL_RELAY, utterance, Loss.BEFORE)
+            # Its schedule would start the next one within a minute.
+            self._hand_over(lambda: self._arena.start("OutboxRelay"))
+
+        def blow(utterance: Utterance) -> Blow:
+            return Blow(Loss.BEFORE, lambda: strike(utterance), cuts=True)
+
+        relay = frozenset({processes.RELAY})
+        self._arena.traps.set(Trap(fault.fault, relay, Moment.STATEMENT, blow, _MARK_PUBLISHED))
+
+    def _freeze_step(self, fault: PlannedFault) -> None:
+        def hold(utterance: Utterance) -> None:
+            self._frozen.add(utterance.pid)
+            processes.freeze(utterance.pid)
+            self._over.wait(FREEZE_SECONDS)
+
+        def release(utterance: Utterance) -> None:
+            was_held = not self._over.is_set()
+            if processes.thaw(utterance.pid) and was_held:
+                self._strikes.add(Fault.LATE_STEP, f"{_name(utterance)} at its {utterance.moment}")
+            self._frozen.discard(utterance.pid)
+
+        def blow(utterance: Utterance) -> Blow:
+            # It stands still before its word is passed on, and goes on when the answer is there: what it does then,
+            # it does late, and its driver has not lost patience meanwhile.
+            return Blow(
+                Loss.BEFORE, lambda: hold(utterance), cuts=False, afterwards=lambda: release(utterance)
+            )
+
+        handlers = processes.handlers(Target(fault.word("target")))
+        self._arena.traps.set(Trap(fault.fault, handlers, Moment(fault.word("moment")), blow))
+
+    def _call_late(self, fault: PlannedFault) -> None:
+        step = fault.word("step")
+
+        def call() -> bool:
+            undone = self._arena.query(_UNDONE, order_created=OrderCreated.type)
+            order = next((row for row in undone if row[0] not in self._called), None)
+            if order is None:
+                return False
+            order_id, correlation_id, traceparent = order
+            self._called.add(order_id)
+            answer = aws.functions(self._arena.settings).invoke(
+                FunctionName=function_name(step),
+                Payload=execution_input(order_id, Trace(correlation_id, traceparent)).encode(),
+            )
+            outcome = _error(answer) or "answered"
+            self._strikes.add(Fault.LATE_CALL, f"{step} of cancelled order {order_id}: {outcome}")
+            return True
+
+        self._until(call)
+
+    def _expire_reservations(self, fault: PlannedFault) -> None:
+        def expire() -> bool:
+            try:
+                lines = self._arena.query(_EXPIRE, orders=fault.number("orders"))
+            except pg8000.exceptions.DatabaseError:
+                # A step holds them, and may be standing still: another time, other orders.
+                return False
+            if not lines:
+                return False
+            self._arena.start("Maintenance")
+            orders = {order_id for (order_id,) in lines}
+            self._strikes.add(Fault.EXPIRE_RESERVATION, f"{len(lines)} lines of {len(orders)} orders")
+            return True
+
+        self._until(expire)
+
+    def _poison_queue(self, fault: PlannedFault) -> None:
+        queue = Queue(fault.word("queue"))
+        mark, body = poison.message(queue, Poison(fault.word("poison")))
+        aws.queues(self._arena.settings).send_message(
+            QueueUrl=self._arena.stack["queues"][queue]["url"], MessageBody=body
+        )
+        self.planted[mark] = queue
+        self._strikes.add(Fault.POISON_MESSAGE, f"{queue}: {fault.word('poison')}")
+
+    def _poison_outbox(self, fault: PlannedFault) -> None:
+        event_id, flaw = uuid7(), DeadEvent(fault.word("flaw"))
+        self.buried.add(event_id)
+
+        def plant() -> bool:
+            return bool(self._arena.query(poison.PLANT, **poison.outbox_row(event_id, flaw)))
+
+        self._until(plant)
+        self._strikes.add(Fault.POISON_EVENT, flaw)
+
+    def _until(self, strike: Callable[[], bool]) -> None:
+        """Tries until it has found its victim, or has no more time."""
+        deadline = time.monotonic() + VICTIM_SECONDS
+        while not strike() and time.monotonic() < deadline:
+            if self._over.wait(_LOOK_EVERY_SECONDS):
+                return
+
+    def _hand_over(self, work: Callable[[], None]) -> None:
+        """Not in the wire's own thread, nor once all is over: by then nobody takes work any more."""
+        with contextlib.suppress(RuntimeError):
+            self._at_work.append(self._hands.submit(work))
+
+
+def _name(utterance: Utterance) -> str:
+    words = utterance.handler.removeprefix("functions.").split(".")
+    return words[0] if words[-1] == "handler" else words[-1]
+
+
+def _error(answer: Any) -> str:
+    """The class of the error that a function ended with; empty if it did not."""
+    if "FunctionError" not in answer:
+        return ""
+    return str(json.loads(answer["Payload"].read()).get("errorType", "unknown"))

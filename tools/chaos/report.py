@@ -1,0 +1,177 @@
+"""What a run came to: on the terminal, and as JSON. `page` draws it for a browser."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from orders.domain import OrderStatus
+from tools.audit.checks import Verdict
+from tools.chaos.evidence import Repaired
+from tools.chaos.plan import Fault, Plan
+from tools.chaos.strikes import Strike
+
+_MOST_SHOWN: Final = 40
+_TICK: Final = "[green]✓[/green]"
+_CROSS: Final = "[red]✗[/red]"
+
+
+@dataclass(frozen=True)
+class FaultCount:
+    """How often a fault struck."""
+
+    fault: Fault
+    struck: int
+    minimum: int
+
+    @property
+    def is_enough(self) -> bool:
+        return self.struck >= self.minimum
+
+
+@dataclass(frozen=True)
+class Report:
+    """A run, judged."""
+
+    plan: Plan
+    statuses: Mapping[OrderStatus, int]
+    faults: tuple[FaultCount, ...]
+    strikes: tuple[Strike, ...]
+    verdicts: tuple[Verdict, ...]
+    under_way: tuple[str, ...]
+    """What had not come to rest in time."""
+    failures_of_nemesis: tuple[str, ...]
+    terminal_seconds: float | None
+    """From the healing until every order had ended."""
+    quiet_seconds: float
+    """From the healing until nothing moved any more."""
+    redriven: tuple[str, ...]
+    repairs: tuple[Repaired, ...]
+    seconds: float
+    """Of the run: orders, faults, healing, rest. Not of the deploy."""
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Everything that is not as it should be, a line each. Nothing: the run succeeded."""
+        return (
+            *(
+                f"{verdict.promise} broken: {violation.subject} {violation.problem}"
+                for verdict in self.verdicts
+                for violation in verdict.violations
+            ),
+            *(
+                f"{verdict.promise} was not shown: {verdict.sentence}: nothing to check"
+                for verdict in self.verdicts
+                if self.plan.is_whole and not verdict.checked
+            ),
+            *(
+                f"struck {count.struck} times instead of {count.minimum}: {count.fault}"
+                for count in self.faults
+                if not count.is_enough
+            ),
+            *(f"not at rest: {thing}" for thing in self.under_way),
+            *(f"fault not carried out: {failure}" for failure in self.failures_of_nemesis),
+        )
+
+    @property
+    def outcome(self) -> str:
+        """The last word, in one sentence."""
+        if self.failures:
+            return f"{len(self.failures)} things are not as they should be."
+        return "No promise was broken, and every fault struck."
+
+    def write(self, path: Path) -> None:
+        """As JSON, for programs and for comparing runs."""
+        content = {
+            "seed": self.plan.seed,
+            "ok": not self.failures,
+            "orders": {"planned": len(self.plan.orders)}
+            | {str(name): n for name, n in self.statuses.items()},
+            "seconds": round(self.seconds, 1),
+            "secondsFromHealingToLastOrder": self.terminal_seconds and round(self.terminal_seconds, 1),
+            "secondsFromHealingToRest": round(self.quiet_seconds, 1),
+            "promises": [asdict(verdict) for verdict in self.verdicts],
+            "faults": [asdict(count) for count in self.faults],
+            "strikes": [asdict(strike) for strike in self.strikes],
+            "repairs": [f"{repair.kind} {repair.order_id} {repair.detail}" for repair in self.repairs],
+            "redriven": list(self.redriven),
+            "failures": list(self.failures),
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+    def show(self, console: Console) -> None:
+        console.print(self._promise_table())
+        console.print(self._fault_table())
+        for line in self.summary:
+            console.print(line, highlight=False)
+        remarks = Counter(
+            f"{verdict.promise}: {remark.problem}" for verdict in self.verdicts for remark in verdict.remarks
+        )
+        for remark, number in list(remarks.items())[:_MOST_SHOWN]:
+            console.print(f"[yellow]![/yellow] {number} × {escape(remark)}", highlight=False)
+        for failure in self.failures[:_MOST_SHOWN]:
+            console.print(f"{_CROSS} {escape(failure)}", soft_wrap=True, highlight=False)
+        colour = "red" if self.failures else "green"
+        console.print(f"[{colour} bold]{self.outcome}[/{colour} bold]")
+
+    @property
+    def summary(self) -> tuple[str, ...]:
+        """What happened, in figures, a line each."""
+        ended = ", ".join(f"{number} {status}" for status, number in self.statuses.items())
+        repairs = Counter(repair.kind for repair in self.repairs)
+        last = "never" if self.terminal_seconds is None else f"{self.terminal_seconds:.0f} s"
+        return (
+            f"Seed {self.plan.seed}: {len(self.plan.orders)} orders, {ended}",
+            f"From the healing to the end of the last order {last}, to rest {self.quiet_seconds:.0f} s; "
+            f"{self.seconds:.0f} s in all",
+            "Repaired: " + (", ".join(f"{number} {kind}" for kind, number in repairs.items()) or "nothing"),
+            f"Redriven: {len(self.redriven)} events that had been given up",
+        )
+
+    def _promise_table(self) -> Table:
+        table = _table("Promises, checked everywhere that something is on record")
+        for name in ("", "", "Promise"):
+            table.add_column(name)
+        table.add_column("Checked", justify="right")
+        table.add_column("Violations", justify="right")
+        for verdict in self.verdicts:
+            is_shown = verdict.holds and verdict.checked > 0
+            table.add_row(
+                _TICK if is_shown else _CROSS,
+                verdict.promise,
+                verdict.sentence,
+                f"{verdict.checked:,}",
+                str(len(verdict.violations)),
+            )
+        return table
+
+    def _fault_table(self) -> Table:
+        table = _table("Faults")
+        table.add_column("")
+        table.add_column("Fault")
+        table.add_column("Struck", justify="right")
+        table.add_column("At least", justify="right")
+        for count in self.faults:
+            table.add_row(
+                _TICK if count.is_enough else _CROSS, count.fault, str(count.struck), str(count.minimum)
+            )
+        return table
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        header_style="dim",
+    )

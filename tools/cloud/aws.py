@@ -1,0 +1,68 @@
+"""SDK clients of the local cloud, deaf to any profile, credential or endpoint that this machine has for real ones."""
+
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import botocore.session
+from botocore.config import Config
+
+from tools.cloud.settings import ACCESS_KEY, REGION, Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+_CONFIG: Final = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "max_attempts": 3})
+
+
+def cognito(settings: Settings) -> "CognitoIdentityProviderClient":
+    return _session().client("cognito-idp", endpoint_url=settings.endpoint_url, config=_CONFIG)
+
+
+def functions(settings: Settings) -> "LambdaClient":
+    return _session().client("lambda", endpoint_url=settings.endpoint_url, config=_CONFIG)
+
+
+def stacks(settings: Settings) -> Any:
+    """Untyped: the stubs of CloudFormation are not worth their size for one call."""
+    return _session().client("cloudformation", endpoint_url=settings.endpoint_url, config=_CONFIG)
+
+
+def secrets(settings: Settings) -> Any:
+    """Untyped, as are the stacks and the logs: one call each."""
+    return _session().client("secretsmanager", endpoint_url=settings.endpoint_url, config=_CONFIG)
+
+
+def logs(settings: Settings) -> Any:
+    return _session().client("logs", endpoint_url=settings.endpoint_url, config=_CONFIG)
+
+
+def sagas(settings: Settings) -> "SFNClient":
+    return _session().client("stepfunctions", endpoint_url=settings.endpoint_url, config=_CONFIG)
+
+
+def queues(settings: Settings) -> "SQSClient":
+    return _session().client("sqs", endpoint_url=settings.endpoint_url, config=_CONFIG)
+
+
+@lru_cache
+def _session() -> boto3.Session:
+    # Even with explicit credentials, a profile that is named in the environment would have to exist.
+    unset = (None, None, None, None)
+    core = botocore.session.Session(
+        session_vars={
+            "profile": unset,
+            "config_file": (None, None, os.devnull, None),
+            "credentials_file": (None, None, os.devnull, None),
+        }
+    )
+    return boto3.Session(
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=ACCESS_KEY,
+        region_name=REGION,
+        botocore_session=core,
+    )

@@ -1,0 +1,146 @@
+"""The deploy: the CDK command line, the same that deploys to AWS, pointed at the local cloud."""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from botocore.exceptions import ClientError
+
+from infra import assets
+from tools.cloud import aws
+from tools.cloud.processes import log_tail
+from tools.cloud.settings import ACCOUNT, REGION, ROOT, STACK_NAME, STAGE, Settings
+from tools.errors import LocalCloudError
+
+_CDK: Final = ROOT / "node_modules" / ".bin" / "cdk"
+_TOOLKIT_STACK_NAME: Final = "CDKToolkit"
+_DEPLOYED_STATUSES: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
+_DEPLOY_OPTIONS: Final = ("--require-approval", "never", "--progress", "events", "--method", "direct")
+_INPUTS: Final = (
+    "infra",
+    "functions",
+    "layers",
+    "statemachines",
+    "requirements",
+    "cdk.json",
+    "package-lock.json",
+)
+# Node 20 serves the pinned versions, banner or not; and nothing of this goes to a network.
+_CDK_ENVIRONMENT: Final = {
+    "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
+    "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
+    "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true",
+    "CDK_DISABLE_CLI_TELEMETRY": "true",
+}
+
+
+def synthesize(settings: Settings, database: Mapping[str, str | int]) -> Path:
+    """Synthesizes the local stage for a database (its secret's content); answers the assembly's directory.
+
+    Nothing to do if the last assembly was made from the same inputs. Needs no emulator.
+    Raises LocalCloudError with the end of the log if the app fails.
+    """
+    assembly = settings.home / "cdk.out"
+    made_from = assembly / ".inputs"
+    inputs = inputs_digest(database)
+    if not made_from.exists() or made_from.read_text() != inputs:
+        context = ["-c", f"stage={STAGE}", "-c", f"database={json.dumps(database)}"]
+        made_from.unlink(missing_ok=True)
+        _cdk(settings, ["synth", STACK_NAME, "--quiet", "--output", str(assembly), *context], ROOT)
+        made_from.write_text(inputs)
+    return assembly
+
+
+def bootstrap(settings: Settings) -> None:
+    """Makes what every CDK deploy needs (a bucket for assets, and roles), unless it is there.
+
+    Raises LocalCloudError with the end of the log if that fails.
+    """
+    if _deployed(settings, _TOOLKIT_STACK_NAME) is None:
+        # Not in the project's directory: the app found there would be synthesized for nothing.
+        _cdk(settings, ["bootstrap", f"aws://{ACCOUNT}/{REGION}"], settings.temporary)
+
+
+def deploy(settings: Settings, assembly: Path) -> dict[str, str]:
+    """Deploys the assembly; answers the stack's outputs by id.
+
+    Raises LocalCloudError with the end of the log if that fails.
+    """
+    outputs = settings.temporary / "outputs.json"
+    outputs.unlink(missing_ok=True)
+    options = ["--app", str(assembly), "--outputs-file", str(outputs)]
+    _cdk(settings, ["deploy", STACK_NAME, *options, *_DEPLOY_OPTIONS], ROOT)
+    found: dict[str, str] = json.loads(outputs.read_text())[STACK_NAME]
+    return found
+
+
+def apply_reserved_concurrency(settings: Settings, assembly: Path) -> None:
+    """Sets what the template reserves for each function: MiniStack reads it from API calls only."""
+    template = json.loads((assembly / f"{STACK_NAME}.template.json").read_text())
+    client = aws.functions(settings)
+    for resource in template["Resources"].values():
+        properties = resource.get("Properties", {})
+        reserved = properties.get("ReservedConcurrentExecutions")
+        if resource["Type"] == "AWS::Lambda::Function" and reserved is not None:
+            client.put_function_concurrency(
+                FunctionName=properties["FunctionName"], ReservedConcurrentExecutions=reserved
+            )
+
+
+def stack_id(settings: Settings) -> str | None:
+    """The deployed stack's unique id; None if there is none or its last deploy did not succeed."""
+    return _deployed(settings, STACK_NAME)
+
+
+def inputs_digest(database: Mapping[str, str | int]) -> str:
+    """Changes with anything that a deploy is made from.
+
+    Raises LocalCloudError if the functions' dependencies cannot be installed.
+    """
+    digest = hashlib.sha256(json.dumps(database, sort_keys=True).encode())
+    try:
+        # Functions run from these two directories, which are not in the assembly: they must be there, too.
+        digest.update(f"{assets.layer_directory('local')} {assets.runtime_interpreter()}".encode())
+    except assets.AssetError as error:
+        raise LocalCloudError(str(error)) from None
+    for name in _INPUTS:
+        for file in sorted((ROOT / name).rglob("*")) or [ROOT / name]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                digest.update(file.relative_to(ROOT).as_posix().encode() + b"\0")
+                digest.update(file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _deployed(settings: Settings, name: str) -> str | None:
+    try:
+        (stack,) = aws.stacks(settings).describe_stacks(StackName=name)["Stacks"]
+    except ClientError:
+        return None
+    return str(stack["StackId"]) if stack["StackStatus"] in _DEPLOYED_STATUSES else None
+
+
+def _cdk(settings: Settings, arguments: Sequence[str], directory: Path) -> None:
+    command = arguments[0]
+    log = settings.logs / f"cdk-{command}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    settings.temporary.mkdir(parents=True, exist_ok=True)
+    environment = (
+        settings.aws_environment() | _CDK_ENVIRONMENT | {"CDK_HOME": str(settings.temporary / "cdk")}
+    )
+    with log.open("wb") as output:
+        done = subprocess.run(
+            [str(_CDK), *arguments, "--no-notices", "--no-color"],
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # It inherits the lock of `cloud.exclusive`: if we are killed, the next one waits until it has ended.
+            close_fds=False,
+            check=False,
+        )
+    if done.returncode != 0:
+        raise LocalCloudError(f"cdk {command} failed.\n{log_tail(log)}")

@@ -1,0 +1,96 @@
+"""Where the local cloud lives and how it is reached. Nothing else under `tools/cloud/` reads the environment."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from localstack_client.config import get_service_endpoint
+
+from tools.errors import LocalCloudError
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+STAGE: Final = "local"
+STACK_NAME: Final = f"orders-{STAGE}"
+REGION: Final = "us-east-1"
+ACCOUNT: Final = "000000000000"
+# Emulators check signatures against no account, but every SDK wants something to sign with.
+ACCESS_KEY: Final = "test"
+
+LOOPBACK: Final = "127.0.0.1"
+_DEFAULT_PORT: Final = "4566"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One local cloud. Two of them, with different homes and ports, run side by side."""
+
+    home: Path
+    """Holds everything the local cloud writes: data, logs, pidfiles, stack.json."""
+    endpoint_url: str
+    port: int | None
+    """Where to start the emulator; None when an emulator that is already there is used."""
+    inherited: dict[str, str]
+    """The little that child processes take over from this one's environment."""
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """Reads ORDERS_HOME (default `.local`), ORDERS_PORT (4566) and EMULATOR (ministack, or localstack).
+
+        Raises LocalCloudError for a value that cannot be used.
+        """
+        home = Path(os.environ.get("ORDERS_HOME") or ROOT / ".local").expanduser().resolve()
+        emulator = os.environ.get("EMULATOR") or "ministack"
+        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        if emulator == "localstack":
+            # Honours AWS_ENDPOINT_URL and LOCALSTACK_HOST.
+            return cls(home, str(get_service_endpoint("lambda")), None, inherited)
+        if emulator != "ministack":
+            raise LocalCloudError(f"EMULATOR is {emulator!r}; it can be 'ministack' or 'localstack'.")
+        given = os.environ.get("ORDERS_PORT") or _DEFAULT_PORT
+        if not given.isdecimal() or not 0 < int(given) < 65536:
+            raise LocalCloudError(f"ORDERS_PORT is {given!r}; it must be a port number from 1 to 65535.")
+        return cls(home, f"http://{LOOPBACK}:{given}", int(given), inherited)
+
+    @property
+    def run(self) -> Path:
+        """Pidfiles and records of what runs."""
+        return self.home / "run"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def temporary(self) -> Path:
+        """Scratch space of the emulator and of the CDK CLI; nothing in it outlives them."""
+        return self.home / "tmp"
+
+    @property
+    def stack_file(self) -> Path:
+        return self.home / "stack.json"
+
+    @property
+    def session_file(self) -> Path:
+        """The tokens of whoever signed in with `orders login`."""
+        return self.home / "session.json"
+
+    @property
+    def emulator_state(self) -> Path:
+        """Where the emulator keeps the keys that it signs tokens with."""
+        return self.temporary / "state"
+
+    def aws_environment(self) -> dict[str, str]:
+        """The environment of a child process that must see this local cloud, and no real account whatever happens."""
+        return self.inherited | {
+            "TMPDIR": str(self.temporary),
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ENDPOINT_URL_S3": self.endpoint_url,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }

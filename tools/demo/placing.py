@@ -1,0 +1,180 @@
+"""Places the scenarios' orders and follows them to their end, as a client with a token would."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID, uuid4
+
+from orders.domain import Locale
+from tools.client.client import Accepted, ApiError, Contact, Line, NewOrder, OrdersClient, Problem, Progress
+from tools.cloud import catalogue
+from tools.demo.scenarios import Answer, Post, Scenario
+
+PATIENCE_SECONDS: Final = 60
+"""For one order to end. The longest scenario waits 2 + 4 + 8 s between the attempts of a payment."""
+
+_POLL_SECONDS: Final = 0.1
+_LOOKS_AT_ONCE: Final = 2
+"""Requests for a status under way at the same time. Each more would cost the local cloud another process, which is
+then missing for the orders themselves."""
+_CONTACT: Final = Contact(email="ada@example.com", locale=Locale.EN)
+
+
+@dataclass(frozen=True)
+class Posted:
+    """One POST and its answer."""
+
+    post: Post
+    milliseconds: float
+    accepted: Accepted | None = None
+    status: int = 202
+    problem: Problem | None = None
+
+    @property
+    def answer(self) -> Answer:
+        return Answer(self.status, self.problem.name if self.problem else None)
+
+
+@dataclass
+class Followed:
+    """An accepted order, as far as its owner has seen it."""
+
+    post: Post
+    accepted: Accepted
+    posted_at: float
+    progress: Progress | None = None
+    trouble: str | None = None
+    """Why its status could not be read, if it could not."""
+    milliseconds: float | None = None
+    """From the POST to the terminal state; None if it did not get there in time."""
+
+
+@dataclass
+class Run:
+    """One scenario under way."""
+
+    scenario: Scenario
+    posted: list[Posted] = field(default_factory=list)
+    orders: dict[UUID, Followed] = field(default_factory=dict)
+    is_started: bool = False
+    is_over: bool = False
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether an order of it did not end in time."""
+        return self.is_over and any(order.milliseconds is None for order in self.orders.values())
+
+
+Clients = Mapping[str, OrdersClient]
+"""A signed-in client for each user."""
+
+Observer = Callable[[Run], None]
+"""Is told when a run is over."""
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """What the scenarios share while they are played."""
+
+    clients: Clients
+    observe: Observer
+    looks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_LOOKS_AT_ONCE))
+
+
+async def play(runs: Sequence[Run], clients: Clients, observe: Observer) -> None:
+    """Plays all scenarios. The slow ones wait in the background, one after another: they are those in which the
+    payment gateway fails, and five failures in a row would open its circuit breaker. The others take their turns, so
+    that each is measured by itself, and what is posted at once competes with nothing else. They begin when the first
+    slow one is over: by then the functions are warm, and what is measured is the pipeline and not their cold start.
+
+    Once an order has not ended in time, no further scenario is begun: it would only wait as long for nothing.
+
+    Raises:
+        httpx.TransportError: the API does not answer.
+    """
+    stage = _Stage(clients, observe)
+    async with asyncio.TaskGroup() as background:
+        slow = [run for run in runs if run.scenario.is_slow]
+        if slow:
+            await _play(slow[0], stage)
+            background.create_task(_play_one_after_another(slow[1:], stage))
+        for run in runs:
+            if not run.scenario.is_slow and not any(earlier.is_stuck for earlier in runs):
+                await _play(run, stage)
+
+
+async def _play_one_after_another(runs: Sequence[Run], stage: _Stage) -> None:
+    for run in runs:
+        await _play(run, stage)
+
+
+async def _play(run: Run, stage: _Stage) -> None:
+    run.is_started = True
+    keys: dict[str, str] = {}
+    posts = [
+        (post, keys.setdefault(post.key, _new_key()) if post.key else _new_key())
+        for post in run.scenario.posts
+    ]
+    async with asyncio.TaskGroup() as following:
+
+        async def send(post: Post, key: str) -> None:
+            client = stage.clients[post.user]
+            started = time.perf_counter()
+            posted = await _post(client, post, key)
+            run.posted.append(posted)
+            if posted.accepted and posted.accepted.order_id not in run.orders:
+                order = Followed(post, posted.accepted, started)
+                run.orders[posted.accepted.order_id] = order
+                following.create_task(_follow(client, order, stage.looks))
+
+        if run.scenario.is_simultaneous:
+            for post, key in posts:
+                following.create_task(send(post, key))
+        else:
+            for post, key in posts:
+                await send(post, key)
+    run.is_over = True
+    stage.observe(run)
+
+
+async def _post(client: OrdersClient, post: Post, key: str) -> Posted:
+    started = time.perf_counter()
+    try:
+        accepted = await client.place(_order(post), key)
+    except ApiError as error:
+        return Posted(post, _milliseconds_since(started), status=error.status, problem=error.problem)
+    return Posted(post, _milliseconds_since(started), accepted)
+
+
+async def _follow(client: OrdersClient, order: Followed, looks: asyncio.Semaphore) -> None:
+    deadline = order.posted_at + PATIENCE_SECONDS
+    while time.perf_counter() < deadline:
+        try:
+            async with looks:
+                order.progress = await client.progress(order.accepted.order_id)
+            order.trouble = None
+        except ApiError as error:
+            order.trouble = str(error)
+        if order.progress and order.progress.status.is_terminal:
+            order.milliseconds = _milliseconds_since(order.posted_at)
+            return
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def _order(post: Post) -> NewOrder:
+    return NewOrder(
+        items=tuple(Line(product_id=product.id, quantity=quantity) for product, quantity in post.lines),
+        currency=catalogue.CURRENCY,
+        payment_method=post.payment_method,
+        contact=_CONTACT,
+    )
+
+
+def _new_key() -> str:
+    return f"demo-{uuid4()}"
+
+
+def _milliseconds_since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

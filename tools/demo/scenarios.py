@@ -1,0 +1,212 @@
+"""The demonstration's scenarios, as data: what is posted, how it is to be answered, and how each order is to end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from orders.domain import FORWARD_STEPS, FailureReason, Notification, OrderStatus, SagaStep
+from orders.ids import uuid7
+from tools.cloud import catalogue
+from tools.cloud.catalogue import Product
+
+Route = tuple[SagaStep, ...]
+"""The states that a saga passes, in order."""
+
+OUT_OF_STOCK_AT_A_GLANCE: Final[Route] = (
+    SagaStep.VERIFY_STOCK,
+    SagaStep.SEND_CANCELLATION,
+    SagaStep.MARK_CANCELLED,
+)
+OUT_OF_STOCK_WHEN_RESERVING: Final[Route] = (
+    SagaStep.VERIFY_STOCK,
+    SagaStep.RESERVE_INVENTORY,
+    SagaStep.RELEASE_RESERVATION,
+    SagaStep.SEND_CANCELLATION,
+    SagaStep.MARK_CANCELLED,
+)
+UNPAID: Final[Route] = (
+    SagaStep.VERIFY_STOCK,
+    SagaStep.RESERVE_INVENTORY,
+    SagaStep.PROCESS_PAYMENT,
+    SagaStep.REFUND_PAYMENT,
+    SagaStep.RELEASE_RESERVATION,
+    SagaStep.SEND_CANCELLATION,
+    SagaStep.MARK_CANCELLED,
+)
+
+
+class Money(StrEnum):
+    """What the gateway's ledger says about an order."""
+
+    NOT_CHARGED = "not charged"
+    CHARGED_ONCE = "charged once"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an order ends, down to the way there."""
+
+    status: OrderStatus
+    money: Money
+    told: Notification
+    routes: tuple[Route, ...]
+    """The ways that lead there. More than one where a race decides."""
+    reason: FailureReason | None = None
+    gateway_failures: int = 0
+    """How often ProcessPayment finds the gateway unavailable."""
+
+
+def _confirmed(gateway_failures: int = 0) -> Ending:
+    return Ending(
+        OrderStatus.CONFIRMED,
+        Money.CHARGED_ONCE,
+        Notification.ORDER_CONFIRMED,
+        routes=(FORWARD_STEPS,),
+        gateway_failures=gateway_failures,
+    )
+
+
+def _unpaid(reason: FailureReason, gateway_failures: int = 0) -> Ending:
+    return Ending(
+        OrderStatus.CANCELLED,
+        Money.NOT_CHARGED,
+        Notification.PAYMENT_FAILED,
+        routes=(UNPAID,),
+        reason=reason,
+        gateway_failures=gateway_failures,
+    )
+
+
+def _sold_out(*routes: Route) -> Ending:
+    return Ending(
+        OrderStatus.CANCELLED,
+        Money.NOT_CHARGED,
+        Notification.ORDER_CANCELLED,
+        routes=routes,
+        reason=FailureReason.INSUFFICIENT_STOCK,
+    )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a POST is answered: the HTTP status and, for a refusal, the problem's name."""
+
+    status: int
+    problem: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.problem}" if self.problem else str(self.status)
+
+
+ACCEPTED: Final = Answer(202)
+
+
+@dataclass(frozen=True)
+class Post:
+    """One `POST /orders`."""
+
+    lines: tuple[tuple[Product, int], ...]
+    payment_method: str = "pm_card_visa"
+    user: str = "customer"
+    key: str | None = None
+    """Posts of a scenario with the same one share their Idempotency-Key; without one a post has its own."""
+
+    @property
+    def total_amount(self) -> int:
+        """What the server is to make of it, in minor units."""
+        return sum(product.unit_price * quantity for product, quantity in self.lines)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Posts, and what is expected of them."""
+
+    name: str
+    posts: tuple[Post, ...]
+    endings: Mapping[Ending, int]
+    """How many orders end how. Posts that are refused, or repeat another one, make none."""
+    answers: Mapping[Answer, int] = field(default_factory=lambda: {ACCEPTED: 1})
+    is_simultaneous: bool = True
+    """Whether the posts go out all at once, or each after the answer to the one before."""
+    is_slow: bool = False
+    """Takes the saga's retries, seconds each: others run meanwhile, but no other slow one."""
+    products: tuple[Product, ...] = ()
+    """Products of its own, with an exact stock that nobody else buys from."""
+
+
+def scenarios() -> tuple[Scenario, ...]:
+    """All scenarios, for one run: products with an exact stock are new ones, so that no two runs share them."""
+    return (
+        Scenario(
+            "Two products",
+            (Post(((catalogue.KEYBOARD, 1), (catalogue.MOUSE, 2))),),
+            {_confirmed(): 1},
+        ),
+        _one("Card declined", "pm_card_declined", _unpaid(FailureReason.PAYMENT_DECLINED)),
+        _one("Suspected fraud", "pm_card_fraud", _unpaid(FailureReason.FRAUD_SUSPECTED)),
+        # In this order: the success of the second one makes the breaker forget the failures of the first two.
+        _one("Charged, then timed out", "pm_card_timeout", _confirmed(gateway_failures=1), is_slow=True),
+        _one("Flaky gateway", "pm_card_flaky", _confirmed(gateway_failures=2), is_slow=True),
+        _one(
+            "Gateway down",
+            "pm_card_down",
+            _unpaid(FailureReason.PAYMENT_UNAVAILABLE, gateway_failures=4),
+            is_slow=True,
+        ),
+        _out_of_stock(),
+        Scenario(
+            "Inactive product",
+            (Post(((catalogue.INACTIVE, 1),)),),
+            endings={},
+            answers={Answer(422, "invalid-request"): 1},
+        ),
+        _race_for_the_last_five(),
+        Scenario(
+            "20 posts with one key",
+            tuple(Post(((catalogue.MOUSE, 1),), key="same") for _ in range(20)),
+            endings={_confirmed(): 1},
+            answers={ACCEPTED: 20},
+        ),
+        Scenario(
+            "One key, another body",
+            (
+                Post(((catalogue.MOUSE, 1),), key="same"),
+                Post(((catalogue.MOUSE, 2),), key="same"),
+            ),
+            endings={_confirmed(): 1},
+            answers={ACCEPTED: 1, Answer(422, "idempotency-key-reused"): 1},
+            is_simultaneous=False,
+        ),
+    )
+
+
+def _one(name: str, payment_method: str, ending: Ending, *, is_slow: bool = False) -> Scenario:
+    post = Post(((catalogue.KEYBOARD, 1),), payment_method)
+    return Scenario(name, (post,), {ending: 1}, is_slow=is_slow)
+
+
+def _out_of_stock() -> Scenario:
+    product = _rare(available=2)
+    return Scenario(
+        "Out of stock",
+        (Post(((catalogue.MOUSE, 1), (product, 3))),),
+        {_sold_out(OUT_OF_STOCK_AT_A_GLANCE): 1},
+        products=(product,),
+    )
+
+
+def _race_for_the_last_five() -> Scenario:
+    product = _rare(available=5)
+    buyers = ("customer", "other") * 4
+    return Scenario(
+        "8 race for the last 5",
+        tuple(Post(((product, 1),), user=buyer) for buyer in buyers),
+        {_confirmed(): 5, _sold_out(OUT_OF_STOCK_AT_A_GLANCE, OUT_OF_STOCK_WHEN_RESERVING): 3},
+        {ACCEPTED: 8},
+        products=(product,),
+    )
+
+
+def _rare(available: int) -> Product:
+    return Product(uuid7(), "Keycaps, signed by hand", 9_900, available=available)

@@ -1,0 +1,188 @@
+"""The document: what the functions declare, merged by Powertools, and completed by what is true of every route."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
+
+from infra.constructs.api import BASE_PATH, ROUTES, Route
+from orders.problem import Problem
+from tools.openapi import common
+from tools.openapi.functions import apis
+from tools.openapi.schemas import example, tidy
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+TARGET: Final = ROOT / "functions" / "api_docs" / "openapi.json"
+"""Beside the function that serves it, and nowhere else."""
+
+_DESCRIPTION: Final = """
+Accepts orders at once and processes them in the background; poll an order's status, or register a webhook.
+
+* **Money** is a whole number of minor units beside its ISO 4217 currency. **Times** are UTC, RFC 3339. **Ids** are
+  UUIDs.
+* **Errors** are problem details (RFC 9457): `type` tells what happened, `errors` names the fields, `correlationId`
+  finds the logs. What API Gateway itself refuses is `{"message": …}`.
+* **Repeat safely.** A `POST` with an `Idempotency-Key` may be sent again: it is done once, and answered alike.
+* **Lists** are pages: send `nextCursor` as `cursor` until it is `null`.
+""".strip()
+
+# Relative to where the document is served, so that it is right at every stage's address.
+_SERVER: Final = {"url": "../..", "description": "Where this document comes from"}
+
+_REFERENCE: Final = "#/components/schemas/{model}"
+_MADE_BY_POWERTOOLS: Final = frozenset({"HTTPValidationError", "ResponseValidationError", "ValidationError"})
+
+
+def document() -> dict[str, Any]:
+    """OpenAPI 3.1 as JSON data.
+
+    Raises:
+        ValueError: what the functions declare does not fit together, or not to the routes of the CDK app.
+    """
+    declared = _merge()
+    schemas = _schemas(declared["components"]["schemas"])
+    paths: dict[str, dict[str, Any]] = {}
+    for route, operation in _by_route(declared["paths"]):
+        methods = paths.setdefault(f"{BASE_PATH}{route.path}", {})
+        methods[route.method.value.lower()] = _complete(route, operation, schemas)
+    return {
+        "openapi": declared["openapi"],
+        "info": declared["info"],
+        "servers": [_SERVER],
+        "tags": [{"name": name, "description": said} for name, said in _used_tags(paths)],
+        "paths": paths,
+        "components": common.COMPONENTS | {"schemas": dict(sorted(schemas.items()))},
+    }
+
+
+def as_text(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+
+
+def _merge() -> dict[str, Any]:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    merge = OpenAPIMerge(
+        title="Order pipeline", version=version, description=_DESCRIPTION, on_conflict="error"
+    )
+    known: dict[str, Any] = {}
+    for api in apis():
+        schema = api.get_openapi_schema().model_dump(mode="json", by_alias=True, exclude_none=True)
+        _refuse_two_of_one_name(known, schema["components"]["schemas"])
+        merge.add_schema(schema)
+    return merge.get_openapi_schema()
+
+
+def _refuse_two_of_one_name(known: dict[str, Any], schemas: Mapping[str, Any]) -> None:
+    """Powertools would keep the last, and both functions would seem to answer it."""
+    for name, schema in schemas.items():
+        if known.setdefault(name, schema) != schema:
+            raise ValueError(f"Two functions have different models of one name: rename one {name}")
+
+
+def _schemas(declared: Mapping[str, Any]) -> dict[str, Any]:
+    problem = Problem.model_json_schema(ref_template=_REFERENCE, mode="serialization")
+    parts = problem.pop("$defs")
+    own = {name: schema for name, schema in declared.items() if name not in _MADE_BY_POWERTOOLS}
+    schemas = own | parts | {Problem.__name__: problem} | common.COMPONENTS["schemas"]
+    return {name: tidy(schema) for name, schema in schemas.items()}
+
+
+def _by_route(paths: Mapping[str, Any]) -> Iterable[tuple[Route, dict[str, Any]]]:
+    """The declared operations in the order of the CDK app's routes, path variables in its spelling."""
+    declared = {
+        (method.upper(), _camel_variables(path)): operation
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+    }
+    for route in ROUTES:
+        key = (route.method.value, f"{BASE_PATH}{route.path}")
+        if key not in declared:
+            raise ValueError(f"{route.function} declares no route {' '.join(key)}")
+        yield route, declared.pop(key)
+    if declared:
+        raise ValueError(f"Missing in infra.constructs.api.ROUTES: {sorted(declared)}")
+
+
+def _complete(
+    route: Route, operation: Mapping[str, Any], schemas: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    parameters = [_parameter(parameter) for parameter in operation.get("parameters", [])]
+    own = {status: answer for status, answer in operation["responses"].items() if not _is_powertools(answer)}
+    has_etag = any("ETag" in answer.get("headers", {}) for answer in own.values())
+    shared = [common.CORRELATION_COMPONENT, *(["IfNoneMatch"] if has_etag else [])]
+    body = operation.get("requestBody")
+    can_be_invalid = body is not None or any(parameter["in"] != "path" for parameter in parameters)
+    answers = common.all_answers(route, own, can_be_invalid=can_be_invalid)
+    completed = {
+        "operationId": common.operation_id(route, operation["operationId"]),
+        "summary": operation["summary"],
+        "description": common.description(route, operation["description"]),
+        "tags": [common.tag(route)],
+        "security": common.security(route),
+        "parameters": [*parameters, *({"$ref": f"#/components/parameters/{name}"} for name in shared)],
+    }
+    if body is not None:
+        completed["requestBody"] = body | {"content": _with_examples(body["content"], schemas)}
+    completed["responses"] = {
+        status: answer | {"content": _with_examples(answer["content"], schemas)}
+        if "content" in answer
+        else answer
+        for status, answer in answers.items()
+    }
+    return completed
+
+
+def _with_examples(content: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        media_type: {"schema": tidy(said["schema"])}
+        | (
+            {"examples": said["examples"]}
+            if "examples" in said
+            else {"example": example(said["schema"], schemas)}
+        )
+        for media_type, said in content.items()
+    }
+
+
+def _is_powertools(answer: Mapping[str, Any]) -> bool:
+    """Whether Powertools put it there, for errors that `orders.http` answers otherwise."""
+    schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+    return schema.get("$ref", "").rpartition("/")[2] in _MADE_BY_POWERTOOLS
+
+
+def _parameter(declared: Mapping[str, Any]) -> dict[str, Any]:
+    parameter = {
+        "name": declared["name"],
+        "in": declared["in"],
+        "required": declared["required"],
+        **declared,
+        "schema": tidy(declared["schema"]),
+    }
+    match declared["in"]:
+        case "path":
+            parameter["name"] = _camel(declared["name"])
+            if parameter["name"].endswith("Id") and "description" not in declared:
+                # What is no UUID is not found either, so the functions take any text.
+                parameter["schema"] = {"type": "string", "format": "uuid"}
+        case "header":
+            # Powertools writes them in lower case.
+            parameter["name"] = declared["name"].title()
+    return parameter
+
+
+def _camel_variables(path: str) -> str:
+    return re.sub(r"{(\w+)}", lambda found: "{" + _camel(found[1]) + "}", path)
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def _used_tags(paths: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
+    used = {tag for methods in paths.values() for operation in methods.values() for tag in operation["tags"]}
+    return [(name, said) for name, said in common.TAGS.values() if name in used]
