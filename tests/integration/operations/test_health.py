@@ -9,8 +9,8 @@ from functions.operations import world
 from orders.db import Credentials, Database
 from orders.events import Queue
 from tests.integration.operations.support import Operations, SilentSqs
-from tests.support.factories import add_order, execute
 from tests.support.api import lambda_context
+from tests.support.factories import add_order, execute
 from tools.http_event import http_event
 
 HEALTH = "/api/v1/health/detailed"
