@@ -9,7 +9,7 @@ import pytest
 from functions.deliver_webhooks import deliver
 from functions.inventory_events import low_stock
 from functions.notify import deliveries
-from functions.operations.explanation import CONSUMERS, Cause
+from functions.operations.queues.explanation import CONSUMERS, Cause
 from functions.payment_events import reconcile
 from orders.domain import Notification
 from orders.events import CloudEvent, InventoryReserved, OrderCreated, PaymentCaptured, Queue
