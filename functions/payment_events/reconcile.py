@@ -8,8 +8,8 @@ from orders import inbox
 from orders.db import Database
 from orders.events import CloudEvent
 from orders.observability import logger
+from orders.payments import reconciliation
 from orders.payments.gateway import PaymentGateway
-from orders.payments.reconciliation import judge
 
 CONSUMER: Final = "payment-events"
 
@@ -27,10 +27,10 @@ def reconcile(database: Database, gateway: PaymentGateway, event: CloudEvent) ->
     if database.transact_alone(lambda connection: inbox.was_processed(connection, CONSUMER, event.id)):
         logger.info("Payment event was dealt with before")
         return
-    judgement = judge(database, gateway, event.subject)
+    found = reconciliation.reconcile(database, gateway, event.subject)
 
     def record(connection: Connection) -> bool:
-        return inbox.is_first_delivery(connection, CONSUMER, event.id) and judgement.record(connection)
+        return inbox.is_first_delivery(connection, CONSUMER, event.id) and found.record(connection)
 
     if database.transact(record):
-        judgement.report()
+        found.report()

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Connection, TextClause, text
 
 from functions.deliver_webhooks import deliveries as delivering
-from functions.maintenance import low_stock, payments, reservations, retention, stuck_orders
+from functions.maintenance import low_stock, reservations, retention, stuck_orders
 from functions.manage_catalogue import stock
 from functions.operations.orders import records
 from functions.operations.outbox import dead_events
@@ -21,6 +21,7 @@ from functions.read_orders import queries
 from functions.webhooks import deliveries
 from orders.db import Database
 from orders.domain import OrderStatus
+from orders.payments import records as payment_records
 from tests.support.factories import rows
 
 ID = UUID(int=7)
@@ -43,7 +44,7 @@ READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "outbox_dead": (dead_events.LIST, {"after": ID, "limit": 21}),
     "outbox_order_created": (stuck_orders._CLAIM, RECOVERY),
     "reservations_expiring": (reservations._EXPIRE, {"limit": 200}),
-    "payments_undecided": (payments._CLAIM, {"patience": 60, "limit": 5}),
+    "payments_undecided": (payment_records._CLAIM_UNDECIDED, {"untouched_seconds": 60, "limit": 5}),
     "webhook_deliveries_by_endpoint": (
         deliveries._PAGE,
         {"webhook_id": ID, "user_id": "u", "before": ID, "limit": 21},
