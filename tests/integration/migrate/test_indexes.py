@@ -1,4 +1,4 @@
-"""T23: no index is there twice, and each is there for a statement that somebody can name.
+"""Trap T23: no index is there twice, and each is there for a statement that somebody can name.
 
 What a primary key or a unique constraint is for is its constraint. Every other index costs each write something: here
 stands who reads it.
