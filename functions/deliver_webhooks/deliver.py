@@ -20,13 +20,12 @@ from functions.deliver_webhooks.sender import BODY_SECONDS, TOTAL_SECONDS, Answe
 from orders import inbox, outbox
 from orders.db import Database
 from orders.errors import UnexpectedEvent
-from orders.events import CloudEvent, OrderEnded, WebhookAttemptScheduled, WebhookEvent
+from orders.events import CloudEvent, Consumer, OrderEnded, WebhookAttemptScheduled, WebhookEvent
 from orders.observability import Metric, count, logger
 from orders.trace import Trace
 from orders.webhooks.keys import SigningKeys
 from orders.webhooks.states import DeliveryError, DisabledReason
 
-CONSUMER: Final = "deliver_webhooks"
 NEEDED_SECONDS: Final = 3.0 + TOTAL_SECONDS + BODY_SECONDS
 """What one message may take: two transactions, with a retry or two, around a server that gives no answer."""
 
@@ -62,7 +61,7 @@ class WebhookDelivery:
 
     def _fan_out(self, event: CloudEvent, ended: OrderEnded) -> None:
         def work(connection: Connection) -> int:
-            if not inbox.is_first_delivery(connection, CONSUMER, event.id):
+            if not inbox.record(connection, Consumer.DELIVER_WEBHOOKS, event.id):
                 return 0
             delivery_ids = deliveries.fan_out(connection, event, body_of(event, ended))
             firsts = [

@@ -16,8 +16,8 @@ from functions.notify.rendering import Line, Order
 from orders import inbox
 from orders.domain import Channel, Locale, Notification, NotificationStatus
 from orders.errors import OrderNotFound
+from orders.events import Consumer
 
-CONSUMER: Final = "notify"
 LEASE_SECONDS: Final = 60
 """Twice the function's timeout, so whoever claimed the row is gone when it ends; a third of the queue's visibility
 timeout, so the next delivery finds it ended."""
@@ -101,7 +101,7 @@ class Delivery:
         if row.id == self.claim_id:
             return Claimed.OURS
         if row.status != NotificationStatus.SENDING:
-            inbox.is_first_delivery(connection, CONSUMER, self.event_id)
+            inbox.record(connection, Consumer.NOTIFY, self.event_id)
             return Claimed.DONE
         if row.leased:
             raise SendingInProgress(f"{self.notification} is being sent")
@@ -121,7 +121,7 @@ class Delivery:
 
     def record_sent(self, connection: Connection, provider_id: str) -> None:
         connection.execute(_SENT, {"claim_id": self.claim_id, "provider_id": provider_id})
-        inbox.is_first_delivery(connection, CONSUMER, self.event_id)
+        inbox.record(connection, Consumer.NOTIFY, self.event_id)
 
     def record_refused(self, connection: Connection, error: str) -> None:
         """Not sent, for good."""
@@ -135,4 +135,4 @@ class Delivery:
 
     def _end(self, connection: Connection, claim_id: UUID, status: NotificationStatus, error: str) -> None:
         connection.execute(_END, {"claim_id": claim_id, "status": status, "error": error})
-        inbox.is_first_delivery(connection, CONSUMER, self.event_id)
+        inbox.record(connection, Consumer.NOTIFY, self.event_id)

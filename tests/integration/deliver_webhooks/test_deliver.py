@@ -14,6 +14,7 @@ from functions.deliver_webhooks.deliveries import MAX_UNDER_WAY
 from functions.deliver_webhooks.schedule import JITTER
 from functions.deliver_webhooks.sender import Answer
 from functions.webhooks import deliveries, endpoints
+from orders.events import CONSUMER_OF, Queue
 from orders.observability import write_metrics
 from orders.webhooks.keys import SigningKeys
 from orders.webhooks.states import DeliveryError
@@ -107,6 +108,9 @@ def test_each_endpoint_of_the_owner_has_its_delivery_and_no_one_elses(world: Wor
     world.handle(event)
     # SQS delivers at least once.
     world.handle(event)
+    assert rows(world.database, "SELECT consumer, event_id FROM inbox") == [
+        {"consumer": CONSUMER_OF[Queue.WEBHOOK_DELIVERY], "event_id": event.id}
+    ]
     while world.pending():
         world.deliver()
         if world.pending():
