@@ -9,8 +9,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.api_docs.addresses import methods_of
 from functions.api_docs.files import ASSETS, DOCUMENT, PAGE, content
 from functions.api_docs.settings import Settings
+from orders.contract import API_PREFIX
 from orders.errors import AddressNotFound
-from orders.http import API_PREFIX, Api
+from orders.http import Api
 from orders.observability import instrumented
 from orders.openapi import answers
 

@@ -10,13 +10,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.create_order.models import OrderAccepted, PlaceOrder
 from functions.create_order.place_order import Request, place_order
 from functions.create_order.settings import Settings
+from orders.contract import API_PREFIX, Metric
 from orders.db import Database
 from orders.domain import OrderStatus
 from orders.errors import IdempotencyKeyReused, InvalidOrder, TooManyOrders
 from orders.fields import IdempotencyKey
-from orders.http import API_PREFIX, Api
+from orders.http import Api
 from orders.observability import (
-    Metric,
     correlate,
     count,
     instrumented,

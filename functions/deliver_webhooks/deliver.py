@@ -18,10 +18,11 @@ from functions.deliver_webhooks.message import body_of, headers_of
 from functions.deliver_webhooks.schedule import Schedule, postponement_seconds
 from functions.deliver_webhooks.sender import BODY_SECONDS, TOTAL_SECONDS, Answer, Sender
 from orders import inbox, outbox
+from orders.contract import Metric
 from orders.db import Database
 from orders.errors import UnexpectedEvent
 from orders.events import CloudEvent, Consumer, OrderEnded, WebhookAttemptScheduled, WebhookEvent
-from orders.observability import Metric, count, logger
+from orders.observability import count, logger
 from orders.trace import Trace
 from orders.webhooks.keys import SigningKeys
 from orders.webhooks.states import DeliveryError, DisabledReason

@@ -10,9 +10,10 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, text
 
 from orders import inbox
+from orders.contract import Metric
 from orders.db import Database
 from orders.events import CloudEvent, Consumer
-from orders.observability import Metric, count, logger
+from orders.observability import count, logger
 
 # The mark on the stock row, not the event, makes it one alert: of many reservations that leave a product low, the
 # first to get here finds it unmarked. Stock rows are locked in the order of their products, as everywhere.

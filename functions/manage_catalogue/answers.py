@@ -9,6 +9,7 @@ from functions.manage_catalogue.models import StockAdjustment, StockedProduct
 from functions.manage_catalogue.products import Created
 from functions.manage_catalogue.stock import Adjusted
 from functions.manage_catalogue.versions import tag_of
+from orders.contract import API_PREFIX
 from orders.errors import (
     IdempotencyKeyReused,
     InvalidCursor,
@@ -17,7 +18,6 @@ from orders.errors import (
     VersionOutdated,
     VersionRequired,
 )
-from orders.http import API_PREFIX
 from orders.openapi import answers
 
 PRODUCTS: Final = f"{API_PREFIX}/admin/products"

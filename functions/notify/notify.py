@@ -13,10 +13,11 @@ from functions.notify.sending import (
     Refused,
     Sender,
 )
+from orders.contract import Metric
 from orders.db import Database
 from orders.events import CloudEvent, NotificationRequested
 from orders.ids import uuid7
-from orders.observability import Metric, count, logger
+from orders.observability import count, logger
 
 NEEDED_SECONDS: Final = 3.0 + CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS
 """What one event may take: two transactions, with a retry or two, around a message that gets no answer."""

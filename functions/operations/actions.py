@@ -8,8 +8,9 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 from sqlalchemy import Connection, text
 
+from orders.contract import Metric
 from orders.http import Worded
-from orders.observability import Metric, count, logger
+from orders.observability import count, logger
 
 Note = Annotated[
     str,

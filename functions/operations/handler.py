@@ -7,7 +7,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.operations import answers, order_routes, queue_routes, world
 from functions.operations.health import read_health
 from functions.operations.models import DetailedHealth
-from orders.http import API_PREFIX, Api
+from orders.contract import API_PREFIX
+from orders.http import Api
 from orders.observability import instrumented
 
 api = Api()

@@ -19,8 +19,9 @@ from functions.operations.models import (
     Resumed,
 )
 from functions.operations.records import list_orders, parse_order_id
+from orders.contract import API_PREFIX
 from orders.domain import OrderStatus
-from orders.http import API_PREFIX, caller
+from orders.http import caller
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
 
 OpenStatus = Literal["NEEDS_REVIEW", "PENDING", "PROCESSING"]

@@ -19,7 +19,8 @@ from functions.operations.models import (
     WithNote,
 )
 from functions.operations.queue_operations import QueueOperations, parse_queue
-from orders.http import API_PREFIX, caller
+from orders.contract import API_PREFIX
+from orders.http import caller
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
 
 MAX_MESSAGES: Final = 50

@@ -8,9 +8,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.read_orders import answers, models, queries
 from functions.read_orders.settings import Settings
+from orders.contract import API_PREFIX
 from orders.db import Database
 from orders.domain import OrderStatus
-from orders.http import API_PREFIX, Api
+from orders.http import Api
 from orders.observability import instrumented
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
 

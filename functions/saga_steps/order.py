@@ -9,10 +9,11 @@ from sqlalchemy import Connection, Row, text
 from functions.saga_steps.events import Failure
 from functions.saga_steps.transaction import forward
 from orders import saga
+from orders.contract import Metric
 from orders.db import Database
 from orders.domain import OrderStatus, SagaStep
 from orders.errors import OrderIncomplete
-from orders.observability import Metric, count, logger
+from orders.observability import count, logger
 from orders.trace import Trace
 from orders.webhooks import announcement
 

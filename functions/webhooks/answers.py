@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 from aws_lambda_powertools.event_handler import Response, content_types
 
 from functions.webhooks.models import RegisteredWebhook
+from orders.contract import API_PREFIX
 from orders.errors import (
     DeliveryNotFound,
     InvalidWebhook,
@@ -13,7 +14,7 @@ from orders.errors import (
     WebhookLimitReached,
     WebhookNotFound,
 )
-from orders.http import API_PREFIX, ApiModel
+from orders.http import ApiModel
 from orders.openapi import answers
 
 WEBHOOKS: Final = f"{API_PREFIX}/webhooks"

@@ -18,8 +18,7 @@ from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.constructs.identity import ACCESS_TOKEN_SCOPE, Identity
 from infra.findings import accept
 from infra.stages import Stage
-
-BASE_PATH: Final = "/api/v1"
+from orders.contract import API_PREFIX
 
 # API Gateway gives up after 30 s; a client that got no answer in 10 s has long repeated its request.
 _TIMEOUT: Final = Duration.seconds(10)
@@ -170,7 +169,7 @@ class OrdersApi(Construct):
             if route.function != function.node.id:
                 continue
             added = self.http_api.add_routes(
-                path=f"{BASE_PATH}{route.path}",
+                path=f"{API_PREFIX}{route.path}",
                 methods=[route.method],
                 integration=integration,
                 authorizer=apigatewayv2.HttpNoneAuthorizer() if route.is_open else None,

@@ -12,6 +12,7 @@ from infra.constructs.queues import Queues
 from infra.constructs.saga import OrderSaga, gateway_environment
 from infra.constructs.schedule import start_every_minute
 from infra.stages import Stage
+from orders.events import Queue
 
 # A round begins nothing in its last quarter of a minute. Two rounds at once are safe.
 _ROUND_TIMEOUT: Final = Duration.minutes(1)
@@ -68,7 +69,7 @@ class Recovery(Construct):
             description="payment-processing: holds each movement of money against the gateway",
         )
         consume(
-            queues["payment-processing"],
+            queues[Queue.PAYMENT_PROCESSING],
             self.payment_events.function,
             batch_size=_PAYMENT_BATCH_SIZE,
             max_concurrency=stage.consumer_concurrency,
@@ -82,7 +83,7 @@ class Recovery(Construct):
             description="inventory-management: one alert for each product that becomes low on stock",
         )
         consume(
-            queues["inventory-management"],
+            queues[Queue.INVENTORY_MANAGEMENT],
             self.inventory_events.function,
             batch_size=_INVENTORY_BATCH_SIZE,
             max_concurrency=stage.consumer_concurrency,

@@ -9,8 +9,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Header
 from pydantic import Field, StringConstraints, ValidationError
 
 from functions.create_order.models import PlaceOrder
+from orders.contract import API_PREFIX
 from orders.errors import DatabaseUnavailable, FieldError, InvalidOrder, OrderNotFound, PaymentDeclined
-from orders.http import _DETAILS, API_PREFIX, Api, ApiModel, ApiRequest, Worded
+from orders.http import _DETAILS, Api, ApiModel, ApiRequest, Worded
 from orders.problem import Problem
 from tests.support.api import Answer, Client, lambda_context
 from tests.support.factories import ALICE

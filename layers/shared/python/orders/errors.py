@@ -53,6 +53,7 @@ types to HTTP statuses. Nothing dispatches on message text.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from orders.domain import FailureReason
 
@@ -272,6 +273,11 @@ class OrderIncomplete(SagaConflict):
     """The last step found money or stock missing that the steps before it had reported: a defect, or a hand in the
     database. The order is not confirmed."""
 
+
+FINAL_ERRORS: Final = tuple(
+    error.__name__ for kind in (BusinessFailure, SagaConflict) for error in kind.__subclasses__()
+)
+"""The errors after which no forward step of the saga is tried again."""
 
 _UNPAID_FOR_NOW = frozenset({PaymentGatewayUnavailable.__name__, PaymentGatewayCircuitOpen.__name__})
 

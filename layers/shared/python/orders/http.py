@@ -20,6 +20,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from orders import problem
 from orders.conditional import without_what_is_known
+from orders.contract import ADMIN_GROUP, API_PREFIX
 from orders.errors import (
     AddressNotFound,
     AdministratorsOnly,
@@ -36,11 +37,6 @@ from orders.observability import (
     valid_correlation_id,
 )
 from orders.request_body import parse_object, with_plain_body
-
-API_PREFIX: Final = "/api/v1"
-
-ADMIN_GROUP: Final = "admin"
-"""The group, in the user pool, of those who operate the system."""
 
 # Who may call a route is read off its path, so that no new route can forget to ask.
 ADMIN_PATHS: Final = (f"{API_PREFIX}/admin/", f"{API_PREFIX}/health/detailed")

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from orders import problem
+from orders.contract import API_PREFIX
 from orders.errors import RequestRefused
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def _example(kind: problem.Kind) -> dict[str, Any]:
         "title": kind.title,
         "status": kind.status,
         "detail": kind.example or kind.title,
-        "instance": "/api/v1/…",
+        "instance": f"{API_PREFIX}/…",
         "correlationId": "0198f3a1-7c1e-7b52-9d0e-3f6a5b8c9d10",
     }
     if kind is problem.INVALID:

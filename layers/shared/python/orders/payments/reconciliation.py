@@ -12,9 +12,10 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, text
 
 from orders import repairs
+from orders.contract import Metric
 from orders.db import Database
 from orders.domain import OrderStatus, PaymentStatus
-from orders.observability import Metric, count, logger
+from orders.observability import count, logger
 from orders.payments.gateway import Charge, GatewayPayment, GatewayStatus, PaymentGateway
 from orders.repairs import Repair
 
