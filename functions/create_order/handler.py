@@ -4,11 +4,11 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response, content_types
-from aws_lambda_powertools.event_handler.openapi.params import Body, Header
+from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.create_order.models import OrderAccepted, PlaceOrder
-from functions.create_order.place_order import Request, place_order
+from functions.create_order.place_order import OrderRequest, place_order
 from functions.create_order.settings import Settings
 from orders.contract import API_PREFIX, Metric
 from orders.db import Database
@@ -16,6 +16,7 @@ from orders.domain import OrderStatus
 from orders.errors import IdempotencyKeyReused, InvalidOrder, TooManyOrders
 from orders.fields import IdempotencyKey
 from orders.http import Api
+from orders.idempotency import REPLAYED_HEADER, replay_header
 from orders.observability import (
     correlate,
     count,
@@ -37,19 +38,19 @@ api = Api()
     status_code=HTTPStatus.ACCEPTED,
     responses=answers(
         HTTPStatus.ACCEPTED,
-        headers=["Location", "Idempotency-Replayed"],
+        headers=["Location", REPLAYED_HEADER],
         refusals=[InvalidOrder, IdempotencyKeyReused, TooManyOrders],
     ),
 )
 def post_order(
     order: Annotated[PlaceOrder, Body()],
-    idempotency_key: Annotated[IdempotencyKey, Header(alias="Idempotency-Key")],
+    idempotency_key: IdempotencyKey,
 ) -> Response[OrderAccepted]:
     """Accepts an order; it is processed in the background. Poll `Location` + `/status` for the outcome."""
     traceparent = valid_traceparent(api.current_event.headers.get("traceparent")) or new_traceparent()
     trace = Trace(api.correlation_id, traceparent)
     placed = place_order(
-        database, Request(api.user_id, idempotency_key, order, trace, settings.orders_per_minute)
+        database, OrderRequest(api.user_id, idempotency_key, order, trace, settings.orders_per_minute)
     )
     correlate(api.correlation_id, order_id=str(placed.order_id))
     if not placed.replayed:
@@ -60,7 +61,7 @@ def post_order(
         content_type=content_types.APPLICATION_JSON,
         headers={
             "Location": f"{API_PREFIX}/orders/{placed.order_id}",
-            **({"Idempotency-Replayed": "true"} if placed.replayed else {}),
+            **replay_header(placed.replayed),
         },
         body=OrderAccepted(
             order_id=placed.order_id,

@@ -18,6 +18,7 @@ from orders.errors import (
     VersionOutdated,
     VersionRequired,
 )
+from orders.idempotency import REPLAYED_HEADER, replay_header
 from orders.openapi import answers
 
 PRODUCTS: Final = f"{API_PREFIX}/admin/products"
@@ -27,12 +28,12 @@ LIST: Final = answers(refusals=[InvalidCursor])
 MOVEMENTS: Final = answers(refusals=[ProductNotFound, InvalidCursor])
 CREATED: Final = answers(
     HTTPStatus.CREATED,
-    headers=["Location", "Idempotency-Replayed"],
+    headers=["Location", REPLAYED_HEADER],
     refusals=[IdempotencyKeyReused],
 )
 ADJUSTED: Final = answers(
     HTTPStatus.CREATED,
-    headers=["Idempotency-Replayed"],
+    headers=[REPLAYED_HEADER],
     refusals=[ProductNotFound, StockNotFree, IdempotencyKeyReused],
 )
 FOUND: Final = answers(headers=["ETag"], refusals=[ProductNotFound])
@@ -44,7 +45,7 @@ def created(new: Created) -> Response[StockedProduct]:
     return Response(
         status_code=HTTPStatus.CREATED,
         content_type=content_types.APPLICATION_JSON,
-        headers={"Location": f"{PRODUCTS}/{new.product.product_id}", **_replayed(new.replayed)},
+        headers={"Location": f"{PRODUCTS}/{new.product.product_id}", **replay_header(new.replayed)},
         body=new.product,
     )
 
@@ -54,7 +55,7 @@ def adjusted(adjusted: Adjusted) -> Response[StockAdjustment]:
     return Response(
         status_code=HTTPStatus.CREATED,
         content_type=content_types.APPLICATION_JSON,
-        headers=_replayed(adjusted.replayed),
+        headers=replay_header(adjusted.replayed),
         body=adjusted.adjustment,
     )
 
@@ -67,7 +68,3 @@ def with_version(product: StockedProduct) -> Response[StockedProduct]:
         headers={"ETag": tag_of(product), "Cache-Control": "no-store"},
         body=product,
     )
-
-
-def _replayed(replayed: bool) -> dict[str, str | list[str]]:
-    return {"Idempotency-Replayed": "true"} if replayed else {}

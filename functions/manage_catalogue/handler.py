@@ -19,7 +19,6 @@ settings = Settings.from_environment()
 database = Database.from_settings(settings)
 api = Api()
 
-Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key")]
 Version = Annotated[
     str | None, Header(alias="If-Match", description="The `ETag` of the product that was seen")
 ]
@@ -27,7 +26,7 @@ Version = Annotated[
 
 @api.post(answers.PRODUCTS, status_code=HTTPStatus.CREATED, responses=answers.CREATED)
 def post_product(
-    product: Annotated[models.NewProduct, Body()], idempotency_key: Key
+    product: Annotated[models.NewProduct, Body()], idempotency_key: IdempotencyKey
 ) -> Response[models.StockedProduct]:
     """Puts a product on sale. A repeated request finds the product that the first one made."""
     return answers.created(
@@ -57,7 +56,7 @@ def patch_product(
 
 @api.post(f"{answers.PRODUCT}/stock-adjustments", status_code=HTTPStatus.CREATED, responses=answers.ADJUSTED)
 def post_stock_adjustment(
-    product_id: str, adjustment: Annotated[models.NewAdjustment, Body()], idempotency_key: Key
+    product_id: str, adjustment: Annotated[models.NewAdjustment, Body()], idempotency_key: IdempotencyKey
 ) -> Response[models.StockAdjustment]:
     """Adds units, or takes away units that are free. A repeated request moves nothing again."""
     return answers.adjusted(

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Final
 
+from aws_lambda_powertools.event_handler.openapi.params import Header
 from pydantic import StringConstraints
 
 from orders.http import Worded
@@ -12,6 +13,7 @@ IdempotencyKey = Annotated[
     str,
     StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$"),
     Worded("This must be 1 to 255 visible ASCII characters"),
+    Header(alias="Idempotency-Key"),
 ]
 Currency = Annotated[
     str,
