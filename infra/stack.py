@@ -46,7 +46,7 @@ class OrdersStack(Stack):
         relay = OutboxRelay(self, "Relay", stage=stage, runtime=runtime, database=database, queues=queues)
 
         saga = OrderSaga(self, "Saga", stage=stage, runtime=runtime, database=database)
-        saga.start_from(queues[Queue.ORDER_PROCESSING], stage=stage, runtime=runtime)
+        saga.start_from(queues[Queue.ORDER_PROCESSING], runtime=runtime)
 
         notifications = Notifications(
             self,

@@ -13,7 +13,7 @@ from orders.contract import API_PREFIX
 from orders.errors import AddressNotFound
 from orders.http import Api
 from orders.observability import instrumented
-from orders.openapi import answers
+from orders.openapi import responses
 
 _TYPES: Final = {".css": "text/css", ".html": "text/html", ".js": "text/javascript"}
 _HEADERS: Final = ("ETag", "Cache-Control")
@@ -31,14 +31,16 @@ api = Api(methods_of)
 @api.get(
     f"{API_PREFIX}/openapi.json",
     compress=True,
-    responses=answers(headers=_HEADERS, content={content_types.APPLICATION_JSON: {"type": "object"}}),
+    responses=responses(headers=_HEADERS, content={content_types.APPLICATION_JSON: {"type": "object"}}),
 )
 def get_document() -> Response[str]:
     """This document."""
     return _file(DOCUMENT, content_types.APPLICATION_JSON)
 
 
-@api.get(f"{API_PREFIX}/docs", responses=answers(headers=_HEADERS, content={"text/html": {"type": "string"}}))
+@api.get(
+    f"{API_PREFIX}/docs", responses=responses(headers=_HEADERS, content={"text/html": {"type": "string"}})
+)
 def get_page() -> Response[str]:
     """The page that shows this document to people."""
     return _file(PAGE, _TYPES[".html"], **{"Content-Security-Policy": _PAGE_POLICY})
@@ -47,7 +49,7 @@ def get_page() -> Response[str]:
 @api.get(
     f"{API_PREFIX}/docs/<asset>",
     compress=True,
-    responses=answers(
+    responses=responses(
         headers=_HEADERS,
         content={_TYPES[suffix]: {"type": "string"} for suffix in (".css", ".js")},
         refusals=[AddressNotFound],

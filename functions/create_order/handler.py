@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from aws_lambda_powertools.event_handler import Response, content_types
+from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -15,7 +15,7 @@ from orders.db import Database
 from orders.domain import OrderStatus
 from orders.errors import IdempotencyKeyReused, InvalidOrder, TooManyOrders
 from orders.fields import IdempotencyKey
-from orders.http import Api
+from orders.http import Api, json_response
 from orders.idempotency import REPLAYED_HEADER, replay_header
 from orders.observability import (
     correlate,
@@ -25,7 +25,7 @@ from orders.observability import (
     new_traceparent,
     valid_traceparent,
 )
-from orders.openapi import answers
+from orders.openapi import responses
 from orders.trace import Trace
 
 settings = Settings.from_environment()
@@ -36,7 +36,7 @@ api = Api()
 @api.post(
     f"{API_PREFIX}/orders",
     status_code=HTTPStatus.ACCEPTED,
-    responses=answers(
+    responses=responses(
         HTTPStatus.ACCEPTED,
         headers=["Location", REPLAYED_HEADER],
         refusals=[InvalidOrder, IdempotencyKeyReused, TooManyOrders],
@@ -56,21 +56,15 @@ def post_order(
     if not placed.replayed:
         count(Metric.ORDERS_ACCEPTED)
     logger.info("Order accepted", replayed=placed.replayed)
-    return Response(
-        status_code=HTTPStatus.ACCEPTED,
-        content_type=content_types.APPLICATION_JSON,
-        headers={
-            "Location": f"{API_PREFIX}/orders/{placed.order_id}",
-            **replay_header(placed.replayed),
-        },
-        body=OrderAccepted(
-            order_id=placed.order_id,
-            status=OrderStatus.PENDING,
-            total_amount=placed.total_amount,
-            currency=placed.currency,
-            created_at=placed.created_at,
-        ),
+    accepted = OrderAccepted(
+        order_id=placed.order_id,
+        status=OrderStatus.PENDING,
+        total_amount=placed.total_amount,
+        currency=placed.currency,
+        created_at=placed.created_at,
     )
+    location = {"Location": f"{API_PREFIX}/orders/{placed.order_id}"}
+    return json_response(accepted, HTTPStatus.ACCEPTED, location | replay_header(placed.replayed))
 
 
 @instrumented

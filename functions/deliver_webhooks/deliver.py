@@ -12,11 +12,11 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from functions.deliver_webhooks import deliveries
-from functions.deliver_webhooks.deliveries import Attempt, Claimed
-from functions.deliver_webhooks.message import body_of, headers_of
+from functions.deliver_webhooks import attempts
+from functions.deliver_webhooks.attempts import Attempt, AttemptClaim
 from functions.deliver_webhooks.schedule import Schedule, postponement_seconds
-from functions.deliver_webhooks.sender import BODY_SECONDS, TOTAL_SECONDS, Answer, Sender
+from functions.deliver_webhooks.sender import BODY_SECONDS, TOTAL_SECONDS, AttemptResult, WebhookSender
+from functions.deliver_webhooks.webhook_request import body_of, headers_of
 from orders import inbox, outbox
 from orders.contract import Metric
 from orders.db import Database
@@ -41,7 +41,7 @@ class WebhookDelivery:
 
     database: Database
     keys: SigningKeys
-    sender: Sender
+    sender: WebhookSender
     schedule: Schedule
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     """The time that is signed; receivers hold it against their clock."""
@@ -64,7 +64,7 @@ class WebhookDelivery:
         def work(connection: Connection) -> int:
             if not inbox.record(connection, Consumer.DELIVER_WEBHOOKS, event.id):
                 return 0
-            delivery_ids = deliveries.fan_out(connection, event, body_of(event, ended))
+            delivery_ids = attempts.fan_out(connection, event, body_of(event, ended))
             firsts = [
                 WebhookAttemptScheduled(delivery_id=delivery_id, attempt=1) for delivery_id in delivery_ids
             ]
@@ -74,16 +74,16 @@ class WebhookDelivery:
         logger.info("Webhooks are to be sent", deliveries=self.database.transact(work))
 
     def _attempt(self, event: CloudEvent, scheduled: WebhookAttemptScheduled) -> None:
-        def work(connection: Connection) -> tuple[Claimed, Attempt | None]:
-            claimed, attempt = deliveries.claim(connection, scheduled.delivery_id, scheduled.attempt)
-            if claimed is Claimed.TOO_MANY:
+        def work(connection: Connection) -> tuple[AttemptClaim, Attempt | None]:
+            claimed, attempt = attempts.claim(connection, scheduled.delivery_id, scheduled.attempt)
+            if claimed is AttemptClaim.TOO_MANY:
                 _postpone(connection, event, scheduled)
             return claimed, attempt
 
         claimed, attempt = self.database.transact(work)
-        if claimed is Claimed.UNDER_WAY:
+        if claimed is AttemptClaim.UNDER_WAY:
             raise AttemptUnderWay("the attempt is under way")
-        if claimed is Claimed.TOO_MANY:
+        if claimed is AttemptClaim.TOO_MANY:
             count(Metric.WEBHOOKS_POSTPONED)
         if attempt is None:
             logger.info("Webhook was not sent", delivery_id=str(scheduled.delivery_id), because=claimed)
@@ -112,7 +112,7 @@ class WebhookDelivery:
             logger.error("Webhook disabled", error=answer.error, extra=facts)
 
     def _record_failed(
-        self, connection: Connection, event: CloudEvent, attempt: Attempt, answer: Answer
+        self, connection: Connection, event: CloudEvent, attempt: Attempt, answer: AttemptResult
     ) -> bool:
         """Records a failure with what follows from it. True: the endpoint was disabled."""
         gone = answer.error is DeliveryError.GONE
@@ -131,7 +131,7 @@ class WebhookDelivery:
 
 
 def _postpone(connection: Connection, event: CloudEvent, scheduled: WebhookAttemptScheduled) -> None:
-    due = deliveries.postpone(connection, scheduled.delivery_id, postponement_seconds(scheduled.postponed))
+    due = attempts.postpone(connection, scheduled.delivery_id, postponement_seconds(scheduled.postponed))
     later = scheduled.model_copy(update={"postponed": scheduled.postponed + 1})
     outbox.add(connection, event.subject, later, _trace(event), not_before=due)
 

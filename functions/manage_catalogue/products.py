@@ -145,10 +145,10 @@ def list_products(database: Database, *, limit: int, cursor: str | None) -> Stoc
     rows = database.transact_alone(
         lambda connection: connection.execute(_PAGE, {"after": after, "limit": limit + 1}).all()
     )
-    page, last = pages.cut(rows, limit)
+    page, next_cursor = pages.cut(_LISTING, rows, limit)
     return StockedProductList(
         items=[_product(row) for row in page],
-        next_cursor=pages.cursor_after(_LISTING, last.id) if last else None,
+        next_cursor=next_cursor,
     )
 
 

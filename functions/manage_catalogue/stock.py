@@ -118,10 +118,10 @@ def list_movements(
     rows = database.transact_alone(lambda connection: connection.execute(_MOVEMENTS, asked).all())
     if not rows:
         raise products.no_product()
-    page, last = pages.cut([row for row in rows if row.id is not None], limit)
+    page, next_cursor = pages.cut(listing, [row for row in rows if row.id is not None], limit)
     return StockMovementList(
         items=[_movement(row) for row in page],
-        next_cursor=pages.cursor_after(listing, last.id) if last else None,
+        next_cursor=next_cursor,
     )
 
 

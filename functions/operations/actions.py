@@ -9,14 +9,14 @@ from pydantic import Field, StringConstraints
 from sqlalchemy import Connection, text
 
 from orders.contract import Metric
-from orders.http import Worded
+from orders.http import ErrorMessage
 from orders.observability import count, logger
 
 Note = Annotated[
     str,
     StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,500}$"),
     Field(examples=["the provider's maintenance is over"]),
-    Worded("This must be text of 1 to 500 characters in one line"),
+    ErrorMessage("This must be text of 1 to 500 characters in one line"),
 ]
 """Why it was done. It is kept, so it should name no customer."""
 

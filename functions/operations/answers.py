@@ -16,23 +16,23 @@ from orders.errors import (
     QueueNotFound,
     ServiceUnavailable,
 )
-from orders.openapi import answers, problems
+from orders.openapi import problems, responses
 
 _SERVICES: Final = problems([problem.kind_for(ServiceUnavailable)])
 _ALL_SERVICES: Final = problems(
     [problem.kind_for(ServiceUnavailable), problem.kind_for(PaymentGatewayUnavailable)]
 )
 
-QUEUES: Final = answers() | _SERVICES
-MESSAGES: Final = answers(refusals=[QueueNotFound]) | _SERVICES
-REDRIVEN: Final = answers(refusals=[QueueNotFound, MessageNotFound, NothingToRedrive]) | _SERVICES
-DISCARDED: Final = answers(refusals=[QueueNotFound, MessageNotFound]) | _SERVICES
-EVENTS: Final = answers(refusals=[InvalidCursor])
-EVENT_REDRIVEN: Final = answers(refusals=[EventNotFound, NothingToRedrive])
+QUEUES: Final = responses() | _SERVICES
+MESSAGES: Final = responses(refusals=[QueueNotFound]) | _SERVICES
+REDRIVEN: Final = responses(refusals=[QueueNotFound, MessageNotFound, NothingToRedrive]) | _SERVICES
+DISCARDED: Final = responses(refusals=[QueueNotFound, MessageNotFound]) | _SERVICES
+EVENTS: Final = responses(refusals=[InvalidCursor])
+EVENT_REDRIVEN: Final = responses(refusals=[EventNotFound, NothingToRedrive])
 
-ORDERS: Final = answers(refusals=[InvalidCursor])
-ORDER: Final = answers(refusals=[OrderNotFound]) | _SERVICES
-RESUMED: Final = answers(HTTPStatus.ACCEPTED, refusals=[OrderNotFound, OrderNotInReview]) | _SERVICES
-CLOSED: Final = answers(refusals=[OrderNotFound, OrderNotInReview, OrderDoesNotFit]) | _ALL_SERVICES
-EXECUTIONS: Final = answers(refusals=[OrderNotFound, InvalidCursor]) | _SERVICES
-HEALTH: Final = answers()
+ORDERS: Final = responses(refusals=[InvalidCursor])
+ORDER: Final = responses(refusals=[OrderNotFound]) | _SERVICES
+RESUMED: Final = responses(HTTPStatus.ACCEPTED, refusals=[OrderNotFound, OrderNotInReview]) | _SERVICES
+CLOSED: Final = responses(refusals=[OrderNotFound, OrderNotInReview, OrderDoesNotFit]) | _ALL_SERVICES
+EXECUTIONS: Final = responses(refusals=[OrderNotFound, InvalidCursor]) | _SERVICES
+HEALTH: Final = responses()

@@ -93,7 +93,8 @@ def list_orders(
         InvalidCursor: the cursor does not belong to this list.
     """
     listing = "orders" if status is None else f"orders in {status}"
-    page, last = pages.cut(
+    page, next_cursor = pages.cut(
+        listing,
         _rows(
             database,
             _ORDERS if status is None else _ORDERS_IN_STATUS,
@@ -106,7 +107,7 @@ def list_orders(
     )
     return OrderList(
         items=[OrderSummary(**_head(order), item_count=order.item_count) for order in page],
-        next_cursor=pages.cursor_after(listing, last.id) if last else None,
+        next_cursor=next_cursor,
     )
 
 
@@ -173,10 +174,10 @@ def list_products(database: Database, *, limit: int, cursor: str | None) -> Prod
         InvalidCursor: as for `list_orders`.
     """
     after = pages.id_before("products", cursor, pages.FIRST_ID)
-    page, last = pages.cut(_rows(database, _PRODUCTS, after=after, limit=limit + 1), limit)
+    page, next_cursor = pages.cut("products", _rows(database, _PRODUCTS, after=after, limit=limit + 1), limit)
     return ProductList(
         items=[_product(row) for row in page],
-        next_cursor=pages.cursor_after("products", last.id) if last else None,
+        next_cursor=next_cursor,
     )
 
 

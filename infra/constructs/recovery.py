@@ -5,7 +5,7 @@ from typing import Final
 from aws_cdk import Duration
 from constructs import Construct
 
-from infra.constructs.consumer import consume
+from infra.constructs.consumer import QueueConsumer
 from infra.constructs.database import Database
 from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.constructs.queues import Queues
@@ -59,32 +59,22 @@ class Recovery(Construct):
             description="One round of maintenance",
         )
 
-        self.payment_events = OrdersFunction(
+        self.payment_events = QueueConsumer(
             self,
             "PaymentEvents",
+            queue=queues[Queue.PAYMENT_PROCESSING],
+            batch_size=_PAYMENT_BATCH_SIZE,
             runtime=runtime,
             database=database,
-            timeout=Duration.seconds(stage.consumer_timeout_seconds),
             environment=gateway_environment(stage.gateway),
             description="payment-processing: holds each movement of money against the gateway",
         )
-        consume(
-            queues[Queue.PAYMENT_PROCESSING],
-            self.payment_events.function,
-            batch_size=_PAYMENT_BATCH_SIZE,
-            max_concurrency=stage.consumer_concurrency,
-        )
-        self.inventory_events = OrdersFunction(
+        self.inventory_events = QueueConsumer(
             self,
             "InventoryEvents",
+            queue=queues[Queue.INVENTORY_MANAGEMENT],
+            batch_size=_INVENTORY_BATCH_SIZE,
             runtime=runtime,
             database=database,
-            timeout=Duration.seconds(stage.consumer_timeout_seconds),
             description="inventory-management: one alert for each product that becomes low on stock",
-        )
-        consume(
-            queues[Queue.INVENTORY_MANAGEMENT],
-            self.inventory_events.function,
-            batch_size=_INVENTORY_BATCH_SIZE,
-            max_concurrency=stage.consumer_concurrency,
         )

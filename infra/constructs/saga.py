@@ -10,7 +10,7 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
-from infra.constructs.consumer import consume
+from infra.constructs.consumer import QueueConsumer
 from infra.constructs.database import Database
 from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.findings import accept
@@ -86,21 +86,18 @@ class OrderSaga(Construct):
         for function in self.steps.values():
             function.function.grant_invoke_latest_version(self.state_machine)
 
-    def start_from(self, queue: sqs.Queue, *, stage: Stage, runtime: FunctionRuntime) -> OrdersFunction:
+    def start_from(self, queue: sqs.Queue, *, runtime: FunctionRuntime) -> None:
         """Starts one execution for each order that the queue announces."""
-        starter = OrdersFunction(
+        starter = QueueConsumer(
             self,
             "StartSaga",
+            queue=queue,
+            batch_size=_START_BATCH_SIZE,
             runtime=runtime,
-            timeout=Duration.seconds(stage.consumer_timeout_seconds),
             environment={"STATE_MACHINE_ARN": self.state_machine.state_machine_arn},
             description="order-processing: one execution for each order, by name",
         )
         self.state_machine.grant_start_execution(starter.function)
-        consume(
-            queue, starter.function, batch_size=_START_BATCH_SIZE, max_concurrency=stage.consumer_concurrency
-        )
-        return starter
 
     def grant_executions(self, function: OrdersFunction, *actions: str) -> None:
         """Lets the function do these things, e.g. `states:DescribeExecution`, to executions of the saga."""

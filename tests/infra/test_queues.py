@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from functions.deliver_webhooks import deliver, deliveries
+from functions.deliver_webhooks import attempts, deliver
 from functions.notify import notify
 from orders.events import Queue
 from orders.executions import LONGEST_CALL_SECONDS
@@ -70,7 +70,7 @@ def test_one_bad_message_fails_alone(stack: SynthesizedStack, queue: str) -> Non
 def test_a_customer_s_slow_server_holds_up_nobody_s_message(stack: SynthesizedStack) -> None:
     _, mapping = stack.consumers["webhook-delivery"]
     assert mapping["BatchSize"] == 1
-    assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2 * deliveries.MAX_UNDER_WAY
+    assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2 * attempts.MAX_UNDER_WAY
 
 
 @pytest.mark.parametrize("queue", Queue)

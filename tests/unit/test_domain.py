@@ -127,7 +127,7 @@ def test_the_chain_of_compensations_has_one_order() -> None:
     while "Next" in STATES[order[-1]]:
         order.append(STATES[order[-1]]["Next"])
 
-    assert order == COMPENSATIONS
+    assert order == list(COMPENSATIONS)
 
 
 @pytest.mark.parametrize("name", COMPENSATIONS[:-1])

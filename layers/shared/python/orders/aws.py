@@ -1,11 +1,14 @@
-"""Clients of AWS's services, each with the longest time that a call of it may take.
+"""Clients of AWS's services, each with the longest time that a call of it may take; and its secrets.
 
-boto3 is imported when the first client is made: it is a third of a cold start, and an import has no need of it.
+boto3 is imported when it is first needed: it is a third of a cold start, and an import has no need of it.
 """
 
 from typing import Any, Final, Literal
 
+from orders.errors import ServiceUnavailable
+
 CONNECT_TIMEOUT_SECONDS: Final = 1
+SECRET_MAX_AGE_SECONDS: Final = 300
 
 
 def connect(
@@ -27,3 +30,18 @@ def connect(
         **options,
     )
     return boto3.client(service, config=config)
+
+
+def read_secret(secret_id: str, *, afresh: bool = False) -> str:
+    """The content of a secret, by name or ARN: from Secrets Manager or, unless `afresh`, from this process's memory of
+    it (5 minutes).
+
+    Raises:
+        ServiceUnavailable: Secrets Manager did not give it.
+    """
+    from aws_lambda_powertools.utilities import parameters
+
+    try:
+        return str(parameters.get_secret(secret_id, max_age=SECRET_MAX_AGE_SECONDS, force_fetch=afresh))
+    except parameters.GetParameterError as error:
+        raise ServiceUnavailable(f"the secret {secret_id} cannot be read") from error

@@ -19,8 +19,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as CheckoutTimeout
 from sqlalchemy.pool import QueuePool
 
-from orders import driver
-from orders.errors import DatabaseUnavailable
+from orders import aws, driver
+from orders.errors import DatabaseUnavailable, ServiceUnavailable
 from orders.settings import DatabaseSettings
 
 T = TypeVar("T")
@@ -36,7 +36,6 @@ CONNECT_TIMEOUT_SECONDS: Final = 2
 SOCKET_TIMEOUT_SECONDS: Final = 6
 """For each answer. Longer than the database's own `statement_timeout`, which should speak first."""
 CHECKOUT_TIMEOUT_SECONDS: Final = 2
-SECRET_MAX_AGE_SECONDS: Final = 300
 
 _RETRYABLE_SQLSTATES: Final = frozenset(
     {
@@ -199,22 +198,14 @@ def _recognise_lost_connection(context: ExceptionContext) -> None:
 
 
 def read_secret(settings: DatabaseSettings, *, afresh: bool = False) -> Credentials:
-    """The database's credentials, from Secrets Manager or, unless `afresh`, from this process's memory of it (5
-    minutes).
+    """The database's credentials; see `aws.read_secret`.
 
     Raises:
         DatabaseUnavailable: Secrets Manager did not give them.
     """
-    # Imported here: boto3 costs 150 ms at start and only the first connection needs it.
-    from aws_lambda_powertools.utilities import parameters
-
     try:
-        secret = json.loads(
-            parameters.get_secret(
-                settings.database_secret_id, max_age=SECRET_MAX_AGE_SECONDS, force_fetch=afresh
-            )
-        )
-    except parameters.GetParameterError as error:
+        secret = json.loads(aws.read_secret(settings.database_secret_id, afresh=afresh))
+    except ServiceUnavailable as error:
         raise DatabaseUnavailable("the database's credentials cannot be read") from error
     if settings.database_host:
         secret["host"] = settings.database_host

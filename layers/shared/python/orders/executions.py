@@ -14,12 +14,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from orders import aws
 from orders.trace import Trace
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-CONNECT_TIMEOUT_SECONDS: Final = 1
 READ_TIMEOUT_SECONDS: Final = 3
 ATTEMPTS: Final = 3
 """By the SDK, with its backoff: a message that goes back to its queue is away for minutes, a throttle for a second."""
@@ -78,16 +78,11 @@ def execution_input(order_id: UUID, trace: Trace) -> str:
 
 
 def connect() -> "SFNClient":
-    """The client. boto3 is imported here because it is half of a cold start, and an import has no need of it."""
-    import boto3
-    from botocore.config import Config
-
-    config = Config(
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        read_timeout=READ_TIMEOUT_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+    """A client of Step Functions."""
+    client: SFNClient = aws.connect(
+        "stepfunctions", read_timeout_seconds=READ_TIMEOUT_SECONDS, attempts=ATTEMPTS
     )
-    return boto3.client("stepfunctions", config=config)
+    return client
 
 
 class Executions:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
@@ -63,7 +63,7 @@ _DETAILS: Final = {
     "less_than_equal": "This must be at most {le}",
     "too_short": "At least {min_length} must be given",
     "too_long": "At most {max_length} may be given",
-    "worded": "{sentence}",
+    "error_message": "{message}",
     "literal_error": "This must be {expected}",
 }
 
@@ -82,6 +82,9 @@ class ApiModel(BaseModel):
     )
 
 
+Body = TypeVar("Body", bound=ApiModel)
+
+
 class ApiRequest(ApiModel):
     """Base of request bodies: a field has one name, the camelCase one."""
 
@@ -89,23 +92,23 @@ class ApiRequest(ApiModel):
 
 
 @dataclass(frozen=True)
-class Worded:
+class ErrorMessage:
     """Annotates a field with what to say of any value that it refuses, e.g. `This must be an e-mail address`."""
 
-    sentence: str
+    message: str
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.custom_error_schema(
             handler(source),
-            custom_error_type="worded",
-            custom_error_message=self.sentence,
-            custom_error_context={"sentence": self.sentence},
+            custom_error_type="error_message",
+            custom_error_message=self.message,
+            custom_error_context={"message": self.message},
         )
 
 
-def refusal(sentence: str) -> PydanticCustomError:
-    """What a validator raises to have its own words said of the value."""
-    return PydanticCustomError("worded", "{sentence}", {"sentence": sentence})
+def invalid_value(message: str) -> PydanticCustomError:
+    """What a validator raises to say itself what is wrong with the value."""
+    return PydanticCustomError("error_message", "{message}", {"message": message})
 
 
 class Api(APIGatewayHttpResolver):
@@ -198,6 +201,18 @@ class Api(APIGatewayHttpResolver):
             headers={**headers, **({"Retry-After": str(kind.retry_after)} if kind.retry_after else {})},
             body=body.model_dump_json(by_alias=True, exclude_none=True),
         )
+
+
+def json_response(
+    body: Body, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] = MappingProxyType({})
+) -> Response[Body]:
+    """A response with a body of ours in JSON."""
+    return Response(
+        status_code=status,
+        content_type=content_types.APPLICATION_JSON,
+        headers={**headers},
+        body=body,
+    )
 
 
 def caller(event: APIGatewayProxyEventV2) -> str:

@@ -38,7 +38,7 @@ _HEADERS: Final[dict[str, "OpenAPIResponseHeader"]] = {
 }
 
 
-def answers(
+def responses(
     status: HTTPStatus = HTTPStatus.OK,
     *,
     headers: Iterable[str] = (),

@@ -57,7 +57,7 @@ _END: Final = text("""
 """)
 
 
-class Claimed(StrEnum):
+class NotificationClaim(StrEnum):
     """What a delivery finds."""
 
     OURS = "ours to send"
@@ -70,7 +70,7 @@ class SendingInProgress(Exception):
 
 
 @dataclass(frozen=True)
-class Delivery:
+class NotificationToSend:
     """One notification on one channel, asked for by one event. `claim_id` is new with each delivery."""
 
     claim_id: UUID
@@ -83,7 +83,7 @@ class Delivery:
     def _key(self) -> dict[str, Any]:
         return {"order_id": self.order_id, "type": self.notification, "channel": self.channel}
 
-    def claim(self, connection: Connection) -> tuple[Claimed, Order]:
+    def claim(self, connection: Connection) -> tuple[NotificationClaim, Order]:
         """Claims the right to send, or finds why not. May be repeated, as after a connection lost around COMMIT.
 
         Raises:
@@ -97,16 +97,16 @@ class Delivery:
             raise OrderNotFound("the event's order does not exist")
         return self._what_is_found(connection, row), self._order(row)
 
-    def _what_is_found(self, connection: Connection, row: Row[Any]) -> Claimed:
+    def _what_is_found(self, connection: Connection, row: Row[Any]) -> NotificationClaim:
         if row.id == self.claim_id:
-            return Claimed.OURS
+            return NotificationClaim.OURS
         if row.status != NotificationStatus.SENDING:
             inbox.record(connection, Consumer.NOTIFY, self.event_id)
-            return Claimed.DONE
+            return NotificationClaim.DONE
         if row.leased:
             raise SendingInProgress(f"{self.notification} is being sent")
         self._end(connection, row.id, NotificationStatus.UNCERTAIN, "NoOutcomeRecorded")
-        return Claimed.UNCERTAIN
+        return NotificationClaim.UNCERTAIN
 
     def _order(self, row: Row[Any]) -> Order:
         return Order(

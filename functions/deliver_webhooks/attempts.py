@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from functions.deliver_webhooks.sender import Answer
+from functions.deliver_webhooks.sender import AttemptResult
 from orders.events import CloudEvent
 from orders.ids import uuid7
 from orders.webhooks.states import MAX_WEBHOOKS, DeliveryError, DisabledReason
@@ -100,7 +100,7 @@ _DISABLE: Final = text("""
 """)
 
 
-class Claimed(StrEnum):
+class AttemptClaim(StrEnum):
     """What the message of an attempt finds."""
 
     OURS = "ours to make"
@@ -128,11 +128,11 @@ class Attempt:
     age_seconds: float
     """Since the round began, when it was claimed."""
 
-    def record_delivered(self, connection: Connection, answer: Answer) -> None:
+    def record_delivered(self, connection: Connection, answer: AttemptResult) -> None:
         connection.execute(_DELIVERED, self._outcome(answer))
 
     def record_failed(
-        self, connection: Connection, answer: Answer, delay_seconds: float | None
+        self, connection: Connection, answer: AttemptResult, delay_seconds: float | None
     ) -> "Recorded | None":
         """Records the failure, and when it is tried again (None: never). None: somebody has recorded an outcome of
         this attempt before."""
@@ -150,7 +150,7 @@ class Attempt:
         )
         return disabled.first() is not None
 
-    def _outcome(self, answer: Answer) -> dict[str, Any]:
+    def _outcome(self, answer: AttemptResult) -> dict[str, Any]:
         return {"delivery_id": self.delivery_id, "attempt": self.number, "status": answer.status}
 
 
@@ -174,21 +174,21 @@ def fan_out(connection: Connection, event: CloudEvent, body: str) -> Sequence[UU
     return connection.execute(_FAN_OUT, parameters).scalars().all()
 
 
-def claim(connection: Connection, delivery_id: UUID, number: int) -> tuple[Claimed, Attempt | None]:
+def claim(connection: Connection, delivery_id: UUID, number: int) -> tuple[AttemptClaim, Attempt | None]:
     """Claims the right to make an attempt, which is there only if it is ours."""
     row = connection.execute(_FIND, {"delivery_id": delivery_id}).first()
     if row is None or row.status != "PENDING" or row.attempts >= number:
-        return Claimed.MADE, None
+        return AttemptClaim.MADE, None
     if row.is_under_way:
-        return Claimed.UNDER_WAY, None
+        return AttemptClaim.UNDER_WAY, None
     if row.endpoint_status == "DISABLED":
         connection.execute(_DROP, {"delivery_id": delivery_id, "error": DeliveryError.ENDPOINT_DISABLED})
-        return Claimed.DISABLED, None
+        return AttemptClaim.DISABLED, None
     if row.under_way >= MAX_UNDER_WAY:
-        return Claimed.TOO_MANY, None
+        return AttemptClaim.TOO_MANY, None
     connection.execute(_LEASE, {"delivery_id": delivery_id, "lease_seconds": LEASE_SECONDS})
     newest = row.secret_version
-    return Claimed.OURS, Attempt(
+    return AttemptClaim.OURS, Attempt(
         delivery_id,
         row.endpoint_id,
         row.event_id,

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 
-class Channel:
+class DeadlineSocket:
     """What `http.client` needs of a connected socket; each of it raises TimeoutError once the deadline is over."""
 
     def __init__(self, connected: socket.socket, deadline: float) -> None:
@@ -45,7 +45,7 @@ class Channel:
 
 
 class _Incoming(io.RawIOBase):
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: DeadlineSocket) -> None:
         self._channel = channel
 
     def readable(self) -> bool:
