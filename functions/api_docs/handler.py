@@ -1,4 +1,4 @@
-"""Parses the documentation's routes, answers with what the package holds."""
+"""Parses the documentation's routes, returns what the package holds."""
 
 from pathlib import Path
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""Parses `POST /orders`, places the order, answers 202."""
+"""Parses `POST /orders`, places the order, returns 202."""
 
 from http import HTTPStatus
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""The request and the answer of `POST /orders`."""
+"""The request and the response of `POST /orders`."""
 
 from datetime import datetime
 from typing import Annotated

@@ -38,7 +38,7 @@ class DeadlineSocket:
         self._socket.settimeout(remaining)
 
     def close(self) -> None:
-        """Nothing yet: `http.client` closes a connection before its answer is read to the end. See `hang_up`."""
+        """Nothing yet: `http.client` closes a connection before the response is read to the end. See `hang_up`."""
 
     def hang_up(self) -> None:
         self._socket.close()

@@ -28,7 +28,7 @@ from orders.webhooks.keys import SigningKeys
 from orders.webhooks.states import DeliveryError, DisabledReason
 
 NEEDED_SECONDS: Final = 3.0 + TOTAL_SECONDS + BODY_SECONDS
-"""What one message may take: two transactions, with a retry or two, around a server that gives no answer."""
+"""What one message may take: two transactions, with a retry or two, around a server that gives no response."""
 
 
 class AttemptUnderWay(Exception):
@@ -93,31 +93,31 @@ class WebhookDelivery:
     def _make(self, event: CloudEvent, attempt: Attempt) -> None:
         secrets = [self.keys.secret(attempt.endpoint_id, version) for version in attempt.secret_versions]
         headers = headers_of(attempt.event_id, attempt.body, secrets, self.now())
-        answer = self.sender.send(attempt.url, attempt.body, headers)
+        result = self.sender.send(attempt.url, attempt.body, headers)
         facts: dict[str, object] = {
             "webhook_id": str(attempt.endpoint_id),
             "delivery_id": str(attempt.delivery_id),
             "attempt": attempt.number,
-            "status": answer.status,
+            "status": result.status,
         }
-        if answer.error is None:
-            self.database.transact_alone(lambda connection: attempt.record_delivered(connection, answer))
+        if result.error is None:
+            self.database.transact_alone(lambda connection: attempt.record_delivered(connection, result))
             count(Metric.WEBHOOKS_DELIVERED)
             logger.info("Webhook delivered", extra=facts)
             return
         count(Metric.WEBHOOK_ATTEMPTS_FAILED)
-        logger.warning("Webhook attempt failed", error=answer.error, extra=facts)
-        if self.database.transact(lambda connection: self._record_failed(connection, event, attempt, answer)):
+        logger.warning("Webhook attempt failed", error=result.error, extra=facts)
+        if self.database.transact(lambda connection: self._record_failed(connection, event, attempt, result)):
             count(Metric.WEBHOOKS_DISABLED)
-            logger.error("Webhook disabled", error=answer.error, extra=facts)
+            logger.error("Webhook disabled", error=result.error, extra=facts)
 
     def _record_failed(
-        self, connection: Connection, event: CloudEvent, attempt: Attempt, answer: AttemptResult
+        self, connection: Connection, event: CloudEvent, attempt: Attempt, result: AttemptResult
     ) -> bool:
         """Records a failure with what follows from it. True: the endpoint was disabled."""
-        gone = answer.error is DeliveryError.GONE
+        gone = result.error is DeliveryError.GONE
         wait = None if gone else self.schedule.next_wait(attempt.of_round, attempt.age_seconds)
-        recorded = attempt.record_failed(connection, answer, wait)
+        recorded = attempt.record_failed(connection, result, wait)
         if recorded is None:
             return False
         if recorded.next_attempt_at is not None:

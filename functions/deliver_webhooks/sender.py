@@ -20,12 +20,12 @@ from orders.webhooks.resolver import HostNotFound, Resolver
 from orders.webhooks.states import DeliveryError
 
 TOTAL_SECONDS: Final = 10.0
-"""From the look-up of the name to the end of the answer's headers."""
+"""From the look-up of the name to the end of the response's headers."""
 CONNECT_SECONDS: Final = 3.0
 """For the look-up, and again for each address that is tried."""
 BODY_SECONDS: Final = 1.0
 MAX_BODY_BYTES: Final = 4096
-"""Of an answer. It says nothing that the status does not, and is read so that a server can finish what it says."""
+"""Of a response. It says nothing that the status does not, and is read so that a server can finish what it says."""
 MAX_ADDRESSES: Final = 3
 
 
@@ -34,13 +34,13 @@ class AttemptResult:
     """What became of an attempt. Without an error it got through."""
 
     status: int | None
-    """HTTP's, if there was an answer."""
+    """HTTP's, if there was a response."""
     error: DeliveryError | None
 
 
 class WebhookSender(Protocol):
     def send(self, url: str, body: str, headers: dict[str, str]) -> AttemptResult:
-        """Sends the body once. Whatever the other side does, this answers, in `TOTAL_SECONDS` and a little."""
+        """Sends the body once. Whatever the other side does, this returns in `TOTAL_SECONDS` and a little."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Parses the routes of the catalogue's administration, makes one call, answers."""
+"""Parses the routes of the catalogue's administration, makes one call, returns the response."""
 
 from http import HTTPStatus
 from typing import Annotated, Any

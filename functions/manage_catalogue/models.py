@@ -1,4 +1,4 @@
-"""The requests and the answers of the catalogue's administration."""
+"""The requests and the responses of the catalogue's administration."""
 
 from datetime import datetime
 from typing import Annotated, Any, Final, Self

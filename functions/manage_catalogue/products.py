@@ -99,7 +99,7 @@ def change_product(
     database: Database, product_id: str, change: ProductChange, if_match: str | None
 ) -> StockedProduct:
     """Changes a product that still is what the sender of the change saw. Its stock does not count: orders change that
-    all the time. Nor does it matter if the change is there already, as after an answer that was lost.
+    all the time. Nor does it matter if the change is there already, as after a response that was lost.
 
     Raises:
         VersionRequired: there is no `if_match`.

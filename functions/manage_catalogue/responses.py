@@ -1,4 +1,5 @@
-"""The answers of the catalogue's administration. Nobody keeps them: what an administrator sees is what there is."""
+"""The responses of the catalogue's administration, and what the API's document says of them. No cache keeps them: an
+administrator sees what there is."""
 
 from http import HTTPStatus
 from typing import Final

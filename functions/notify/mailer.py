@@ -26,7 +26,7 @@ class SesMailer:
 
     def send(self, message: RenderedMessage) -> str:
         """See `NotificationSender`."""
-        answer = ask(
+        response = ask(
             lambda: self._client.send_email(
                 Source=self._sender,
                 Destination={"ToAddresses": [message.to]},
@@ -40,4 +40,4 @@ class SesMailer:
             ),
             _REFUSALS,
         )
-        return answer["MessageId"]
+        return response["MessageId"]

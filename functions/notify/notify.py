@@ -20,7 +20,7 @@ from orders.ids import uuid7
 from orders.observability import count, logger
 
 NEEDED_SECONDS: Final = 3.0 + CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS
-"""What one event may take: two transactions, with a retry or two, around a message that gets no answer."""
+"""What one event may take: two transactions, with a retry or two, around a message that gets no response."""
 
 
 def notify(

@@ -1,6 +1,6 @@
-"""What every provider's answer means: sent, certainly not sent, or nobody knows.
+"""What every provider's response means: sent, certainly not sent, or nobody knows.
 
-An answer is definite: the message was accepted, or it was not. No answer is definite only if the request cannot have
+A response is definite: the message was accepted, or it was not. No response is definite only if the request cannot have
 left; after that the message may be on its way, and nobody may send it again.
 """
 
@@ -9,12 +9,12 @@ from typing import Final, Protocol, TypeVar
 
 from functions.notify.rendering import RenderedMessage
 
-Answer = TypeVar("Answer")
+Response = TypeVar("Response")
 
 READ_TIMEOUT_SECONDS: Final = 4
 """With the time to connect, less than a fifth of the function's timeout: a batch is five messages."""
 ATTEMPTS: Final = 1
-"""The SDK would also repeat a request whose answer it did not get, and the customer would be told twice."""
+"""The SDK would also repeat a request whose response it did not get, and the customer would be told twice."""
 
 
 class NotSent(Exception):
@@ -34,7 +34,7 @@ class NotificationSender(Protocol):
     """One channel."""
 
     def send(self, message: RenderedMessage) -> str:
-        """Sends the message and answers the provider's id of it.
+        """Sends the message and returns the provider's id of it.
 
         Raises:
             NotificationRefused: not sent, for good.
@@ -44,7 +44,7 @@ class NotificationSender(Protocol):
         ...
 
 
-def ask(call: Callable[[], Answer], refusals: Collection[str]) -> Answer:
+def ask(call: Callable[[], Response], refusals: Collection[str]) -> Response:
     """Makes the call to the provider. `refusals` are the codes by which it refuses the message itself; its others
     (throttling, a paused account, a missing right, its own faults) pass.
 

@@ -54,13 +54,13 @@ class SnsTexter:
 
     def send(self, message: RenderedMessage) -> str:
         """See `NotificationSender`."""
-        answer = ask(
+        response = ask(
             lambda: self._client.publish(
                 PhoneNumber=message.to, Message=message.text, MessageAttributes=self._attributes
             ),
             _REFUSALS,
         )
-        return answer["MessageId"]
+        return response["MessageId"]
 
 
 def _attribute(value: str) -> "MessageAttributeValueTypeDef":

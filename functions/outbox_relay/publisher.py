@@ -5,7 +5,7 @@ Whose fault a failure is, is decided here, by SQS's own word:
 - an entry that SQS refuses with SenderFault, in a call that it otherwise accepts, is refused for what it is;
 - a call that it refuses for its content is repeated message by message, and only the message that is refused alone
   is to blame;
-- everything else (no answer, throttling, a server's error, a missing queue, right or key) says nothing about the
+- everything else (no response, throttling, a server's error, a missing queue, right or key) says nothing about the
   events: they are undelivered, however often that happens.
 """
 
@@ -62,10 +62,10 @@ class SqsPublisher:
         return cls(client, queue_urls)
 
     def send(self, batch: Batch) -> list[Outcome]:
-        """Sends the batch in one call, and answers for each of its events what became of it. It raises nothing that
+        """Sends the batch in one call, and returns what became of each of its events. It raises nothing that
         SQS or the way to it can cause."""
         try:
-            answer = self._call(batch)
+            response = self._call(batch)
         except ClientError as error:
             code = _code(error.response["Error"].get("Code"))
             if code not in _CONTENT_ERRORS:
@@ -75,7 +75,7 @@ class SqsPublisher:
             return self._send_one_by_one(batch)
         except BotoCoreError as error:
             return [Undelivered(message.event, type(error).__name__) for message in batch.messages]
-        return _read(batch, answer)
+        return _read(batch, response)
 
     def _send_one_by_one(self, batch: Batch) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -103,9 +103,9 @@ def _entry(message: QueueMessage) -> "SendMessageBatchRequestEntryTypeDef":
     }
 
 
-def _read(batch: Batch, answer: "SendMessageBatchResultTypeDef") -> list[Outcome]:
-    confirmed = {entry["Id"] for entry in answer.get("Successful", [])}
-    failed = {entry["Id"]: entry for entry in answer.get("Failed", [])}
+def _read(batch: Batch, response: "SendMessageBatchResultTypeDef") -> list[Outcome]:
+    confirmed = {entry["Id"] for entry in response.get("Successful", [])}
+    failed = {entry["Id"]: entry for entry in response.get("Failed", [])}
     outcomes: list[Outcome] = []
     for message in batch.messages:
         entry_id = str(message.event.id)

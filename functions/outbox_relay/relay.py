@@ -28,7 +28,7 @@ MAX_IN_FLIGHT: Final = 2 * CLAIM_LIMIT
 """Events claimed and not yet marked: as many as can be sent well within their lease, even if every call takes as
 long as it may."""
 COLLECT_SECONDS: Final = 0.05
-"""How long one turn waits for answers before it marks those that are there."""
+"""How long one turn waits for responses before it marks what has one."""
 SHORTEST_PAUSE_SECONDS: Final = 0.05
 """After a claim that took all there was. What is written meanwhile shares a statement and a call to SQS."""
 LONGEST_PAUSE_SECONDS: Final = 0.2
@@ -75,7 +75,7 @@ class Relay:
 
     def run(self, window_seconds: float, remaining_seconds: Callable[[], float]) -> dict[str, int]:
         """Relays until the window is over or the function's remaining time is nearly so, and then finishes what it
-        has claimed. Answers counts: published, retried, dead.
+        has claimed. Returns counts: published, retried, dead.
 
         A database that cannot be reached is waited for: the next run may be a minute away.
 
@@ -96,7 +96,7 @@ class Relay:
         return self._tally.summary()
 
     def _turn(self, last_pause: float) -> float:
-        """Claims, sends and marks once; answers how long to wait before the next turn."""
+        """Claims, sends and marks once; returns how long to wait before the next turn."""
         try:
             limit = min(CLAIM_LIMIT, MAX_IN_FLIGHT - sum(self._in_flight.values()))
             claimed = self._outbox.claim(limit) if limit else []

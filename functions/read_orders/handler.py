@@ -1,4 +1,4 @@
-"""Parses the read routes, asks the database once, answers."""
+"""Parses the read routes, asks the database once, returns the response."""
 
 from typing import Annotated, Any
 
@@ -39,7 +39,7 @@ def get_order(order_id: str) -> Response[models.OrderDetail]:
 
 @api.get(f"{API_PREFIX}/orders/<order_id>/status", responses=responses.PROGRESS)
 def get_progress(order_id: str) -> Response[models.OrderProgress]:
-    """How far an order is. While it is on its way the answer has `Retry-After`; send its `ETag` as `If-None-Match`."""
+    """How far an order is. Until its end the response has `Retry-After`; send its `ETag` as `If-None-Match`."""
     return responses.while_waiting(queries.read_progress(database, api.user_id, order_id))
 
 
@@ -63,7 +63,7 @@ def get_product(product_id: str) -> Response[models.Product]:
 
 @api.get(f"{API_PREFIX}/health/live")
 def get_live() -> models.Health:
-    """Whether the API answers at all."""
+    """Whether the API responds at all."""
     return models.Health(status="live")
 
 

@@ -23,7 +23,7 @@ from orders.domain import FailureReason, OrderStatus, Priority, SagaStep, StepSt
 from orders.errors import OrderNotFound, ProductNotFound
 from orders.ids import parse_uuid
 
-# Whose order it is belongs into the question: there is then no answer that could differ between another user's order
+# Whose order it is belongs into the question: there is then no response that could differ between another user's order
 # and none at all.
 _ORDER: Final = text("""
     SELECT orders.id, orders.status, orders.failure_reason, orders.total_amount, orders.currency, orders.priority,
@@ -81,7 +81,7 @@ _PRODUCT: Final = text("""
     WHERE product.id = :product_id
 """)
 
-_ANSWER: Final = text("SELECT 1")
+_PING: Final = text("SELECT 1")
 
 
 def list_orders(
@@ -200,7 +200,7 @@ def ask_database(database: Database) -> None:
     Raises:
         DatabaseUnavailable: there was none.
     """
-    _rows(database, _ANSWER)
+    _rows(database, _PING)
 
 
 def _rows_of_order(

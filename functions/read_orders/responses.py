@@ -1,4 +1,5 @@
-"""The answers of the read routes: for how long they are good, and how a client learns that they still are."""
+"""The responses of the read routes, and what the API's document says of them: how long a response is good, and how a
+client learns that it still is."""
 
 from typing import Final
 
@@ -30,7 +31,7 @@ PRODUCT: Final = responses(headers=_CONDITIONAL, refusals=[ProductNotFound])
 
 
 def for_owner(found: Body) -> Response[Body]:
-    """An answer that is nobody else's."""
+    """A response for the order's owner alone."""
     return json_response(found, headers={"ETag": etag(found), "Cache-Control": _PRIVATE})
 
 
@@ -41,5 +42,5 @@ def while_waiting(found: OrderProgress) -> Response[OrderProgress]:
 
 
 def for_anybody(found: Body) -> Response[Body]:
-    """An answer that is the same for all."""
+    """A response that is the same for everybody."""
     return json_response(found, headers={"ETag": etag(found), "Cache-Control": _PUBLIC})

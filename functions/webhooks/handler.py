@@ -1,4 +1,4 @@
-"""Parses the webhook routes, makes one call, answers."""
+"""Parses the webhook routes, makes one call, returns the response."""
 
 from typing import Annotated, Any
 

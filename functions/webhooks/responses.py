@@ -1,4 +1,4 @@
-"""The webhook routes and their answers: what the API's document says of them, and those that show a secret."""
+"""The webhook routes and their responses: what the API's document says of them, and those that show a secret."""
 
 from http import HTTPStatus
 from typing import Final

@@ -89,7 +89,7 @@ class Executions:
     """The executions of one state machine.
 
     What Step Functions says may be seconds old, but a start under a taken name is always refused. Each method raises
-    botocore's ClientError or BotoCoreError when there is no answer, and may then be called again.
+    botocore's ClientError or BotoCoreError when there is no response, and may then be called again.
     """
 
     def __init__(self, client: "SFNClient", state_machine_arn: str) -> None:
@@ -140,7 +140,7 @@ class Executions:
         return f"{machine}:{execution_name(order_id, resumes)}"
 
     def live_orders(self, may_go_on: Callable[[], bool]) -> set[UUID]:
-        """Orders with a running execution, a thousand an answer; asks on as long as it may.
+        """Orders with a running execution, a thousand in a response; asks on as long as it may.
 
         An order that is missing here may have one all the same.
         """

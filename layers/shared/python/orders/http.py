@@ -1,4 +1,4 @@
-"""The HTTP side every API function shares: a resolver that answers errors as problems and carries the correlation id.
+"""The HTTP side every API function shares: a resolver that returns errors as problems and carries the correlation id.
 
 Validation, routing and OpenAPI are Powertools'; this adds what DESIGN's contract asks for on top.
 """
@@ -77,7 +77,7 @@ class ApiModel(BaseModel):
         strict=True,
         alias_generator=to_camel,
         populate_by_name=True,
-        # At the first use: a cold start imports all bodies of an API, and answers one request.
+        # At the first use: a cold start imports all bodies of an API, and serves one request.
         defer_build=True,
     )
 
@@ -121,7 +121,7 @@ class Api(APIGatewayHttpResolver):
     def __init__(self, methods_of: Callable[[str], Sequence[str]] | None = None) -> None:
         super().__init__(
             enable_validation=True,
-            # Without it an answer of ours that breaks its own model would be blamed on the client.
+            # Without it a response of ours that breaks its own model would be blamed on the client.
             response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
             json_body_deserializer=parse_object,
         )
@@ -143,12 +143,12 @@ class Api(APIGatewayHttpResolver):
         try:
             _refuse_strangers(event)
             _refuse_control_characters(self._instance)
-            answer = super().resolve(event if self._methods_of else with_plain_body(event), context)
+            response = super().resolve(event if self._methods_of else with_plain_body(event), context)
         except RequestRefused as refusal:
-            answer = _before_routing(self._refused(refusal))
-        answer["headers"][CORRELATION_HEADER] = self.correlation_id
+            response = _before_routing(self._refused(refusal))
+        response["headers"][CORRELATION_HEADER] = self.correlation_id
         reads = event["requestContext"]["http"]["method"] == "GET"
-        return without_what_is_known(answer, headers.get("if-none-match") if reads else None)
+        return without_what_is_known(response, headers.get("if-none-match") if reads else None)
 
     @property
     def user_id(self) -> str:
