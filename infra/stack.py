@@ -20,6 +20,8 @@ from infra.constructs.saga import OrderSaga
 from infra.constructs.webhooks import Webhooks
 from infra.names import pascal
 from infra.stages import Stage
+from orders.domain import SagaStep
+from orders.events import Queue
 
 
 class OrdersStack(Stack):
@@ -44,7 +46,7 @@ class OrdersStack(Stack):
         relay = OutboxRelay(self, "Relay", stage=stage, runtime=runtime, database=database, queues=queues)
 
         saga = OrderSaga(self, "Saga", stage=stage, runtime=runtime, database=database)
-        saga.start_from(queues["order-processing"], stage=stage, runtime=runtime)
+        saga.start_from(queues[Queue.ORDER_PROCESSING], runtime=runtime)
 
         notifications = Notifications(
             self,
@@ -52,7 +54,7 @@ class OrdersStack(Stack):
             stage=stage,
             runtime=runtime,
             database=database,
-            queue=queues["notification-sending"],
+            queue=queues[Queue.NOTIFICATION_SENDING],
         )
 
         webhooks = Webhooks(
@@ -61,7 +63,7 @@ class OrdersStack(Stack):
             stage=stage,
             runtime=runtime,
             database=database,
-            queue=queues["webhook-delivery"],
+            queue=queues[Queue.WEBHOOK_DELIVERY],
             api=api.functions["Webhooks"],
         )
 
@@ -111,8 +113,8 @@ class OrdersStack(Stack):
             queues=queues.pairs,
             state_machine=saga.state_machine,
             relay=relay.relay.function,
-            mark_cancelled=saga.steps["MarkCancelled"].function,
-            process_payment=saga.steps["ProcessPayment"].function,
+            mark_cancelled=saga.steps[SagaStep.MARK_CANCELLED].function,
+            process_payment=saga.steps[SagaStep.PROCESS_PAYMENT].function,
             deliver_webhooks=webhooks.deliver.function,
             maintenance=recovery.maintenance.function,
             payment_events=recovery.payment_events.function,

@@ -1,4 +1,4 @@
-"""Parses the documentation's routes, answers with what the package holds."""
+"""Parses the documentation's routes, returns what the package holds."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -9,10 +9,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.api_docs.addresses import methods_of
 from functions.api_docs.files import ASSETS, DOCUMENT, PAGE, content
 from functions.api_docs.settings import Settings
+from orders.contract import API_PREFIX
 from orders.errors import AddressNotFound
-from orders.http import API_PREFIX, Api
+from orders.http import Api
 from orders.observability import instrumented
-from orders.openapi import answers
+from orders.openapi import responses
 
 _TYPES: Final = {".css": "text/css", ".html": "text/html", ".js": "text/javascript"}
 _HEADERS: Final = ("ETag", "Cache-Control")
@@ -30,14 +31,16 @@ api = Api(methods_of)
 @api.get(
     f"{API_PREFIX}/openapi.json",
     compress=True,
-    responses=answers(headers=_HEADERS, content={content_types.APPLICATION_JSON: {"type": "object"}}),
+    responses=responses(headers=_HEADERS, content={content_types.APPLICATION_JSON: {"type": "object"}}),
 )
 def get_document() -> Response[str]:
     """This document."""
     return _file(DOCUMENT, content_types.APPLICATION_JSON)
 
 
-@api.get(f"{API_PREFIX}/docs", responses=answers(headers=_HEADERS, content={"text/html": {"type": "string"}}))
+@api.get(
+    f"{API_PREFIX}/docs", responses=responses(headers=_HEADERS, content={"text/html": {"type": "string"}})
+)
 def get_page() -> Response[str]:
     """The page that shows this document to people."""
     return _file(PAGE, _TYPES[".html"], **{"Content-Security-Policy": _PAGE_POLICY})
@@ -46,7 +49,7 @@ def get_page() -> Response[str]:
 @api.get(
     f"{API_PREFIX}/docs/<asset>",
     compress=True,
-    responses=answers(
+    responses=responses(
         headers=_HEADERS,
         content={_TYPES[suffix]: {"type": "string"} for suffix in (".css", ".js")},
         refusals=[AddressNotFound],

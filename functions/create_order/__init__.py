@@ -1,1 +1,1 @@
-"""`POST /orders`: accepts an order in one transaction and answers at once."""
+"""`POST /orders`: accepts an order in one transaction and responds at once."""

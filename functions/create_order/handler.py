@@ -1,22 +1,23 @@
-"""Parses `POST /orders`, places the order, answers 202."""
+"""Parses `POST /orders`, places the order, returns 202."""
 
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from aws_lambda_powertools.event_handler import Response, content_types
-from aws_lambda_powertools.event_handler.openapi.params import Body, Header
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.create_order.models import OrderAccepted, PlaceOrder
-from functions.create_order.place_order import Request, place_order
+from functions.create_order.place_order import OrderRequest, place_order
 from functions.create_order.settings import Settings
+from orders.contract import API_PREFIX, Metric
 from orders.db import Database
 from orders.domain import OrderStatus
 from orders.errors import IdempotencyKeyReused, InvalidOrder, TooManyOrders
 from orders.fields import IdempotencyKey
-from orders.http import API_PREFIX, Api
+from orders.http import Api, json_response
+from orders.idempotency import REPLAYED_HEADER, replay_header
 from orders.observability import (
-    Metric,
     correlate,
     count,
     instrumented,
@@ -24,7 +25,7 @@ from orders.observability import (
     new_traceparent,
     valid_traceparent,
 )
-from orders.openapi import answers
+from orders.openapi import responses
 from orders.trace import Trace
 
 settings = Settings.from_environment()
@@ -35,41 +36,35 @@ api = Api()
 @api.post(
     f"{API_PREFIX}/orders",
     status_code=HTTPStatus.ACCEPTED,
-    responses=answers(
+    responses=responses(
         HTTPStatus.ACCEPTED,
-        headers=["Location", "Idempotency-Replayed"],
+        headers=["Location", REPLAYED_HEADER],
         refusals=[InvalidOrder, IdempotencyKeyReused, TooManyOrders],
     ),
 )
 def post_order(
     order: Annotated[PlaceOrder, Body()],
-    idempotency_key: Annotated[IdempotencyKey, Header(alias="Idempotency-Key")],
+    idempotency_key: IdempotencyKey,
 ) -> Response[OrderAccepted]:
     """Accepts an order; it is processed in the background. Poll `Location` + `/status` for the outcome."""
     traceparent = valid_traceparent(api.current_event.headers.get("traceparent")) or new_traceparent()
     trace = Trace(api.correlation_id, traceparent)
     placed = place_order(
-        database, Request(api.user_id, idempotency_key, order, trace, settings.orders_per_minute)
+        database, OrderRequest(api.user_id, idempotency_key, order, trace, settings.orders_per_minute)
     )
     correlate(api.correlation_id, order_id=str(placed.order_id))
     if not placed.replayed:
         count(Metric.ORDERS_ACCEPTED)
     logger.info("Order accepted", replayed=placed.replayed)
-    return Response(
-        status_code=HTTPStatus.ACCEPTED,
-        content_type=content_types.APPLICATION_JSON,
-        headers={
-            "Location": f"{API_PREFIX}/orders/{placed.order_id}",
-            **({"Idempotency-Replayed": "true"} if placed.replayed else {}),
-        },
-        body=OrderAccepted(
-            order_id=placed.order_id,
-            status=OrderStatus.PENDING,
-            total_amount=placed.total_amount,
-            currency=placed.currency,
-            created_at=placed.created_at,
-        ),
+    accepted = OrderAccepted(
+        order_id=placed.order_id,
+        status=OrderStatus.PENDING,
+        total_amount=placed.total_amount,
+        currency=placed.currency,
+        created_at=placed.created_at,
     )
+    location = {"Location": f"{API_PREFIX}/orders/{placed.order_id}"}
+    return json_response(accepted, HTTPStatus.ACCEPTED, location | replay_header(placed.replayed))
 
 
 @instrumented

@@ -1,4 +1,4 @@
-"""The request and the answer of `POST /orders`."""
+"""The request and the response of `POST /orders`."""
 
 from datetime import datetime
 from typing import Annotated
@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from orders.domain import Locale, OrderStatus, Priority
 from orders.fields import Currency
-from orders.http import ApiModel, ApiRequest, Worded
+from orders.http import ApiModel, ApiRequest, ErrorMessage
 
 MAX_LINES = 50
 MAX_QUANTITY = 100
@@ -18,17 +18,17 @@ ProductId = Annotated[UUID, Field(strict=False, examples=["018f3f7e-0000-7000-80
 Email = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9.-]{1,189}\.[A-Za-z]{2,63}$"),
-    Worded("This must be an e-mail address"),
+    ErrorMessage("This must be an e-mail address"),
 ]
 Phone = Annotated[
     str,
     StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$"),
-    Worded("This must be a telephone number in E.164 form, e.g. +34600123456"),
+    ErrorMessage("This must be a telephone number in E.164 form, e.g. +34600123456"),
 ]
 PaymentMethod = Annotated[
     str,
     StringConstraints(pattern=r"^pm_[A-Za-z0-9_]{1,60}$"),
-    Worded("This must be a payment method's token, e.g. pm_card_visa"),
+    ErrorMessage("This must be a payment method's token, e.g. pm_card_visa"),
 ]
 
 

@@ -1,6 +1,5 @@
 """The use case: an order, its lines, its outbox row and its idempotency key, in one transaction of two statements."""
 
-import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,17 +8,15 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
-from sqlalchemy.exc import IntegrityError
 
 from functions.create_order.models import MAX_QUANTITY, PlaceOrder
-from orders import outbox
-from orders.db import Database, sqlstate
-from orders.errors import FieldError, IdempotencyKeyReused, InvalidOrder, TooManyOrders
+from orders import idempotency, outbox
+from orders.db import Database
+from orders.errors import FieldError, InvalidOrder, TooManyOrders
 from orders.events import OrderCreated
+from orders.idempotency import IdempotentRequest
 from orders.ids import uuid7
 from orders.trace import Trace
-
-_UNIQUE_VIOLATION: Final = "23505"
 
 RATE_WINDOW: Final = timedelta(minutes=1)
 LANE_ALLOWANCE: Final = 1_000
@@ -28,12 +25,12 @@ it is split into lanes of this size, and each order is counted on one of them.""
 
 # The earlier order under this key, what is left of a window that is full, and the products of this order, in one round
 # trip. An earlier order is all that matters if there is one: its products may have been withdrawn since.
-_LOOK_UP: Final = text("""
+_LOOK_UP: Final = text(f"""
     SELECT earlier.fingerprint, earlier.order_id, placed.total_amount, placed.currency AS order_currency,
            placed.created_at, product.id AS product_id, product.unit_price, product.currency, product.active,
            rate.window_started_at + CAST(:window AS interval) - now() AS full_for
-    FROM (VALUES (CAST(:user_id AS text), CAST(:key AS text))) AS request (user_id, key)
-    LEFT JOIN idempotency_keys AS earlier ON (earlier.user_id, earlier.key) = (request.user_id, request.key)
+    FROM (VALUES (CAST(:user_id AS text))) AS request (user_id)
+    LEFT JOIN idempotency_keys AS earlier ON {idempotency.SAME_KEY}
     LEFT JOIN orders AS placed ON placed.id = earlier.order_id
     LEFT JOIN order_rates AS rate ON (rate.user_id, rate.lane) = (request.user_id, :lane) AND rate.placed >= :most
         AND rate.window_started_at > now() - CAST(:window AS interval)
@@ -53,8 +50,7 @@ _PLACE: Final = text(f"""
         FROM unnest(CAST(:product_ids AS uuid[]), CAST(:quantities AS int[]), CAST(:unit_prices AS bigint[]))
              WITH ORDINALITY AS line (product_id, quantity, unit_price, line_no)
     ), remembered AS (
-        INSERT INTO idempotency_keys (user_id, key, fingerprint, order_id)
-        VALUES (:user_id, :key, :fingerprint, :order_id)
+        {idempotency.insert("idempotency_keys", order_id=":order_id")}
     ), event AS (
         {outbox.INSERT}
     ), counted AS (
@@ -73,8 +69,8 @@ _PLACE: Final = text(f"""
 
 
 @dataclass(frozen=True)
-class Request:
-    """Who asks for what, under which key, and how often they may."""
+class OrderRequest:
+    """Who orders what, under which key, and how often they may."""
 
     user_id: str
     key: str
@@ -86,7 +82,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Placed:
-    """The order that answers a request; `replayed` if an earlier request made it."""
+    """The order of a request; `replayed` if an earlier request made it."""
 
     order_id: UUID
     total_amount: int
@@ -101,15 +97,12 @@ class _Line:
     quantity: int
 
 
-def place_order(database: Database, request: Request) -> Placed:
+def place_order(database: Database, request: OrderRequest) -> Placed:
     """Accepts the order once per user and key (promises I1 and I10).
-
-    Of requests racing under one key, the primary key of `idempotency_keys` lets one through; the others wait for its
-    commit and then find its order.
 
     Raises:
         InvalidOrder: a product is unknown, inactive or in another currency, or a merged line is too large.
-        IdempotencyKeyReused: the key belongs to a request with another body.
+        IdempotencyKeyReused: the key belongs to another request of this user's.
         TooManyOrders: the user has placed as many in this window as they may. Nothing was written.
         DatabaseUnavailable: nobody knows whether it was accepted; the same request may be sent again.
     """
@@ -120,13 +113,9 @@ def place_order(database: Database, request: Request) -> Placed:
         return _place(connection, request, order_id, lines)
 
     try:
-        return database.transact(work)
-    except IntegrityError as error:
-        if sqlstate(error) != _UNIQUE_VIOLATION:
-            raise
+        return idempotency.run(database, work)
     except _OvertakenToTheLast:
-        pass
-    return database.transact(work)
+        return database.transact(work)
 
 
 class _OvertakenToTheLast(TooManyOrders):
@@ -137,14 +126,15 @@ class _OvertakenToTheLast(TooManyOrders):
         super().__init__(retry_after_seconds=1)
 
 
-def _place(connection: Connection, request: Request, order_id: UUID, lines: Sequence[_Line]) -> Placed:
+def _place(connection: Connection, request: OrderRequest, order_id: UUID, lines: Sequence[_Line]) -> Placed:
     order = request.order
     product_ids = [line.product_id for line in lines]
-    fingerprint = _fingerprint(order)
-    rate = {"user_id": request.user_id, "window": RATE_WINDOW, **_lane(request.allowance, order_id)}
-    found = connection.execute(_LOOK_UP, {**rate, "key": request.key, "product_ids": product_ids}).all()
+    idempotent = IdempotentRequest.of(order, user_id=request.user_id, key=request.key)
+    common = {**idempotent.row, "window": RATE_WINDOW, **_lane(request.allowance, order_id)}
+    found = connection.execute(_LOOK_UP, {**common, "product_ids": product_ids}).all()
     if found[0].order_id is not None:
-        return _placed_before(found[0], order_id, fingerprint)
+        idempotent.check(found[0].fingerprint)
+        return _placed_before(found[0], order_id)
     if found[0].full_for is not None:
         raise TooManyOrders(retry_after_seconds=math.ceil(found[0].full_for.total_seconds()))
 
@@ -154,9 +144,7 @@ def _place(connection: Connection, request: Request, order_id: UUID, lines: Sequ
     placed = connection.execute(
         _PLACE,
         {
-            **rate,
-            "key": request.key,
-            "fingerprint": fingerprint,
+            **common,
             "total_amount": total_amount,
             "product_ids": product_ids,
             "quantities": [line.quantity for line in lines],
@@ -209,11 +197,7 @@ def _refuse(fields: Iterable[tuple[int, str, str]]) -> InvalidOrder:
     return InvalidOrder("Refused: " + ", ".join(error.pointer for error in errors), errors)
 
 
-def _placed_before(earlier: Row[Any], order_id: UUID, fingerprint: str) -> Placed:
-    if earlier.fingerprint != fingerprint:
-        raise IdempotencyKeyReused(
-            "This Idempotency-Key belongs to a request with another body; use a new key for a new order"
-        )
+def _placed_before(earlier: Row[Any], order_id: UUID) -> Placed:
     return Placed(
         earlier.order_id,
         earlier.total_amount,
@@ -222,14 +206,6 @@ def _placed_before(earlier: Row[Any], order_id: UUID, fingerprint: str) -> Place
         # Our own id is there if the connection was lost around COMMIT and the transaction is run again.
         replayed=earlier.order_id != order_id,
     )
-
-
-def _fingerprint(order: PlaceOrder) -> str:
-    """SHA-256 of what was asked for, whatever the white space, the order of the fields and the defaults spelled out.
-
-    Fingerprints are kept: a change of what is hashed refuses the retries of requests from before the change.
-    """
-    return hashlib.sha256(order.model_dump_json(exclude_defaults=True).encode()).hexdigest()
 
 
 def _order_columns(order: PlaceOrder) -> dict[str, Any]:

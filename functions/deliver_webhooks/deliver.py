@@ -12,23 +12,23 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from functions.deliver_webhooks import deliveries
-from functions.deliver_webhooks.deliveries import Attempt, Claimed
-from functions.deliver_webhooks.message import body_of, headers_of
+from functions.deliver_webhooks import attempts
+from functions.deliver_webhooks.attempts import Attempt, AttemptClaim
 from functions.deliver_webhooks.schedule import Schedule, postponement_seconds
-from functions.deliver_webhooks.sender import BODY_SECONDS, TOTAL_SECONDS, Answer, Sender
+from functions.deliver_webhooks.sender import BODY_SECONDS, TOTAL_SECONDS, AttemptResult, WebhookSender
+from functions.deliver_webhooks.webhook_request import body_of, headers_of
 from orders import inbox, outbox
+from orders.contract import Metric
 from orders.db import Database
 from orders.errors import UnexpectedEvent
-from orders.events import CloudEvent, OrderEnded, WebhookAttemptScheduled, WebhookEvent
-from orders.observability import Metric, count, logger
+from orders.events import CloudEvent, Consumer, OrderEnded, WebhookAttemptScheduled, WebhookEvent
+from orders.observability import count, logger
 from orders.trace import Trace
 from orders.webhooks.keys import SigningKeys
 from orders.webhooks.states import DeliveryError, DisabledReason
 
-CONSUMER: Final = "deliver_webhooks"
 NEEDED_SECONDS: Final = 3.0 + TOTAL_SECONDS + BODY_SECONDS
-"""What one message may take: two transactions, with a retry or two, around a server that gives no answer."""
+"""What one message may take: two transactions, with a retry or two, around a server that gives no response."""
 
 
 class AttemptUnderWay(Exception):
@@ -41,7 +41,7 @@ class WebhookDelivery:
 
     database: Database
     keys: SigningKeys
-    sender: Sender
+    sender: WebhookSender
     schedule: Schedule
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     """The time that is signed; receivers hold it against their clock."""
@@ -62,9 +62,9 @@ class WebhookDelivery:
 
     def _fan_out(self, event: CloudEvent, ended: OrderEnded) -> None:
         def work(connection: Connection) -> int:
-            if not inbox.is_first_delivery(connection, CONSUMER, event.id):
+            if not inbox.record(connection, Consumer.DELIVER_WEBHOOKS, event.id):
                 return 0
-            delivery_ids = deliveries.fan_out(connection, event, body_of(event, ended))
+            delivery_ids = attempts.fan_out(connection, event, body_of(event, ended))
             firsts = [
                 WebhookAttemptScheduled(delivery_id=delivery_id, attempt=1) for delivery_id in delivery_ids
             ]
@@ -74,16 +74,16 @@ class WebhookDelivery:
         logger.info("Webhooks are to be sent", deliveries=self.database.transact(work))
 
     def _attempt(self, event: CloudEvent, scheduled: WebhookAttemptScheduled) -> None:
-        def work(connection: Connection) -> tuple[Claimed, Attempt | None]:
-            claimed, attempt = deliveries.claim(connection, scheduled.delivery_id, scheduled.attempt)
-            if claimed is Claimed.TOO_MANY:
+        def work(connection: Connection) -> tuple[AttemptClaim, Attempt | None]:
+            claimed, attempt = attempts.claim(connection, scheduled.delivery_id, scheduled.attempt)
+            if claimed is AttemptClaim.TOO_MANY:
                 _postpone(connection, event, scheduled)
             return claimed, attempt
 
         claimed, attempt = self.database.transact(work)
-        if claimed is Claimed.UNDER_WAY:
+        if claimed is AttemptClaim.UNDER_WAY:
             raise AttemptUnderWay("the attempt is under way")
-        if claimed is Claimed.TOO_MANY:
+        if claimed is AttemptClaim.TOO_MANY:
             count(Metric.WEBHOOKS_POSTPONED)
         if attempt is None:
             logger.info("Webhook was not sent", delivery_id=str(scheduled.delivery_id), because=claimed)
@@ -93,31 +93,31 @@ class WebhookDelivery:
     def _make(self, event: CloudEvent, attempt: Attempt) -> None:
         secrets = [self.keys.secret(attempt.endpoint_id, version) for version in attempt.secret_versions]
         headers = headers_of(attempt.event_id, attempt.body, secrets, self.now())
-        answer = self.sender.send(attempt.url, attempt.body, headers)
+        result = self.sender.send(attempt.url, attempt.body, headers)
         facts: dict[str, object] = {
             "webhook_id": str(attempt.endpoint_id),
             "delivery_id": str(attempt.delivery_id),
             "attempt": attempt.number,
-            "status": answer.status,
+            "status": result.status,
         }
-        if answer.error is None:
-            self.database.transact_alone(lambda connection: attempt.record_delivered(connection, answer))
+        if result.error is None:
+            self.database.transact_alone(lambda connection: attempt.record_delivered(connection, result))
             count(Metric.WEBHOOKS_DELIVERED)
             logger.info("Webhook delivered", extra=facts)
             return
         count(Metric.WEBHOOK_ATTEMPTS_FAILED)
-        logger.warning("Webhook attempt failed", error=answer.error, extra=facts)
-        if self.database.transact(lambda connection: self._record_failed(connection, event, attempt, answer)):
+        logger.warning("Webhook attempt failed", error=result.error, extra=facts)
+        if self.database.transact(lambda connection: self._record_failed(connection, event, attempt, result)):
             count(Metric.WEBHOOKS_DISABLED)
-            logger.error("Webhook disabled", error=answer.error, extra=facts)
+            logger.error("Webhook disabled", error=result.error, extra=facts)
 
     def _record_failed(
-        self, connection: Connection, event: CloudEvent, attempt: Attempt, answer: Answer
+        self, connection: Connection, event: CloudEvent, attempt: Attempt, result: AttemptResult
     ) -> bool:
         """Records a failure with what follows from it. True: the endpoint was disabled."""
-        gone = answer.error is DeliveryError.GONE
+        gone = result.error is DeliveryError.GONE
         wait = None if gone else self.schedule.next_wait(attempt.of_round, attempt.age_seconds)
-        recorded = attempt.record_failed(connection, answer, wait)
+        recorded = attempt.record_failed(connection, result, wait)
         if recorded is None:
             return False
         if recorded.next_attempt_at is not None:
@@ -131,7 +131,7 @@ class WebhookDelivery:
 
 
 def _postpone(connection: Connection, event: CloudEvent, scheduled: WebhookAttemptScheduled) -> None:
-    due = deliveries.postpone(connection, scheduled.delivery_id, postponement_seconds(scheduled.postponed))
+    due = attempts.postpone(connection, scheduled.delivery_id, postponement_seconds(scheduled.postponed))
     later = scheduled.model_copy(update={"postponed": scheduled.postponed + 1})
     outbox.add(connection, event.subject, later, _trace(event), not_before=due)
 

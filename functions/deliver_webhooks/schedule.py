@@ -9,7 +9,7 @@ JITTER: Final = 0.2
 """A wait differs from its nominal length by up to this share, so that what failed together comes back apart."""
 LATEST: Final = 1.5
 """An attempt that fails later than this many times the whole schedule after the first is the last, however few there
-were: they were put off, and an endpoint that answers nothing must come to its end."""
+were: they were put off, and an endpoint that never responds must come to its end."""
 
 FIRST_POSTPONEMENT_SECONDS: Final = 2.0
 LONGEST_POSTPONEMENT_SECONDS: Final = 1800.0

@@ -14,33 +14,33 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Protocol
 
-from functions.deliver_webhooks.channel import Channel
+from functions.deliver_webhooks.deadline_socket import DeadlineSocket
 from orders.webhooks.destination import Destination, ForbiddenDestination, addresses_of, parse
 from orders.webhooks.resolver import HostNotFound, Resolver
 from orders.webhooks.states import DeliveryError
 
 TOTAL_SECONDS: Final = 10.0
-"""From the look-up of the name to the end of the answer's headers."""
+"""From the look-up of the name to the end of the response's headers."""
 CONNECT_SECONDS: Final = 3.0
 """For the look-up, and again for each address that is tried."""
 BODY_SECONDS: Final = 1.0
 MAX_BODY_BYTES: Final = 4096
-"""Of an answer. It says nothing that the status does not, and is read so that a server can finish what it says."""
+"""Of a response. It says nothing that the status does not, and is read so that a server can finish what it says."""
 MAX_ADDRESSES: Final = 3
 
 
 @dataclass(frozen=True)
-class Answer:
+class AttemptResult:
     """What became of an attempt. Without an error it got through."""
 
     status: int | None
-    """HTTP's, if there was an answer."""
+    """HTTP's, if there was a response."""
     error: DeliveryError | None
 
 
-class Sender(Protocol):
-    def send(self, url: str, body: str, headers: dict[str, str]) -> Answer:
-        """Sends the body once. Whatever the other side does, this answers, in `TOTAL_SECONDS` and a little."""
+class WebhookSender(Protocol):
+    def send(self, url: str, body: str, headers: dict[str, str]) -> AttemptResult:
+        """Sends the body once. Whatever the other side does, this returns in `TOTAL_SECONDS` and a little."""
         ...
 
 
@@ -54,32 +54,32 @@ class HttpSender:
         self._tls = tls
         self._allow_loopback = allow_loopback
 
-    def send(self, url: str, body: str, headers: dict[str, str]) -> Answer:
-        """See `Sender`."""
+    def send(self, url: str, body: str, headers: dict[str, str]) -> AttemptResult:
+        """See `WebhookSender`."""
         deadline = time.monotonic() + TOTAL_SECONDS
         try:
             destination = parse(url, allow_loopback=self._allow_loopback)
             channel = self._connect(destination, deadline)
         except ForbiddenDestination:
-            return Answer(None, DeliveryError.FORBIDDEN_ADDRESS)
+            return AttemptResult(None, DeliveryError.FORBIDDEN_ADDRESS)
         except HostNotFound:
-            return Answer(None, DeliveryError.HOST_NOT_FOUND)
+            return AttemptResult(None, DeliveryError.HOST_NOT_FOUND)
         except TimeoutError:
-            return Answer(None, DeliveryError.TIMEOUT)
+            return AttemptResult(None, DeliveryError.TIMEOUT)
         except ssl.SSLError:
-            return Answer(None, DeliveryError.TLS_FAILED)
+            return AttemptResult(None, DeliveryError.TLS_FAILED)
         except OSError:
-            return Answer(None, DeliveryError.CONNECTION_FAILED)
+            return AttemptResult(None, DeliveryError.CONNECTION_FAILED)
         try:
             return _exchange(channel, destination, body, headers)
         except TimeoutError:
-            return Answer(None, DeliveryError.TIMEOUT)
+            return AttemptResult(None, DeliveryError.TIMEOUT)
         except (OSError, http.client.HTTPException):
-            return Answer(None, DeliveryError.BROKEN_ANSWER)
+            return AttemptResult(None, DeliveryError.BROKEN_ANSWER)
         finally:
             channel.hang_up()
 
-    def _connect(self, destination: Destination, deadline: float) -> Channel:
+    def _connect(self, destination: Destination, deadline: float) -> DeadlineSocket:
         addresses = addresses_of(
             destination, self._resolver, allow_loopback=self._allow_loopback, timeout_seconds=CONNECT_SECONDS
         )
@@ -95,19 +95,23 @@ class HttpSender:
         assert failure is not None, "a host that was found has an address"
         raise failure
 
-    def _secured(self, connected: socket.socket, destination: Destination, deadline: float) -> Channel:
-        plain = Channel(connected, deadline)
+    def _secured(self, connected: socket.socket, destination: Destination, deadline: float) -> DeadlineSocket:
+        plain = DeadlineSocket(connected, deadline)
         if not destination.is_secure:
             return plain
         try:
             plain.allow_the_rest()
-            return Channel(self._tls().wrap_socket(connected, server_hostname=destination.host), deadline)
+            return DeadlineSocket(
+                self._tls().wrap_socket(connected, server_hostname=destination.host), deadline
+            )
         except BaseException:
             plain.hang_up()
             raise
 
 
-def _exchange(channel: Channel, destination: Destination, body: str, headers: dict[str, str]) -> Answer:
+def _exchange(
+    channel: DeadlineSocket, destination: Destination, body: str, headers: dict[str, str]
+) -> AttemptResult:
     connection = http.client.HTTPConnection(destination.host, destination.port)
     connection.sock = channel
     content = body.encode()
@@ -118,7 +122,7 @@ def _exchange(channel: Channel, destination: Destination, body: str, headers: di
     channel.deadline = min(channel.deadline, time.monotonic() + BODY_SECONDS)
     with suppress(OSError, http.client.HTTPException):
         response.read(MAX_BODY_BYTES)
-    return Answer(response.status, _error_of(response.status))
+    return AttemptResult(response.status, _error_of(response.status))
 
 
 def _error_of(status: int) -> DeliveryError | None:

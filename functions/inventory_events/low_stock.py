@@ -10,11 +10,10 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, text
 
 from orders import inbox
+from orders.contract import Metric
 from orders.db import Database
-from orders.events import CloudEvent
-from orders.observability import Metric, count, logger
-
-CONSUMER: Final = "inventory-events"
+from orders.events import CloudEvent, Consumer
+from orders.observability import count, logger
 
 # The mark on the stock row, not the event, makes it one alert: of many reservations that leave a product low, the
 # first to get here finds it unmarked. Stock rows are locked in the order of their products, as everywhere.
@@ -42,7 +41,7 @@ def watch_stock(database: Database, event: CloudEvent) -> None:
     """
 
     def work(connection: Connection) -> Sequence[Row[Any]]:
-        if not inbox.is_first_delivery(connection, CONSUMER, event.id):
+        if not inbox.record(connection, Consumer.INVENTORY_EVENTS, event.id):
             return []
         return connection.execute(_ALERT, {"order_id": event.subject}).all()
 

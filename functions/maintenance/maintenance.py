@@ -11,9 +11,10 @@ from functions.maintenance.payments import settle_payments
 from functions.maintenance.reservations import expire_reservations
 from functions.maintenance.retention import remove_old_rows
 from functions.maintenance.stuck_orders import StuckOrders
+from orders.contract import Metric
 from orders.db import Database
 from orders.executions import Executions
-from orders.observability import Metric, count, logger
+from orders.observability import count, logger
 from orders.payments.gateway import PaymentGateway
 
 

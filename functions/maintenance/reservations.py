@@ -6,8 +6,9 @@ from sqlalchemy import Connection, Row, text
 
 from functions.maintenance.deadline import TRANSACTION_SECONDS, Deadline
 from orders import repairs
+from orders.contract import Metric
 from orders.db import Database
-from orders.observability import Metric, count, logger
+from orders.observability import count, logger
 from orders.payments import records
 from orders.repairs import Repair
 

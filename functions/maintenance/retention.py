@@ -10,8 +10,9 @@ from typing import Final
 from sqlalchemy import Connection, TextClause, text
 
 from functions.maintenance.deadline import TRANSACTION_SECONDS, Deadline
+from orders.contract import Metric
 from orders.db import Database
-from orders.observability import Metric, count
+from orders.observability import count
 
 BATCH_SIZE: Final = 500
 

@@ -13,9 +13,10 @@ from sqlalchemy import Connection, text
 
 from functions.maintenance.deadline import ORDER_SECONDS, TRANSACTION_SECONDS, Deadline
 from orders import lifecycle, repairs
+from orders.contract import Metric
 from orders.db import Database
 from orders.executions import Executions, ExecutionStatus, execution_name
-from orders.observability import Metric, count, logger, new_traceparent
+from orders.observability import count, logger, new_traceparent
 from orders.repairs import Repair
 from orders.trace import Trace
 

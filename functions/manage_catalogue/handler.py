@@ -1,4 +1,4 @@
-"""Parses the routes of the catalogue's administration, makes one call, answers."""
+"""Parses the routes of the catalogue's administration, makes one call, returns the response."""
 
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Header
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.manage_catalogue import answers, models, products, stock
+from functions.manage_catalogue import models, products, responses, stock
 from functions.manage_catalogue.settings import Settings
 from orders.db import Database
 from orders.fields import IdempotencyKey
@@ -19,53 +19,54 @@ settings = Settings.from_environment()
 database = Database.from_settings(settings)
 api = Api()
 
-Key = Annotated[IdempotencyKey, Header(alias="Idempotency-Key")]
 Version = Annotated[
     str | None, Header(alias="If-Match", description="The `ETag` of the product that was seen")
 ]
 
 
-@api.post(answers.PRODUCTS, status_code=HTTPStatus.CREATED, responses=answers.CREATED)
+@api.post(responses.PRODUCTS, status_code=HTTPStatus.CREATED, responses=responses.CREATED)
 def post_product(
-    product: Annotated[models.NewProduct, Body()], idempotency_key: Key
+    product: Annotated[models.NewProduct, Body()], idempotency_key: IdempotencyKey
 ) -> Response[models.StockedProduct]:
     """Puts a product on sale. A repeated request finds the product that the first one made."""
-    return answers.created(
+    return responses.created(
         products.create_product(database, product, user_id=api.user_id, key=idempotency_key)
     )
 
 
-@api.get(answers.PRODUCTS, responses=answers.LIST)
+@api.get(responses.PRODUCTS, responses=responses.LIST)
 def get_all_products(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> models.StockedProductList:
     """All products with their stock, also those that are not on sale; oldest first."""
     return products.list_products(database, limit=limit, cursor=cursor)
 
 
-@api.get(answers.PRODUCT, responses=answers.FOUND)
+@api.get(responses.PRODUCT, responses=responses.FOUND)
 def get_stocked_product(product_id: str) -> Response[models.StockedProduct]:
     """One product with its stock. Its `ETag` is what a change of it has to bring as `If-Match`."""
-    return answers.with_version(products.read_product(database, product_id))
+    return responses.with_version(products.read_product(database, product_id))
 
 
-@api.patch(answers.PRODUCT, responses=answers.CHANGED)
+@api.patch(responses.PRODUCT, responses=responses.CHANGED)
 def patch_product(
     product_id: str, change: Annotated[models.ProductChange, Body()], if_match: Version = None
 ) -> Response[models.StockedProduct]:
     """Changes a product, if nobody else has since it was seen. Orders keep the prices they were placed at."""
-    return answers.with_version(products.change_product(database, product_id, change, if_match))
+    return responses.with_version(products.change_product(database, product_id, change, if_match))
 
 
-@api.post(f"{answers.PRODUCT}/stock-adjustments", status_code=HTTPStatus.CREATED, responses=answers.ADJUSTED)
+@api.post(
+    f"{responses.PRODUCT}/stock-adjustments", status_code=HTTPStatus.CREATED, responses=responses.ADJUSTED
+)
 def post_stock_adjustment(
-    product_id: str, adjustment: Annotated[models.NewAdjustment, Body()], idempotency_key: Key
+    product_id: str, adjustment: Annotated[models.NewAdjustment, Body()], idempotency_key: IdempotencyKey
 ) -> Response[models.StockAdjustment]:
     """Adds units, or takes away units that are free. A repeated request moves nothing again."""
-    return answers.adjusted(
+    return responses.adjusted(
         stock.adjust_stock(database, product_id, adjustment, user_id=api.user_id, key=idempotency_key)
     )
 
 
-@api.get(f"{answers.PRODUCT}/movements", responses=answers.MOVEMENTS)
+@api.get(f"{responses.PRODUCT}/movements", responses=responses.MOVEMENTS)
 def get_movements(
     product_id: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
 ) -> models.StockMovementList:

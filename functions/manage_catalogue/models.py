@@ -1,4 +1,4 @@
-"""The requests and the answers of the catalogue's administration."""
+"""The requests and the responses of the catalogue's administration."""
 
 from datetime import datetime
 from typing import Annotated, Any, Final, Self
@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from orders.domain import MovementKind
 from orders.fields import Currency, Text
-from orders.http import ApiModel, ApiRequest, refusal
+from orders.http import ApiModel, ApiRequest, invalid_value
 
 MAX_PRICE: Final = 1_000_000_000
 """Minor units. A full order of such products is far below what a `bigint`, or a number in JavaScript, holds."""
@@ -18,7 +18,7 @@ DEFAULT_THRESHOLD: Final = 10
 
 def _not_zero(delta: int) -> int:
     if delta == 0:
-        raise refusal("This must not be 0")
+        raise invalid_value("This must not be 0")
     return delta
 
 
@@ -69,7 +69,7 @@ class ProductChange(ApiRequest):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not self.model_fields_set:
-            raise refusal("At least one field must be given")
+            raise invalid_value("At least one field must be given")
         return self
 
 

@@ -8,15 +8,17 @@ from sqlalchemy import Connection, Row, text
 
 from functions.manage_catalogue import versions
 from functions.manage_catalogue.models import NewProduct, ProductChange, StockedProduct, StockedProductList
-from functions.manage_catalogue.requests import Request, once
-from orders import pages
+from orders import idempotency, pages
 from orders.db import Database
 from orders.domain import MovementKind
 from orders.errors import ProductNotFound, VersionOutdated, VersionRequired
+from orders.idempotency import IdempotentRequest
 from orders.ids import parse_uuid, uuid7
 
 _LISTING: Final = "all products"
 _FIRST_STOCK: Final = "First stock"
+
+_EARLIER: Final = idempotency.find("catalogue_requests", "product_id")
 
 _CREATE: Final = text(f"""
     WITH created AS (
@@ -31,8 +33,7 @@ _CREATE: Final = text(f"""
         SELECT :product_id, '{MovementKind.RECEIVED}', stocked, :user_id, '{_FIRST_STOCK}'
         FROM counted WHERE stocked > 0
     )
-    INSERT INTO catalogue_requests (user_id, key, fingerprint, product_id)
-    VALUES (:user_id, :key, :fingerprint, :product_id)
+    {idempotency.insert("catalogue_requests", product_id=":product_id")}
 """)
 
 # The products first, then the stock of each of them: asked for both at once, Postgres merges two indexes from their
@@ -68,7 +69,7 @@ _CHANGE: Final = text("""
 
 @dataclass(frozen=True)
 class Created:
-    """The product that answers a request, as it is now; `replayed` if an earlier request made it."""
+    """The product of a request, as it is now; `replayed` if an earlier request made it."""
 
     product: StockedProduct
     replayed: bool
@@ -78,27 +79,27 @@ def create_product(database: Database, new: NewProduct, *, user_id: str, key: st
     """Puts a product on sale, once per user and key.
 
     Raises:
-        IdempotencyKeyReused, DatabaseUnavailable: as for `once`.
+        IdempotencyKeyReused, DatabaseUnavailable: as for `idempotency.once`.
     """
     product_id = uuid7()
-    request = Request.to("create a product", new, user_id=user_id, key=key)
+    request = IdempotentRequest.of(new, user_id=user_id, key=key, operation="create a product")
 
     def create(connection: Connection) -> Created:
-        connection.execute(_CREATE, {**new.model_dump(), **vars(request), "product_id": product_id})
+        connection.execute(_CREATE, {**new.model_dump(), **request.row, "product_id": product_id})
         return Created(read(connection, product_id), replayed=False)
 
     def recall(connection: Connection, earlier: Row[Any]) -> Created:
         # Our own id is there if the connection was lost around COMMIT and the transaction is run again.
         return Created(read(connection, earlier.product_id), replayed=earlier.product_id != product_id)
 
-    return once(database, request, create, recall)
+    return idempotency.once(database, request, _EARLIER, create, recall)
 
 
 def change_product(
     database: Database, product_id: str, change: ProductChange, if_match: str | None
 ) -> StockedProduct:
     """Changes a product that still is what the sender of the change saw. Its stock does not count: orders change that
-    all the time. Nor does it matter if the change is there already, as after an answer that was lost.
+    all the time. Nor does it matter if the change is there already, as after a response that was lost.
 
     Raises:
         VersionRequired: there is no `if_match`.
@@ -144,10 +145,10 @@ def list_products(database: Database, *, limit: int, cursor: str | None) -> Stoc
     rows = database.transact_alone(
         lambda connection: connection.execute(_PAGE, {"after": after, "limit": limit + 1}).all()
     )
-    page, last = pages.cut(rows, limit)
+    page, next_cursor = pages.cut(_LISTING, rows, limit)
     return StockedProductList(
         items=[_product(row) for row in page],
-        next_cursor=pages.cursor_after(_LISTING, last.id) if last else None,
+        next_cursor=next_cursor,
     )
 
 

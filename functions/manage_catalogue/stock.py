@@ -16,11 +16,13 @@ from functions.manage_catalogue.models import (
     StockMovement,
     StockMovementList,
 )
-from functions.manage_catalogue.requests import Request, once
-from orders import pages
+from orders import idempotency, pages
 from orders.db import Database
 from orders.domain import MovementKind
 from orders.errors import StockNotFree
+from orders.idempotency import IdempotentRequest
+
+_EARLIER: Final = idempotency.find("catalogue_requests", "product_id", "movement_id")
 
 # The row is locked before it is judged: what is then found to be free is so until the end of the transaction.
 _ADJUST: Final = text(f"""
@@ -37,8 +39,7 @@ _ADJUST: Final = text(f"""
         SELECT product_id, '{MovementKind.ADJUSTED}', :delta, :user_id, :reason FROM adjusted
         RETURNING id
     ), remembered AS (
-        INSERT INTO catalogue_requests (user_id, key, fingerprint, product_id, movement_id)
-        SELECT :user_id, :key, :fingerprint, :product_id, id FROM moved
+        {idempotency.insert("catalogue_requests", product_id=":product_id", movement_id="id", source="FROM moved")}
     )
     SELECT locked.available, moved.id AS movement_id FROM locked LEFT JOIN moved ON true
 """)
@@ -63,7 +64,7 @@ _MOVEMENTS: Final = text(f"""
 
 @dataclass(frozen=True)
 class Adjusted:
-    """What answers a request; `replayed` if an earlier request made the adjustment."""
+    """What a request made; `replayed` if an earlier request made the adjustment."""
 
     adjustment: StockAdjustment
     replayed: bool
@@ -77,14 +78,14 @@ def adjust_stock(
     Raises:
         ProductNotFound: there is none.
         StockNotFree: fewer are free than are to be taken away.
-        IdempotencyKeyReused, DatabaseUnavailable: as for `once`.
+        IdempotencyKeyReused, DatabaseUnavailable: as for `idempotency.once`.
     """
     uuid = products.parse_id(product_id)
-    request = Request.to(f"adjust {uuid}", adjustment, user_id=user_id, key=key)
+    request = IdempotentRequest.of(adjustment, user_id=user_id, key=key, operation=f"adjust {uuid}")
 
     def adjust(connection: Connection) -> Adjusted:
         found = connection.execute(
-            _ADJUST, {**adjustment.model_dump(), **vars(request), "product_id": uuid}
+            _ADJUST, {**adjustment.model_dump(), **request.row, "product_id": uuid}
         ).one_or_none()
         if found is None:
             raise products.no_product()
@@ -95,7 +96,7 @@ def adjust_stock(
     def recall(connection: Connection, earlier: Row[Any]) -> Adjusted:
         return Adjusted(_adjustment(connection, uuid, earlier.movement_id), replayed=True)
 
-    return once(database, request, adjust, recall)
+    return idempotency.once(database, request, _EARLIER, adjust, recall)
 
 
 def list_movements(
@@ -117,10 +118,10 @@ def list_movements(
     rows = database.transact_alone(lambda connection: connection.execute(_MOVEMENTS, asked).all())
     if not rows:
         raise products.no_product()
-    page, last = pages.cut([row for row in rows if row.id is not None], limit)
+    page, next_cursor = pages.cut(listing, [row for row in rows if row.id is not None], limit)
     return StockMovementList(
         items=[_movement(row) for row in page],
-        next_cursor=pages.cursor_after(listing, last.id) if last else None,
+        next_cursor=next_cursor,
     )
 
 

@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.notify.mailer import SesMailer
 from functions.notify.notify import NEEDED_SECONDS, notify
-from functions.notify.sending import Sender
+from functions.notify.sending import NotificationSender
 from functions.notify.settings import Settings
 from functions.notify.texter import SnsTexter
 from orders.consumer import consume
@@ -21,7 +21,7 @@ database = Database.from_settings(settings)
 
 
 @functools.cache
-def sender(channel: Channel) -> Sender:
+def sender(channel: Channel) -> NotificationSender:
     match channel:
         case Channel.EMAIL:
             return SesMailer.connect(settings.sender_email)

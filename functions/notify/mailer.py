@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Final
 
-from functions.notify.rendering import Message
-from functions.notify.sending import ask, client_config
+from functions.notify.rendering import RenderedMessage
+from functions.notify.sending import ATTEMPTS, READ_TIMEOUT_SECONDS, ask
+from orders import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_ses import SESClient
@@ -21,13 +22,11 @@ class SesMailer:
 
     @classmethod
     def connect(cls, sender: str) -> "SesMailer":
-        import boto3
+        return cls(aws.connect("ses", read_timeout_seconds=READ_TIMEOUT_SECONDS, attempts=ATTEMPTS), sender)
 
-        return cls(boto3.client("ses", config=client_config()), sender)
-
-    def send(self, message: Message) -> str:
-        """See `Sender`."""
-        answer = ask(
+    def send(self, message: RenderedMessage) -> str:
+        """See `NotificationSender`."""
+        response = ask(
             lambda: self._client.send_email(
                 Source=self._sender,
                 Destination={"ToAddresses": [message.to]},
@@ -41,4 +40,4 @@ class SesMailer:
             ),
             _REFUSALS,
         )
-        return answer["MessageId"]
+        return response["MessageId"]

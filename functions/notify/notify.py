@@ -4,25 +4,28 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from functions.notify.deliveries import Claimed, Delivery
-from functions.notify.rendering import Message, render
+from functions.notify.notification_rows import NotificationClaim, NotificationToSend
+from functions.notify.rendering import RenderedMessage, render
 from functions.notify.sending import (
-    CONNECT_TIMEOUT_SECONDS,
     READ_TIMEOUT_SECONDS,
+    NotificationRefused,
+    NotificationSender,
     NotSent,
-    Refused,
-    Sender,
 )
+from orders.aws import CONNECT_TIMEOUT_SECONDS
+from orders.contract import Metric
 from orders.db import Database
 from orders.events import CloudEvent, NotificationRequested
 from orders.ids import uuid7
-from orders.observability import Metric, count, logger
+from orders.observability import count, logger
 
 NEEDED_SECONDS: Final = 3.0 + CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS
-"""What one event may take: two transactions, with a retry or two, around a message that gets no answer."""
+"""What one event may take: two transactions, with a retry or two, around a message that gets no response."""
 
 
-def notify(database: Database, sender: Sender, event: CloudEvent, requested: NotificationRequested) -> None:
+def notify(
+    database: Database, sender: NotificationSender, event: CloudEvent, requested: NotificationRequested
+) -> None:
     """Sends what the event asks for, unless it was sent, refused for good or left uncertain before. `sender` is that
     of the event's channel.
 
@@ -32,28 +35,30 @@ def notify(database: Database, sender: Sender, event: CloudEvent, requested: Not
             it UNCERTAIN.
         Exception: from the sender, when nobody knows whether it was sent; the next delivery marks it UNCERTAIN.
     """
-    delivery = Delivery(uuid7(), event.id, event.subject, requested.notification, requested.channel)
+    delivery = NotificationToSend(uuid7(), event.id, event.subject, requested.notification, requested.channel)
 
-    def claim(connection: Connection) -> tuple[Claimed, Message]:
+    def claim(connection: Connection) -> tuple[NotificationClaim, RenderedMessage]:
         claimed, order = delivery.claim(connection)
         # Inside the transaction: what cannot be rendered is not claimed either.
         return claimed, render(requested.notification, requested.channel, order)
 
     claimed, message = database.transact(claim)
     match claimed:
-        case Claimed.OURS:
+        case NotificationClaim.OURS:
             _send(database, sender, delivery, message)
-        case Claimed.UNCERTAIN:
+        case NotificationClaim.UNCERTAIN:
             count(Metric.NOTIFICATIONS_UNCERTAIN)
             logger.error("A notification may or may not have been sent", extra=_names(delivery))
-        case Claimed.DONE:
+        case NotificationClaim.DONE:
             logger.info("Notification was dealt with before", extra=_names(delivery))
 
 
-def _send(database: Database, sender: Sender, delivery: Delivery, message: Message) -> None:
+def _send(
+    database: Database, sender: NotificationSender, delivery: NotificationToSend, message: RenderedMessage
+) -> None:
     try:
         provider_id = sender.send(message)
-    except Refused as refusal:
+    except NotificationRefused as refusal:
         code = refusal.code
         database.transact(lambda connection: delivery.record_refused(connection, code))
         count(Metric.NOTIFICATIONS_FAILED)
@@ -68,5 +73,5 @@ def _send(database: Database, sender: Sender, delivery: Delivery, message: Messa
         logger.info("Notification sent", provider_id=provider_id, extra=_names(delivery))
 
 
-def _names(delivery: Delivery) -> dict[str, str]:
+def _names(delivery: NotificationToSend) -> dict[str, str]:
     return {"notification": delivery.notification, "channel": delivery.channel}

@@ -43,7 +43,7 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Message:
+class RenderedMessage:
     """What is sent: to an e-mail address with all parts, to a telephone number with the text alone."""
 
     to: str = field(repr=False)
@@ -52,7 +52,7 @@ class Message:
     html: str = field(default="", repr=False)
 
 
-def render(notification: Notification, channel: Channel, order: Order) -> Message:
+def render(notification: Notification, channel: Channel, order: Order) -> RenderedMessage:
     """The notification for the channel, in the order's language.
 
     Raises:
@@ -63,9 +63,11 @@ def render(notification: Notification, channel: Channel, order: Order) -> Messag
         case Channel.EMAIL:
             # The text begins with the subject, as a letter does.
             subject, _, body = _fill("mail.txt", notification, order).partition("\n")
-            return Message(order.email, body.lstrip("\n"), subject, _fill("mail.html", notification, order))
+            return RenderedMessage(
+                order.email, body.lstrip("\n"), subject, _fill("mail.html", notification, order)
+            )
         case Channel.SMS if order.phone:
-            return Message(order.phone, _fill("sms.txt", notification, order))
+            return RenderedMessage(order.phone, _fill("sms.txt", notification, order))
         case Channel.SMS:
             raise UnexpectedEvent("the order has no telephone number")
 

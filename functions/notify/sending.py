@@ -1,24 +1,20 @@
-"""What every provider's answer means: sent, certainly not sent, or nobody knows.
+"""What every provider's response means: sent, certainly not sent, or nobody knows.
 
-An answer is definite: the message was accepted, or it was not. No answer is definite only if the request cannot have
+A response is definite: the message was accepted, or it was not. No response is definite only if the request cannot have
 left; after that the message may be on its way, and nobody may send it again.
 """
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
-from functions.notify.rendering import Message
+from functions.notify.rendering import RenderedMessage
 
-if TYPE_CHECKING:
-    from botocore.config import Config
+Response = TypeVar("Response")
 
-Answer = TypeVar("Answer")
-
-CONNECT_TIMEOUT_SECONDS: Final = 1
 READ_TIMEOUT_SECONDS: Final = 4
-"""Together less than a fifth of the function's timeout: a batch is five messages."""
+"""With the time to connect, less than a fifth of the function's timeout: a batch is five messages."""
 ATTEMPTS: Final = 1
-"""The SDK would also repeat a request whose answer it did not get, and the customer would be told twice."""
+"""The SDK would also repeat a request whose response it did not get, and the customer would be told twice."""
 
 
 class NotSent(Exception):
@@ -30,42 +26,30 @@ class NotSent(Exception):
         self.code = code
 
 
-class Refused(NotSent):
+class NotificationRefused(NotSent):
     """The provider refuses this message, and would refuse it again."""
 
 
-class Sender(Protocol):
+class NotificationSender(Protocol):
     """One channel."""
 
-    def send(self, message: Message) -> str:
-        """Sends the message and answers the provider's id of it.
+    def send(self, message: RenderedMessage) -> str:
+        """Sends the message and returns the provider's id of it.
 
         Raises:
-            Refused: not sent, for good.
+            NotificationRefused: not sent, for good.
             NotSent: not sent; another attempt may succeed.
             Exception: any other means that nobody knows.
         """
         ...
 
 
-def client_config() -> "Config":
-    """For clients of providers. boto3 and botocore are a third of a cold start, and an import has no need of them: all
-    of them are imported when the first message is sent."""
-    from botocore.config import Config
-
-    return Config(
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        read_timeout=READ_TIMEOUT_SECONDS,
-        retries={"total_max_attempts": ATTEMPTS},
-    )
-
-
-def ask(call: Callable[[], Answer], refusals: Collection[str]) -> Answer:
+def ask(call: Callable[[], Response], refusals: Collection[str]) -> Response:
     """Makes the call to the provider. `refusals` are the codes by which it refuses the message itself; its others
     (throttling, a paused account, a missing right, its own faults) pass.
 
     Raises:
-        Refused, NotSent: see `Sender`.
+        NotificationRefused, NotSent: see `NotificationSender`.
     """
     from botocore.exceptions import (
         ClientError,
@@ -80,6 +64,6 @@ def ask(call: Callable[[], Answer], refusals: Collection[str]) -> Answer:
         return call()
     except ClientError as error:
         code = error.response["Error"].get("Code", "Unknown")
-        raise (Refused if code in refusals else NotSent)(code) from None
+        raise (NotificationRefused if code in refusals else NotSent)(code) from None
     except never_left as error:
         raise NotSent(type(error).__name__) from None

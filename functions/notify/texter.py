@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Final
 
-from functions.notify.rendering import Message
-from functions.notify.sending import ask, client_config
+from functions.notify.rendering import RenderedMessage
+from functions.notify.sending import ATTEMPTS, READ_TIMEOUT_SECONDS, ask
+from orders import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
@@ -45,19 +46,21 @@ class SnsTexter:
 
     @classmethod
     def connect(cls, sender_id: str = "", origination_number: str = "") -> "SnsTexter":
-        import boto3
+        return cls(
+            aws.connect("sns", read_timeout_seconds=READ_TIMEOUT_SECONDS, attempts=ATTEMPTS),
+            sender_id,
+            origination_number,
+        )
 
-        return cls(boto3.client("sns", config=client_config()), sender_id, origination_number)
-
-    def send(self, message: Message) -> str:
-        """See `Sender`."""
-        answer = ask(
+    def send(self, message: RenderedMessage) -> str:
+        """See `NotificationSender`."""
+        response = ask(
             lambda: self._client.publish(
                 PhoneNumber=message.to, Message=message.text, MessageAttributes=self._attributes
             ),
             _REFUSALS,
         )
-        return answer["MessageId"]
+        return response["MessageId"]
 
 
 def _attribute(value: str) -> "MessageAttributeValueTypeDef":

@@ -12,14 +12,15 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import Field, StringConstraints
 from sqlalchemy import Connection, text
 
-from orders.http import ApiRequest, Worded, caller
-from orders.observability import Metric, count, logger
+from orders.contract import Metric
+from orders.http import ApiRequest, ErrorMessage, caller
+from orders.observability import count, logger
 
 Note = Annotated[
     str,
     StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,500}$"),
     Field(examples=["the provider's maintenance is over"]),
-    Worded("This must be text of 1 to 500 characters in one line"),
+    ErrorMessage("This must be text of 1 to 500 characters in one line"),
 ]
 """Why it was done. It is kept, so it should name no customer."""
 

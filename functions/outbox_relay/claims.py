@@ -145,7 +145,7 @@ class Claims:
         return self._database.transact_alone(work)
 
     def mark_published(self, events: Sequence[ClaimedEvent]) -> float | None:
-        """Marks events that SQS confirmed. Answers the milliseconds since the oldest of them was written (or could be
+        """Marks events that SQS confirmed. Returns the milliseconds since the oldest of them was written (or could be
         published, if that was later), or None if none was still ours."""
         parameters = _keys(events)
 

@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from functions.outbox_relay.claims import ClaimedEvent
-from functions.outbox_relay.outcomes import Refused
+from functions.outbox_relay.outcomes import EventRefused
 from orders.events import CATALOGUE, CloudEvent, Queue
 
 MAX_BATCH_MESSAGES: Final = 10
@@ -21,7 +21,7 @@ ATTRIBUTE_DATA_TYPE: Final = "String"
 
 
 @dataclass(frozen=True)
-class Message:
+class QueueMessage:
     """One event as it goes to its queue."""
 
     event: ClaimedEvent
@@ -36,19 +36,19 @@ class Batch:
     """What one call to SQS sends."""
 
     queue: Queue
-    messages: tuple[Message, ...]
+    messages: tuple[QueueMessage, ...]
 
 
-def compose(event: ClaimedEvent) -> Message | Refused:
+def compose(event: ClaimedEvent) -> QueueMessage | EventRefused:
     """The event as a CloudEvent for the queue that the catalogue names, or why it can be none."""
     schema = CATALOGUE.get(event.type)
     if schema is None:
-        return Refused(event, "UnknownEventType", final=True)
+        return EventRefused(event, "UnknownEventType", final=True)
     try:
         data = schema.model_validate_json(event.data)
     except ValidationError:
         # Not final: a newer relay, whose deploy is under way, may know more than this one.
-        return Refused(event, "InvalidEventData")
+        return EventRefused(event, "InvalidEventData")
     envelope = CloudEvent(
         id=event.id,
         type=event.type,
@@ -61,17 +61,17 @@ def compose(event: ClaimedEvent) -> Message | Refused:
     body = envelope.model_dump_json()
     size = len(body.encode()) + len(TYPE_ATTRIBUTE + ATTRIBUTE_DATA_TYPE + event.type)
     if size > MAX_BATCH_BYTES:
-        return Refused(event, "MessageTooLarge", final=True)
-    return Message(event, schema.queue, body, size)
+        return EventRefused(event, "MessageTooLarge", final=True)
+    return QueueMessage(event, schema.queue, body, size)
 
 
-def pack(messages: Iterable[Message]) -> Iterator[Batch]:
+def pack(messages: Iterable[QueueMessage]) -> Iterator[Batch]:
     """Batches of one queue each, within the limits of SQS, in the order of the messages."""
-    by_queue: dict[Queue, list[Message]] = defaultdict(list)
+    by_queue: dict[Queue, list[QueueMessage]] = defaultdict(list)
     for message in messages:
         by_queue[message.queue].append(message)
     for queue, queued in by_queue.items():
-        batch: list[Message] = []
+        batch: list[QueueMessage] = []
         room = MAX_BATCH_BYTES
         for message in queued:
             if len(batch) == MAX_BATCH_MESSAGES or message.size > room:

@@ -13,7 +13,7 @@ class Published:
 
 
 @dataclass(frozen=True)
-class Refused:
+class EventRefused:
     """The event's own fault: it would be refused again, also by a queue that works. It counts as a refusal."""
 
     event: ClaimedEvent
@@ -31,5 +31,5 @@ class Undelivered:
     error: str
 
 
-Failure = Refused | Undelivered
+Failure = EventRefused | Undelivered
 Outcome = Published | Failure

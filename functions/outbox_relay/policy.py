@@ -3,7 +3,7 @@
 import random
 from typing import Final
 
-from functions.outbox_relay.outcomes import Failure, Refused
+from functions.outbox_relay.outcomes import EventRefused, Failure
 
 MAX_REFUSALS: Final = 5
 """Refusals of one event before it is DEAD. Attempts that failed in an outage are not counted: they say nothing about
@@ -25,4 +25,4 @@ def backoff_seconds(attempts: int) -> float:
 
 def is_dead(failure: Failure) -> bool:
     """Whether the event is given up: it can never be sent, or this was the last refusal that it may have."""
-    return isinstance(failure, Refused) and (failure.final or failure.event.refusals + 1 >= MAX_REFUSALS)
+    return isinstance(failure, EventRefused) and (failure.final or failure.event.refusals + 1 >= MAX_REFUSALS)

@@ -1,11 +1,11 @@
-"""Sending to SQS. The only module of the relay that knows boto3.
+"""Sending to SQS. The only module of the relay that knows the SDK.
 
 Whose fault a failure is, is decided here, by SQS's own word:
 
 - an entry that SQS refuses with SenderFault, in a call that it otherwise accepts, is refused for what it is;
 - a call that it refuses for its content is repeated message by message, and only the message that is refused alone
   is to blame;
-- everything else (no answer, throttling, a server's error, a missing queue, right or key) says nothing about the
+- everything else (no response, throttling, a server's error, a missing queue, right or key) says nothing about the
   events: they are undelivered, however often that happens.
 """
 
@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from functions.outbox_relay.messages import ATTRIBUTE_DATA_TYPE, TYPE_ATTRIBUTE, Batch, Message
-from functions.outbox_relay.outcomes import Outcome, Published, Refused, Undelivered
+from functions.outbox_relay.messages import ATTRIBUTE_DATA_TYPE, TYPE_ATTRIBUTE, Batch, QueueMessage
+from functions.outbox_relay.outcomes import EventRefused, Outcome, Published, Undelivered
+from orders import aws
+from orders.aws import CONNECT_TIMEOUT_SECONDS
 from orders.events import Queue
 
 if TYPE_CHECKING:
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
         SendMessageBatchResultTypeDef,
     )
 
-CONNECT_TIMEOUT_SECONDS: Final = 1
 READ_TIMEOUT_SECONDS: Final = 3
 ATTEMPTS: Final = 2
 """By the SDK: one more, at once, for a connection that died while idle. Patience is the outbox's."""
@@ -50,37 +51,31 @@ class SqsPublisher:
 
     @classmethod
     def connect(cls, queue_urls: Mapping[Queue, str], connections: int) -> "SqsPublisher":
-        """A publisher for as many threads as `connections`.
-
-        boto3 is imported here because it is a third of a cold start, and an import has no need of it.
-        """
-        import boto3
-        from botocore.config import Config
-
-        config = Config(
-            connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            read_timeout=READ_TIMEOUT_SECONDS,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+        """A publisher for as many threads as `connections`."""
+        client = aws.connect(
+            "sqs",
+            read_timeout_seconds=READ_TIMEOUT_SECONDS,
+            attempts=ATTEMPTS,
             max_pool_connections=connections,
             tcp_keepalive=True,
         )
-        return cls(boto3.client("sqs", config=config), queue_urls)
+        return cls(client, queue_urls)
 
     def send(self, batch: Batch) -> list[Outcome]:
-        """Sends the batch in one call, and answers for each of its events what became of it. It raises nothing that
+        """Sends the batch in one call, and returns what became of each of its events. It raises nothing that
         SQS or the way to it can cause."""
         try:
-            answer = self._call(batch)
+            response = self._call(batch)
         except ClientError as error:
             code = _code(error.response["Error"].get("Code"))
             if code not in _CONTENT_ERRORS:
                 return [Undelivered(message.event, code) for message in batch.messages]
             if len(batch.messages) == 1:
-                return [Refused(batch.messages[0].event, code)]
+                return [EventRefused(batch.messages[0].event, code)]
             return self._send_one_by_one(batch)
         except BotoCoreError as error:
             return [Undelivered(message.event, type(error).__name__) for message in batch.messages]
-        return _read(batch, answer)
+        return _read(batch, response)
 
     def _send_one_by_one(self, batch: Batch) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -98,7 +93,7 @@ class SqsPublisher:
         )
 
 
-def _entry(message: Message) -> "SendMessageBatchRequestEntryTypeDef":
+def _entry(message: QueueMessage) -> "SendMessageBatchRequestEntryTypeDef":
     return {
         "Id": str(message.event.id),
         "MessageBody": message.body,
@@ -108,9 +103,9 @@ def _entry(message: Message) -> "SendMessageBatchRequestEntryTypeDef":
     }
 
 
-def _read(batch: Batch, answer: "SendMessageBatchResultTypeDef") -> list[Outcome]:
-    confirmed = {entry["Id"] for entry in answer.get("Successful", [])}
-    failed = {entry["Id"]: entry for entry in answer.get("Failed", [])}
+def _read(batch: Batch, response: "SendMessageBatchResultTypeDef") -> list[Outcome]:
+    confirmed = {entry["Id"] for entry in response.get("Successful", [])}
+    failed = {entry["Id"]: entry for entry in response.get("Failed", [])}
     outcomes: list[Outcome] = []
     for message in batch.messages:
         entry_id = str(message.event.id)
@@ -122,7 +117,9 @@ def _read(batch: Batch, answer: "SendMessageBatchResultTypeDef") -> list[Outcome
         else:
             code = _code(failed[entry_id].get("Code"))
             at_fault = failed[entry_id].get("SenderFault") and not code.startswith(_PASSING_ENTRY_ERRORS)
-            outcomes.append(Refused(message.event, code) if at_fault else Undelivered(message.event, code))
+            outcomes.append(
+                EventRefused(message.event, code) if at_fault else Undelivered(message.event, code)
+            )
     return outcomes
 
 

@@ -12,8 +12,8 @@ from typing import Final, Protocol
 
 from functions.outbox_relay import policy
 from functions.outbox_relay.claims import BackOff, Burial, ClaimedEvent, most_urgent
-from functions.outbox_relay.messages import Batch, Message, compose, pack
-from functions.outbox_relay.outcomes import Failure, Outcome, Published, Refused, Undelivered
+from functions.outbox_relay.messages import Batch, QueueMessage, compose, pack
+from functions.outbox_relay.outcomes import EventRefused, Failure, Outcome, Published, Undelivered
 from functions.outbox_relay.tally import Counts, Tally
 from orders.domain import Priority
 from orders.errors import DatabaseUnavailable
@@ -28,7 +28,7 @@ MAX_IN_FLIGHT: Final = 2 * CLAIM_LIMIT
 """Events claimed and not yet marked: as many as can be sent well within their lease, even if every call takes as
 long as it may."""
 COLLECT_SECONDS: Final = 0.05
-"""How long one turn waits for answers before it marks those that are there."""
+"""How long one turn waits for responses before it marks what has one."""
 SHORTEST_PAUSE_SECONDS: Final = 0.05
 """After a claim that took all there was. What is written meanwhile shares a statement and a call to SQS."""
 LONGEST_PAUSE_SECONDS: Final = 0.2
@@ -75,7 +75,7 @@ class Relay:
 
     def run(self, window_seconds: float, remaining_seconds: Callable[[], float]) -> dict[str, int]:
         """Relays until the window is over or the function's remaining time is nearly so, and then finishes what it
-        has claimed. Answers counts: published, retried, dead.
+        has claimed. Returns counts: published, retried, dead.
 
         A database that cannot be reached is waited for: the next run may be a minute away.
 
@@ -96,7 +96,7 @@ class Relay:
         return self._tally.summary()
 
     def _turn(self, last_pause: float) -> float:
-        """Claims, sends and marks once; answers how long to wait before the next turn."""
+        """Claims, sends and marks once; returns how long to wait before the next turn."""
         try:
             limit = min(CLAIM_LIMIT, MAX_IN_FLIGHT - sum(self._in_flight.values()))
             claimed = self._outbox.claim(limit) if limit else []
@@ -125,10 +125,10 @@ class Relay:
 
     def _send(self, claimed: Sequence[ClaimedEvent]) -> list[Future[list[Outcome]]]:
         composed = [compose(event) for event in claimed]
-        self._unsettled += [refused for refused in composed if isinstance(refused, Refused)]
+        self._unsettled += [refused for refused in composed if isinstance(refused, EventRefused)]
         sent = {
             self._senders.submit(self._publisher.send, batch): len(batch.messages)
-            for batch in pack(message for message in composed if isinstance(message, Message))
+            for batch in pack(message for message in composed if isinstance(message, QueueMessage))
         }
         self._in_flight |= sent
         return list(sent)
@@ -144,7 +144,7 @@ class Relay:
     def _settle(self) -> Counts:
         """Records the outcomes collected so far. If that fails they are kept, and recorded the next time."""
         published = [outcome.event for outcome in self._unsettled if isinstance(outcome, Published)]
-        failures = [outcome for outcome in self._unsettled if isinstance(outcome, Refused | Undelivered)]
+        failures = [outcome for outcome in self._unsettled if isinstance(outcome, EventRefused | Undelivered)]
         dead = [failure for failure in failures if policy.is_dead(failure)]
         retried = [failure for failure in failures if not policy.is_dead(failure)]
 
@@ -167,7 +167,7 @@ class Relay:
 
 
 def _back_off(failure: Failure) -> BackOff:
-    refusals = failure.event.refusals + isinstance(failure, Refused)
+    refusals = failure.event.refusals + isinstance(failure, EventRefused)
     return BackOff(failure.event, policy.backoff_seconds(failure.event.attempts), refusals, failure.error)
 
 

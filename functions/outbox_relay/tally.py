@@ -5,7 +5,8 @@ from typing import Final
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from orders.observability import Metric, count, write_metrics
+from orders.contract import Metric
+from orders.observability import count, write_metrics
 
 WRITE_EVERY_SECONDS: Final = 10
 """A run lasts a minute: metrics of its start are too old at its end, and one line for each poll is too many."""

@@ -1,17 +1,13 @@
 """The use case: the event's order, its payment and the gateway are compared, and put right where a rule says how."""
 
-from typing import Final
-
 from sqlalchemy import Connection
 
 from orders import inbox
 from orders.db import Database
-from orders.events import CloudEvent
+from orders.events import CloudEvent, Consumer
 from orders.observability import logger
 from orders.payments import reconciliation
 from orders.payments.gateway import PaymentGateway
-
-CONSUMER: Final = "payment-events"
 
 
 def reconcile(database: Database, gateway: PaymentGateway, event: CloudEvent) -> None:
@@ -24,13 +20,15 @@ def reconcile(database: Database, gateway: PaymentGateway, event: CloudEvent) ->
         PaymentGatewayUnavailable, DatabaseUnavailable: deliver the event again later.
         LookupError: the order has no payment; the event is wrong.
     """
-    if database.transact_alone(lambda connection: inbox.was_processed(connection, CONSUMER, event.id)):
+    if database.transact_alone(
+        lambda connection: inbox.was_processed(connection, Consumer.PAYMENT_EVENTS, event.id)
+    ):
         logger.info("Payment event was dealt with before")
         return
     found = reconciliation.reconcile(database, gateway, event.subject)
 
     def record(connection: Connection) -> bool:
-        return inbox.is_first_delivery(connection, CONSUMER, event.id) and found.record(connection)
+        return inbox.record(connection, Consumer.PAYMENT_EVENTS, event.id) and found.record(connection)
 
     if database.transact(record):
         found.report()

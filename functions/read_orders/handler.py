@@ -1,4 +1,4 @@
-"""Parses the read routes, asks the database once, answers."""
+"""Parses the read routes, asks the database once, returns the response."""
 
 from typing import Annotated, Any
 
@@ -6,11 +6,12 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.read_orders import answers, models, queries
+from functions.read_orders import models, queries, responses
 from functions.read_orders.settings import Settings
+from orders.contract import API_PREFIX
 from orders.db import Database
 from orders.domain import OrderStatus
-from orders.http import API_PREFIX, Api
+from orders.http import Api
 from orders.observability import instrumented
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
 
@@ -21,48 +22,48 @@ api = Api()
 Status = Annotated[OrderStatus | None, Query(description="Only orders in this status")]
 
 
-@api.get(f"{API_PREFIX}/orders", responses=answers.ORDER_LIST)
+@api.get(f"{API_PREFIX}/orders", responses=responses.ORDER_LIST)
 def get_orders(
     limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None, status: Status = None
 ) -> Response[models.OrderList]:
     """The caller's orders, newest first."""
     page = queries.list_orders(database, api.user_id, status=status, limit=limit, cursor=cursor)
-    return answers.for_owner(page)
+    return responses.for_owner(page)
 
 
-@api.get(f"{API_PREFIX}/orders/<order_id>", responses=answers.ORDER)
+@api.get(f"{API_PREFIX}/orders/<order_id>", responses=responses.ORDER)
 def get_order(order_id: str) -> Response[models.OrderDetail]:
     """One of the caller's orders."""
-    return answers.for_owner(queries.read_order(database, api.user_id, order_id))
+    return responses.for_owner(queries.read_order(database, api.user_id, order_id))
 
 
-@api.get(f"{API_PREFIX}/orders/<order_id>/status", responses=answers.PROGRESS)
+@api.get(f"{API_PREFIX}/orders/<order_id>/status", responses=responses.PROGRESS)
 def get_progress(order_id: str) -> Response[models.OrderProgress]:
-    """How far an order is. While it is on its way the answer has `Retry-After`; send its `ETag` as `If-None-Match`."""
-    return answers.while_waiting(queries.read_progress(database, api.user_id, order_id))
+    """How far an order is. Until its end the response has `Retry-After`; send its `ETag` as `If-None-Match`."""
+    return responses.while_waiting(queries.read_progress(database, api.user_id, order_id))
 
 
-@api.get(f"{API_PREFIX}/orders/<order_id>/notifications", responses=answers.NOTIFICATIONS)
+@api.get(f"{API_PREFIX}/orders/<order_id>/notifications", responses=responses.NOTIFICATIONS)
 def get_notifications(order_id: str) -> Response[models.NotificationList]:
     """What the customer of one of the caller's orders was told, on which channel, and what became of it."""
-    return answers.for_owner(queries.list_notifications(database, api.user_id, order_id))
+    return responses.for_owner(queries.list_notifications(database, api.user_id, order_id))
 
 
-@api.get(f"{API_PREFIX}/products", responses=answers.PRODUCT_LIST)
+@api.get(f"{API_PREFIX}/products", responses=responses.PRODUCT_LIST)
 def get_products(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Response[models.ProductList]:
     """The products on sale, oldest first."""
-    return answers.for_anybody(queries.list_products(database, limit=limit, cursor=cursor))
+    return responses.for_anybody(queries.list_products(database, limit=limit, cursor=cursor))
 
 
-@api.get(f"{API_PREFIX}/products/<product_id>", responses=answers.PRODUCT)
+@api.get(f"{API_PREFIX}/products/<product_id>", responses=responses.PRODUCT)
 def get_product(product_id: str) -> Response[models.Product]:
     """One product, also one that is no longer on sale: orders refer to it."""
-    return answers.for_anybody(queries.read_product(database, product_id))
+    return responses.for_anybody(queries.read_product(database, product_id))
 
 
 @api.get(f"{API_PREFIX}/health/live")
 def get_live() -> models.Health:
-    """Whether the API answers at all."""
+    """Whether the API responds at all."""
     return models.Health(status="live")
 
 

@@ -1,4 +1,4 @@
-"""The answers of the read routes."""
+"""The responses of the read routes."""
 
 from datetime import datetime
 from typing import Literal

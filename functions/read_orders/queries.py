@@ -23,7 +23,7 @@ from orders.domain import FailureReason, OrderStatus, Priority, SagaStep, StepSt
 from orders.errors import OrderNotFound, ProductNotFound
 from orders.ids import parse_uuid
 
-# Whose order it is belongs into the question: there is then no answer that could differ between another user's order
+# Whose order it is belongs into the question: there is then no response that could differ between another user's order
 # and none at all.
 _ORDER: Final = text("""
     SELECT orders.id, orders.status, orders.failure_reason, orders.total_amount, orders.currency, orders.priority,
@@ -81,7 +81,7 @@ _PRODUCT: Final = text("""
     WHERE product.id = :product_id
 """)
 
-_ANSWER: Final = text("SELECT 1")
+_PING: Final = text("SELECT 1")
 
 
 def list_orders(
@@ -93,7 +93,8 @@ def list_orders(
         InvalidCursor: the cursor does not belong to this list.
     """
     listing = "orders" if status is None else f"orders in {status}"
-    page, last = pages.cut(
+    page, next_cursor = pages.cut(
+        listing,
         _rows(
             database,
             _ORDERS if status is None else _ORDERS_IN_STATUS,
@@ -106,7 +107,7 @@ def list_orders(
     )
     return OrderList(
         items=[OrderSummary(**_head(order), item_count=order.item_count) for order in page],
-        next_cursor=pages.cursor_after(listing, last.id) if last else None,
+        next_cursor=next_cursor,
     )
 
 
@@ -173,10 +174,10 @@ def list_products(database: Database, *, limit: int, cursor: str | None) -> Prod
         InvalidCursor: as for `list_orders`.
     """
     after = pages.id_before("products", cursor, pages.FIRST_ID)
-    page, last = pages.cut(_rows(database, _PRODUCTS, after=after, limit=limit + 1), limit)
+    page, next_cursor = pages.cut("products", _rows(database, _PRODUCTS, after=after, limit=limit + 1), limit)
     return ProductList(
         items=[_product(row) for row in page],
-        next_cursor=pages.cursor_after("products", last.id) if last else None,
+        next_cursor=next_cursor,
     )
 
 
@@ -199,7 +200,7 @@ def ask_database(database: Database) -> None:
     Raises:
         DatabaseUnavailable: there was none.
     """
-    _rows(database, _ANSWER)
+    _rows(database, _PING)
 
 
 def _rows_of_order(

@@ -8,10 +8,11 @@ from sqlalchemy import Connection
 from functions.saga_steps.events import Failure
 from functions.saga_steps.transaction import forward
 from orders import lifecycle, notifications, saga
+from orders.contract import Metric
 from orders.db import Database
 from orders.domain import FailureReason, Notification, OrderStatus, SagaStep
 from orders.lifecycle import Cancelled
-from orders.observability import Metric, count, logger
+from orders.observability import count, logger
 from orders.trace import Trace
 
 

@@ -1,4 +1,4 @@
-"""Parses the webhook routes, makes one call, answers."""
+"""Parses the webhook routes, makes one call, returns the response."""
 
 from typing import Annotated, Any
 
@@ -6,8 +6,8 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.webhooks import answers, deliveries, endpoints, models
-from functions.webhooks.answers import DELIVERIES, WEBHOOK, WEBHOOKS
+from functions.webhooks import delivery_history, endpoints, models, responses
+from functions.webhooks.responses import DELIVERIES, WEBHOOK, WEBHOOKS
 from functions.webhooks.settings import Settings
 from orders.db import Database
 from orders.http import Api
@@ -24,55 +24,55 @@ registrar = endpoints.Registrar(keys, SystemResolver(), settings.allow_loopback_
 api = Api()
 
 
-@api.post(WEBHOOKS, status_code=201, responses=answers.REGISTERED)
+@api.post(WEBHOOKS, status_code=201, responses=responses.REGISTERED)
 def post_webhook(webhook: Annotated[models.RegisterWebhook, Body()]) -> Response[models.RegisteredWebhook]:
     """Registers an endpoint that hears of the end of each of the caller's orders. The secret is shown this once."""
-    return answers.created(registrar.register(database, api.user_id, webhook))
+    return responses.created(registrar.register(database, api.user_id, webhook))
 
 
-@api.get(WEBHOOKS, responses=answers.LISTED)
+@api.get(WEBHOOKS, responses=responses.LISTED)
 def get_webhooks() -> models.WebhookList:
     """The caller's webhooks, without their secrets."""
     return models.WebhookList(items=endpoints.list_all(database, api.user_id))
 
 
-@api.get(WEBHOOK, responses=answers.FOUND)
+@api.get(WEBHOOK, responses=responses.FOUND)
 def get_webhook(webhook_id: str) -> models.Webhook:
     """One of the caller's webhooks, without its secret."""
     return endpoints.read(database, api.user_id, webhook_id)
 
 
-@api.delete(WEBHOOK, status_code=204, responses=answers.REMOVED)
+@api.delete(WEBHOOK, status_code=204, responses=responses.REMOVED)
 def delete_webhook(webhook_id: str) -> None:
     """Removes a webhook and the record of its deliveries."""
     endpoints.remove(database, api.user_id, webhook_id)
 
 
-@api.post(f"{WEBHOOK}/secret", responses=answers.ROTATED)
+@api.post(f"{WEBHOOK}/secret", responses=responses.ROTATED)
 def post_secret(webhook_id: str) -> Response[models.RotatedSecret]:
     """Replaces the secret. For a day deliveries are signed with both; replaced twice, the first is worth nothing."""
-    return answers.with_secret(endpoints.rotate_secret(database, keys, api.user_id, webhook_id))
+    return responses.with_secret(endpoints.rotate_secret(database, keys, api.user_id, webhook_id))
 
 
-@api.post(f"{WEBHOOK}/enable", responses=answers.FOUND)
+@api.post(f"{WEBHOOK}/enable", responses=responses.FOUND)
 def post_enable(webhook_id: str) -> models.Webhook:
     """Lets events be sent to a disabled webhook again, from the next one on."""
     return endpoints.enable(database, api.user_id, webhook_id)
 
 
-@api.get(DELIVERIES, responses=answers.FOUND)
+@api.get(DELIVERIES, responses=responses.FOUND)
 def get_deliveries(
     webhook_id: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
 ) -> models.DeliveryList:
     """What was sent to a webhook, or is going to be; newest first."""
-    return deliveries.list_page(database, api.user_id, webhook_id, limit=limit, cursor=cursor)
+    return delivery_history.list_page(database, api.user_id, webhook_id, limit=limit, cursor=cursor)
 
 
-@api.post(f"{DELIVERIES}/<delivery_id>/redeliver", status_code=202, responses=answers.SENT_AGAIN)
+@api.post(f"{DELIVERIES}/<delivery_id>/redeliver", status_code=202, responses=responses.SENT_AGAIN)
 def post_redeliver(webhook_id: str, delivery_id: str) -> models.Delivery:
     """Sends a delivery again, soon; its `webhook-id` stays the same."""
     trace = Trace(api.correlation_id, new_traceparent())
-    return deliveries.send_again(database, api.user_id, webhook_id, delivery_id, trace)
+    return delivery_history.send_again(database, api.user_id, webhook_id, delivery_id, trace)
 
 
 @instrumented

@@ -1,4 +1,4 @@
-"""The requests and the answers of the webhook routes."""
+"""The requests and the responses of the webhook routes."""
 
 from datetime import datetime
 from uuid import UUID
@@ -62,7 +62,9 @@ class Delivery(ApiModel):
     order_id: UUID
     status: DeliveryStatus
     attempts: int
-    last_status: int | None = Field(description="The HTTP status of the last attempt, if there was an answer")
+    last_status: int | None = Field(
+        description="The HTTP status of the last attempt, if there was a response"
+    )
     last_error: DeliveryError | None = Field(description="Why the last attempt failed")
     next_attempt_at: datetime | None
     created_at: datetime

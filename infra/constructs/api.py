@@ -18,8 +18,7 @@ from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.constructs.identity import ACCESS_TOKEN_SCOPE, Identity
 from infra.findings import accept
 from infra.stages import Stage
-
-BASE_PATH: Final = "/api/v1"
+from orders.contract import API_PREFIX
 
 # API Gateway gives up after 30 s; a client that got no answer in 10 s has long repeated its request.
 _TIMEOUT: Final = Duration.seconds(10)
@@ -40,7 +39,7 @@ WITHOUT_DATABASE: Final = frozenset({"ApiDocs"})
 
 @dataclass(frozen=True)
 class Route:
-    """One route, by the function that answers it. Every route needs an access token unless it is open."""
+    """One route, and the function behind it. Every route needs an access token unless it is open."""
 
     method: apigatewayv2.HttpMethod
     path: str
@@ -151,7 +150,7 @@ class OrdersApi(Construct):
                 )
             ),
         )
-        by_function = {name: self.answer_by(function) for name, function in self.functions.items()}
+        by_function = {name: self.add_routes_of(function) for name, function in self.functions.items()}
         # What has no route gets a problem, as any other error does, and 405 if only the method is wrong.
         no_route = apigatewayv2.HttpRoute(
             self,
@@ -163,14 +162,14 @@ class OrdersApi(Construct):
         )
         accept(no_route, "It tells everyone the same: that there is nothing.", "APIG4")
 
-    def answer_by(self, function: OrdersFunction) -> integrations.HttpLambdaIntegration:
-        """Has a function answer its routes; one that needs more than the others is made elsewhere."""
+    def add_routes_of(self, function: OrdersFunction) -> integrations.HttpLambdaIntegration:
+        """Adds the routes of a function; one that needs more than the others is made elsewhere."""
         integration = integrations.HttpLambdaIntegration(function.node.id, function.function)
         for route in ROUTES:
             if route.function != function.node.id:
                 continue
             added = self.http_api.add_routes(
-                path=f"{BASE_PATH}{route.path}",
+                path=f"{API_PREFIX}{route.path}",
                 methods=[route.method],
                 integration=integration,
                 authorizer=apigatewayv2.HttpNoneAuthorizer() if route.is_open else None,

@@ -127,7 +127,7 @@ class ManagedDatabase(Construct):
             security_groups=[network.proxy],
             require_tls=True,
             client_password_auth_type=rds.ClientPasswordAuthType.POSTGRES_SCRAM_SHA_256,
-            # A request that gets no connection in this time is answered 503 while its client still waits.
+            # A request that gets no connection in this time gets a 503 while its client still waits.
             borrow_timeout=Duration.seconds(5),
         )
 

@@ -8,12 +8,11 @@ from constructs import Construct
 
 from infra.findings import accept
 from infra.stages import Stage
+from orders.contract import ADMIN_GROUP
 
 ACCESS_TOKEN_SCOPE: Final = "aws.cognito.signin.user.admin"
 """In every access token that Cognito hands out for a password, and in no ID token: requiring it keeps ID tokens,
 which carry personal data and are not for APIs, out."""
-
-ADMIN_GROUP: Final = "admin"
 
 
 class Identity(Construct):

@@ -16,6 +16,7 @@ from constructs import Construct
 from infra.constructs.function import METRICS_NAMESPACE
 from infra.constructs.queues import QueuePair
 from infra.stages import Stage
+from orders.contract import Metric
 
 _PERIOD: Final = Duration.minutes(1)
 
@@ -55,7 +56,7 @@ class Monitoring(Construct):
         )
         self._action = actions.SnsAction(self.topic)
         pairs = tuple(queues)
-        lag = _orders_metric("OutboxLag", relay, "Maximum")
+        lag = _orders_metric(Metric.OUTBOX_LAG, relay, "Maximum")
 
         for pair in pairs:
             self._alarm(
@@ -71,12 +72,12 @@ class Monitoring(Construct):
             self._alarm(f"saga-{what}", metric, "An execution ended without a terminal state for its order.")
         self._alarm(
             "orders-needing-review",
-            _orders_metric("OrdersNeedingReview", mark_cancelled, "Sum"),
+            _orders_metric(Metric.ORDERS_NEEDING_REVIEW, mark_cancelled, "Sum"),
             "A compensation was given up: money or stock of the order may not be back.",
         )
         self._alarm(
             "outbox-dead",
-            _orders_metric("OutboxDead", relay, "Sum"),
+            _orders_metric(Metric.OUTBOX_DEAD, relay, "Sum"),
             "An event could not be published, for good.",
         )
         self._alarm(
@@ -97,12 +98,12 @@ class Monitoring(Construct):
         )
         self._alarm(
             "orders-given-up",
-            _orders_metric("OrdersNeedingReview", maintenance, "Sum"),
+            _orders_metric(Metric.ORDERS_NEEDING_REVIEW, maintenance, "Sum"),
             "Resuming an order again and again did not help: its executions end badly.",
         )
         self._alarm(
             "maintenance-failed",
-            _orders_metric("MaintenanceFailed", maintenance, "Sum"),
+            _orders_metric(Metric.MAINTENANCE_FAILED, maintenance, "Sum"),
             "A task of the maintenance fails: nobody resumes, expires, settles or removes what it is there for.",
             periods=5,
         )
@@ -117,27 +118,27 @@ class Monitoring(Construct):
         for finder, function in (("maintenance", maintenance), ("payment-events", payment_events)):
             self._alarm(
                 f"payment-conflict-{finder}",
-                _orders_metric("PaymentConflicts", function, "Sum"),
+                _orders_metric(Metric.PAYMENT_CONFLICTS, function, "Sum"),
                 "Our record of a payment and the gateway's disagree. The table `repairs` says of which order.",
             )
         self._alarm(
             "payment-circuit-open",
-            _orders_metric("CircuitOpened", process_payment, "Sum"),
+            _orders_metric(Metric.CIRCUIT_OPENED, process_payment, "Sum"),
             "The payment gateway keeps failing: orders wait for it, and are cancelled after an hour or so.",
         )
         self._alarm(
             "webhooks-disabled",
-            _orders_metric("WebhooksDisabled", deliver_webhooks, "Sum"),
+            _orders_metric(Metric.WEBHOOKS_DISABLED, deliver_webhooks, "Sum"),
             "Nothing is sent to a customer's webhook any more. The table `webhook_endpoints` says to which, and why.",
         )
         self._alarm(
             "low-stock",
-            _orders_metric("LowStockAlerts", inventory_events, "Sum"),
+            _orders_metric(Metric.LOW_STOCK_ALERTS, inventory_events, "Sum"),
             "A product is low on stock. The table `stock_alerts` says which.",
         )
         self._alarm(
             "notifications-uncertain",
-            _orders_metric("NotificationsUncertain", notify, "Sum"),
+            _orders_metric(Metric.NOTIFICATIONS_UNCERTAIN, notify, "Sum"),
             "A message to a customer may or may not have been sent. The order's report says which.",
         )
         self._alarm(

@@ -2,15 +2,14 @@
 
 from typing import Final
 
-from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ses as ses
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.constructs.consumer import consume
+from infra.constructs.consumer import QueueConsumer
 from infra.constructs.database import Database
-from infra.constructs.function import FunctionRuntime, OrdersFunction
+from infra.constructs.function import FunctionRuntime
 from infra.stages import Stage
 
 # Five messages at half a second each, sent one after another, are far from the consumer's timeout.
@@ -33,12 +32,13 @@ class Notifications(Construct):
     ) -> None:
         super().__init__(scope, id)
         sender = ses.EmailIdentity(self, "Sender", identity=ses.Identity.email(stage.sender_email))
-        self.notify = OrdersFunction(
+        self.notify = QueueConsumer(
             self,
             "Notify",
+            queue=queue,
+            batch_size=_BATCH_SIZE,
             runtime=runtime,
             database=database,
-            timeout=Duration.seconds(stage.consumer_timeout_seconds),
             environment={
                 "SENDER_EMAIL": stage.sender_email,
                 "SMS_SENDER_ID": stage.sms_sender_id,
@@ -56,7 +56,4 @@ class Notifications(Construct):
         # A telephone number has no ARN, and whatever else can be published to has one of SNS's.
         self.notify.function.add_to_role_policy(
             iam.PolicyStatement(actions=["sns:Publish"], not_resources=["arn:*:sns:*:*:*"])
-        )
-        consume(
-            queue, self.notify.function, batch_size=_BATCH_SIZE, max_concurrency=stage.consumer_concurrency
         )

@@ -58,4 +58,4 @@ class Operations(Construct):
             pair.dlq.grant(function, "sqs:ListMessageMoveTasks", "sqs:StartMessageMoveTask")
         saga.state_machine.grant_start_execution(function)
         saga.grant_executions(self.operations, "states:DescribeExecution", "states:GetExecutionHistory")
-        api.answer_by(self.operations)
+        api.add_routes_of(self.operations)

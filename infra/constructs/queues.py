@@ -9,6 +9,7 @@ from constructs import Construct
 
 from infra.names import pascal
 from infra.stages import Stage
+from orders.events import Queue
 
 MAX_RECEIVE_COUNT: Final = 5
 """Deliveries before a message counts as poison."""
@@ -19,14 +20,6 @@ _VISIBILITY_PER_TIMEOUT: Final = 6
 # The DLQ's is the longest that SQS allows. A message keeps its age when it moves there.
 _RETENTION: Final = Duration.days(4)
 _DLQ_RETENTION: Final = Duration.days(14)
-
-QUEUE_NAMES: Final = (
-    "order-processing",
-    "payment-processing",
-    "inventory-management",
-    "notification-sending",
-    "webhook-delivery",
-)
 
 
 @dataclass(frozen=True)
@@ -43,14 +36,13 @@ class Queues(Construct):
 
     def __init__(self, scope: Construct, id: str, *, stage: Stage) -> None:
         super().__init__(scope, id)
-        self.pairs = tuple(self._pair(stage, name) for name in QUEUE_NAMES)
+        self.pairs = tuple(self._pair(stage, name) for name in Queue)
         self._by_name = {pair.name: pair for pair in self.pairs}
 
-    def __getitem__(self, name: str) -> sqs.Queue:
-        """The queue of a name, e.g. `order-processing`."""
+    def __getitem__(self, name: Queue) -> sqs.Queue:
         return self._by_name[name].queue
 
-    def _pair(self, stage: Stage, name: str) -> QueuePair:
+    def _pair(self, stage: Stage, name: Queue) -> QueuePair:
         dlq = sqs.Queue(
             self,
             f"{pascal(name)}Dlq",
@@ -69,4 +61,4 @@ class Queues(Construct):
             enforce_ssl=True,
             dead_letter_queue=sqs.DeadLetterQueue(queue=dlq, max_receive_count=MAX_RECEIVE_COUNT),
         )
-        return QueuePair(name, queue, dlq)
+        return QueuePair(name.value, queue, dlq)

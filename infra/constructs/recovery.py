@@ -5,13 +5,14 @@ from typing import Final
 from aws_cdk import Duration
 from constructs import Construct
 
-from infra.constructs.consumer import consume
+from infra.constructs.consumer import QueueConsumer
 from infra.constructs.database import Database
 from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.constructs.queues import Queues
 from infra.constructs.saga import OrderSaga, gateway_environment
 from infra.constructs.schedule import start_every_minute
 from infra.stages import Stage
+from orders.events import Queue
 
 # A round begins nothing in its last quarter of a minute. Two rounds at once are safe.
 _ROUND_TIMEOUT: Final = Duration.minutes(1)
@@ -58,32 +59,22 @@ class Recovery(Construct):
             description="One round of maintenance",
         )
 
-        self.payment_events = OrdersFunction(
+        self.payment_events = QueueConsumer(
             self,
             "PaymentEvents",
+            queue=queues[Queue.PAYMENT_PROCESSING],
+            batch_size=_PAYMENT_BATCH_SIZE,
             runtime=runtime,
             database=database,
-            timeout=Duration.seconds(stage.consumer_timeout_seconds),
             environment=gateway_environment(stage.gateway),
             description="payment-processing: holds each movement of money against the gateway",
         )
-        consume(
-            queues["payment-processing"],
-            self.payment_events.function,
-            batch_size=_PAYMENT_BATCH_SIZE,
-            max_concurrency=stage.consumer_concurrency,
-        )
-        self.inventory_events = OrdersFunction(
+        self.inventory_events = QueueConsumer(
             self,
             "InventoryEvents",
+            queue=queues[Queue.INVENTORY_MANAGEMENT],
+            batch_size=_INVENTORY_BATCH_SIZE,
             runtime=runtime,
             database=database,
-            timeout=Duration.seconds(stage.consumer_timeout_seconds),
             description="inventory-management: one alert for each product that becomes low on stock",
-        )
-        consume(
-            queues["inventory-management"],
-            self.inventory_events.function,
-            batch_size=_INVENTORY_BATCH_SIZE,
-            max_concurrency=stage.consumer_concurrency,
         )

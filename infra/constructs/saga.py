@@ -1,6 +1,6 @@
 """The saga: the state machine, the eleven functions of its steps, and the consumer that starts it."""
 
-from pathlib import Path
+import json
 from typing import Final
 
 from aws_cdk import ArnFormat, Duration, Stack
@@ -10,30 +10,14 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
-from infra.constructs.consumer import consume
+from infra.constructs.consumer import QueueConsumer
 from infra.constructs.database import Database
 from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.findings import accept
 from infra.names import snake
+from infra.saga_definition import saga_definition
 from infra.stages import GatewaySimulation, Stage
-
-DEFINITION: Final = Path(__file__).resolve().parents[2] / "statemachines" / "order_saga.asl.json"
-
-FORWARD_STEPS: Final = (
-    "VerifyStock",
-    "ReserveInventory",
-    "ProcessPayment",
-    "ConfirmReservation",
-    "SendConfirmation",
-    "CompleteOrder",
-)
-COMPENSATIONS: Final = (
-    "RestoreInventory",
-    "RefundPayment",
-    "ReleaseReservation",
-    "SendCancellation",
-    "MarkCancelled",
-)
+from orders.domain import SagaStep
 
 # Less than a Task's TimeoutSeconds (30): a step that is too slow has ended, and cannot write late, before the state
 # machine gives it up. Throttling or a frozen network can still make one late; the fences are for those.
@@ -62,17 +46,17 @@ class OrderSaga(Construct):
     ) -> None:
         super().__init__(scope, id)
         self._name = stage.resource_name("order-saga")
-        self.steps = {
-            name: self._step(stage, runtime, database, name) for name in (*FORWARD_STEPS, *COMPENSATIONS)
-        }
+        self.steps = {step: self._step(stage, runtime, database, step) for step in SagaStep}
         self.state_machine = stepfunctions.StateMachine(
             self,
             "StateMachine",
             state_machine_name=self._name,
             comment="One order, from PENDING to a terminal state",
-            definition_body=stepfunctions.DefinitionBody.from_string(DEFINITION.read_text(encoding="utf-8")),
+            definition_body=stepfunctions.DefinitionBody.from_string(
+                json.dumps(saga_definition(), ensure_ascii=False, indent=2)
+            ),
             definition_substitutions={
-                f"{name}FunctionArn": step.function.function_arn for name, step in self.steps.items()
+                f"{step}FunctionArn": function.function.function_arn for step, function in self.steps.items()
             },
             tracing_enabled=True,
             logs=stepfunctions.LogOptions(
@@ -99,24 +83,21 @@ class OrderSaga(Construct):
             "AWS has no narrower resource for log delivery and traces.",
             "IAM5[Resource::*]",
         )
-        for step in self.steps.values():
-            step.function.grant_invoke_latest_version(self.state_machine)
+        for function in self.steps.values():
+            function.function.grant_invoke_latest_version(self.state_machine)
 
-    def start_from(self, queue: sqs.Queue, *, stage: Stage, runtime: FunctionRuntime) -> OrdersFunction:
+    def start_from(self, queue: sqs.Queue, *, runtime: FunctionRuntime) -> None:
         """Starts one execution for each order that the queue announces."""
-        starter = OrdersFunction(
+        starter = QueueConsumer(
             self,
             "StartSaga",
+            queue=queue,
+            batch_size=_START_BATCH_SIZE,
             runtime=runtime,
-            timeout=Duration.seconds(stage.consumer_timeout_seconds),
             environment={"STATE_MACHINE_ARN": self.state_machine.state_machine_arn},
             description="order-processing: one execution for each order, by name",
         )
         self.state_machine.grant_start_execution(starter.function)
-        consume(
-            queue, starter.function, batch_size=_START_BATCH_SIZE, max_concurrency=stage.consumer_concurrency
-        )
-        return starter
 
     def grant_executions(self, function: OrdersFunction, *actions: str) -> None:
         """Lets the function do these things, e.g. `states:DescribeExecution`, to executions of the saga."""
@@ -141,13 +122,15 @@ class OrderSaga(Construct):
             f"{executions}]",
         )
 
-    def _step(self, stage: Stage, runtime: FunctionRuntime, database: Database, name: str) -> OrdersFunction:
+    def _step(
+        self, stage: Stage, runtime: FunctionRuntime, database: Database, step: SagaStep
+    ) -> OrdersFunction:
         return OrdersFunction(
             self,
-            name,
+            step.value,
             runtime=runtime,
             package="saga_steps",
-            entry=snake(name),
+            entry=snake(step),
             database=database,
             timeout=_STEP_TIMEOUT,
             environment={
@@ -155,7 +138,7 @@ class OrderSaga(Construct):
                 **gateway_environment(stage.gateway),
             },
             reserved_concurrency=stage.payment_concurrency
-            if name == "ProcessPayment"
+            if step is SagaStep.PROCESS_PAYMENT
             else stage.step_concurrency,
-            description=f"Saga step {name}",
+            description=f"Saga step {step}",
         )

@@ -3,12 +3,11 @@
 import json
 from typing import Final
 
-from aws_cdk import Duration
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.constructs.consumer import consume
+from infra.constructs.consumer import QueueConsumer
 from infra.constructs.database import Database
 from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.findings import accept
@@ -51,12 +50,14 @@ class Webhooks(Construct):
             removal_policy=stage.removal_policy,
         )
         accept(key, "Every customer would have to be given a new secret with it.", "SMG4")
-        self.deliver = OrdersFunction(
+        self.deliver = QueueConsumer(
             self,
             "DeliverWebhooks",
+            queue=queue,
+            batch_size=_BATCH_SIZE,
+            max_concurrency=stage.webhook_concurrency,
             runtime=runtime,
             database=database,
-            timeout=Duration.seconds(stage.consumer_timeout_seconds),
             environment={"WEBHOOK_RETRY_SECONDS": json.dumps(stage.webhook_retry_seconds)},
             description="webhook-delivery: one signed request for each attempt",
         )
@@ -65,6 +66,3 @@ class Webhooks(Construct):
             if stage.allows_loopback_webhooks:
                 function.function.add_environment("ALLOW_LOOPBACK_WEBHOOKS", "true")
             key.grant_read(function.function)
-        consume(
-            queue, self.deliver.function, batch_size=_BATCH_SIZE, max_concurrency=stage.webhook_concurrency
-        )

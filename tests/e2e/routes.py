@@ -6,7 +6,8 @@ from uuid import uuid4
 
 import httpx
 
-from infra.constructs.api import BASE_PATH, ROUTES, Route
+from infra.constructs.api import ROUTES, Route
+from orders.contract import API_PREFIX
 from orders.http import ADMIN_PATHS
 from orders.ids import uuid7
 from tests.e2e.conftest import Cloud
@@ -19,12 +20,12 @@ def name_of(route: Route) -> str:
 
 
 def is_for_administrators(route: Route) -> bool:
-    return f"{BASE_PATH}{route.path}".startswith(ADMIN_PATHS)
+    return f"{API_PREFIX}{route.path}".startswith(ADMIN_PATHS)
 
 
 def address(route: Route, variables: Mapping[str, str]) -> str:
     """The path with its variables filled in; those not given are ids of nothing."""
-    return BASE_PATH + re.sub(r"{(\w+)}", lambda found: variables.get(found[1], str(uuid7())), route.path)
+    return API_PREFIX + re.sub(r"{(\w+)}", lambda found: variables.get(found[1], str(uuid7())), route.path)
 
 
 def send(

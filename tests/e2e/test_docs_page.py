@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from infra.constructs.api import BASE_PATH, ROUTES
+from infra.constructs.api import ROUTES
+from orders.contract import API_PREFIX
 from tests.e2e.conftest import Cloud
 from tests.support.browser import executable
 
@@ -30,10 +31,10 @@ def test_the_page_shows_every_operation_without_an_error_or_a_request_to_elsewhe
     page.on("pageerror", lambda error: said.append(f"error: {error}"))
     page.on("request", lambda request: asked.append(request.url))
 
-    page.goto(f"{running_cloud.stack['api_url']}{BASE_PATH}/docs", timeout=PATIENCE_MS)
+    page.goto(f"{running_cloud.stack['api_url']}{API_PREFIX}/docs", timeout=PATIENCE_MS)
     page.wait_for_selector(".opblock", timeout=PATIENCE_MS)
 
-    assert operations(page) == {f"{route.method.value} {BASE_PATH}{route.path}" for route in ROUTES}
+    assert operations(page) == {f"{route.method.value} {API_PREFIX}{route.path}" for route in ROUTES}
     assert said == []
     host = urlsplit(running_cloud.stack["api_url"]).netloc
     assert {urlsplit(url).netloc for url in asked if not url.startswith("data:")} == {host}

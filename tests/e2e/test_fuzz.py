@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.constructs.api import BASE_PATH
+from orders.contract import API_PREFIX
 from tests.e2e.conftest import Cloud
 from tools.client.client import sign_in
 from tools.cloud.settings import ROOT
@@ -35,7 +35,7 @@ def test_the_api_keeps_to_its_document(running_cloud: Cloud, tmp_path: Path) -> 
     done = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(HERE / "schemathesis.toml")),
-            *("run", f"{api_url}{BASE_PATH}/openapi.json", "--url", api_url, "--checks", "all"),
+            *("run", f"{api_url}{API_PREFIX}/openapi.json", "--url", api_url, "--checks", "all"),
             *("--header", f"Authorization: Bearer {token}", "--max-examples", str(EXAMPLES)),
             # One worker: with more, Python 3.11 cannot always parse what Hypothesis shows (python/cpython#106905).
             *("--seed", "1", "--workers", "1", "--report-har-path", str(report), "--no-color"),

@@ -20,7 +20,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from infra.constructs.api import BASE_PATH, ROUTES, Route
+from infra.constructs.api import ROUTES, Route
+from orders.contract import API_PREFIX
 from orders.http import ADMIN_PATHS
 from orders.ids import uuid7
 from tests.e2e.conftest import Cloud
@@ -191,7 +192,7 @@ def test_an_administrator_s_route_is_none_of_a_customer_s(
 
 
 def test_every_route_below_the_administrators_paths_is_protected() -> None:
-    open_paths = [f"{BASE_PATH}{route.path}" for route in ROUTES if route.is_open]
+    open_paths = [f"{API_PREFIX}{route.path}" for route in ROUTES if route.is_open]
     assert not [path for path in open_paths if path.startswith(ADMIN_PATHS)]
 
 

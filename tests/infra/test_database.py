@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from infra.constructs.saga import COMPENSATIONS, FORWARD_STEPS
 from infra.names import kebab
+from orders.domain import SagaStep
 from tests.infra.stacks import LOCAL_DATABASE, SynthesizedStack
 
 USERS = {
@@ -20,7 +20,7 @@ USERS = {
     "webhooks",
     "deliver-webhooks",
     "migrate",
-    *map(kebab, (*FORWARD_STEPS, *COMPENSATIONS)),
+    *map(kebab, SagaStep),
 }
 
 

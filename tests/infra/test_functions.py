@@ -12,13 +12,13 @@ from unittest.mock import patch
 import pytest
 
 from functions.operations.queues.dead_letters import HOLD_SECONDS
-from infra.constructs.saga import COMPENSATIONS, FORWARD_STEPS
 from infra.names import kebab
+from orders.domain import SagaStep
 from orders.settings import FunctionSettings
 from tests.infra.stacks import ROOT, SynthesizedStack
 
 HANDLER = re.compile(r"functions\.(?P<package>\w+)\.handler\.(?P<entry>\w+)")
-STEPS = [kebab(step) for step in (*FORWARD_STEPS, *COMPENSATIONS)]
+STEPS = [kebab(step) for step in SagaStep]
 RECOVERY = ["maintenance", "payment-events", "inventory-events"]
 FUNCTIONS = [
     "create-order",

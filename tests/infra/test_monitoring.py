@@ -5,16 +5,10 @@ from typing import Any
 
 import pytest
 
-from orders.observability import Metric
+from orders.contract import Metric
+from orders.events import Queue
 from tests.infra.stacks import ROOT, SynthesizedStack
 
-QUEUES = (
-    "order-processing",
-    "payment-processing",
-    "inventory-management",
-    "notification-sending",
-    "webhook-delivery",
-)
 MINUTE_SECONDS = 60
 
 
@@ -43,7 +37,7 @@ def fires_on_the_first(properties: dict[str, Any]) -> bool:
     )
 
 
-@pytest.mark.parametrize("queue", QUEUES)
+@pytest.mark.parametrize("queue", Queue)
 def test_a_message_in_a_dlq_calls(stack: SynthesizedStack, queue: str) -> None:
     properties = alarm(stack, f"{queue}-dlq")
     assert fires_on_the_first(properties)

@@ -4,26 +4,20 @@ from itertools import pairwise
 
 import pytest
 
-from functions.deliver_webhooks import deliver, deliveries
+from functions.deliver_webhooks import attempts, deliver
 from functions.notify import notify
+from orders.events import Queue
 from orders.executions import LONGEST_CALL_SECONDS
 from tests.infra.stacks import SynthesizedStack
 
-QUEUES = (
-    "order-processing",
-    "payment-processing",
-    "inventory-management",
-    "notification-sending",
-    "webhook-delivery",
-)
 DAY_SECONDS = 24 * 3600
 
 
 def test_these_are_the_queues_each_with_a_dead_letter_queue(stack: SynthesizedStack) -> None:
-    assert set(stack.queues) == {name for queue in QUEUES for name in (queue, f"{queue}-dlq")}
+    assert set(stack.queues) == {name for queue in Queue for name in (queue, f"{queue}-dlq")}
 
 
-@pytest.mark.parametrize("queue", QUEUES)
+@pytest.mark.parametrize("queue", Queue)
 def test_a_poison_message_moves_to_its_own_dlq_after_five_deliveries(
     stack: SynthesizedStack, queue: str
 ) -> None:
@@ -32,7 +26,7 @@ def test_a_poison_message_moves_to_its_own_dlq_after_five_deliveries(
     assert stack.name_of(redrive["deadLetterTargetArn"]) == f"queue {queue}-dlq"
 
 
-@pytest.mark.parametrize("queue", QUEUES)
+@pytest.mark.parametrize("queue", Queue)
 def test_a_dead_letter_outlives_its_queue_s_retention(stack: SynthesizedStack, queue: str) -> None:
     retention = stack.queues[f"{queue}-dlq"]["MessageRetentionPeriod"]
     assert retention == 14 * DAY_SECONDS
@@ -66,7 +60,7 @@ def test_who_consumes_what(stack: SynthesizedStack) -> None:
     }
 
 
-@pytest.mark.parametrize("queue", QUEUES)
+@pytest.mark.parametrize("queue", Queue)
 def test_one_bad_message_fails_alone(stack: SynthesizedStack, queue: str) -> None:
     _, mapping = stack.consumers[queue]
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -76,10 +70,10 @@ def test_one_bad_message_fails_alone(stack: SynthesizedStack, queue: str) -> Non
 def test_a_customer_s_slow_server_holds_up_nobody_s_message(stack: SynthesizedStack) -> None:
     _, mapping = stack.consumers["webhook-delivery"]
     assert mapping["BatchSize"] == 1
-    assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2 * deliveries.MAX_UNDER_WAY
+    assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2 * attempts.MAX_UNDER_WAY
 
 
-@pytest.mark.parametrize("queue", QUEUES)
+@pytest.mark.parametrize("queue", Queue)
 def test_a_consumer_is_limited_by_its_event_source_and_never_throttled(
     stack: SynthesizedStack, queue: str
 ) -> None:
@@ -88,7 +82,7 @@ def test_a_consumer_is_limited_by_its_event_source_and_never_throttled(
     assert "ReservedConcurrentExecutions" not in stack.functions[function]
 
 
-@pytest.mark.parametrize("queue", QUEUES)
+@pytest.mark.parametrize("queue", Queue)
 def test_a_message_stays_hidden_for_six_timeouts_of_its_consumer(stack: SynthesizedStack, queue: str) -> None:
     function, _ = stack.consumers[queue]
     assert stack.queues[queue]["VisibilityTimeout"] >= 6 * stack.functions[function]["Timeout"]
@@ -111,5 +105,5 @@ def test_a_consumer_has_time_for_more_than_one_message(
 
 def test_all_queues_hide_messages_alike(stack: SynthesizedStack) -> None:
     """So that a consumer added to one of them later finds it fit."""
-    timeouts = [stack.queues[queue]["VisibilityTimeout"] for queue in QUEUES]
+    timeouts = [stack.queues[queue]["VisibilityTimeout"] for queue in Queue]
     assert all(one == other for one, other in pairwise(timeouts))

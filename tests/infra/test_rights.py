@@ -2,8 +2,9 @@
 
 import pytest
 
-from infra.constructs.saga import COMPENSATIONS, FORWARD_STEPS
 from infra.names import kebab
+from orders.domain import SagaStep
+from orders.events import Queue
 from tests.infra.stacks import SynthesizedStack
 
 Rights = dict[str, frozenset[str]]
@@ -35,13 +36,6 @@ DATABASE: Rights = {
     "database secret": frozenset({"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"})
 }
 WEBHOOK_KEY: Rights = {"webhook key": DATABASE["database secret"]}
-QUEUES = (
-    "order-processing",
-    "payment-processing",
-    "inventory-management",
-    "notification-sending",
-    "webhook-delivery",
-)
 
 EXECUTIONS = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:orders-{stage}-order-saga:*"
 
@@ -53,12 +47,12 @@ RIGHTS: dict[str, Rights] = {
     "read-orders": DATABASE,
     "api-docs": {},
     "manage-catalogue": DATABASE,
-    "outbox-relay": {**DATABASE, **{f"queue {queue}": SEND for queue in QUEUES}},
+    "outbox-relay": {**DATABASE, **{f"queue {queue}": SEND for queue in Queue}},
     "start-saga": {
         "queue order-processing": RECEIVE,
         "state machine": frozenset({"states:StartExecution"}),
     },
-    **{kebab(step): DATABASE for step in (*FORWARD_STEPS, *COMPENSATIONS)},
+    **{kebab(step): DATABASE for step in SagaStep},
     "notify": {
         **DATABASE,
         "queue notification-sending": RECEIVE,
@@ -75,8 +69,8 @@ RIGHTS: dict[str, Rights] = {
     },
     "operations": {
         **DATABASE,
-        **{f"queue {queue}": SEND for queue in QUEUES},
-        **{f"queue {queue}-dlq": RECEIVE | REDRIVE for queue in QUEUES},
+        **{f"queue {queue}": SEND for queue in Queue},
+        **{f"queue {queue}-dlq": RECEIVE | REDRIVE for queue in Queue},
         "state machine": frozenset({"states:StartExecution"}),
         EXECUTIONS: frozenset({"states:DescribeExecution", "states:GetExecutionHistory"}),
     },
@@ -134,7 +128,7 @@ def test_the_state_machine_may_invoke_its_steps_and_nothing_else(stack: Synthesi
         if owner == role_id and "lambda:InvokeFunction" in statement.actions
         for resource in statement.resources
     }
-    assert invoked == {f"function {kebab(step)}" for step in (*FORWARD_STEPS, *COMPENSATIONS)}
+    assert invoked == {f"function {kebab(step)}" for step in SagaStep}
 
 
 @pytest.mark.parametrize("function", ["outbox-relay", "maintenance"])

@@ -8,11 +8,12 @@ _QUERIES: Final = "functions/read_orders/queries.py"
 _PAGES: Final = "layers/shared/python/orders/pages.py"
 _HTTP: Final = "layers/shared/python/orders/http.py"
 _PRODUCTS: Final = "functions/manage_catalogue/products.py"
-_REQUESTS: Final = "functions/manage_catalogue/requests.py"
+_IDEMPOTENCY: Final = "layers/shared/python/orders/idempotency.py"
 _STOCK: Final = "functions/manage_catalogue/stock.py"
 _VERSIONS: Final = "functions/manage_catalogue/versions.py"
 _MIGRATION: Final = "functions/migrate/versions/0005_reads_and_catalogue.py"
 
+_ORDER_KEYS: Final = "tests/integration/create_order/test_idempotency.py::TestOneAfterTheOther"
 _LIST: Final = "tests/integration/read_orders/test_order_list.py"
 _READ_PLANS: Final = "tests/integration/read_orders/test_plans_at_volume.py"
 _MAKING: Final = "tests/integration/manage_catalogue/test_making.py"
@@ -102,25 +103,27 @@ READS: Final[tuple[Mutant, ...]] = (
         f"{_CHANGING}::test_an_order_in_between_outdates_nothing",
     ),
     mutant(
-        "A key of the catalogue's is everybody's",
-        _REQUESTS,
-        "WHERE user_id = :user_id AND key = :key",
-        "WHERE :user_id <> '' AND key = :key",
+        "A key is everybody's",
+        _IDEMPOTENCY,
+        '"(earlier.user_id, earlier.key) = (:user_id, :key)"',
+        '"(:user_id, earlier.key) = (:user_id, :key)"',
+        f"{_ORDER_KEYS}::test_another_user_has_keys_of_their_own",
         f"{_MAKING}::test_a_key_is_its_owners",
         f"{_ADJUSTING}::test_a_key_is_its_owners",
     ),
     mutant(
-        "A key of the catalogue's answers any request",
-        _REQUESTS,
-        "        if earlier.fingerprint != request.fingerprint:\n",
-        "        if not earlier.fingerprint:\n",
+        "A key returns the result of any request",
+        _IDEMPOTENCY,
+        "        if earlier_fingerprint != self.fingerprint:\n",
+        "        if not earlier_fingerprint:\n",
+        f"{_ORDER_KEYS}::test_the_same_key_with_another_body_is_refused",
         f"{_MAKING}::test_the_same_key_with_another_body_is_refused",
         f"{_ADJUSTING}::test_the_same_key_with_another_body_is_refused",
         f"{_ADJUSTING}::test_the_same_key_for_another_product_is_refused",
     ),
     mutant(
         "Of requests racing under one key the losers fail",
-        _REQUESTS,
+        _IDEMPOTENCY,
         "        if sqlstate(error) != _UNIQUE_VIOLATION:\n",
         "        if sqlstate(error):\n",
         f"{_MAKING}::test_of_requests_racing_under_one_key_one_makes_the_product",
@@ -128,8 +131,8 @@ READS: Final[tuple[Mutant, ...]] = (
     mutant(
         "An adjustment forgets its key",
         _STOCK,
-        "        SELECT :user_id, :key, :fingerprint, :product_id, id FROM moved\n",
-        "        SELECT :user_id, :key, :fingerprint, :product_id, id FROM moved WHERE false\n",
+        'movement_id="id", source="FROM moved")',
+        'movement_id="id", source="FROM moved WHERE false")',
         f"{_ADJUSTING}::test_a_repeated_request_moves_nothing_again",
         f"{_ADJUSTING}::test_stock_is_exact_however_many_buy_and_adjust_at_once",
     ),

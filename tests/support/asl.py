@@ -10,15 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
 from typing import Any, Final
 
 from jsonata import Jsonata  # type: ignore[import-untyped]
 
+from infra.saga_definition import saga_definition
+
 Task = Callable[[dict[str, Any]], Any]
 """What a Task state runs: the function behind it, from its payload to its result."""
-
-ORDER_SAGA: Final = Path(__file__).resolve().parents[2] / "statemachines" / "order_saga.asl.json"
 
 TIMEOUT: Final = "States.Timeout"
 THROTTLED: Final = "Lambda.TooManyRequestsException"
@@ -101,7 +100,7 @@ class StateMachine:
 
     @classmethod
     def order_saga(cls, tasks: Mapping[str, Task]) -> "StateMachine":
-        return cls(json.loads(ORDER_SAGA.read_text(encoding="utf-8")), tasks)
+        return cls(saga_definition(), tasks)
 
     def start(self, input: dict[str, Any], faults: Iterable[Fault] = ()) -> "Execution":
         """An execution that stands before its first state. `Execution.step` moves it, so several can be interleaved."""

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, insert, text
 
 from functions.create_order.models import PlaceOrder
-from functions.create_order.place_order import Request, place_order
+from functions.create_order.place_order import OrderRequest, place_order
 from orders.db import Database
 from orders.ids import uuid7
 from orders.tables import products, stock
@@ -68,9 +68,9 @@ def order_body(lines: Sequence[tuple[UUID, int]], **changes: Any) -> dict[str, A
     }
 
 
-def order_request(body: Mapping[str, Any], *, user_id: str = ALICE, key: str | None = None) -> Request:
+def order_request(body: Mapping[str, Any], *, user_id: str = ALICE, key: str | None = None) -> OrderRequest:
     """What the handler makes of a body; a fresh key unless one is given."""
-    return Request(user_id, key or uuid4().hex, PlaceOrder.model_validate(body), TRACE, ALLOWANCE)
+    return OrderRequest(user_id, key or uuid4().hex, PlaceOrder.model_validate(body), TRACE, ALLOWANCE)
 
 
 def add_order(

@@ -1,12 +1,12 @@
 """The words of the business and the tables between them."""
 
-import json
-
 import pytest
 
+from infra.saga_definition import saga_definition
 from orders import errors
 from orders.domain import (
     COMPENSATED_BY,
+    COMPENSATIONS,
     FORWARD_STEPS,
     LEGAL_TRANSITIONS,
     TERMINAL_STATUSES,
@@ -18,16 +18,8 @@ from orders.domain import (
     progress,
 )
 from orders.errors import BusinessFailure, business_failure, failure_reason
-from tests.support.asl import ORDER_SAGA
 
-STATES = json.loads(ORDER_SAGA.read_text(encoding="utf-8"))["States"]
-COMPENSATIONS = [
-    "RestoreInventory",
-    "RefundPayment",
-    "ReleaseReservation",
-    "SendCancellation",
-    "MarkCancelled",
-]
+STATES = saga_definition()["States"]
 
 
 def test_every_status_says_where_it_may_go() -> None:
@@ -135,7 +127,7 @@ def test_the_chain_of_compensations_has_one_order() -> None:
     while "Next" in STATES[order[-1]]:
         order.append(STATES[order[-1]]["Next"])
 
-    assert order == COMPENSATIONS
+    assert order == list(COMPENSATIONS)
 
 
 @pytest.mark.parametrize("name", COMPENSATIONS[:-1])

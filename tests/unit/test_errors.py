@@ -7,11 +7,13 @@ import pytest
 from orders import errors
 from orders.domain import FailureReason
 from orders.errors import (
+    FINAL_ERRORS,
     BusinessFailure,
     OrdersError,
     PaymentGatewayTimeout,
     PaymentGatewayUnavailable,
     RequestRefused,
+    SagaConflict,
     TransientFailure,
     business_failure,
     failure_reason,
@@ -46,6 +48,13 @@ def test_the_drawing_in_the_docstring_is_the_tree() -> None:
 def test_a_business_failure_is_found_by_its_name_and_has_a_reason(failure: type[BusinessFailure]) -> None:
     assert business_failure(failure.__name__) is failure
     assert failure_reason(failure.__name__) is failure.reason
+
+
+def test_every_business_failure_and_every_conflict_is_final() -> None:
+    """The state machine takes its list of them from here: see `infra/saga_definition.py`."""
+    final = all_below(BusinessFailure) | all_below(SagaConflict)
+    ours = {kind.__name__ for kind in final if kind.__module__ == errors.__name__}
+    assert set(FINAL_ERRORS) == ours - {"BusinessFailure", "SagaConflict"}
 
 
 def test_business_failures_have_a_reason_each() -> None:

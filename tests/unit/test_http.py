@@ -9,14 +9,17 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Header
 from pydantic import Field, StringConstraints, ValidationError
 
 from functions.create_order.models import PlaceOrder
+from orders.contract import API_PREFIX
 from orders.errors import DatabaseUnavailable, FieldError, InvalidOrder, OrderNotFound, PaymentDeclined
-from orders.http import _DETAILS, API_PREFIX, Api, ApiModel, ApiRequest, Worded
+from orders.http import _DETAILS, Api, ApiModel, ApiRequest, ErrorMessage
 from orders.problem import Problem
 from tests.support.api import Answer, Client, lambda_context
 from tests.support.factories import ALICE
 from tools.http_event import http_event
 
-Code = Annotated[str, StringConstraints(pattern="^[a-z]{3}$"), Worded("This must be three small letters")]
+Code = Annotated[
+    str, StringConstraints(pattern="^[a-z]{3}$"), ErrorMessage("This must be three small letters")
+]
 
 
 class Part(ApiRequest):

@@ -12,7 +12,7 @@ from jinja2 import UndefinedError
 
 from functions.notify import rendering
 from functions.notify.money import format_money
-from functions.notify.rendering import Line, Message, Order, render
+from functions.notify.rendering import Line, Order, RenderedMessage, render
 from orders.domain import Channel, Locale, Notification
 from orders.errors import UnexpectedEvent
 
@@ -31,11 +31,11 @@ def order(locale: Locale) -> Order:
     return Order(ID, EMAIL, PHONE, locale, lines, total_amount=123450, currency="USD")
 
 
-def mail(notification: Notification, locale: Locale) -> Message:
+def mail(notification: Notification, locale: Locale) -> RenderedMessage:
     return render(notification, Channel.EMAIL, order(locale))
 
 
-def text(notification: Notification, locale: Locale) -> Message:
+def text(notification: Notification, locale: Locale) -> RenderedMessage:
     return render(notification, Channel.SMS, order(locale))
 
 

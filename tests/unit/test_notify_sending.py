@@ -15,12 +15,12 @@ from botocore.exceptions import (
 )
 
 from functions.notify.mailer import SesMailer
-from functions.notify.rendering import Message
-from functions.notify.sending import NotSent, Refused, Sender
+from functions.notify.rendering import RenderedMessage
+from functions.notify.sending import NotificationRefused, NotificationSender, NotSent
 from functions.notify.texter import SnsTexter
 
-MAIL = Message("alice@example.com", "Thank you", "Your order is confirmed", "<p>Thank you</p>")
-TEXT = Message("+34600123456", "Thank you")
+MAIL = RenderedMessage("alice@example.com", "Thank you", "Your order is confirmed", "<p>Thank you</p>")
+TEXT = RenderedMessage("+34600123456", "Thank you")
 URL = "https://provider.us-east-1.amazonaws.com"
 
 
@@ -112,7 +112,7 @@ def test_a_text_message_goes_straight_to_the_telephone_and_is_no_advertisement(
     ],
 )
 def test_a_refusal_of_the_message_itself_is_for_good(send: Send, code: str) -> None:
-    with pytest.raises(Refused) as refusal:
+    with pytest.raises(NotificationRefused) as refusal:
         send(FakeClient(answered(code)))
     assert refusal.value.code == code
 
@@ -138,7 +138,7 @@ def test_a_refusal_of_the_message_itself_is_for_good(send: Send, code: str) -> N
 def test_what_was_certainly_not_sent_may_be_sent_again(send: Send, error: Exception) -> None:
     with pytest.raises(NotSent) as failure:
         send(FakeClient(error))
-    assert not isinstance(failure.value, Refused)
+    assert not isinstance(failure.value, NotificationRefused)
 
 
 @on_every_channel
@@ -166,6 +166,6 @@ def test_an_address_is_in_no_repr() -> None:
 @pytest.mark.parametrize(
     "connect", [lambda: SesMailer.connect("orders@example.com"), SnsTexter.connect], ids=["mail", "text"]
 )
-def test_the_sdk_does_not_send_a_message_again_by_itself(connect: Callable[[], Sender]) -> None:
+def test_the_sdk_does_not_send_a_message_again_by_itself(connect: Callable[[], NotificationSender]) -> None:
     client = cast(Any, connect())._client
     assert client.meta.config.retries["total_max_attempts"] == 1

@@ -69,10 +69,15 @@ def test_a_number_that_no_row_can_have_is_refused(number: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "page", "last"),
-    [([], [], None), ([1], [1], None), ([1, 2], [1, 2], None), ([1, 2, 3], [1, 2], 2)],
+    ("rows", "page", "next_cursor"),
+    [
+        ([], [], None),
+        ([1], [1], None),
+        ([1, 2], [1, 2], None),
+        ([1, 2, 3], [1, 2], cursor_after("numbers", 2)),
+    ],
 )
 def test_another_page_follows_if_there_is_one_row_more(
-    rows: list[int], page: list[int], last: int | None
+    rows: list[int], page: list[int], next_cursor: str | None
 ) -> None:
-    assert cut(rows, 2) == (page, last)
+    assert cut("numbers", rows, 2, lambda row: row) == (page, next_cursor)

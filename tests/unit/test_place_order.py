@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from functions.create_order.models import OrderAccepted, PlaceOrder
-from functions.create_order.place_order import _fingerprint
+from orders.idempotency import IdempotentRequest
 from tests.support.factories import EMAIL, PHONE, order_body
 
 A_PRODUCT = "018f3f7e-0000-7000-8000-000000000001"
@@ -20,7 +20,8 @@ BODY: dict[str, Any] = {
 
 
 def fingerprint(body: dict[str, Any]) -> str:
-    return _fingerprint(PlaceOrder.model_validate(body))
+    order = PlaceOrder.model_validate(body)
+    return IdempotentRequest.of(order, user_id="alice", key="a-key").fingerprint
 
 
 def test_it_is_the_same_from_release_to_release() -> None:

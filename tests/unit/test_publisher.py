@@ -15,8 +15,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from functions.outbox_relay.messages import Batch, Message, compose
-from functions.outbox_relay.outcomes import Outcome, Published, Refused, Undelivered
+from functions.outbox_relay.messages import Batch, QueueMessage, compose
+from functions.outbox_relay.outcomes import EventRefused, Outcome, Published, Undelivered
 from functions.outbox_relay.publisher import SqsPublisher
 from orders.events import Queue
 from tests.unit.test_relay import an_event
@@ -67,7 +67,7 @@ class FakeSqs:
 def a_batch(size: int = 3) -> Batch:
     messages = [compose(an_event()) for _ in range(size)]
     return Batch(
-        Queue.ORDER_PROCESSING, tuple(message for message in messages if isinstance(message, Message))
+        Queue.ORDER_PROCESSING, tuple(message for message in messages if isinstance(message, QueueMessage))
     )
 
 
@@ -99,7 +99,7 @@ def test_an_entry_that_the_answer_leaves_out_is_not_published() -> None:
 def test_an_entry_refused_as_the_senders_fault_is_refused() -> None:
     batch = a_batch(1)
     sqs = FakeSqs(answer=fail("InvalidMessageContents", sender_fault=True))
-    assert send(sqs, batch) == [Refused(batch.messages[0].event, "InvalidMessageContents")]
+    assert send(sqs, batch) == [EventRefused(batch.messages[0].event, "InvalidMessageContents")]
 
 
 @pytest.mark.parametrize(
@@ -164,8 +164,8 @@ def test_a_call_refused_for_its_content_blames_only_the_message_that_is_refused_
     batch = a_batch(4)
     poison = batch.messages[2].event
     outcomes = send(FakeSqs(poison=poison.id, poison_error=refuse_call(code)), batch)
-    assert [type(outcome) for outcome in outcomes] == [Published, Published, Refused, Published]
-    assert outcomes[2] == Refused(poison, code.removeprefix("AWS.SimpleQueueService."))
+    assert [type(outcome) for outcome in outcomes] == [Published, Published, EventRefused, Published]
+    assert outcomes[2] == EventRefused(poison, code.removeprefix("AWS.SimpleQueueService."))
 
 
 def test_an_outage_in_the_search_for_the_poison_ends_it() -> None:
@@ -173,7 +173,7 @@ def test_an_outage_in_the_search_for_the_poison_ends_it() -> None:
     sqs = FakeSqs(poison=batch.messages[0].event.id, fails_after=3)
     outcomes = send(sqs, batch)
     assert [type(outcome) for outcome in outcomes] == [
-        Refused,
+        EventRefused,
         Published,
         Undelivered,
         Undelivered,

@@ -13,8 +13,8 @@ import pytest
 
 from functions.outbox_relay import claims, policy, publisher
 from functions.outbox_relay.claims import BackOff, Burial, ClaimedEvent
-from functions.outbox_relay.messages import MAX_BATCH_MESSAGES, Batch, Message
-from functions.outbox_relay.outcomes import Outcome, Published, Refused, Undelivered
+from functions.outbox_relay.messages import MAX_BATCH_MESSAGES, Batch, QueueMessage
+from functions.outbox_relay.outcomes import EventRefused, Outcome, Published, Undelivered
 from functions.outbox_relay.policy import MAX_REFUSALS
 from functions.outbox_relay.relay import (
     CLAIM_LIMIT,
@@ -140,7 +140,7 @@ class FakeOutbox:
 class FakeQueues:
     """Queues that take everything, unless `answer` says otherwise."""
 
-    answer: Callable[[Message], Outcome] = lambda message: Published(message.event)
+    answer: Callable[[QueueMessage], Outcome] = lambda message: Published(message.event)
     sent: list[UUID] = field(default_factory=list)
 
     def send(self, batch: Batch) -> list[Outcome]:
@@ -285,7 +285,7 @@ def test_an_event_that_is_refused_again_and_again_is_dead_and_blocks_nobody(worl
     (poison,) = world.outbox.add()
     others = world.outbox.add(25)
     world.queues.answer = lambda message: (
-        Refused(message.event, "InvalidMessageContents")
+        EventRefused(message.event, "InvalidMessageContents")
         if message.event.id == poison
         else Published(message.event)
     )
@@ -372,7 +372,7 @@ def test_what_failed_in_an_outage_still_has_all_its_refusals_after_it(world: Wor
         world.run()
     world.queues.sent.clear()
 
-    world.queues.answer = lambda message: Refused(message.event, "InvalidMessageContents")
+    world.queues.answer = lambda message: EventRefused(message.event, "InvalidMessageContents")
     while world.outbox.rows[event_id].status == "PENDING":
         world.run()
     assert len(world.queues.sent) == MAX_REFUSALS

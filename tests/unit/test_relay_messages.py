@@ -7,26 +7,26 @@ from datetime import datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.outbox_relay.messages import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, Message, compose, pack
-from functions.outbox_relay.outcomes import Refused
+from functions.outbox_relay.messages import MAX_BATCH_BYTES, MAX_BATCH_MESSAGES, QueueMessage, compose, pack
+from functions.outbox_relay.outcomes import EventRefused
 from orders.events import CloudEvent, NotificationRequested, OrderCreated, Queue
 from tests.unit.test_relay import an_event
 
 
-def message(queue: Queue, size: int) -> Message:
-    return Message(an_event(), queue, "", size)
+def message(queue: Queue, size: int) -> QueueMessage:
+    return QueueMessage(an_event(), queue, "", size)
 
 
-def composed(**changes: object) -> Message:
+def composed(**changes: object) -> QueueMessage:
     result = compose(replace(an_event(), **changes))  # type: ignore[arg-type]
-    assert isinstance(result, Message)
+    assert isinstance(result, QueueMessage)
     return result
 
 
 def test_a_message_is_the_row_as_a_cloud_event() -> None:
     event = an_event()
     result = compose(event)
-    assert isinstance(result, Message)
+    assert isinstance(result, QueueMessage)
     assert json.loads(result.body) == {
         "specversion": "1.0",
         "id": str(event.id),
@@ -68,13 +68,13 @@ def test_the_largest_message_that_fits_is_sent_and_one_byte_more_is_not() -> Non
     room = MAX_BATCH_BYTES - composed(correlation_id="").size
     assert composed(correlation_id="c" * room).size == MAX_BATCH_BYTES
     too_large = compose(replace(an_event(), correlation_id="c" * (room + 1)))
-    assert isinstance(too_large, Refused)
+    assert isinstance(too_large, EventRefused)
     assert too_large.final
 
 
 def test_a_refusal_says_nothing_of_the_data() -> None:
     refused = compose(replace(an_event(), data='{"totalAmount": "secret", "currency": "USD"}'))
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, EventRefused)
     assert refused.error == "InvalidEventData"
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from orders.observability import Metric
+from orders.contract import Metric
 from tests.mutants.catalogue import SEVEN
 from tests.support.named_tests import ROOT, is_test
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from functions.deliver_webhooks.message import WebhookBody, headers_of
+from functions.deliver_webhooks.webhook_request import WebhookBody, headers_of
 from infra.stages import PROD
 from orders.events import OrderCancelled, OrderConfirmed, OrderReviewRequired
 from orders.webhooks.keys import SigningKeys

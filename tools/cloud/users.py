@@ -6,10 +6,10 @@ import string
 from collections.abc import Mapping
 from typing import Final, TypedDict
 
+from orders.contract import ADMIN_GROUP
 from tools.cloud import aws
 from tools.cloud.settings import Settings
 
-ADMIN_GROUP: Final = "admin"
 _EMAILS: Final = {
     "customer": "customer@example.com",
     "other": "other@example.com",

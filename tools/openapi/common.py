@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from infra.constructs.api import BASE_PATH, WITHOUT_DATABASE, Route
+from infra.constructs.api import WITHOUT_DATABASE, Route
 from orders import errors, problem
-from orders.http import ADMIN_GROUP, ADMIN_PATHS
+from orders.contract import ADMIN_GROUP, API_PREFIX
+from orders.http import ADMIN_PATHS
 from orders.observability import CORRELATION_HEADER
 from orders.openapi import problems
 from orders.request_body import METHODS_WITH_BODY
@@ -104,7 +105,7 @@ def description(route: Route, said: str) -> str:
 
 
 def _is_for_administrators(route: Route) -> bool:
-    return f"{BASE_PATH}{route.path}".startswith(ADMIN_PATHS)
+    return f"{API_PREFIX}{route.path}".startswith(ADMIN_PATHS)
 
 
 def all_answers(route: Route, own: Answers, *, can_be_invalid: bool) -> Answers:

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 
-from infra.constructs.api import BASE_PATH, ROUTES, Route
+from infra.constructs.api import ROUTES, Route
+from orders.contract import API_PREFIX
 from orders.problem import Problem
 from tools.openapi import common
 from tools.openapi.functions import apis
@@ -47,7 +48,7 @@ def document() -> dict[str, Any]:
     schemas = _schemas(declared["components"]["schemas"])
     paths: dict[str, dict[str, Any]] = {}
     for route, operation in _by_route(declared["paths"]):
-        methods = paths.setdefault(f"{BASE_PATH}{route.path}", {})
+        methods = paths.setdefault(f"{API_PREFIX}{route.path}", {})
         methods[route.method.value.lower()] = _complete(route, operation, schemas)
     return {
         "openapi": declared["openapi"],
@@ -99,7 +100,7 @@ def _by_route(paths: Mapping[str, Any]) -> Iterable[tuple[Route, dict[str, Any]]
         for method, operation in methods.items()
     }
     for route in ROUTES:
-        key = (route.method.value, f"{BASE_PATH}{route.path}")
+        key = (route.method.value, f"{API_PREFIX}{route.path}")
         if key not in declared:
             raise ValueError(f"{route.function} declares no route {' '.join(key)}")
         yield route, declared.pop(key)

@@ -5,13 +5,13 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from functions.operations import dependencies
 from functions.operations.health.checks import read_health
 from functions.operations.health.models import DetailedHealth
-from orders.http import API_PREFIX
-from orders.openapi import answers
+from orders.contract import API_PREFIX
+from orders.openapi import responses
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools' own gap
 
 
-@router.get(f"{API_PREFIX}/health/detailed", responses=answers())
+@router.get(f"{API_PREFIX}/health/detailed", responses=responses())
 def get_health() -> DetailedHealth:
     """How each part of the system is. 200 whatever it says: it is the answer that matters."""
     context = router.lambda_context

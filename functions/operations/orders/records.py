@@ -10,7 +10,7 @@ from orders.db import Database
 from orders.domain import FailureReason, OrderStatus
 from orders.errors import OrderNotFound
 from orders.ids import parse_uuid
-from orders.pages import FIRST_ID, cursor_after, cut, id_before
+from orders.pages import FIRST_ID, cut, id_before
 
 # Each condition is that of an index which holds nothing else; see `orders.tables`.
 _UNFINISHED: Final = "CASE WHEN status IN ('PENDING', 'PROCESSING') THEN true ELSE false END"
@@ -130,10 +130,8 @@ def list_orders(database: Database, status: OrderStatus, cursor: str | None, lim
             for row in connection.execute(LIST[status], parameters)
         ]
 
-    page, last = cut(database.transact_alone(work), limit)
-    return OpenOrderList(
-        items=[*page], next_cursor=None if last is None else cursor_after(listing, last.order_id)
-    )
+    page, next_cursor = cut(listing, database.transact_alone(work), limit, lambda order: order.order_id)
+    return OpenOrderList(items=[*page], next_cursor=next_cursor)
 
 
 def read_records(database: Database, order_id: UUID) -> OrderRecords:

@@ -21,6 +21,7 @@ from functions.operations.orders.models import (
 from functions.operations.orders.records import list_orders, parse_order_id
 from functions.operations.sdk import UNAVAILABLE
 from orders import problem
+from orders.contract import API_PREFIX
 from orders.domain import OrderStatus
 from orders.errors import (
     InvalidCursor,
@@ -30,8 +31,7 @@ from orders.errors import (
     PaymentGatewayUnavailable,
     ServiceUnavailable,
 )
-from orders.http import API_PREFIX
-from orders.openapi import answers, problems
+from orders.openapi import problems, responses
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
 
 OpenStatus = Literal["NEEDS_REVIEW", "PENDING", "PROCESSING"]
@@ -40,7 +40,7 @@ OpenStatus = Literal["NEEDS_REVIEW", "PENDING", "PROCESSING"]
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools' own gap
 
 
-@router.get(f"{API_PREFIX}/admin/orders", responses=answers(refusals=[InvalidCursor]))
+@router.get(f"{API_PREFIX}/admin/orders", responses=responses(refusals=[InvalidCursor]))
 def get_open_orders(
     status: Annotated[OpenStatus, Query()] = "NEEDS_REVIEW",
     limit: Limit = DEFAULT_LIMIT,
@@ -51,7 +51,7 @@ def get_open_orders(
 
 
 @router.get(
-    f"{API_PREFIX}/admin/orders/<order_id>", responses=answers(refusals=[OrderNotFound]) | UNAVAILABLE
+    f"{API_PREFIX}/admin/orders/<order_id>", responses=responses(refusals=[OrderNotFound]) | UNAVAILABLE
 )
 def get_order_report(order_id: str) -> OrderReport:
     """One order with everything around it, and what an operator may do to it."""
@@ -63,7 +63,7 @@ def get_order_report(order_id: str) -> OrderReport:
 @router.post(
     f"{API_PREFIX}/admin/orders/<order_id>/resume",
     status_code=HTTPStatus.ACCEPTED,
-    responses=answers(HTTPStatus.ACCEPTED, refusals=[OrderNotFound, OrderNotInReview]) | UNAVAILABLE,
+    responses=responses(HTTPStatus.ACCEPTED, refusals=[OrderNotFound, OrderNotInReview]) | UNAVAILABLE,
 )
 def post_resume(order_id: str, why: Annotated[MaybeNote, Body()]) -> Response[Resumed]:
     """Another execution goes on with the order, and tries again what could not be undone."""
@@ -77,7 +77,7 @@ def post_resume(order_id: str, why: Annotated[MaybeNote, Body()]) -> Response[Re
 
 @router.post(
     f"{API_PREFIX}/admin/orders/<order_id>/close",
-    responses=answers(refusals=[OrderNotFound, OrderNotInReview, OrderDoesNotFit])
+    responses=responses(refusals=[OrderNotFound, OrderNotInReview, OrderDoesNotFit])
     | problems([problem.kind_for(ServiceUnavailable), problem.kind_for(PaymentGatewayUnavailable)]),
 )
 def post_close(order_id: str, closing: Annotated[Closing, Body()]) -> Closed:
@@ -88,7 +88,7 @@ def post_close(order_id: str, closing: Annotated[Closing, Body()]) -> Closed:
 
 @router.get(
     f"{API_PREFIX}/admin/sagas/<order_id>",
-    responses=answers(refusals=[OrderNotFound, InvalidCursor]) | UNAVAILABLE,
+    responses=responses(refusals=[OrderNotFound, InvalidCursor]) | UNAVAILABLE,
 )
 def get_executions(order_id: str, cursor: Cursor = None) -> ExecutionList:
     """The order's executions, newest first, with the states that each has passed."""

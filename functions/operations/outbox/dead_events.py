@@ -10,7 +10,7 @@ from functions.operations.outbox.models import DeadEvent, DeadEventList, EventRe
 from orders.db import Database
 from orders.errors import EventNotFound, NothingToRedrive
 from orders.ids import parse_uuid
-from orders.pages import FIRST_ID, cursor_after, cut, id_before
+from orders.pages import FIRST_ID, cut, id_before
 
 LISTING: Final = "admin outbox"
 
@@ -57,10 +57,8 @@ def list_dead(database: Database, cursor: str | None, limit: int) -> DeadEventLi
             for row in connection.execute(LIST, parameters)
         ]
 
-    page, last = cut(database.transact_alone(work), limit)
-    return DeadEventList(
-        items=[*page], next_cursor=None if last is None else cursor_after(LISTING, last.event_id)
-    )
+    page, next_cursor = cut(LISTING, database.transact_alone(work), limit, lambda event: event.event_id)
+    return DeadEventList(items=[*page], next_cursor=next_cursor)
 
 
 def redrive(database: Database, operator: Operator, event_id: str) -> EventRedriven:

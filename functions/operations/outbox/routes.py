@@ -9,15 +9,15 @@ from functions.operations import dependencies
 from functions.operations.operator_actions import MaybeNote, Operator
 from functions.operations.outbox import dead_events
 from functions.operations.outbox.models import DeadEventList, EventRedriven
+from orders.contract import API_PREFIX
 from orders.errors import EventNotFound, InvalidCursor, NothingToRedrive
-from orders.http import API_PREFIX
-from orders.openapi import answers
+from orders.openapi import responses
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools' own gap
 
 
-@router.get(f"{API_PREFIX}/admin/outbox", responses=answers(refusals=[InvalidCursor]))
+@router.get(f"{API_PREFIX}/admin/outbox", responses=responses(refusals=[InvalidCursor]))
 def get_dead_events(
     status: Annotated[Literal["DEAD"], Query()] = "DEAD", limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
 ) -> DeadEventList:
@@ -27,7 +27,7 @@ def get_dead_events(
 
 @router.post(
     f"{API_PREFIX}/admin/outbox/<event_id>/redrive",
-    responses=answers(refusals=[EventNotFound, NothingToRedrive]),
+    responses=responses(refusals=[EventNotFound, NothingToRedrive]),
 )
 def post_event_redrive(event_id: str, why: Annotated[MaybeNote, Body()]) -> EventRedriven:
     """Publishes a dead event after all: it is pending again."""

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from functions.operations.sdk import sdk_calls
+from orders import aws
 from orders.errors import NothingToRedrive, ServiceUnavailable
 from orders.events import Queue
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-CONNECT_TIMEOUT_SECONDS: Final = 1
 READ_TIMEOUT_SECONDS: Final = 5
 """Longer than a queue may be asked to wait for messages."""
 ATTEMPTS: Final = 2
@@ -89,16 +89,9 @@ class Redriven:
 
 
 def connect() -> "SQSClient":
-    """The client. boto3 is imported here because it is half of a cold start, and an import has no need of it."""
-    import boto3
-    from botocore.config import Config
-
-    config = Config(
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        read_timeout=READ_TIMEOUT_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-    )
-    return boto3.client("sqs", config=config)
+    """A client of SQS."""
+    client: SQSClient = aws.connect("sqs", read_timeout_seconds=READ_TIMEOUT_SECONDS, attempts=ATTEMPTS)
+    return client
 
 
 class DeadLetters:

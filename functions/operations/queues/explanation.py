@@ -17,17 +17,17 @@ from functions.operations.queues.dead_letters import DeadLetter
 from functions.operations.queues.models import DeadMessage
 from orders.db import Database
 from orders.domain import OrderStatus
-from orders.events import CATALOGUE, CloudEvent, EventData, NotificationRequested, OrderCreated, Queue
+from orders.events import (
+    CATALOGUE,
+    CONSUMER_OF,
+    CloudEvent,
+    EventData,
+    NotificationRequested,
+    OrderCreated,
+    Queue,
+)
 from orders.observability import valid_correlation_id
 from orders.payments.records import UNDECIDED
-
-CONSUMERS: Final = {
-    Queue.PAYMENT_PROCESSING: "payment-events",
-    Queue.INVENTORY_MANAGEMENT: "inventory-events",
-    Queue.NOTIFICATION_SENDING: "notify",
-    Queue.WEBHOOK_DELIVERY: "deliver_webhooks",
-}
-"""The names that consumers have in the inbox. An order's saga needs none there: its execution has the order's name."""
 
 _TYPE: Final = re.compile(r"com\.orders(\.[a-z]+)+\.v[0-9]+")
 
@@ -132,7 +132,7 @@ def _look_up(database: Database, queue: Queue, readings: Iterable[Reading]) -> d
         "order_ids": [reading.event.subject for reading in events.values() if reading.event],
         "notifications": [request.notification if request else None for request in asked],
         "channels": [request.channel if request else None for request in asked],
-        "consumer": CONSUMERS.get(queue, ""),
+        "consumer": CONSUMER_OF.get(queue, ""),
     }
     rows = database.transact_alone(lambda connection: connection.execute(_LOOK_UP, parameters).all())
     return {row.event_id: row for row in rows}

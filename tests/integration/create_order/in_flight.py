@@ -9,7 +9,7 @@ from threading import Event
 
 from sqlalchemy import Connection, event
 
-from functions.create_order.place_order import Placed, Request, place_order
+from functions.create_order.place_order import OrderRequest, Placed, place_order
 from orders.db import Credentials, Database
 from tests.support.factories import rows
 
@@ -38,7 +38,7 @@ class InFlight:
 
 
 @contextlib.contextmanager
-def in_flight(credentials: Credentials, request: Request) -> Iterator[InFlight]:
+def in_flight(credentials: Credentials, request: OrderRequest) -> Iterator[InFlight]:
     """The request, everything written and nothing committed. The test decides how it goes on."""
     database = Database(lambda: credentials)
     arrived = Event()

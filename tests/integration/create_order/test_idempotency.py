@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from functions.create_order.place_order import Placed, Request, place_order
+from functions.create_order.place_order import OrderRequest, Placed, place_order
 from orders.db import Credentials, Database
 from orders.errors import IdempotencyKeyReused
 from tests.integration.create_order.in_flight import in_flight, wait_until, waiting_for_a_lock
@@ -173,12 +173,12 @@ class TestAtOnce:
     """Trap T9: parallel duplicates are no error."""
 
     @pytest.fixture
-    def request_(self, database: Database) -> Request:
+    def request_(self, database: Database) -> OrderRequest:
         product = add_product(database)
         return order_request(order_body([(product.product_id, 2)]), key="same")
 
     def test_of_twenty_at_once_one_places_the_order_and_all_are_told_of_it(
-        self, credentials: Credentials, database: Database, request_: Request
+        self, credentials: Credentials, database: Database, request_: OrderRequest
     ) -> None:
         with processes(credentials, 20) as databases:
             placed = at_once(databases, request_)
@@ -189,7 +189,7 @@ class TestAtOnce:
         assert counts(database) == ONE
 
     def test_those_that_come_before_its_commit_wait_for_it(
-        self, credentials: Credentials, database: Database, request_: Request
+        self, credentials: Credentials, database: Database, request_: OrderRequest
     ) -> None:
         """None of them has seen the order when it is their turn to write: the primary key decides."""
         with processes(credentials, 5) as databases, ThreadPoolExecutor(5) as threads:
@@ -204,7 +204,7 @@ class TestAtOnce:
         assert counts(database) == ONE
 
     def test_another_body_that_comes_before_its_commit_is_refused_after_it(
-        self, credentials: Credentials, database: Database, request_: Request
+        self, credentials: Credentials, database: Database, request_: OrderRequest
     ) -> None:
         other_body = order_request(
             order_body([(request_.order.items[0].product_id, 9)]), user_id=request_.user_id, key=request_.key
@@ -220,7 +220,7 @@ class TestAtOnce:
         assert counts(database) == ONE
 
     def test_if_it_rolls_back_the_next_one_places_the_order(
-        self, credentials: Credentials, database: Database, request_: Request
+        self, credentials: Credentials, database: Database, request_: OrderRequest
     ) -> None:
         with processes(credentials, 3) as databases, ThreadPoolExecutor(3) as threads:
             with in_flight(credentials, request_) as first:
@@ -234,7 +234,7 @@ class TestAtOnce:
         assert counts(database) == ONE
 
     def test_another_user_does_not_wait(
-        self, credentials: Credentials, database: Database, request_: Request
+        self, credentials: Credentials, database: Database, request_: OrderRequest
     ) -> None:
         of_bob = order_request(
             order_body([(request_.order.items[0].product_id, 2)]), user_id=BOB, key=request_.key
@@ -257,7 +257,7 @@ def processes(credentials: Credentials, number: int) -> Iterator[list[Database]]
         yield databases
 
 
-def at_once(databases: list[Database], request: Request) -> list[Placed]:
+def at_once(databases: list[Database], request: OrderRequest) -> list[Placed]:
     start = Barrier(len(databases))
 
     def one(database: Database) -> Placed:

@@ -9,11 +9,12 @@ import pytest
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
+from functions.deliver_webhooks.attempts import MAX_UNDER_WAY
 from functions.deliver_webhooks.deliver import AttemptUnderWay
-from functions.deliver_webhooks.deliveries import MAX_UNDER_WAY
 from functions.deliver_webhooks.schedule import JITTER
-from functions.deliver_webhooks.sender import Answer
-from functions.webhooks import deliveries, endpoints
+from functions.deliver_webhooks.sender import AttemptResult
+from functions.webhooks import delivery_history, endpoints
+from orders.events import CONSUMER_OF, Queue
 from orders.observability import write_metrics
 from orders.webhooks.keys import SigningKeys
 from orders.webhooks.states import DeliveryError
@@ -107,6 +108,9 @@ def test_each_endpoint_of_the_owner_has_its_delivery_and_no_one_elses(world: Wor
     world.handle(event)
     # SQS delivers at least once.
     world.handle(event)
+    assert rows(world.database, "SELECT consumer, event_id FROM inbox") == [
+        {"consumer": CONSUMER_OF[Queue.WEBHOOK_DELIVERY], "event_id": event.id}
+    ]
     while world.pending():
         world.deliver()
         if world.pending():
@@ -261,7 +265,7 @@ def test_an_enabled_endpoint_hears_of_the_next_order_and_has_the_last_one_sent_a
     world.deliver()
 
     endpoints.enable(world.database, ALICE, str(endpoint_id))
-    deliveries.send_again(world.database, ALICE, str(endpoint_id), str(missed), TRACE)
+    delivery_history.send_again(world.database, ALICE, str(endpoint_id), str(missed), TRACE)
     world.fan_out()
     world.deliver()
 
@@ -278,7 +282,7 @@ def test_sending_again_repeats_the_same_webhook_and_has_a_schedule_of_its_own(
     execute(world.database, "UPDATE webhook_deliveries SET started_at = now() - interval '9 days'")
     world.sender.answers = [BROKEN, OK]
 
-    deliveries.send_again(world.database, ALICE, str(endpoint_id), str(delivery_id), TRACE)
+    delivery_history.send_again(world.database, ALICE, str(endpoint_id), str(delivery_id), TRACE)
     world.deliver()
     assert world.pass_time() <= (1 + JITTER) * WAITS[0]
     world.deliver()
@@ -295,7 +299,7 @@ def test_an_attempt_that_was_brought_forward_is_not_made_again_at_its_old_time(
     delivery_id = world.fan_out()
     world.deliver()
 
-    deliveries.send_again(world.database, ALICE, str(endpoint_id), str(delivery_id), TRACE)
+    delivery_history.send_again(world.database, ALICE, str(endpoint_id), str(delivery_id), TRACE)
     world.deliver()
     world.pass_time()
     world.deliver()
@@ -451,7 +455,7 @@ class TestAReplacedSecret:
     ],
 )
 def test_what_becomes_of_an_attempt_is_counted(
-    world: World, endpoint_id: UUID, answers: list[Answer], metrics: dict[str, Any]
+    world: World, endpoint_id: UUID, answers: list[AttemptResult], metrics: dict[str, Any]
 ) -> None:
     world.sender.answers = answers
     world.fan_out()
@@ -482,7 +486,7 @@ def test_no_transaction_of_ours_is_open_while_a_server_is_asked(world: World, en
 
 def test_the_endpoints_error_is_on_record_whatever_it_is(world: World, endpoint_id: UUID) -> None:
     for error in DeliveryError:
-        world.sender.answers = [Answer(None, error)]
+        world.sender.answers = [AttemptResult(None, error)]
         execute(world.database, "UPDATE webhook_endpoints SET status = 'ENABLED'")
         delivery_id = world.fan_out(CONFIRMED)
         world.deliver()

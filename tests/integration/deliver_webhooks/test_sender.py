@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from functions.deliver_webhooks import sender as sender_module
-from functions.deliver_webhooks.sender import MAX_BODY_BYTES, Answer, HttpSender
+from functions.deliver_webhooks.sender import MAX_BODY_BYTES, AttemptResult, HttpSender
 from orders.webhooks.resolver import HostNotFound, SystemResolver
 from orders.webhooks.states import DeliveryError
 from tests.support.webhooks import PUBLIC_ADDRESS, FakeResolver, customer_server
@@ -96,13 +96,13 @@ def answering(text: bytes, drip: bytes = b"") -> Conversation:
     return talk
 
 
-def send(sender: HttpSender, port: int, host: str = LOOPBACK, scheme: str = "http") -> Answer:
+def send(sender: HttpSender, port: int, host: str = LOOPBACK, scheme: str = "http") -> AttemptResult:
     return sender.send(f"{scheme}://{host}:{port}/hooks?shop=1", BODY, HEADERS)
 
 
 def test_a_request_arrives_whole(sender: HttpSender) -> None:
     with customer_server(200) as server:
-        assert sender.send(server.url, '{"name":"é"}', HEADERS) == Answer(200, None)
+        assert sender.send(server.url, '{"name":"é"}', HEADERS) == AttemptResult(200, None)
 
     (received,) = server.received
     assert received.path == "/hooks?shop=1"
@@ -115,18 +115,18 @@ def test_a_request_arrives_whole(sender: HttpSender) -> None:
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_any_2xx_is_a_success(sender: HttpSender, status: int) -> None:
     with customer_server(status) as server:
-        assert send(sender, server.port) == Answer(status, None)
+        assert send(sender, server.port) == AttemptResult(status, None)
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503])
 def test_anything_else_is_a_failure(sender: HttpSender, status: int) -> None:
     with customer_server(status) as server:
-        assert send(sender, server.port) == Answer(status, DeliveryError.HTTP_STATUS)
+        assert send(sender, server.port) == AttemptResult(status, DeliveryError.HTTP_STATUS)
 
 
 def test_gone_is_told_apart(sender: HttpSender) -> None:
     with customer_server(410) as server:
-        assert send(sender, server.port) == Answer(410, DeliveryError.GONE)
+        assert send(sender, server.port) == AttemptResult(410, DeliveryError.GONE)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -135,7 +135,7 @@ def test_a_redirect_is_not_followed(sender: HttpSender, status: int) -> None:
         customer_server(200) as elsewhere,
         customer_server(status, headers={"Location": elsewhere.url}) as server,
     ):
-        assert send(sender, server.port) == Answer(status, DeliveryError.REDIRECTED)
+        assert send(sender, server.port) == AttemptResult(status, DeliveryError.REDIRECTED)
 
     assert elsewhere.received == []
 
@@ -169,13 +169,13 @@ class TestTime:
             took = time.monotonic() - begun
             silent.set()
 
-        assert answer == Answer(None, DeliveryError.TIMEOUT)
+        assert answer == AttemptResult(None, DeliveryError.TIMEOUT)
         assert took < 1.5
 
     def test_a_slow_body_is_cut_and_changes_nothing(self, sender: HttpSender) -> None:
         with raw_server(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n", drip=b"x")) as port:
             begun = time.monotonic()
-            assert send(sender, port) == Answer(200, None)
+            assert send(sender, port) == AttemptResult(200, None)
             assert time.monotonic() - begun < 1.5
 
     def test_a_handshake_that_does_not_end_is_left(self, sender: HttpSender) -> None:
@@ -186,7 +186,7 @@ class TestTime:
             took = time.monotonic() - begun
             silent.set()
 
-        assert answer == Answer(None, DeliveryError.TIMEOUT)
+        assert answer == AttemptResult(None, DeliveryError.TIMEOUT)
         assert took < 1.5
 
     def test_a_name_server_that_does_not_answer_is_left(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +219,7 @@ def test_a_large_body_is_cut(sender: HttpSender) -> None:
 
     with raw_server(pour) as port:
         begun = time.monotonic()
-        assert send(sender, port) == Answer(200, None)
+        assert send(sender, port) == AttemptResult(200, None)
         assert time.monotonic() - begun < PATIENCE_SECONDS
 
     # What buffers on the way hold was sent, but not read.
@@ -257,14 +257,14 @@ def test_what_is_no_http_is_a_failure(sender: HttpSender, text: bytes) -> None:
 )
 def test_a_broken_body_does_not_unsay_the_status(sender: HttpSender, text: bytes) -> None:
     with raw_server(answering(text)) as port:
-        assert send(sender, port) == Answer(200, None)
+        assert send(sender, port) == AttemptResult(200, None)
 
 
 def test_where_nobody_listens_is_a_failure(sender: HttpSender) -> None:
     with socket.create_server((LOOPBACK, 0)) as listener:
         port = listener.getsockname()[1]
 
-    assert send(sender, port) == Answer(None, DeliveryError.CONNECTION_FAILED)
+    assert send(sender, port) == AttemptResult(None, DeliveryError.CONNECTION_FAILED)
 
 
 def test_a_second_address_is_tried_where_the_first_does_not_answer(
@@ -272,7 +272,7 @@ def test_a_second_address_is_tried_where_the_first_does_not_answer(
 ) -> None:
     resolver.names["two.example.com"] = [["127.0.0.2", LOOPBACK]]
     with customer_server(200) as server:
-        assert send(sender, server.port, host="two.example.com") == Answer(200, None)
+        assert send(sender, server.port, host="two.example.com") == AttemptResult(200, None)
 
 
 class TestForgery:
@@ -311,7 +311,7 @@ class TestForgery:
 
         answer = strict.send(f"https://{NAME}/", "{}", HEADERS)
 
-        assert answer == Answer(None, DeliveryError.FORBIDDEN_ADDRESS)
+        assert answer == AttemptResult(None, DeliveryError.FORBIDDEN_ADDRESS)
         assert connections == []
 
     @pytest.mark.parametrize(
@@ -322,7 +322,7 @@ class TestForgery:
     ) -> None:
         resolver.names["::1"] = [["::1"]]
 
-        assert strict.send(url, "{}", HEADERS) == Answer(None, DeliveryError.FORBIDDEN_ADDRESS)
+        assert strict.send(url, "{}", HEADERS) == AttemptResult(None, DeliveryError.FORBIDDEN_ADDRESS)
 
     def test_the_connection_goes_to_the_address_that_was_checked(
         self, sender: HttpSender, resolver: FakeResolver
@@ -330,7 +330,7 @@ class TestForgery:
         """A name that leads elsewhere with the second look is looked up once."""
         resolver.names["rebinding.example.com"] = [[LOOPBACK], ["10.0.0.1"]]
         with customer_server(200) as server:
-            assert send(sender, server.port, host="rebinding.example.com") == Answer(200, None)
+            assert send(sender, server.port, host="rebinding.example.com") == AttemptResult(200, None)
 
         assert resolver.asked == ["rebinding.example.com"]
         assert server.received[0].headers["host"] == f"rebinding.example.com:{server.port}"
@@ -338,7 +338,7 @@ class TestForgery:
     def test_an_unknown_name_is_a_failure(self, strict: HttpSender) -> None:
         answer = strict.send("https://unknown.example.com/", "{}", HEADERS)
 
-        assert answer == Answer(None, DeliveryError.HOST_NOT_FOUND)
+        assert answer == AttemptResult(None, DeliveryError.HOST_NOT_FOUND)
 
 
 class TestCertificates:
@@ -354,16 +354,16 @@ class TestCertificates:
         sender = HttpSender(resolver, authority.trusted, allow_loopback=True)
         said = answering(b"HTTP/1.1 204 No Content\r\n\r\n")
         with raw_server(said, authority.server(NAME)) as port:
-            assert send(sender, port, NAME, "https") == Answer(204, None)
+            assert send(sender, port, NAME, "https") == AttemptResult(204, None)
 
     def test_one_for_another_name_is_not(self, resolver: FakeResolver, authority: "Authority") -> None:
         sender = HttpSender(resolver, authority.trusted, allow_loopback=True)
         with raw_server(answering(b""), authority.server("other.example.com")) as port:
-            assert send(sender, port, NAME, "https") == Answer(None, DeliveryError.TLS_FAILED)
+            assert send(sender, port, NAME, "https") == AttemptResult(None, DeliveryError.TLS_FAILED)
 
     def test_nor_is_one_that_nobody_vouches_for(self, sender: HttpSender, authority: "Authority") -> None:
         with raw_server(answering(b""), authority.server(NAME)) as port:
-            assert send(sender, port, NAME, "https") == Answer(None, DeliveryError.TLS_FAILED)
+            assert send(sender, port, NAME, "https") == AttemptResult(None, DeliveryError.TLS_FAILED)
 
     def test_a_server_that_speaks_no_tls_is_a_failure(self, sender: HttpSender) -> None:
         def talk(connection: socket.socket) -> None:
@@ -371,7 +371,7 @@ class TestCertificates:
             connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
         with raw_server(talk) as port:
-            assert send(sender, port, NAME, "https") == Answer(None, DeliveryError.TLS_FAILED)
+            assert send(sender, port, NAME, "https") == AttemptResult(None, DeliveryError.TLS_FAILED)
 
 
 class Authority:

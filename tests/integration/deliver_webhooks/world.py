@@ -8,7 +8,7 @@ from uuid import UUID
 
 from functions.deliver_webhooks.deliver import WebhookDelivery
 from functions.deliver_webhooks.schedule import Schedule
-from functions.deliver_webhooks.sender import Answer
+from functions.deliver_webhooks.sender import AttemptResult
 from orders import outbox
 from orders.db import Database
 from orders.domain import FailureReason
@@ -27,9 +27,9 @@ from tests.support.factories import TRACE, add_order, execute, rows
 from tests.support.webhooks import KEY
 
 WAITS = (5.0, 30.0, 300.0, 1800.0, 7200.0, 18000.0, 28800.0, 28800.0)
-OK = Answer(200, None)
-BROKEN = Answer(500, DeliveryError.HTTP_STATUS)
-GONE = Answer(410, DeliveryError.GONE)
+OK = AttemptResult(200, None)
+BROKEN = AttemptResult(500, DeliveryError.HTTP_STATUS)
+GONE = AttemptResult(410, DeliveryError.GONE)
 
 CREATED_AT = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CONFIRMED = OrderConfirmed(failure_reason=None, total_amount=2500, currency="USD", created_at=CREATED_AT)
@@ -55,11 +55,11 @@ class Sent:
 class FakeSender:
     """Servers that answer in turn, and the last answer from then on. `during` runs while an attempt is under way."""
 
-    answers: list[Answer] = field(default_factory=lambda: [OK])
+    answers: list[AttemptResult] = field(default_factory=lambda: [OK])
     sent: list[Sent] = field(default_factory=list)
     during: Callable[[], None] = lambda: None
 
-    def send(self, url: str, body: str, headers: dict[str, str]) -> Answer:
+    def send(self, url: str, body: str, headers: dict[str, str]) -> AttemptResult:
         self.sent.append(Sent(url, body, headers))
         self.during()
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]

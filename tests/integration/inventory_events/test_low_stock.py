@@ -11,7 +11,7 @@ import pytest
 from functions.inventory_events.low_stock import watch_stock
 from orders import inventory
 from orders.db import Credentials, Database
-from orders.events import InventoryReserved, PaymentCaptured
+from orders.events import CONSUMER_OF, InventoryReserved, PaymentCaptured, Queue
 from orders.observability import metrics
 from tests.support.api import lambda_context
 from tests.support.consumers import batch, cloud_event, failed
@@ -97,6 +97,9 @@ def test_the_same_event_delivered_again_takes_effect_once(database: Database) ->
     execute(database, "UPDATE stock SET low_since = NULL")
     watch_stock(database, event)
     assert len(alerts(database)) == 1
+    assert rows(database, "SELECT consumer, event_id FROM inbox") == [
+        {"consumer": CONSUMER_OF[Queue.INVENTORY_MANAGEMENT], "event_id": event.id}
+    ]
 
 
 def test_events_at_the_same_time_raise_one_alert(database: Database, other_process: Database) -> None:

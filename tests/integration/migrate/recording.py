@@ -27,7 +27,7 @@ from functions.maintenance.retention import remove_old_rows
 from functions.maintenance.stuck_orders import StuckOrders
 from functions.notify.notify import notify
 from functions.outbox_relay.claims import Claims
-from functions.outbox_relay.messages import Message, compose
+from functions.outbox_relay.messages import QueueMessage, compose
 from functions.payment_events.reconcile import reconcile
 from functions.read_orders.queries import (
     list_notifications,
@@ -98,7 +98,7 @@ class Pipelines:
         claims.mark_published(claimed)
         for event in claimed:
             message = compose(event)
-            assert isinstance(message, Message)
+            assert isinstance(message, QueueMessage)
             self._consume(CloudEvent.model_validate_json(message.body))
 
     def _consume(self, event: CloudEvent) -> None:

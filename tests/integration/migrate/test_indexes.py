@@ -11,14 +11,14 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, TextClause, text
 
-from functions.deliver_webhooks import deliveries as delivering
+from functions.deliver_webhooks import attempts
 from functions.maintenance import low_stock, reservations, retention, stuck_orders
 from functions.manage_catalogue import stock
 from functions.operations.orders import records
 from functions.operations.outbox import dead_events
 from functions.outbox_relay import claims
 from functions.read_orders import queries
-from functions.webhooks import deliveries
+from functions.webhooks import delivery_history
 from orders.db import Database
 from orders.domain import OrderStatus
 from orders.payments import records as payment_records
@@ -46,10 +46,10 @@ READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "reservations_expiring": (reservations._EXPIRE, {"limit": 200}),
     "payments_undecided": (payment_records._CLAIM_UNDECIDED, {"untouched_seconds": 60, "limit": 5}),
     "webhook_deliveries_by_endpoint": (
-        deliveries._PAGE,
+        delivery_history._PAGE,
         {"webhook_id": ID, "user_id": "u", "before": ID, "limit": 21},
     ),
-    "webhook_deliveries_under_way": (delivering._FIND, {"delivery_id": ID}),
+    "webhook_deliveries_under_way": (attempts._FIND, {"delivery_id": ID}),
     "repairs_by_order": (records.RECORDS, {"order_id": ID}),
     "operator_actions_by_order": (records.RECORDS, {"order_id": ID}),
     # For whoever looks into the gateway's ledger.

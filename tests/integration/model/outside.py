@@ -11,7 +11,7 @@ from botocore.exceptions import ReadTimeoutError
 
 from functions.notify import rendering, sending
 from functions.outbox_relay.messages import Batch
-from functions.outbox_relay.outcomes import Outcome, Published, Refused, Undelivered
+from functions.outbox_relay.outcomes import EventRefused, Outcome, Published, Undelivered
 from orders.errors import PaymentGatewayTimeout
 from orders.events import Queue
 from orders.executions import Executions, ExecutionStatus, execution_name
@@ -99,7 +99,7 @@ class Publisher:
         if delivery == Delivery.UNDELIVERED:
             return Undelivered(message.event, "ServiceUnavailable")
         if delivery == Delivery.REFUSED:
-            return Refused(message.event, "InvalidMessageContents")
+            return EventRefused(message.event, "InvalidMessageContents")
         for _ in range(2 if delivery == Delivery.SENT_TWICE else 1):
             self.queues.messages.append(Message(batch.queue, message.body))
         self.queues.sent.add(message.event.id)
@@ -149,11 +149,11 @@ class Provider:
     """By their names, those that customers got."""
     becomes: str
 
-    def send(self, message: rendering.Message) -> str:
+    def send(self, message: rendering.RenderedMessage) -> str:
         if self.becomes == Notice.NOT_SENT:
             raise sending.NotSent("Throttling")
         if self.becomes == Notice.REFUSED:
-            raise sending.Refused("MessageRejected")
+            raise sending.NotificationRefused("MessageRejected")
         self.received.append(self.name)
         if Invocation.current_one().gate() == LOSE_ANSWER or self.becomes == Notice.ANSWER_LOST:
             raise ConnectionResetError("the answer was lost")

@@ -14,7 +14,7 @@ from functions.create_order.place_order import place_order
 from functions.inventory_events.low_stock import watch_stock
 from functions.maintenance.deadline import Deadline
 from functions.maintenance.maintenance import Maintenance
-from functions.notify.deliveries import SendingInProgress
+from functions.notify.notification_rows import SendingInProgress
 from functions.notify.notify import notify
 from functions.notify.sending import NotSent
 from functions.outbox_relay.claims import ClaimedEvent, Claims

@@ -18,7 +18,7 @@ from moto.ses.models import ses_backends
 from moto.sns.models import sns_backends
 
 from functions.notify.mailer import SesMailer
-from functions.notify.rendering import Message
+from functions.notify.rendering import RenderedMessage
 from orders.db import Credentials, Database
 from orders.domain import Channel, Notification
 from orders.events import OrderCreated
@@ -181,7 +181,7 @@ def test_a_mail_whose_answer_is_lost_is_not_sent_again_by_the_sdk(monkeypatch: p
         server.start()
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{listener.getsockname()[1]}")
         with pytest.raises(ConnectionClosedError):
-            SesMailer.connect(SENDER).send(Message(EMAIL, "Thank you", "Your order is confirmed"))
+            SesMailer.connect(SENDER).send(RenderedMessage(EMAIL, "Thank you", "Your order is confirmed"))
         listener.shutdown(socket.SHUT_RDWR)
     server.join()
     assert len(taken) == 1

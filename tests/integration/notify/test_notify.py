@@ -12,9 +12,14 @@ import pytest
 from jinja2 import UndefinedError
 
 from functions.notify import rendering
-from functions.notify.deliveries import LEASE_SECONDS, Claimed, Delivery, SendingInProgress
+from functions.notify.notification_rows import (
+    LEASE_SECONDS,
+    NotificationClaim,
+    NotificationToSend,
+    SendingInProgress,
+)
 from functions.notify.notify import notify
-from functions.notify.sending import NotSent, Refused
+from functions.notify.sending import NotificationRefused, NotSent
 from orders import notifications
 from orders.db import Credentials, Database
 from orders.domain import Channel, Notification
@@ -197,7 +202,7 @@ def test_a_sender_that_was_given_up_and_ends_after_all_is_believed(
 def test_a_refusal_for_good_is_final_and_fails_no_message(
     database: Database, sender: FakeSender, order_id: UUID, confirmed: CloudEvent
 ) -> None:
-    sender.before = raising(Refused("MessageRejected"))
+    sender.before = raising(NotificationRefused("MessageRejected"))
     with recorded() as written:
         deliver(database, sender, confirmed)
         write_metrics()
@@ -290,16 +295,18 @@ def test_a_message_that_cannot_be_rendered_is_not_claimed(
 
 
 def test_a_claim_repeated_after_a_lost_commit_is_still_ours(database: Database, order_id: UUID) -> None:
-    delivery = Delivery(uuid7(), uuid7(), order_id, Notification.ORDER_CONFIRMED, Channel.EMAIL)
+    delivery = NotificationToSend(uuid7(), uuid7(), order_id, Notification.ORDER_CONFIRMED, Channel.EMAIL)
     for _ in range(2):
         claimed, _ = database.transact(delivery.claim)
-        assert claimed is Claimed.OURS
+        assert claimed is NotificationClaim.OURS
 
     database.transact(lambda connection: delivery.record_not_sent(connection, "Throttling"))
-    again = Delivery(uuid7(), delivery.event_id, order_id, Notification.ORDER_CONFIRMED, Channel.EMAIL)
+    again = NotificationToSend(
+        uuid7(), delivery.event_id, order_id, Notification.ORDER_CONFIRMED, Channel.EMAIL
+    )
     for _ in range(2):
         claimed, _ = database.transact(again.claim)
-        assert claimed is Claimed.OURS
+        assert claimed is NotificationClaim.OURS
     assert notification(database, order_id)["attempts"] == 2
 
 
@@ -347,7 +354,7 @@ class TestChannels:
         assert [event.id for event in asked(database, order_id)] == first
 
     @pytest.mark.parametrize(
-        "failure", [Refused("OptedOut"), NotSent("Throttling"), TimeoutError()], ids=repr
+        "failure", [NotificationRefused("OptedOut"), NotSent("Throttling"), TimeoutError()], ids=repr
     )
     def test_a_text_message_that_fails_neither_blocks_nor_repeats_the_mail(
         self, database: Database, sender: FakeSender, order_id: UUID, failure: Exception

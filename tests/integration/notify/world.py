@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from functions.notify.rendering import Message
+from functions.notify.rendering import RenderedMessage
 from orders.db import Database
 from tests.support.factories import execute, rows
 
@@ -18,11 +18,11 @@ class Killed(BaseException):
 class FakeSender:
     """Sends to a list. `before` and `after` run around the sending, and may raise."""
 
-    sent: list[Message] = field(default_factory=list)
+    sent: list[RenderedMessage] = field(default_factory=list)
     before: Callable[[], None] = lambda: None
     after: Callable[[], None] = lambda: None
 
-    def send(self, message: Message) -> str:
+    def send(self, message: RenderedMessage) -> str:
         self.before()
         self.sent.append(message)
         self.after()

@@ -6,13 +6,9 @@ from uuid import uuid4
 
 import pytest
 
-from functions.deliver_webhooks import deliver
-from functions.inventory_events import low_stock
-from functions.notify import deliveries
-from functions.operations.queues.explanation import CONSUMERS, Cause
-from functions.payment_events import reconcile
+from functions.operations.queues.explanation import Cause
 from orders.domain import Notification
-from orders.events import CloudEvent, InventoryReserved, OrderCreated, PaymentCaptured, Queue
+from orders.events import CONSUMER_OF, CloudEvent, InventoryReserved, OrderCreated, PaymentCaptured, Queue
 from tests.integration.operations.support import ADMIN, OPERATOR, Operations, SilentSqs, WholeSqs
 from tests.support.api import Answer
 from tests.support.consumers import cloud_event, notification_requested
@@ -200,20 +196,11 @@ def test_an_event_that_its_consumer_has_dealt_with_since_is_done(
     execute(
         operations.database,
         "INSERT INTO inbox (consumer, event_id) VALUES (:consumer, :id)",
-        consumer=CONSUMERS[queue],
+        consumer=CONSUMER_OF[queue],
         id=event.id,
     )
 
     assert [message["cause"] for message in messages(operations, queue)] == ["ALREADY_DONE"]
-
-
-def test_consumers_are_known_by_the_names_that_they_write_into_the_inbox() -> None:
-    assert CONSUMERS == {
-        Queue.PAYMENT_PROCESSING: reconcile.CONSUMER,
-        Queue.INVENTORY_MANAGEMENT: low_stock.CONSUMER,
-        Queue.NOTIFICATION_SENDING: deliveries.CONSUMER,
-        Queue.WEBHOOK_DELIVERY: deliver.CONSUMER,
-    }
 
 
 def test_the_errors_that_the_tables_know_are_told(operations: Operations) -> None:

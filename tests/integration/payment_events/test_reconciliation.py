@@ -12,7 +12,14 @@ import pytest
 from functions.payment_events.reconcile import reconcile
 from orders.db import Credentials, Database
 from orders.errors import PaymentGatewayUnavailable
-from orders.events import CloudEvent, InventoryReserved, PaymentCaptured, PaymentRefunded
+from orders.events import (
+    CONSUMER_OF,
+    CloudEvent,
+    InventoryReserved,
+    PaymentCaptured,
+    PaymentRefunded,
+    Queue,
+)
 from orders.observability import metrics
 from orders.payments.gateway import Charge, GatewayPayment, PaymentGateway
 from orders.payments.simulator import Behaviour, SimulatedGateway
@@ -240,7 +247,9 @@ def test_a_batch_stops_before_the_functions_time_is_over(handler: Any, books: Bo
         context,
     )
     assert failed(answer) == ["message-1", "message-2"]
-    assert len(rows(books.database, "SELECT * FROM inbox")) == 1
+    assert rows(books.database, "SELECT consumer FROM inbox") == [
+        {"consumer": CONSUMER_OF[Queue.PAYMENT_PROCESSING]}
+    ]
 
 
 def _again(event: CloudEvent) -> CloudEvent:

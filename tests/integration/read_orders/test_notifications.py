@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from functions.notify.notify import notify
-from functions.notify.sending import NotSent, Refused
+from functions.notify.sending import NotificationRefused, NotSent
 from orders import notifications
 from orders.db import Database
 from orders.domain import Channel, Notification
@@ -69,7 +69,7 @@ def test_what_is_sent_has_the_provider_s_id(alice: Client, database: Database, o
 def test_what_is_refused_says_why_and_what_is_throttled_is_queued_still(
     alice: Client, database: Database, order_id: UUID
 ) -> None:
-    deliver(database, order_id, Channel.SMS, FakeSender(before=raising(Refused("OptedOut"))))
+    deliver(database, order_id, Channel.SMS, FakeSender(before=raising(NotificationRefused("OptedOut"))))
     with pytest.raises(NotSent):
         deliver(database, order_id, Channel.EMAIL, FakeSender(before=raising(NotSent("Throttling"))))
 

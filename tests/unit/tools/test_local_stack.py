@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.constructs.queues import QUEUE_NAMES
 from infra.names import pascal
+from orders.events import Queue
 from tools.cloud import stack
 from tools.cloud.settings import Settings
 from tools.cloud.users import User, new_password
@@ -18,8 +18,8 @@ OUTPUTS = {
     "UserPoolId": "us-east-1_pool",
     "UserPoolClientId": "client",
     "RelayFunctionName": "orders-local-outbox-relay",
-    **{f"{pascal(name)}QueueUrl": f"http://queues/{name}" for name in QUEUE_NAMES},
-    **{f"{pascal(name)}DlqUrl": f"http://queues/{name}-dlq" for name in QUEUE_NAMES},
+    **{f"{pascal(name)}QueueUrl": f"http://queues/{name}" for name in Queue},
+    **{f"{pascal(name)}DlqUrl": f"http://queues/{name}-dlq" for name in Queue},
 }
 
 
@@ -36,7 +36,7 @@ def test_what_is_written_is_what_clients_are_promised(settings: Settings) -> Non
 
     assert written is not None
     assert written["api_url"] == "http://127.0.0.1:4566/_aws/execute-api/abc123"
-    assert set(written["queues"]) == set(QUEUE_NAMES)
+    assert set(written["queues"]) == set(Queue)
     assert written["queues"]["notification-sending"] == {
         "url": "http://queues/notification-sending",
         "dlq_url": "http://queues/notification-sending-dlq",

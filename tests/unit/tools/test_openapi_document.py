@@ -13,8 +13,9 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from infra.constructs.api import BASE_PATH, ROUTES, Route
+from infra.constructs.api import ROUTES, Route
 from orders import errors, problem
+from orders.contract import API_PREFIX
 from orders.observability import CORRELATION_HEADER
 from tools.openapi.document import ROOT, TARGET
 from tools.openapi.schemas import example, tidy
@@ -25,7 +26,7 @@ OPERATIONS = {
     for path, methods in DOCUMENT["paths"].items()
     for method, operation in methods.items()
 }
-ROUTE_BY_OPERATION = {f"{route.method.value} {BASE_PATH}{route.path}": route for route in ROUTES}
+ROUTE_BY_OPERATION = {f"{route.method.value} {API_PREFIX}{route.path}": route for route in ROUTES}
 
 REGISTRY: Registry[Any] = Registry().with_resource(
     "urn:document", Resource.from_contents(DOCUMENT, default_specification=DRAFT202012)

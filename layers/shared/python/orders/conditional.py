@@ -8,9 +8,9 @@ from pydantic import BaseModel
 _ETAG_DIGITS: Final = 32
 
 
-def etag(answer: BaseModel) -> str:
-    """A strong entity tag of what the answer says."""
-    return f'"{digest(answer.model_dump_json())}"'
+def etag(response: BaseModel) -> str:
+    """A strong entity tag of what the response says."""
+    return f'"{digest(response.model_dump_json())}"'
 
 
 def digest(text: str) -> str:
@@ -18,14 +18,14 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_ETAG_DIGITS]
 
 
-def without_what_is_known(answer: dict[str, Any], if_none_match: str | None) -> dict[str, Any]:
-    """The answer, or `304 Not Modified` with its headers if the client's tags include that of the answer."""
-    tag = answer["headers"].get("ETag")
-    if tag is None or if_none_match is None or answer["statusCode"] != 200:
-        return answer
+def without_what_is_known(response: dict[str, Any], if_none_match: str | None) -> dict[str, Any]:
+    """The response, or `304 Not Modified` with its headers if the client's tags include that of the response."""
+    tag = response["headers"].get("ETag")
+    if tag is None or if_none_match is None or response["statusCode"] != 200:
+        return response
     # A comparison for a GET is weak: `W/` makes no difference.
     known = {candidate.strip().removeprefix("W/") for candidate in if_none_match.split(",")}
     if known.isdisjoint({tag, "*"}):
-        return answer
-    headers = {name: value for name, value in answer["headers"].items() if name.lower() != "content-type"}
-    return {**answer, "statusCode": 304, "headers": headers, "body": ""}
+        return response
+    headers = {name: value for name, value in response["headers"].items() if name.lower() != "content-type"}
+    return {**response, "statusCode": 304, "headers": headers, "body": ""}

@@ -37,7 +37,7 @@ def consume(
     work: Callable[[CloudEvent, Data], None],
     needed_seconds: float = NEEDED_SECONDS,
 ) -> PartialItemFailureResponse:
-    """Hands each message's event and its typed payload to `work`, and answers which messages failed.
+    """Hands each message's event and its typed payload to `work`, and returns which messages failed.
 
     A message fails if it is not a CloudEvent, if its payload does not fit its type, if it is not an `expected` event,
     if `work` raises, or if less than `needed_seconds` is left of the function's time.

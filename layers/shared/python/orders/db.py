@@ -19,8 +19,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as CheckoutTimeout
 from sqlalchemy.pool import QueuePool
 
-from orders import driver
-from orders.errors import DatabaseUnavailable
+from orders import aws, driver
+from orders.errors import DatabaseUnavailable, ServiceUnavailable
 from orders.settings import DatabaseSettings
 
 T = TypeVar("T")
@@ -30,13 +30,12 @@ BACKOFF_SECONDS: Final = (0.0, 0.1, 0.4, 1.2)
 ATTEMPTS: Final = len(BACKOFF_SECONDS) + 1
 """Runs of one unit of work before `DatabaseUnavailable`."""
 RETRY_WINDOW_SECONDS: Final = 4.5
-"""No new attempt after this long. With the longest statement that the database allows (5 s) the answer then still
+"""No new attempt after this long. With the longest statement that the database allows (5 s) the response then still
 comes before the API's functions time out (10 s)."""
 CONNECT_TIMEOUT_SECONDS: Final = 2
 SOCKET_TIMEOUT_SECONDS: Final = 6
-"""For each answer. Longer than the database's own `statement_timeout`, which should speak first."""
+"""For each response. Longer than the database's own `statement_timeout`, which should speak first."""
 CHECKOUT_TIMEOUT_SECONDS: Final = 2
-SECRET_MAX_AGE_SECONDS: Final = 300
 
 _RETRYABLE_SQLSTATES: Final = frozenset(
     {
@@ -75,7 +74,7 @@ class Credentials(BaseModel):
     def connect(self, timeout: float | None = SOCKET_TIMEOUT_SECONDS) -> driver.Connection:
         """A new connection: over a Unix socket if the host is a directory, else over verified TLS.
 
-        `timeout` is in seconds, for each answer; connecting has its own, shorter one. None waits for ever for either,
+        `timeout` is in seconds, for each response; connecting has its own, shorter one. None waits for ever for either,
         as a migration must.
         """
         where: dict[str, Any] = (
@@ -166,7 +165,7 @@ class Database:
 
 
 def sqlstate(error: BaseException) -> str | None:
-    """The five-character SQLSTATE, if Postgres itself answered."""
+    """The five-character SQLSTATE, if the error is Postgres's own."""
     original = getattr(error, "orig", error)
     details = original.args[0] if original is not None and original.args else None
     return details.get("C") if isinstance(details, Mapping) else None
@@ -199,22 +198,14 @@ def _recognise_lost_connection(context: ExceptionContext) -> None:
 
 
 def read_secret(settings: DatabaseSettings, *, afresh: bool = False) -> Credentials:
-    """The database's credentials, from Secrets Manager or, unless `afresh`, from this process's memory of it (5
-    minutes).
+    """The database's credentials; see `aws.read_secret`.
 
     Raises:
         DatabaseUnavailable: Secrets Manager did not give them.
     """
-    # Imported here: boto3 costs 150 ms at start and only the first connection needs it.
-    from aws_lambda_powertools.utilities import parameters
-
     try:
-        secret = json.loads(
-            parameters.get_secret(
-                settings.database_secret_id, max_age=SECRET_MAX_AGE_SECONDS, force_fetch=afresh
-            )
-        )
-    except parameters.GetParameterError as error:
+        secret = json.loads(aws.read_secret(settings.database_secret_id, afresh=afresh))
+    except ServiceUnavailable as error:
         raise DatabaseUnavailable("the database's credentials cannot be read") from error
     if settings.database_host:
         secret["host"] = settings.database_host

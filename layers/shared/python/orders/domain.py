@@ -80,6 +80,15 @@ FORWARD_STEPS: Final = (
     SagaStep.COMPLETE_ORDER,
 )
 
+COMPENSATIONS: Final = (
+    SagaStep.RESTORE_INVENTORY,
+    SagaStep.REFUND_PAYMENT,
+    SagaStep.RELEASE_RESERVATION,
+    SagaStep.SEND_CANCELLATION,
+    SagaStep.MARK_CANCELLED,
+)
+"""In the order in which they run: money and stock back first, then the customer is told, then the order is closed."""
+
 COMPENSATED_BY: Final[Mapping[SagaStep, SagaStep]] = {
     SagaStep.RESERVE_INVENTORY: SagaStep.RELEASE_RESERVATION,
     SagaStep.PROCESS_PAYMENT: SagaStep.REFUND_PAYMENT,

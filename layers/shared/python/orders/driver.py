@@ -1,4 +1,4 @@
-"""pg8000 as we need it: one round trip per statement, no half-read answers, and errors that carry no data.
+"""pg8000 as we need it: one round trip per statement, no half-read responses, and errors that carry no data.
 
 The driver waits for Postgres three times for every statement with parameters, after Parse, Describe and Execute, and
 again for COMMIT. The protocol asks for one wait, at Sync (PostgreSQL's documentation, "Extended Query"), and libpq
@@ -50,7 +50,7 @@ class Connection(pg8000.dbapi.Connection):  # type: ignore[misc]  # the driver b
             raise
 
     def wait_at_most(self, seconds: float | None) -> None:
-        """The longest wait for an answer from here on; None is for ever."""
+        """The longest wait for a response from here on; None is for ever."""
         self._usock.settimeout(seconds)
 
     def cursor(self) -> Cursor:
@@ -76,10 +76,10 @@ class Connection(pg8000.dbapi.Connection):  # type: ignore[misc]  # the driver b
             super().close()
 
     def handle_messages(self, context: Context) -> None:
-        """Reads the answer.
+        """Reads the response.
 
         Raises:
-            InterfaceError: the connection is of no further use; an answer read late would be taken for the next one.
+            InterfaceError: the connection is of no further use; a response read late would be taken for the next one.
         """
         try:
             super().handle_messages(context)

@@ -4,7 +4,7 @@ The class *names* are a contract: the state machine matches them in `ErrorEquals
 types to HTTP statuses. Nothing dispatches on message text.
 
     OrdersError
-    ├── RequestRefused             the caller can correct it; answered as a 4xx problem
+    ├── RequestRefused             the caller can correct it; returned as a 4xx problem
     │   ├── MalformedRequest           the body is not a JSON object
     │   ├── BodyTooLarge
     │   ├── UnsupportedMediaType
@@ -53,6 +53,7 @@ types to HTTP statuses. Nothing dispatches on message text.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from orders.domain import FailureReason
 
@@ -127,7 +128,7 @@ class TooManyOrders(RequestRefused):
 
 
 class OrderNotFound(RequestRefused):
-    """No such order, or it is somebody else's: the answer must not tell which."""
+    """No such order, or it is somebody else's: the response must not tell which."""
 
 
 class InvalidCursor(RequestRefused):
@@ -183,7 +184,7 @@ class InvalidWebhook(RequestRefused):
 
 
 class WebhookNotFound(RequestRefused):
-    """No such webhook, or it is somebody else's: the answer must not tell which."""
+    """No such webhook, or it is somebody else's: the response must not tell which."""
 
 
 class DeliveryNotFound(RequestRefused):
@@ -199,7 +200,7 @@ class WebhookDisabled(RequestRefused):
 
 
 class BusinessFailure(OrdersError):
-    """A final answer from the business: the order is cancelled for `reason`."""
+    """Final, by a rule of the business: the order is cancelled for `reason`."""
 
     reason: FailureReason
 
@@ -272,6 +273,11 @@ class OrderIncomplete(SagaConflict):
     """The last step found money or stock missing that the steps before it had reported: a defect, or a hand in the
     database. The order is not confirmed."""
 
+
+FINAL_ERRORS: Final = tuple(
+    error.__name__ for kind in (BusinessFailure, SagaConflict) for error in kind.__subclasses__()
+)
+"""The errors after which no forward step of the saga is tried again."""
 
 _UNPAID_FOR_NOW = frozenset({PaymentGatewayUnavailable.__name__, PaymentGatewayCircuitOpen.__name__})
 

@@ -4,6 +4,7 @@ Events are CloudEvents 1.0 in JSON. They are named in the past tense, versioned 
 personal data: a consumer reads the rest from the database.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Final, Literal
@@ -25,6 +26,26 @@ class Queue(StrEnum):
     INVENTORY_MANAGEMENT = "inventory-management"
     NOTIFICATION_SENDING = "notification-sending"
     WEBHOOK_DELIVERY = "webhook-delivery"
+
+
+class Consumer(StrEnum):
+    """Who records in the inbox which events it has worked on. `start_saga` does not: an execution has its order's name.
+
+    Rows of the inbox keep these names, so they never change.
+    """
+
+    PAYMENT_EVENTS = "payment-events"
+    INVENTORY_EVENTS = "inventory-events"
+    NOTIFY = "notify"
+    DELIVER_WEBHOOKS = "deliver_webhooks"
+
+
+CONSUMER_OF: Final[Mapping[Queue, Consumer]] = {
+    Queue.PAYMENT_PROCESSING: Consumer.PAYMENT_EVENTS,
+    Queue.INVENTORY_MANAGEMENT: Consumer.INVENTORY_EVENTS,
+    Queue.NOTIFICATION_SENDING: Consumer.NOTIFY,
+    Queue.WEBHOOK_DELIVERY: Consumer.DELIVER_WEBHOOKS,
+}
 
 
 class EventData(BaseModel):

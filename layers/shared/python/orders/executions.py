@@ -14,12 +14,12 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from orders import aws
 from orders.trace import Trace
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-CONNECT_TIMEOUT_SECONDS: Final = 1
 READ_TIMEOUT_SECONDS: Final = 3
 ATTEMPTS: Final = 3
 """By the SDK, with its backoff: a message that goes back to its queue is away for minutes, a throttle for a second."""
@@ -78,23 +78,18 @@ def execution_input(order_id: UUID, trace: Trace) -> str:
 
 
 def connect() -> "SFNClient":
-    """The client. boto3 is imported here because it is half of a cold start, and an import has no need of it."""
-    import boto3
-    from botocore.config import Config
-
-    config = Config(
-        connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        read_timeout=READ_TIMEOUT_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+    """A client of Step Functions."""
+    client: SFNClient = aws.connect(
+        "stepfunctions", read_timeout_seconds=READ_TIMEOUT_SECONDS, attempts=ATTEMPTS
     )
-    return boto3.client("stepfunctions", config=config)
+    return client
 
 
 class Executions:
     """The executions of one state machine.
 
     What Step Functions says may be seconds old, but a start under a taken name is always refused. Each method raises
-    botocore's ClientError or BotoCoreError when there is no answer, and may then be called again.
+    botocore's ClientError or BotoCoreError when there is no response, and may then be called again.
     """
 
     def __init__(self, client: "SFNClient", state_machine_arn: str) -> None:
@@ -145,7 +140,7 @@ class Executions:
         return f"{machine}:{execution_name(order_id, resumes)}"
 
     def live_orders(self, may_go_on: Callable[[], bool]) -> set[UUID]:
-        """Orders with a running execution, a thousand an answer; asks on as long as it may.
+        """Orders with a running execution, a thousand in a response; asks on as long as it may.
 
         An order that is missing here may have one all the same.
         """

@@ -2,21 +2,23 @@
 
 from typing import Annotated, Final
 
+from aws_lambda_powertools.event_handler.openapi.params import Header
 from pydantic import StringConstraints
 
-from orders.http import Worded
+from orders.http import ErrorMessage
 
 MAX_TEXT: Final = 200
 
 IdempotencyKey = Annotated[
     str,
     StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$"),
-    Worded("This must be 1 to 255 visible ASCII characters"),
+    ErrorMessage("This must be 1 to 255 visible ASCII characters"),
+    Header(alias="Idempotency-Key"),
 ]
 Currency = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Z]{3}$"),
-    Worded("This must be a currency code of three capital letters (ISO 4217), e.g. USD"),
+    ErrorMessage("This must be a currency code of three capital letters (ISO 4217), e.g. USD"),
 ]
 # Postgres takes no NUL, and no list of products should break at a line's end.
 Text = Annotated[
@@ -24,5 +26,5 @@ Text = Annotated[
     StringConstraints(
         pattern=r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0," + str(MAX_TEXT - 2) + r"}[^\s\x00-\x1f\x7f])?$"
     ),
-    Worded(f"This must be 1 to {MAX_TEXT} characters in one line, with no space at either end"),
+    ErrorMessage(f"This must be 1 to {MAX_TEXT} characters in one line, with no space at either end"),
 ]

@@ -1,4 +1,4 @@
-"""The HTTP side every API function shares: a resolver that answers errors as problems and carries the correlation id.
+"""The HTTP side every API function shares: a resolver that returns errors as problems and carries the correlation id.
 
 Validation, routing and OpenAPI are Powertools'; this adds what the API promises on top of them.
 """
@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
@@ -20,6 +20,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from orders import problem
 from orders.conditional import without_what_is_known
+from orders.contract import ADMIN_GROUP, API_PREFIX
 from orders.errors import (
     AddressNotFound,
     AdministratorsOnly,
@@ -36,11 +37,6 @@ from orders.observability import (
     valid_correlation_id,
 )
 from orders.request_body import parse_object, with_plain_body
-
-API_PREFIX: Final = "/api/v1"
-
-ADMIN_GROUP: Final = "admin"
-"""The group, in the user pool, of those who operate the system."""
 
 # Who may call a route is read off its path, so that no new route can forget to ask.
 ADMIN_PATHS: Final = (f"{API_PREFIX}/admin/", f"{API_PREFIX}/health/detailed")
@@ -67,7 +63,7 @@ _DETAILS: Final = {
     "less_than_equal": "This must be at most {le}",
     "too_short": "At least {min_length} must be given",
     "too_long": "At most {max_length} may be given",
-    "worded": "{sentence}",
+    "error_message": "{message}",
     "literal_error": "This must be {expected}",
 }
 
@@ -81,9 +77,12 @@ class ApiModel(BaseModel):
         strict=True,
         alias_generator=to_camel,
         populate_by_name=True,
-        # At the first use: a cold start imports all bodies of an API, and answers one request.
+        # At the first use: a cold start imports all bodies of an API, and serves one request.
         defer_build=True,
     )
+
+
+Body = TypeVar("Body", bound=ApiModel)
 
 
 class ApiRequest(ApiModel):
@@ -93,23 +92,23 @@ class ApiRequest(ApiModel):
 
 
 @dataclass(frozen=True)
-class Worded:
+class ErrorMessage:
     """Annotates a field with what to say of any value that it refuses, e.g. `This must be an e-mail address`."""
 
-    sentence: str
+    message: str
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.custom_error_schema(
             handler(source),
-            custom_error_type="worded",
-            custom_error_message=self.sentence,
-            custom_error_context={"sentence": self.sentence},
+            custom_error_type="error_message",
+            custom_error_message=self.message,
+            custom_error_context={"message": self.message},
         )
 
 
-def refusal(sentence: str) -> PydanticCustomError:
-    """What a validator raises to have its own words said of the value."""
-    return PydanticCustomError("worded", "{sentence}", {"sentence": sentence})
+def invalid_value(message: str) -> PydanticCustomError:
+    """What a validator raises to say itself what is wrong with the value."""
+    return PydanticCustomError("error_message", "{message}", {"message": message})
 
 
 class Api(APIGatewayHttpResolver):
@@ -122,7 +121,7 @@ class Api(APIGatewayHttpResolver):
     def __init__(self, methods_of: Callable[[str], Sequence[str]] | None = None) -> None:
         super().__init__(
             enable_validation=True,
-            # Without it an answer of ours that breaks its own model would be blamed on the client.
+            # Without it a response of ours that breaks its own model would be blamed on the client.
             response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
             json_body_deserializer=parse_object,
         )
@@ -144,12 +143,12 @@ class Api(APIGatewayHttpResolver):
         try:
             _refuse_strangers(event)
             _refuse_control_characters(self._instance)
-            answer = super().resolve(event if self._methods_of else with_plain_body(event), context)
+            response = super().resolve(event if self._methods_of else with_plain_body(event), context)
         except RequestRefused as refusal:
-            answer = _before_routing(self._refused(refusal))
-        answer["headers"][CORRELATION_HEADER] = self.correlation_id
+            response = _before_routing(self._refused(refusal))
+        response["headers"][CORRELATION_HEADER] = self.correlation_id
         reads = event["requestContext"]["http"]["method"] == "GET"
-        return without_what_is_known(answer, headers.get("if-none-match") if reads else None)
+        return without_what_is_known(response, headers.get("if-none-match") if reads else None)
 
     @property
     def user_id(self) -> str:
@@ -202,6 +201,18 @@ class Api(APIGatewayHttpResolver):
             headers={**headers, **({"Retry-After": str(kind.retry_after)} if kind.retry_after else {})},
             body=body.model_dump_json(by_alias=True, exclude_none=True),
         )
+
+
+def json_response(
+    body: Body, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] = MappingProxyType({})
+) -> Response[Body]:
+    """A response with a body of ours in JSON."""
+    return Response(
+        status_code=status,
+        content_type=content_types.APPLICATION_JSON,
+        headers={**headers},
+        body=body,
+    )
 
 
 def caller(event: APIGatewayProxyEventV2) -> str:

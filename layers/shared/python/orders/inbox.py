@@ -5,6 +5,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from orders.events import Consumer
+
 _RECORD: Final = text("""
     INSERT INTO inbox (consumer, event_id) VALUES (:consumer, :event_id)
     ON CONFLICT DO NOTHING
@@ -14,8 +16,8 @@ _RECORD: Final = text("""
 _FIND: Final = text("SELECT event_id FROM inbox WHERE consumer = :consumer AND event_id = :event_id")
 
 
-def is_first_delivery(connection: Connection, consumer: str, event_id: UUID) -> bool:
-    """Records the delivery in the caller's transaction; False if an earlier one was committed.
+def record(connection: Connection, consumer: Consumer, event_id: UUID) -> bool:
+    """Records the delivery in the caller's transaction. True: it is the first. False: an earlier one was committed.
 
     A concurrent delivery of the same event waits here until the first one commits or rolls back. Call it in the
     transaction that has the effect, or the two can come apart.
@@ -24,6 +26,6 @@ def is_first_delivery(connection: Connection, consumer: str, event_id: UUID) -> 
     return recorded.first() is not None
 
 
-def was_processed(connection: Connection, consumer: str, event_id: UUID) -> bool:
+def was_processed(connection: Connection, consumer: Consumer, event_id: UUID) -> bool:
     """Whether a committed delivery is on record; for an effect outside the database, which is recorded after it."""
     return connection.execute(_FIND, {"consumer": consumer, "event_id": event_id}).first() is not None

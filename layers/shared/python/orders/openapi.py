@@ -1,4 +1,4 @@
-"""What a route says of its answers in the OpenAPI document, where its signature does not tell.
+"""What a route says of its responses in the OpenAPI document, where its signature does not tell.
 
 Only what is the route's own. What is true of every route is added where the document is made: who may call it, its
 correlation id, what the gateway refuses, what makes a body or a parameter unacceptable, a database that is away.
@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from orders import problem
+from orders.contract import API_PREFIX
 from orders.errors import RequestRefused
 
 if TYPE_CHECKING:
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
 PROBLEM_SCHEMA: Final = "#/components/schemas/Problem"
 
 _HEADERS: Final[dict[str, "OpenAPIResponseHeader"]] = {
-    "Cache-Control": {"description": "How long the answer may be kept", "schema": {"type": "string"}},
+    "Cache-Control": {"description": "How long the response may be kept", "schema": {"type": "string"}},
     "ETag": {
-        "description": "Stands for what the answer says: send it as `If-None-Match` with the next request",
+        "description": "Stands for what the response says: send it as `If-None-Match` with the next request",
         "schema": {"type": "string"},
     },
     "Idempotency-Replayed": {
-        "description": "Present if an earlier request with the same key was accepted: this is its answer",
+        "description": "Present if an earlier request with the same key was accepted: this is its response",
         "schema": {"type": "string", "enum": ["true"]},
     },
     "Location": {
@@ -37,7 +38,7 @@ _HEADERS: Final[dict[str, "OpenAPIResponseHeader"]] = {
 }
 
 
-def answers(
+def responses(
     status: HTTPStatus = HTTPStatus.OK,
     *,
     headers: Iterable[str] = (),
@@ -66,15 +67,15 @@ def answers(
 
 
 def problems(kinds: Iterable[problem.Kind]) -> dict[int, "OpenAPIResponse"]:
-    """Error answers by status; kinds with a common status are examples of one answer."""
+    """Error responses by status; kinds with a common status are examples of one response."""
     by_status: dict[int, list[problem.Kind]] = {}
     for kind in kinds:
         by_status.setdefault(kind.status, []).append(kind)
-    return {status: _problem_answer(alike) for status, alike in by_status.items()}
+    return {status: _problem_response(alike) for status, alike in by_status.items()}
 
 
-def _problem_answer(kinds: list[problem.Kind]) -> "OpenAPIResponse":
-    answer: OpenAPIResponse = {
+def _problem_response(kinds: list[problem.Kind]) -> "OpenAPIResponse":
+    response: OpenAPIResponse = {
         "description": "; or: ".join(dict.fromkeys(kind.title for kind in kinds)),
         "content": {
             problem.CONTENT_TYPE: {
@@ -84,8 +85,8 @@ def _problem_answer(kinds: list[problem.Kind]) -> "OpenAPIResponse":
         },
     }
     if any(kind.retry_after or kind.status == HTTPStatus.TOO_MANY_REQUESTS for kind in kinds):
-        answer["headers"] = {"Retry-After": _HEADERS["Retry-After"]}
-    return answer
+        response["headers"] = {"Retry-After": _HEADERS["Retry-After"]}
+    return response
 
 
 def _example(kind: problem.Kind) -> dict[str, Any]:
@@ -94,7 +95,7 @@ def _example(kind: problem.Kind) -> dict[str, Any]:
         "title": kind.title,
         "status": kind.status,
         "detail": kind.example or kind.title,
-        "instance": "/api/v1/…",
+        "instance": f"{API_PREFIX}/…",
         "correlationId": "0198f3a1-7c1e-7b52-9d0e-3f6a5b8c9d10",
     }
     if kind is problem.INVALID:

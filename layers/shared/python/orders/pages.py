@@ -6,7 +6,8 @@ silently leave items out.
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Annotated, Final, TypeVar
 from uuid import UUID
 
@@ -69,10 +70,13 @@ def number_before(listing: str, cursor: str | None, start: int) -> int:
     return number
 
 
-def cut(rows: Sequence[Row], limit: int) -> tuple[Sequence[Row], Row | None]:
-    """A page from `limit` rows and one more, if there are so many: the page, and its last row if another follows."""
+def cut(
+    listing: str, rows: Sequence[Row], limit: int, id_of: Callable[[Row], UUID | int] = attrgetter("id")
+) -> tuple[Sequence[Row], str | None]:
+    """A page from `limit` rows and one more, if there are so many; and the cursor of the next page, if another
+    follows."""
     page = rows[:limit]
-    return page, page[-1] if len(rows) > limit else None
+    return page, cursor_after(listing, id_of(page[-1])) if len(rows) > limit else None
 
 
 def _last(cursor: str) -> str:

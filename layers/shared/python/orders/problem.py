@@ -20,7 +20,7 @@ class ProblemField(BaseModel):
 
 
 class Problem(BaseModel):
-    """The body of every error answer."""
+    """The body of every error response."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 

@@ -27,6 +27,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from orders.events import OrderCreated
+
 GATEWAY_SCHEMA: Final = "gateway"
 """The payment simulator's own schema: it stands for a system outside ours, so nothing joins it."""
 
@@ -189,7 +191,7 @@ Index(
 )
 Index("outbox_dead", outbox.c.id, postgresql_where=_sweepers_only("status = 'DEAD'"))
 # The event that starts an order's saga, for whoever has to start it again.
-Index("outbox_order_created", outbox.c.subject, postgresql_where=text("type = 'com.orders.order.created.v1'"))
+Index("outbox_order_created", outbox.c.subject, postgresql_where=text(f"type = '{OrderCreated.type}'"))
 
 inbox: Final = Table(
     "inbox",

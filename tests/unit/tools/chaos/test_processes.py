@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from infra.constructs.saga import COMPENSATIONS, FORWARD_STEPS
 from infra.names import snake
+from orders.domain import COMPENSATIONS, FORWARD_STEPS
 from tools.chaos import processes
 from tools.chaos.plan import Target
 

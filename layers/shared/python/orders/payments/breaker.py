@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import TextClause, text
 
+from orders.contract import Metric
 from orders.db import Database
 from orders.errors import (
     BusinessFailure,
@@ -20,7 +21,7 @@ from orders.errors import (
     PaymentGatewayUnavailable,
     SagaConflict,
 )
-from orders.observability import Metric, count, logger
+from orders.observability import count, logger
 from orders.payments.gateway import Charge, GatewayPayment, NothingToRefund, PaymentGateway
 
 T = TypeVar("T")

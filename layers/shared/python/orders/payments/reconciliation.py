@@ -12,9 +12,10 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from orders import repairs
+from orders.contract import Metric
 from orders.db import Database
 from orders.domain import OrderStatus, PaymentStatus
-from orders.observability import Metric, count, logger
+from orders.observability import count, logger
 from orders.payments import records
 from orders.payments.gateway import GatewayPayment, GatewayStatus, PaymentGateway
 from orders.payments.records import STATUS_AT_GATEWAY, UNDECIDED, Payment

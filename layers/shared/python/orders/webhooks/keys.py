@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
+from orders import aws
 from orders.errors import ServiceUnavailable
 
 PREFIX: Final = "whsec_"
-_KEY_MAX_AGE_SECONDS: Final = 300
 _SHORTEST_KEY: Final = 32
 
 
@@ -41,13 +41,7 @@ class SigningKeys:
 
 
 def _read(secret_id: str) -> str:
-    # Imported here: boto3 costs 150 ms at start, and the first secret is what needs it.
-    from aws_lambda_powertools.utilities import parameters
-
-    try:
-        key = str(parameters.get_secret(secret_id, max_age=_KEY_MAX_AGE_SECONDS))
-    except parameters.GetParameterError as error:
-        raise ServiceUnavailable("the key of the webhooks' secrets cannot be read") from error
+    key = aws.read_secret(secret_id)
     if len(key) < _SHORTEST_KEY:
         raise ServiceUnavailable("the key of the webhooks' secrets is too short to be one")
     return key

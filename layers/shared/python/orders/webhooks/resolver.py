@@ -31,10 +31,10 @@ class SystemResolver:
 
         def look_up() -> None:
             try:
-                answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                candidates = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             except (OSError, UnicodeError):
                 return
-            found.extend(dict.fromkeys(str(address[0]) for *_, address in answers))
+            found.extend(dict.fromkeys(str(address[0]) for *_, address in candidates))
 
         # The system's own limit is half a minute, and it cannot be told another.
         thread = threading.Thread(target=look_up, daemon=True)

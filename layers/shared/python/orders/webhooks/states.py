@@ -15,7 +15,7 @@ class EndpointStatus(StrEnum):
 
 class DisabledReason(StrEnum):
     GONE = "GONE"
-    """It answered 410: it asked for it."""
+    """It responded with 410: it asked for it."""
     UNDELIVERABLE = "UNDELIVERABLE"
     """An event was tried for a day in vain, and nothing else got through in that time."""
 
@@ -31,9 +31,9 @@ class DeliveryError(StrEnum):
     """Why an attempt failed."""
 
     HTTP_STATUS = "HTTP_STATUS"
-    """An answer other than 2xx."""
+    """A response other than 2xx."""
     REDIRECTED = "REDIRECTED"
-    """An answer 3xx: redirects are not followed."""
+    """A response 3xx: redirects are not followed."""
     GONE = "GONE"
     TIMEOUT = "TIMEOUT"
     HOST_NOT_FOUND = "HOST_NOT_FOUND"

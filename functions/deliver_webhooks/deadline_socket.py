@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 
-class Channel:
+class DeadlineSocket:
     """What `http.client` needs of a connected socket; each of it raises TimeoutError once the deadline is over."""
 
     def __init__(self, connected: socket.socket, deadline: float) -> None:
@@ -38,14 +38,14 @@ class Channel:
         self._socket.settimeout(remaining)
 
     def close(self) -> None:
-        """Nothing yet: `http.client` closes a connection before its answer is read to the end. See `hang_up`."""
+        """Nothing yet: `http.client` closes a connection before the response is read to the end. See `hang_up`."""
 
     def hang_up(self) -> None:
         self._socket.close()
 
 
 class _Incoming(io.RawIOBase):
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: DeadlineSocket) -> None:
         self._channel = channel
 
     def readable(self) -> bool:

@@ -16,8 +16,8 @@ from functions.notify.rendering import Line, Order
 from orders import inbox
 from orders.domain import Channel, Locale, Notification, NotificationStatus
 from orders.errors import OrderNotFound
+from orders.events import Consumer
 
-CONSUMER: Final = "notify"
 LEASE_SECONDS: Final = 60
 """Twice the function's timeout, so whoever claimed the row is gone when it ends; a third of the queue's visibility
 timeout, so the next delivery finds it ended."""
@@ -57,7 +57,7 @@ _END: Final = text("""
 """)
 
 
-class Claimed(StrEnum):
+class NotificationClaim(StrEnum):
     """What a delivery finds."""
 
     OURS = "ours to send"
@@ -70,7 +70,7 @@ class SendingInProgress(Exception):
 
 
 @dataclass(frozen=True)
-class Delivery:
+class NotificationToSend:
     """One notification on one channel, asked for by one event. `claim_id` is new with each delivery."""
 
     claim_id: UUID
@@ -83,7 +83,7 @@ class Delivery:
     def _key(self) -> dict[str, Any]:
         return {"order_id": self.order_id, "type": self.notification, "channel": self.channel}
 
-    def claim(self, connection: Connection) -> tuple[Claimed, Order]:
+    def claim(self, connection: Connection) -> tuple[NotificationClaim, Order]:
         """Claims the right to send, or finds why not. May be repeated, as after a connection lost around COMMIT.
 
         Raises:
@@ -97,16 +97,16 @@ class Delivery:
             raise OrderNotFound("the event's order does not exist")
         return self._what_is_found(connection, row), self._order(row)
 
-    def _what_is_found(self, connection: Connection, row: Row[Any]) -> Claimed:
+    def _what_is_found(self, connection: Connection, row: Row[Any]) -> NotificationClaim:
         if row.id == self.claim_id:
-            return Claimed.OURS
+            return NotificationClaim.OURS
         if row.status != NotificationStatus.SENDING:
-            inbox.is_first_delivery(connection, CONSUMER, self.event_id)
-            return Claimed.DONE
+            inbox.record(connection, Consumer.NOTIFY, self.event_id)
+            return NotificationClaim.DONE
         if row.leased:
             raise SendingInProgress(f"{self.notification} is being sent")
         self._end(connection, row.id, NotificationStatus.UNCERTAIN, "NoOutcomeRecorded")
-        return Claimed.UNCERTAIN
+        return NotificationClaim.UNCERTAIN
 
     def _order(self, row: Row[Any]) -> Order:
         return Order(
@@ -121,7 +121,7 @@ class Delivery:
 
     def record_sent(self, connection: Connection, provider_id: str) -> None:
         connection.execute(_SENT, {"claim_id": self.claim_id, "provider_id": provider_id})
-        inbox.is_first_delivery(connection, CONSUMER, self.event_id)
+        inbox.record(connection, Consumer.NOTIFY, self.event_id)
 
     def record_refused(self, connection: Connection, error: str) -> None:
         """Not sent, for good."""
@@ -135,4 +135,4 @@ class Delivery:
 
     def _end(self, connection: Connection, claim_id: UUID, status: NotificationStatus, error: str) -> None:
         connection.execute(_END, {"claim_id": claim_id, "status": status, "error": error})
-        inbox.is_first_delivery(connection, CONSUMER, self.event_id)
+        inbox.record(connection, Consumer.NOTIFY, self.event_id)

@@ -70,10 +70,10 @@ def list_page(
     rows = database.transact_alone(lambda connection: connection.execute(_PAGE, asked).all()) if uuid else []
     if not rows:
         raise WebhookNotFound("You have no such webhook")
-    page, last = pages.cut([row for row in rows if row.id is not None], limit)
+    page, next_cursor = pages.cut(listing, [row for row in rows if row.id is not None], limit)
     return DeliveryList(
         items=[_delivery(row) for row in page],
-        next_cursor=pages.cursor_after(listing, last.id) if last else None,
+        next_cursor=next_cursor,
     )
 
 

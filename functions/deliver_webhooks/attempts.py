@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from functions.deliver_webhooks.sender import Answer
+from functions.deliver_webhooks.sender import AttemptResult
 from orders.events import CloudEvent
 from orders.ids import uuid7
 from orders.webhooks.states import MAX_WEBHOOKS, DeliveryError, DisabledReason
@@ -23,7 +23,7 @@ LEASE_SECONDS: Final = 60
 """Twice the function's timeout, so whoever claimed the attempt is gone when it ends; a third of the queue's visibility
 timeout, so the message's next delivery finds it ended."""
 MAX_UNDER_WAY: Final = 2
-"""Attempts that one customer may have under way, over all their endpoints: servers that take ten seconds to answer
+"""Attempts that one customer may have under way, over all their endpoints: servers that take ten seconds to respond
 must not keep everybody's senders busy. More or less: two that claim at the same moment do not see each other."""
 
 _FAN_OUT: Final = text("""
@@ -100,7 +100,7 @@ _DISABLE: Final = text("""
 """)
 
 
-class Claimed(StrEnum):
+class AttemptClaim(StrEnum):
     """What the message of an attempt finds."""
 
     OURS = "ours to make"
@@ -128,16 +128,16 @@ class Attempt:
     age_seconds: float
     """Since the round began, when it was claimed."""
 
-    def record_delivered(self, connection: Connection, answer: Answer) -> None:
-        connection.execute(_DELIVERED, self._outcome(answer))
+    def record_delivered(self, connection: Connection, result: AttemptResult) -> None:
+        connection.execute(_DELIVERED, self._outcome(result))
 
     def record_failed(
-        self, connection: Connection, answer: Answer, delay_seconds: float | None
+        self, connection: Connection, result: AttemptResult, delay_seconds: float | None
     ) -> "Recorded | None":
         """Records the failure, and when it is tried again (None: never). None: somebody has recorded an outcome of
         this attempt before."""
         recorded = connection.execute(
-            _FAILED, {**self._outcome(answer), "error": answer.error, "delay_seconds": delay_seconds}
+            _FAILED, {**self._outcome(result), "error": result.error, "delay_seconds": delay_seconds}
         ).first()
         return None if recorded is None else Recorded(recorded.next_attempt_at)
 
@@ -150,8 +150,8 @@ class Attempt:
         )
         return disabled.first() is not None
 
-    def _outcome(self, answer: Answer) -> dict[str, Any]:
-        return {"delivery_id": self.delivery_id, "attempt": self.number, "status": answer.status}
+    def _outcome(self, result: AttemptResult) -> dict[str, Any]:
+        return {"delivery_id": self.delivery_id, "attempt": self.number, "status": result.status}
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class Recorded:
 
 
 def fan_out(connection: Connection, event: CloudEvent, body: str) -> Sequence[UUID]:
-    """Makes a delivery for each enabled endpoint of the order's owner that has none of this event; answers their
+    """Makes a delivery for each enabled endpoint of the order's owner that has none of this event; returns their
     ids."""
     parameters = {
         "event_id": event.id,
@@ -174,21 +174,21 @@ def fan_out(connection: Connection, event: CloudEvent, body: str) -> Sequence[UU
     return connection.execute(_FAN_OUT, parameters).scalars().all()
 
 
-def claim(connection: Connection, delivery_id: UUID, number: int) -> tuple[Claimed, Attempt | None]:
+def claim(connection: Connection, delivery_id: UUID, number: int) -> tuple[AttemptClaim, Attempt | None]:
     """Claims the right to make an attempt, which is there only if it is ours."""
     row = connection.execute(_FIND, {"delivery_id": delivery_id}).first()
     if row is None or row.status != "PENDING" or row.attempts >= number:
-        return Claimed.MADE, None
+        return AttemptClaim.MADE, None
     if row.is_under_way:
-        return Claimed.UNDER_WAY, None
+        return AttemptClaim.UNDER_WAY, None
     if row.endpoint_status == "DISABLED":
         connection.execute(_DROP, {"delivery_id": delivery_id, "error": DeliveryError.ENDPOINT_DISABLED})
-        return Claimed.DISABLED, None
+        return AttemptClaim.DISABLED, None
     if row.under_way >= MAX_UNDER_WAY:
-        return Claimed.TOO_MANY, None
+        return AttemptClaim.TOO_MANY, None
     connection.execute(_LEASE, {"delivery_id": delivery_id, "lease_seconds": LEASE_SECONDS})
     newest = row.secret_version
-    return Claimed.OURS, Attempt(
+    return AttemptClaim.OURS, Attempt(
         delivery_id,
         row.endpoint_id,
         row.event_id,
@@ -203,7 +203,7 @@ def claim(connection: Connection, delivery_id: UUID, number: int) -> tuple[Claim
 
 
 def postpone(connection: Connection, delivery_id: UUID, delay_seconds: float) -> datetime:
-    """Has the attempt made later; answers when."""
+    """Has the attempt made later; returns when."""
     due: datetime = connection.execute(
         _POSTPONE, {"delivery_id": delivery_id, "delay_seconds": delay_seconds}
     ).scalar_one()

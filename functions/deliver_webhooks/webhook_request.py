@@ -15,7 +15,7 @@ from orders.events import SOURCE, CloudEvent, OrderEnded
 USER_AGENT: Final = "orders-webhooks/1"
 
 
-class OrderSummary(BaseModel):
+class EndedOrder(BaseModel):
     """The order as it ended, without its contact data. A field may be added, none is changed or taken away."""
 
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
@@ -42,12 +42,12 @@ class WebhookBody(BaseModel):
     subject: UUID
     time: datetime
     datacontenttype: Literal["application/json"] = "application/json"
-    data: OrderSummary
+    data: EndedOrder
 
 
 def body_of(event: CloudEvent, ended: OrderEnded) -> str:
     """The JSON that is sent, and kept: every attempt sends the same bytes."""
-    summary = OrderSummary(
+    summary = EndedOrder(
         order_id=event.subject,
         status=ended.status,
         failure_reason=ended.failure_reason,

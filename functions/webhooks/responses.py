@@ -1,0 +1,48 @@
+"""The webhook routes and their responses: what the API's document says of them, and those that show a secret."""
+
+from http import HTTPStatus
+from typing import Final
+
+from aws_lambda_powertools.event_handler import Response
+
+from functions.webhooks.models import RegisteredWebhook
+from orders.contract import API_PREFIX
+from orders.errors import (
+    DeliveryNotFound,
+    InvalidWebhook,
+    WebhookDisabled,
+    WebhookLimitReached,
+    WebhookNotFound,
+)
+from orders.http import Body, json_response
+from orders.openapi import responses
+
+WEBHOOKS: Final = f"{API_PREFIX}/webhooks"
+WEBHOOK: Final = f"{WEBHOOKS}/<webhook_id>"
+DELIVERIES: Final = f"{WEBHOOK}/deliveries"
+
+LISTED: Final = responses()
+REGISTERED: Final = responses(
+    HTTPStatus.CREATED,
+    headers=["Location", "Cache-Control"],
+    refusals=[InvalidWebhook, WebhookLimitReached],
+)
+FOUND: Final = responses(refusals=[WebhookNotFound])
+REMOVED: Final = responses(HTTPStatus.NO_CONTENT, refusals=[WebhookNotFound])
+ROTATED: Final = responses(headers=["Cache-Control"], refusals=[WebhookNotFound])
+SENT_AGAIN: Final = responses(
+    HTTPStatus.ACCEPTED, refusals=[WebhookNotFound, DeliveryNotFound, WebhookDisabled]
+)
+
+_NOT_TO_BE_KEPT: Final = {"Cache-Control": "no-store"}
+
+
+def created(webhook: RegisteredWebhook) -> Response[RegisteredWebhook]:
+    """`201` with the webhook's address and its secret."""
+    location = {"Location": f"{WEBHOOKS}/{webhook.webhook_id}"}
+    return json_response(webhook, HTTPStatus.CREATED, location | _NOT_TO_BE_KEPT)
+
+
+def with_secret(body: Body) -> Response[Body]:
+    """`200` with a secret."""
+    return json_response(body, headers=_NOT_TO_BE_KEPT)

@@ -1,0 +1,47 @@
+"""Clients of AWS's services, each with the longest time that a call of it may take; and its secrets.
+
+boto3 is imported when it is first needed: it is a third of a cold start, and an import has no need of it.
+"""
+
+from typing import Any, Final, Literal
+
+from orders.errors import ServiceUnavailable
+
+CONNECT_TIMEOUT_SECONDS: Final = 1
+SECRET_MAX_AGE_SECONDS: Final = 300
+
+
+def connect(
+    service: Literal["ses", "sns", "sqs", "stepfunctions"],
+    *,
+    read_timeout_seconds: float,
+    attempts: int,
+    **options: Any,
+) -> Any:
+    """A client of the service. `attempts` are the SDK's, the first included, with its waits between them; `options` are
+    further ones of `botocore.config.Config`."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=read_timeout_seconds,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        **options,
+    )
+    return boto3.client(service, config=config)
+
+
+def read_secret(secret_id: str, *, afresh: bool = False) -> str:
+    """The content of a secret, by name or ARN: from Secrets Manager or, unless `afresh`, from this process's memory of
+    it (5 minutes).
+
+    Raises:
+        ServiceUnavailable: Secrets Manager did not give it.
+    """
+    from aws_lambda_powertools.utilities import parameters
+
+    try:
+        return str(parameters.get_secret(secret_id, max_age=SECRET_MAX_AGE_SECONDS, force_fetch=afresh))
+    except parameters.GetParameterError as error:
+        raise ServiceUnavailable(f"the secret {secret_id} cannot be read") from error
