@@ -34,11 +34,6 @@ SETTINGS = {
     "RESERVATION_TTL_SECONDS": "900",
     "WEBHOOK_KEY_ID": "orders-test-webhook-key",
     "WEBHOOK_RETRY_SECONDS": "[1]",
-    "GATEWAY_LATENCY_MIN_MS": "0",
-    "GATEWAY_LATENCY_MAX_MS": "0",
-    "GATEWAY_SUCCESS_PERCENT": "80",
-    "GATEWAY_RETRYABLE_PERCENT": "15",
-    "GATEWAY_FRAUD_THRESHOLD": "1000000",
 }
 
 IMPORT = "import importlib, sys; importlib.import_module(sys.argv[1]); print(*sys.modules)"
