@@ -89,7 +89,7 @@ def test_an_unknown_provider_is_refused_at_synthesis_with_those_that_there_are(
     choose(monkeypatch, "prod", PaymentProvider("paypal", {}))
     monkeypatch.setattr(app, "App", lambda: App(context=context_of("prod")))
 
-    with pytest.raises(SystemExit, match="'paypal'.*simulator"):
+    with pytest.raises(SystemExit, match=r"'paypal'.*simulator"):
         app.main()
 
 

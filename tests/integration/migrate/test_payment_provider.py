@@ -17,9 +17,9 @@ from tests.integration.migrate.earlier_ledger import make_earlier_ledger
 from tests.integration.migrate.test_under_traffic import REVISIONS
 from tests.support.api import lambda_context
 
-VERSION_TABLES: Final = (
-    "SELECT relname FROM pg_class WHERE relname LIKE '%version' AND relkind = 'r' ORDER BY relname"
-)
+VERSION_TABLES: Final = """
+    SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE '%version' ORDER BY tablename
+"""
 SCHEMA: Final = "SELECT nspname FROM pg_namespace WHERE nspname = 'gateway'"
 LEDGER: Final = """
     SELECT payments.key, payment_id, status, attempts, payments.amount, error, kind, entries.amount, entries.id

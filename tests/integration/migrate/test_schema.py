@@ -12,7 +12,10 @@ from orders.db import Credentials
 from payment_simulator import tables as simulator_tables
 from tests.integration.migrate.catalogue import catalogue, connected
 
-DECLARED: list[MetaData] = [tables.metadata, simulator_tables.metadata]
+DECLARED = MetaData(naming_convention=tables.metadata.naming_convention)
+for metadata in (tables.metadata, simulator_tables.metadata):
+    for table in metadata.sorted_tables:
+        table.to_metadata(DECLARED)
 
 
 @pytest.fixture
@@ -21,8 +24,7 @@ def from_tables(empty_database: Callable[[], Credentials]) -> Credentials:
     credentials = empty_database()
     with connected(credentials) as connection:
         connection.execute(text(f"CREATE SCHEMA {simulator_tables.SCHEMA}"))
-        for metadata in DECLARED:
-            metadata.create_all(connection)
+        DECLARED.create_all(connection)
     return credentials
 
 
