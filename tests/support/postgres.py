@@ -15,6 +15,7 @@ import psutil
 
 from functions.migrate.migrate import upgrade
 from orders.db import Credentials
+from orders.payments.provider import PaymentProvider
 
 with warnings.catch_warnings():
     # At import it looks for XDG_RUNTIME_DIR, which CI has not set and we do not use.
@@ -32,7 +33,7 @@ class Server:
         uri = urlsplit(self._server.get_uri())
         self.socket_directory = parse_qs(uri.query)["host"][0]
         self.administer(f"CREATE DATABASE {_TEMPLATE}")
-        upgrade(self.credentials(_TEMPLATE))
+        upgrade(self.credentials(_TEMPLATE), provider=PaymentProvider.SIMULATOR)
 
     @classmethod
     @contextlib.contextmanager

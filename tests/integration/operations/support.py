@@ -16,10 +16,11 @@ from botocore.exceptions import ClientError
 from orders.db import Database
 from orders.events import CloudEvent, Queue
 from orders.payments.gateway import PaymentGateway
-from orders.payments.simulator import SimulatedGateway
-from tests.integration.maintenance.support import BEHAVIOUR, StepFunctions
+from payment_simulator.gateway import SimulatedGateway
+from tests.integration.maintenance.support import StepFunctions
 from tests.support.api import Client
 from tests.support.factories import execute, rows
+from tests.support.payments import BEHAVIOUR
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -30,11 +31,6 @@ os.environ.update(
     STATE_MACHINE_ARN="arn:aws:states:us-east-1:123456789012:stateMachine:orders-test-order-saga",
     QUEUE_URLS=_PLACEHOLDERS,
     DLQ_URLS=_PLACEHOLDERS,
-    GATEWAY_LATENCY_MIN_MS="0",
-    GATEWAY_LATENCY_MAX_MS="0",
-    GATEWAY_SUCCESS_PERCENT="100",
-    GATEWAY_RETRYABLE_PERCENT="0",
-    GATEWAY_FRAUD_THRESHOLD="1000000",
 )
 
 from functions.operations import dependencies, handler  # noqa: E402
