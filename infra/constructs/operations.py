@@ -13,7 +13,7 @@ from infra.constructs.queues import Queues
 from infra.constructs.saga import OrderSaga
 from infra.stages import Stage
 
-# Redriving a queue takes what there is; API Gateway gives up after 30 s.
+# Looking for one message among many takes a while; API Gateway gives up after 30 s.
 _TIMEOUT: Final = Duration.seconds(28)
 
 # An operator waits for it.

@@ -41,35 +41,38 @@ ADMIN = "/api/v1/admin"
 HANDLER = handler.handler
 
 
-class EmulatedSqs:
-    """SQS as emulators have it: the same, without message move tasks."""
+class MovingSqs:
+    """moto's SQS with the message move tasks that it lacks. A task runs until the test lets it finish."""
 
     def __init__(self, client: "SQSClient") -> None:
         self._client = client
+        self._tasks: list[dict[str, str]] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
     def list_message_move_tasks(self, **request: Any) -> Any:
-        raise ClientError(
-            {"Error": {"Code": "InvalidAction", "Message": "not offered"}}, "ListMessageMoveTasks"
-        )
-
-
-class WholeSqs(EmulatedSqs):
-    """SQS as AWS has it: it moves messages by itself, one task a queue at a time."""
-
-    def __init__(self, client: "SQSClient") -> None:
-        super().__init__(client)
-        self.tasks: list[str] = []
-
-    def list_message_move_tasks(self, **request: Any) -> Any:
-        running = [arn for arn in self.tasks if arn == request["SourceArn"]]
-        return {"Results": [{"Status": "RUNNING", "SourceArn": arn} for arn in running]}
+        newest = [task for task in self._tasks if task["SourceArn"] == request["SourceArn"]]
+        return {"Results": newest[: request["MaxResults"]]}
 
     def start_message_move_task(self, **request: Any) -> Any:
-        self.tasks.append(request["SourceArn"])
+        self._tasks.insert(0, {"Status": "RUNNING", **request})
         return {"TaskHandle": "task"}
+
+    def finish_moves(self) -> None:
+        for task in self._tasks:
+            if task["Status"] == "RUNNING":
+                task["Status"] = "COMPLETED"
+                self._move(self._url(task["SourceArn"]), self._url(task["DestinationArn"]))
+
+    def _url(self, arn: str) -> str:
+        return self._client.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
+
+    def _move(self, source: str, destination: str) -> None:
+        while received := self._client.receive_message(QueueUrl=source).get("Messages"):
+            for message in received:
+                self._client.send_message(QueueUrl=destination, MessageBody=message["Body"])
+                self._client.delete_message(QueueUrl=source, ReceiptHandle=message["ReceiptHandle"])
 
 
 class SilentSqs:
@@ -134,7 +137,7 @@ class Operations:
         monkeypatch.setattr(dependencies, "executions", lambda: aws.step_functions.executions)
         admin = Client(HANDLER, user_id=OPERATOR, groups="[admin]")
         operations = cls(database, aws, *aws.new_queues(), admin, monkeypatch)
-        operations.talk_to(EmulatedSqs(aws.sqs))
+        operations.talk_to(MovingSqs(aws.sqs))
         return operations
 
     @property
