@@ -21,7 +21,7 @@ _REARM: Final = text("""
 
 
 def rearm_alerts(database: Database, deadline: Deadline) -> int:
-    """Answers for how many products.
+    """Returns for how many products.
 
     Raises:
         DatabaseUnavailable: try again.

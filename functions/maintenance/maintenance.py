@@ -29,7 +29,7 @@ class Maintenance:
         self._gateway = gateway
 
     def run(self, deadline: Deadline) -> dict[str, int]:
-        """Answers how much each task has put right. A task that fails costs the others nothing but its time: it is
+        """Returns how much each task has put right. A task that fails costs the others nothing but its time: it is
         logged and counted here, and tried again in the next round."""
         database = self._database
         tasks: dict[str, Callable[[], int]] = {

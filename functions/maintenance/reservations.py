@@ -9,6 +9,7 @@ from orders import repairs
 from orders.contract import Metric
 from orders.db import Database
 from orders.observability import count, logger
+from orders.payments import records
 from orders.repairs import Repair
 
 BATCH_SIZE: Final = 200
@@ -19,11 +20,7 @@ _EXPIRE: Final = text(f"""
     WITH due AS (
         SELECT order_id, product_id FROM reservations
         WHERE CASE WHEN status = 'ACTIVE' THEN true ELSE false END AND expires_at <= now()
-          AND NOT EXISTS (
-              SELECT FROM payments JOIN orders ON orders.id = payments.order_id
-              WHERE payments.order_id = reservations.order_id
-                AND payments.status IN ('PENDING', 'UNKNOWN', 'CAPTURED') AND orders.status = 'PROCESSING'
-          )
+          AND NOT {records.is_in_flight("reservations.order_id")}
         ORDER BY expires_at
         LIMIT :limit
         FOR UPDATE SKIP LOCKED
@@ -54,7 +51,7 @@ _EXPIRE: Final = text(f"""
 
 
 def expire_reservations(database: Database, deadline: Deadline) -> int:
-    """Ends them by the database's clock; answers how many order lines were given back.
+    """Ends them by the database's clock; returns how many order lines were given back.
 
     Raises:
         DatabaseUnavailable: try again.

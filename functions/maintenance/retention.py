@@ -108,7 +108,7 @@ _RETENTIONS: Final = (
 
 
 def remove_old_rows(database: Database, deadline: Deadline) -> int:
-    """Removes them as far as the time goes, each table in turn; answers how many.
+    """Removes them as far as the time goes, each table in turn; returns how many.
 
     Raises:
         DatabaseUnavailable: try again.

@@ -12,14 +12,13 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from functions.maintenance.deadline import ORDER_SECONDS, TRANSACTION_SECONDS, Deadline
-from orders import repairs
+from orders import lifecycle, repairs
 from orders.contract import Metric
 from orders.db import Database
 from orders.executions import Executions, ExecutionStatus, execution_name
 from orders.observability import count, logger, new_traceparent
 from orders.repairs import Repair
 from orders.trace import Trace
-from orders.webhooks import announcement
 
 PATIENCE_SECONDS: Final = 30
 """How long an order may stay as it is, or its published event unanswered, before somebody looks."""
@@ -59,26 +58,12 @@ _CLAIM: Final = text("""
 """)
 
 # Only over the number that was looked at, and only while the order is on its way: the claim of the execution's name.
-_NUMBER: Final = text("""
+_CLAIM_NUMBER: Final = text("""
     UPDATE saga_recoveries SET resumes = :resumes
     FROM orders
     WHERE order_id = :order_id AND resumes = :looked_at
       AND orders.id = order_id AND orders.status IN ('PENDING', 'PROCESSING')
     RETURNING order_id
-""")
-
-# One after the other, because no order goes from PENDING to NEEDS_REVIEW at once.
-_START: Final = text(
-    "UPDATE orders SET status = 'PROCESSING', updated_at = now() WHERE id = :order_id AND status = 'PENDING'"
-)
-_GIVE_UP: Final = text(f"""
-    WITH ended AS (
-        UPDATE orders
-        SET status = 'NEEDS_REVIEW', failure_reason = coalesce(failure_reason, 'PROCESSING_FAILED'), updated_at = now()
-        WHERE id = :order_id AND status = 'PROCESSING'
-        RETURNING {announcement.COLUMNS}
-    ), announced AS ({announcement.INSERT})
-    SELECT id FROM ended
 """)
 
 
@@ -100,7 +85,7 @@ class StuckOrders:
         self._deadline = deadline
 
     def resume(self) -> int:
-        """Resumes those whose execution is over or gone; answers how many.
+        """Resumes those whose execution is over or gone; returns how many.
 
         Raises:
             botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: Step Functions did not answer.
@@ -111,11 +96,11 @@ class StuckOrders:
         while self._deadline.allows(TRANSACTION_SECONDS + ORDER_SECONDS):
             orders = self._claim()
             if orders and live is None:
-                # One answer for a thousand executions: in a storm or an outage most orders are merely slow.
+                # One call for a thousand executions: in a storm or an outage most orders are merely slow.
                 live = self._executions.live_orders(self._may_go_on)
             for order in orders:
                 if order.order_id not in (live or ()) and self._may_go_on():
-                    resumed += self._look_after(order)
+                    resumed += self._resume(order)
             if len(orders) < BATCH_SIZE:
                 break
         return resumed
@@ -147,7 +132,7 @@ class StuckOrders:
 
         return self._database.transact_alone(work)
 
-    def _look_after(self, order: _Order) -> bool:
+    def _resume(self, order: _Order) -> bool:
         """Starts another execution if no other one is alive (promise I6). True: it did."""
         status = self._executions.status(order.order_id, order.resumes)
         if status.is_live:
@@ -167,14 +152,14 @@ class StuckOrders:
         if resumes > MAX_RESUMES:
             self._give_up(order, status)
             return False
-        return self._number(order, resumes, status) and self._start(order, resumes, status)
+        return self._claim_number(order, resumes, status) and self._start(order, resumes, status)
 
-    def _number(self, order: _Order, resumes: int, status: ExecutionStatus) -> bool:
+    def _claim_number(self, order: _Order, resumes: int, status: ExecutionStatus) -> bool:
         """Writes the repair down before it is made: the number is ours then, whoever else is looking."""
 
         def work(connection: Connection) -> bool:
             parameters = {"order_id": order.order_id, "resumes": resumes, "looked_at": order.resumes}
-            if connection.execute(_NUMBER, parameters).first() is None:
+            if connection.execute(_CLAIM_NUMBER, parameters).first() is None:
                 return False
             details = {"execution": execution_name(order.order_id, resumes), "instead_of": status}
             repairs.record(connection, Repair.SAGA_RESUMED, order.order_id, details)
@@ -197,9 +182,7 @@ class StuckOrders:
 
     def _give_up(self, order: _Order, status: ExecutionStatus) -> None:
         def work(connection: Connection) -> bool:
-            connection.execute(_START, {"order_id": order.order_id})
-            announced = announcement.row(order.trace)
-            if connection.execute(_GIVE_UP, {"order_id": order.order_id, **announced}).first() is None:
+            if not lifecycle.require_review(connection, order.order_id, order.trace):
                 return False
             details = {"executions": order.resumes + 1, "last": status}
             repairs.record(connection, Repair.ORDER_GIVEN_UP, order.order_id, details)

@@ -4,24 +4,16 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.operations import answers, order_routes, queue_routes, world
-from functions.operations.health import read_health
-from functions.operations.models import DetailedHealth
-from orders.contract import API_PREFIX
+from functions.operations.health import routes as health
+from functions.operations.orders import routes as orders
+from functions.operations.outbox import routes as outbox
+from functions.operations.queues import routes as queues
 from orders.http import Api
 from orders.observability import instrumented
 
 api = Api()
-api.include_router(queue_routes.router)
-api.include_router(order_routes.router)
-
-
-@api.get(f"{API_PREFIX}/health/detailed", responses=answers.HEALTH)
-def get_health() -> DetailedHealth:
-    """How each part of the system is. 200 whatever it says: it is the answer that matters."""
-    context = api.lambda_context
-    # Lambda gives it as text, whatever its type says.
-    return read_health(world.database, world.queues(context), int(context.memory_limit_in_mb))
+for subject in (queues, outbox, orders, health):
+    api.include_router(subject.router)
 
 
 @instrumented

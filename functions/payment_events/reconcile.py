@@ -6,8 +6,8 @@ from orders import inbox
 from orders.db import Database
 from orders.events import CloudEvent, Consumer
 from orders.observability import logger
+from orders.payments import reconciliation
 from orders.payments.gateway import PaymentGateway
-from orders.payments.reconciliation import judge
 
 
 def reconcile(database: Database, gateway: PaymentGateway, event: CloudEvent) -> None:
@@ -25,10 +25,10 @@ def reconcile(database: Database, gateway: PaymentGateway, event: CloudEvent) ->
     ):
         logger.info("Payment event was dealt with before")
         return
-    judgement = judge(database, gateway, event.subject)
+    found = reconciliation.reconcile(database, gateway, event.subject)
 
     def record(connection: Connection) -> bool:
-        return inbox.record(connection, Consumer.PAYMENT_EVENTS, event.id) and judgement.record(connection)
+        return inbox.record(connection, Consumer.PAYMENT_EVENTS, event.id) and found.record(connection)
 
     if database.transact(record):
-        judgement.report()
+        found.report()

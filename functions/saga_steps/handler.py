@@ -1,4 +1,4 @@
-"""The eleven functions of the saga, each step next to its compensation. All answer in what state it left its part."""
+"""The eleven functions of the saga, each step next to its compensation. Each returns the state of its part."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.saga_steps import notification, order, payment, stock
+from functions.saga_steps import order, payment, stock
 from functions.saga_steps.events import CancellationEvent, StepEvent
 from functions.saga_steps.settings import Settings
 from functions.saga_steps.transaction import turn_back
@@ -61,13 +61,11 @@ confirm_reservation = _entry(
 restore_inventory = _compensation(SagaStep.RESTORE_INVENTORY, lambda e: stock.restore(database, e.order_id))
 
 send_confirmation = _entry(
-    SagaStep.SEND_CONFIRMATION,
-    StepEvent,
-    lambda e: notification.send_confirmation(database, e.order_id, e.trace),
+    SagaStep.SEND_CONFIRMATION, StepEvent, lambda e: order.send_confirmation(database, e.order_id)
 )
 send_cancellation = _compensation(
     SagaStep.SEND_CANCELLATION,
-    lambda e: notification.send_cancellation(database, e.order_id, e.failure.reason, e.trace),
+    lambda e: order.send_cancellation(database, e.order_id, e.failure.reason, e.trace),
 )
 
 complete_order = _entry(

@@ -4,9 +4,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from functions.saga_steps import order
 from functions.saga_steps.transaction import compensate, forward
-from orders import inventory, outbox
+from orders import inventory, lifecycle, outbox
 from orders.db import Database
 from orders.domain import OrderStatus, ReservationStatus, SagaStep
 from orders.events import InventoryReserved
@@ -14,21 +13,20 @@ from orders.trace import Trace
 
 
 def verify(database: Database, order_id: UUID) -> OrderStatus:
-    """Starts the order's processing and ends it early when it is hopeless. It holds nothing: another buyer may still
-    be quicker.
+    """Begins the order, and ends it early if it is hopeless. It holds nothing: another buyer may still be quicker.
 
     Raises:
         InsufficientStock: final.
     """
 
-    def start(connection: Connection) -> None:
-        order.start(connection, order_id)
+    def begin(connection: Connection) -> None:
+        lifecycle.begin(connection, order_id)
 
     def effect(connection: Connection) -> None:
-        start(connection)
+        begin(connection)
         inventory.verify_available(connection, order_id)
 
-    forward(database, order_id, SagaStep.VERIFY_STOCK, effect, on_failure=start)
+    forward(database, order_id, SagaStep.VERIFY_STOCK, effect, on_failure=begin)
     return OrderStatus.PROCESSING
 
 
@@ -46,6 +44,21 @@ def reserve(database: Database, order_id: UUID, ttl_seconds: int, trace: Trace) 
 
     forward(database, order_id, SagaStep.RESERVE_INVENTORY, effect)
     return ReservationStatus.ACTIVE
+
+
+def release(database: Database, order_id: UUID) -> ReservationStatus:
+    """Gives up what is held.
+
+    Raises:
+        OrderAlreadyCompleted: nothing may be undone.
+    """
+    compensate(
+        database,
+        order_id,
+        SagaStep.RELEASE_RESERVATION,
+        lambda connection: inventory.release(connection, order_id),
+    )
+    return ReservationStatus.RELEASED
 
 
 def confirm(database: Database, order_id: UUID) -> ReservationStatus:
@@ -77,18 +90,3 @@ def restore(database: Database, order_id: UUID) -> ReservationStatus:
         lambda connection: inventory.restore(connection, order_id),
     )
     return ReservationStatus.RESTORED
-
-
-def release(database: Database, order_id: UUID) -> ReservationStatus:
-    """Gives up what is held.
-
-    Raises:
-        OrderAlreadyCompleted: nothing may be undone.
-    """
-    compensate(
-        database,
-        order_id,
-        SagaStep.RELEASE_RESERVATION,
-        lambda connection: inventory.release(connection, order_id),
-    )
-    return ReservationStatus.RELEASED

@@ -49,7 +49,7 @@ def forward(
 
 
 def turn_back(database: Database, event: CancellationEvent) -> CancellationEvent:
-    """Bars the way forward, and answers the event with the reason that the first compensation gave. An execution that
+    """Bars the way forward, and returns the event with the reason that the first compensation gave. An execution that
     took over from a dead one only knows that its first step was refused.
 
     Raises:

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import pytest
 
-from functions.operations.dead_letters import HOLD_SECONDS
+from functions.operations.queues.dead_letters import HOLD_SECONDS
 from infra.names import kebab
 from orders.domain import SagaStep
 from orders.settings import FunctionSettings

@@ -7,7 +7,7 @@ from functions.inventory_events.low_stock import watch_stock
 from functions.notify.notify import notify
 from functions.outbox_relay.claims import Claims
 from functions.payment_events.reconcile import reconcile
-from functions.saga_steps import notification, order, payment, stock
+from functions.saga_steps import order, payment, stock
 from orders import tables
 from orders.db import Credentials, Database
 from orders.domain import Channel, Notification
@@ -32,7 +32,7 @@ def fulfil(database: Database, product: UUID) -> None:
     stock.reserve(database, order_id, 900, TRACE)
     payment.process(database, gateway, order_id, TRACE)
     stock.confirm(database, order_id)
-    notification.send_confirmation(database, order_id, TRACE)
+    order.send_confirmation(database, order_id)
     order.complete(database, order_id, TRACE)
     claims = Claims(database)
     claims.mark_published(claims.claim(100))

@@ -20,7 +20,7 @@ from functions.notify.notify import notify
 from functions.outbox_relay.claims import BackOff, Burial, Claims
 from functions.payment_events.reconcile import reconcile
 from functions.read_orders import queries
-from functions.saga_steps import notification, order, payment, stock
+from functions.saga_steps import order, payment, stock
 from functions.saga_steps.events import Failure
 from orders.db import Database
 from orders.domain import FailureReason, Notification, SagaStep
@@ -117,7 +117,7 @@ def confirm(world: World, database: Database, order_id: UUID) -> object:
 
 
 def send_confirmation(world: World, database: Database, order_id: UUID) -> object:
-    return notification.send_confirmation(database, order_id, TRACE)
+    return order.send_confirmation(database, order_id)
 
 
 def complete(world: World, database: Database, order_id: UUID) -> object:
@@ -137,7 +137,7 @@ def release(world: World, database: Database, order_id: UUID) -> object:
 
 
 def send_cancellation(world: World, database: Database, order_id: UUID) -> object:
-    return notification.send_cancellation(database, order_id, FailureReason.PAYMENT_DECLINED, TRACE)
+    return order.send_cancellation(database, order_id, FailureReason.PAYMENT_DECLINED, TRACE)
 
 
 def mark_cancelled(world: World, database: Database, order_id: UUID) -> object:
@@ -172,7 +172,7 @@ def read_progress(world: World, lines: int) -> Callable[[], object]:
 
 
 def list_notifications(world: World, lines: int) -> Callable[[], object]:
-    order_id = str(world.order(lines, *SOLD, send_confirmation))
+    order_id = str(world.order(lines, *SOLD, complete))
     return lambda: queries.list_notifications(world.database, ALICE, order_id)
 
 
@@ -306,7 +306,7 @@ CASES: dict[str, tuple[Case, Cost]] = {
     # Two of them are the circuit breaker's, and three of the refund's: a look at it before each call, a word after.
     "ProcessPayment": (step(process, verify, reserve), Cost(6, 8, rows=3)),
     "ConfirmReservation": (step(confirm, *PAID), Cost(2, 4, rows_each=4)),
-    "SendConfirmation": (step(send_confirmation, *SOLD), Cost(2, 4, rows=1)),
+    "SendConfirmation": (step(send_confirmation, *SOLD), Cost(2, 4, rows=2, rows_each=2)),
     "CompleteOrder": (step(complete, *SOLD, send_confirmation), Cost(2, 4, rows=2, rows_each=2)),
     "RestoreInventory": (step(restore, *SOLD), Cost(3, 5, rows_each=4)),
     "RefundPayment": (step(refund, *PAID), Cost(8, 12, rows=4)),

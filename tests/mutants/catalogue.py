@@ -6,24 +6,26 @@ from tests.mutants.mutant import Edit, Mutant, mutant
 from tests.mutants.reads import READS
 
 _ASL: Final = "statemachines/order_saga.asl.json"
+_LIFECYCLE: Final = "layers/shared/python/orders/lifecycle.py"
 _SAGA: Final = "layers/shared/python/orders/saga.py"
 _INVENTORY: Final = "layers/shared/python/orders/inventory.py"
 _NOTIFICATIONS: Final = "layers/shared/python/orders/notifications.py"
 _INBOX: Final = "layers/shared/python/orders/inbox.py"
 _BREAKER: Final = "layers/shared/python/orders/payments/breaker.py"
+_RECORDS: Final = "layers/shared/python/orders/payments/records.py"
 _RECONCILIATION: Final = "layers/shared/python/orders/payments/reconciliation.py"
 _CLAIMS: Final = "functions/outbox_relay/claims.py"
 _RELAY: Final = "functions/outbox_relay/relay.py"
 _TRANSACTION: Final = "functions/saga_steps/transaction.py"
 _ORDER: Final = "functions/saga_steps/order.py"
 _PAYMENT: Final = "functions/saga_steps/payment.py"
-_NOTIFICATION: Final = "functions/saga_steps/notification.py"
 
 _SAGA_TESTS: Final = "tests/integration/saga"
 _LATE: Final = f"{_SAGA_TESTS}/test_late_steps.py"
 _COMPENSATIONS: Final = f"{_SAGA_TESTS}/test_compensations.py"
 _CONCURRENCY: Final = f"{_SAGA_TESTS}/test_concurrency.py"
 _FAILURES: Final = f"{_SAGA_TESTS}/test_failure_points.py"
+_ANNOUNCED: Final = f"{_SAGA_TESTS}/test_announcements.py"
 _STATUS: Final = f"{_SAGA_TESTS}/test_order_status.py"
 _PAYMENTS: Final = f"{_SAGA_TESTS}/test_payment.py"
 _STOCK: Final = f"{_SAGA_TESTS}/test_stock.py"
@@ -68,10 +70,10 @@ SEVEN: Final = (
     mutant(
         "Refunds by its own record, without asking the gateway first",
         _PAYMENT,
-        "    payment = gateway.find(intent.key)\n    if payment is None",
-        "    if intent.status is not PaymentStatus.CAPTURED:\n"
-        "        return GatewayPayment(intent.key, GatewayStatus.VOIDED)\n"
-        "    payment = gateway.find(intent.key)\n    if payment is None",
+        "    payment = give_back(gateway, intent, gateway.find(intent.key))\n",
+        "    payment = GatewayPayment(intent.key, GatewayStatus.VOIDED)\n"
+        "    if intent.status is PaymentStatus.CAPTURED:\n"
+        "        payment = give_back(gateway, intent, gateway.find(intent.key))\n",
         f"{_PAYMENTS}::test_a_charge_of_unknown_outcome_is_found_and_refunded",
     ),
     Mutant(
@@ -277,73 +279,94 @@ STEPS: Final = (
     # The order itself.
     mutant(
         "An order is confirmed without its money",
-        _ORDER,
-        "      AND total_amount = (SELECT captured - refunded FROM payments WHERE order_id = :order_id)\n",
+        _LIFECYCLE,
+        '    AND total_amount = {records.held(":order_id")}\n',
         "",
         f"{_STATUS}::test_an_order_that_lacks_money_or_stock_is_never_confirmed",
     ),
     mutant(
         "An order is confirmed without its stock",
-        _ORDER,
+        _LIFECYCLE,
         "FROM reservations WHERE order_id = :order_id AND status = 'CONFIRMED'\n",
         "FROM order_items WHERE order_id = :order_id\n",
         f"{_STATUS}::test_an_order_that_lacks_money_or_stock_is_never_confirmed",
     ),
     mutant(
         "A payment whose outcome nobody knows counts as no money",
-        _ORDER,
-        "AND (captured <> refunded OR status IN ('PENDING', 'UNKNOWN'))",
+        _RECORDS,
+        "AND (captured <> refunded OR status IN {_UNDECIDED})",
         "AND captured <> refunded",
         f"{_COMPENSATIONS}::test_a_payment_whose_outcome_nobody_knows_needs_review",
     ),
     mutant(
         "An order is cancelled although a compensation is unfinished",
-        _ORDER,
+        _LIFECYCLE,
         "WHEN CAST(:unfinished AS boolean) OR money",
         "WHEN CAST(:unfinished AS boolean) AND false OR money",
         f"{_COMPENSATIONS}::test_a_failing_compensation_stops_no_other_and_needs_review",
     ),
     mutant(
         "An order is cancelled although its money is held",
-        _ORDER,
+        _LIFECYCLE,
         " OR money OR stock THEN",
         " OR stock THEN",
         f"{_COMPENSATIONS}::test_an_order_whose_money_alone_is_still_held_needs_review",
     ),
     mutant(
         "An order is cancelled although its stock is held",
-        _ORDER,
+        _LIFECYCLE,
         " OR money OR stock THEN",
         " OR money THEN",
         f"{_COMPENSATIONS}::test_an_order_that_still_holds_something_needs_review_although_every_compensation_claims_success",
     ),
+    mutant(
+        "The last check before the end looks at nothing",
+        _ORDER,
+        "        lambda connection: lifecycle.check_complete(connection, order_id),\n",
+        "        lambda connection: None,\n",
+        f"{_STATUS}::test_the_last_check_before_the_end_finds_an_order_that_lacks_money_or_stock",
+    ),
+    mutant(
+        "A confirmation is asked for of an order that is not confirmed",
+        _LIFECYCLE,
+        "FROM ended WHERE status = 'CONFIRMED'",
+        "FROM ended",
+        f"{_ANNOUNCED}::test_an_order_that_is_not_confirmed_asks_for_no_confirmation",
+    ),
+    mutant(
+        "A confirmation is asked for again",
+        _NOTIFICATIONS,
+        "            ON CONFLICT (order_id, type, channel) DO NOTHING\n",
+        "            ON CONFLICT (order_id, type, channel) DO UPDATE SET type = excluded.type\n",
+        f"{_ANNOUNCED}::test_a_confirmation_that_was_asked_for_before_is_not_asked_for_again",
+    ),
     # Money.
     mutant(
         "A charge and its refund do not wait for each other",
-        _PAYMENT,
+        _RECORDS,
         "        )) FOR NO KEY UPDATE\n",
         "        ))\n",
         f"{_PAYMENTS}::test_a_charge_and_a_refund_that_both_find_no_payment_wait_for_each_other_at_the_order",
     ),
     mutant(
         "A charge begins although the saga has turned back",
-        _PAYMENT,
+        _RECORDS,
         "            WHERE order_id = :order_id AND step = 'CompleteOrder' AND status = 'FENCED'\n",
         "            WHERE false\n",
         f"{_LATE}::test_any_step_refuses_an_order_that_was_cancelled_before_the_step_ever_began",
     ),
     mutant(
         "A late answer opens a closed payment again",
-        _PAYMENT,
-        "    WHERE order_id = :order_id AND status IN ('PENDING', 'UNKNOWN')\n",
+        _RECORDS,
+        "    WHERE order_id = :order_id AND status IN {_UNDECIDED}\n",
         "    WHERE order_id = :order_id\n",
         f"{_PAYMENTS}::test_a_charge_that_is_said_to_have_timed_out_after_its_refund_stays_refunded",
     ),
     mutant(
         "A charge that timed out is not marked UNKNOWN",
         _PAYMENT,
-        "        database.transact_alone(lambda connection: _decide(connection, order_id, PaymentStatus.UNKNOWN))\n",
-        "",
+        "lambda connection: records.decide(connection, order_id, PaymentStatus.UNKNOWN)\n",
+        "lambda connection: None\n",
         f"{_PAYMENTS}::test_a_charge_that_times_out_leaves_the_payment_unknown",
     ),
     mutant(
@@ -362,23 +385,23 @@ STEPS: Final = (
     ),
     mutant(
         "An unknown payment counts as settled",
-        _PAYMENT,
-        "_SETTLED: Final = frozenset({PaymentStatus.DECLINED,",
-        "_SETTLED: Final = frozenset({PaymentStatus.UNKNOWN, PaymentStatus.DECLINED,",
+        _RECORDS,
+        "SETTLED: Final = frozenset({PaymentStatus.DECLINED,",
+        "SETTLED: Final = frozenset({PaymentStatus.UNKNOWN, PaymentStatus.DECLINED,",
         f"{_PAYMENTS}::test_a_charge_of_unknown_outcome_is_found_and_refunded",
     ),
     mutant(
         "A fenced charge asks the gateway all the same",
         _PAYMENT,
-        "    if intent.is_journaled or intent.status not in _UNDECIDED:\n",
-        "    if intent.status not in _UNDECIDED:\n",
+        "    if intent.is_journaled or intent.status not in UNDECIDED:\n",
+        "    if intent.status not in UNDECIDED:\n",
         f"{_PAYMENTS}::test_while_a_refund_is_still_failing_a_late_charge_does_not_reach_the_gateway",
     ),
     mutant(
         "The gateway is not told that no charge may come any more",
-        _PAYMENT,
-        "        payment = gateway.void(intent.key, intent.charge)\n",
-        "        payment = GatewayPayment(intent.key, GatewayStatus.VOIDED)\n",
+        _RECONCILIATION,
+        "        found = gateway.void(payment.key, payment.charge)\n",
+        "        found = GatewayPayment(payment.key, GatewayStatus.VOIDED)\n",
         f"{_PAYMENTS}::test_a_charge_that_reaches_the_gateway_after_the_refund_is_refused_there",
     ),
     mutant(
@@ -397,7 +420,7 @@ STEPS: Final = (
     ),
     mutant(
         "A refund is not entered in our books",
-        _PAYMENT,
+        _RECORDS,
         "        refunded = CASE WHEN CAST(:status AS text) = 'REFUNDED' THEN amount ELSE refunded END\n",
         "        refunded = refunded\n",
         f"{_FAILURES}::test_a_failed_saga_takes_the_exact_way_back_and_leaves_nothing_behind",
@@ -413,15 +436,15 @@ STEPS: Final = (
         "The customer is told of the cancellation on every call",
         (
             Edit(
-                _NOTIFICATION,
+                _ORDER,
                 "        if saga.record_compensation(connection, order_id, SagaStep.SEND_CANCELLATION):\n",
                 "        if saga.record_compensation(connection, order_id, SagaStep.SEND_CANCELLATION) or True:\n",
             ),
             # Either of the two would do.
             Edit(
                 _NOTIFICATIONS,
-                "        ON CONFLICT (order_id, type, channel) DO NOTHING\n",
-                "        ON CONFLICT (order_id, type, channel) DO UPDATE SET type = excluded.type\n",
+                "            ON CONFLICT (order_id, type, channel) DO NOTHING\n",
+                "            ON CONFLICT (order_id, type, channel) DO UPDATE SET type = excluded.type\n",
             ),
         ),
         (f"{_COMPENSATIONS}::test_a_compensation_whose_answer_is_lost_takes_effect_once",),
@@ -450,16 +473,16 @@ STEPS: Final = (
     ),
     mutant(
         "Reconciliation overwrites what somebody has recorded meanwhile",
-        _RECONCILIATION,
-        "    WHERE order_id = :order_id AND status = CAST(:judged AS text)\n",
-        "    WHERE order_id = :order_id AND CAST(:judged AS text) <> ''\n",
+        _RECORDS,
+        "    WHERE order_id = :order_id AND status = CAST(:compared AS text)\n",
+        "    WHERE order_id = :order_id AND CAST(:compared AS text) <> ''\n",
         f"{_SETTLED}::test_what_somebody_else_recorded_meanwhile_stands",
     ),
     mutant(
         "What is captured for a cancelled order stays there",
         _RECONCILIATION,
-        "    if found is not None and found.status is GatewayStatus.CAPTURED:\n",
-        "    if found is not None and found.status is GatewayStatus.OPEN:\n",
+        "    if found.status is GatewayStatus.CAPTURED:\n",
+        "    if found.status is GatewayStatus.OPEN:\n",
         f"{_RECONCILED}::test_whatever_is_captured_for_a_cancelled_order_is_given_back",
     ),
 )

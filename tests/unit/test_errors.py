@@ -83,7 +83,7 @@ def test_a_gateway_that_is_away_is_told_apart() -> None:
 
 
 def test_what_may_pass_is_no_business_failure_and_no_fault_of_the_caller() -> None:
-    """T4, T7: a decline is final, an outage is not."""
+    """Traps T4, T7: a decline is final, an outage is not."""
     assert issubclass(PaymentGatewayTimeout, PaymentGatewayUnavailable)
     for one in (BusinessFailure, RequestRefused, TransientFailure):
         for other in {BusinessFailure, RequestRefused, TransientFailure} - {one}:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from functions.operations.sagas import summarise
+from functions.operations.orders.sagas import summarise
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -1,4 +1,5 @@
-"""docs/reliability.md names a test for each promise, fault, trap and mutant: they exist, and none is left out."""
+"""docs/reliability.md and docs/traps.md name a test for each promise, fault, mutant and trap: they exist, and none is
+left out."""
 
 import ast
 import re
@@ -13,10 +14,11 @@ from tests.mutants.catalogue import SEVEN
 from tests.support.named_tests import ROOT, is_test
 
 PAGE: Final = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+TRAPS_PAGE: Final = (ROOT / "docs" / "traps.md").read_text(encoding="utf-8")
 SECTIONS: Final = dict(section.partition("\n")[::2] for section in PAGE.split("\n## ")[1:])
 
 FAULTS: Final = 14
-"""Those that DESIGN's promises are made under."""
+"""Those that docs/promises.md names."""
 PROMISES: Final = [f"I{number}" for number in range(1, 13)]
 TRAPS: Final = [f"T{number}" for number in range(1, 25)]
 
@@ -26,19 +28,21 @@ _CHAOS: Final = "C"
 _UNTOUCHED: Final = "·"
 
 
-def table_rows(section: str) -> list[list[str]]:
-    """The cells of each row of the section's tables, without the dashes under their heads."""
-    lines = [line for line in SECTIONS[section].splitlines() if line.startswith("|")]
+def table_rows(text: str) -> list[list[str]]:
+    """The cells of each row of the text's tables, without the dashes under their heads."""
+    lines = [line for line in text.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if "---" not in line]
 
 
-MATRIX: Final = [row for row in table_rows("Promises × faults") if row[0].startswith("**I")]
+MATRIX: Final = [row for row in table_rows(SECTIONS["Promises × faults"]) if row[0].startswith("**I")]
 LEGEND: Final = {
-    row[0]: row[1] for row in table_rows("Promises × faults") if len(row) == 2 and _KEY.fullmatch(row[0])
+    row[0]: row[1]
+    for row in table_rows(SECTIONS["Promises × faults"])
+    if len(row) == 2 and _KEY.fullmatch(row[0])
 }
 
 
-@pytest.mark.parametrize("test", sorted(set(_TEST.findall(PAGE))))
+@pytest.mark.parametrize("test", sorted(set(_TEST.findall(PAGE + TRAPS_PAGE))))
 def test_a_named_test_exists(test: str) -> None:
     assert is_test(test)
 
@@ -62,14 +66,14 @@ def test_every_promise_and_every_fault_is_shown_by_something() -> None:
 
 
 def test_every_trap_has_its_test() -> None:
-    rows = table_rows("Traps")[1:]
+    rows = table_rows(TRAPS_PAGE)[1:]
 
     assert [row[0] for row in rows] == TRAPS
-    assert all(_TEST.search(row[2]) for row in rows)
+    assert all(_TEST.search(row[3]) for row in rows)
 
 
 def test_the_mutants_table_is_the_catalogue() -> None:
-    told = {row[0]: _TEST.findall(row[1]) for row in table_rows("Mutants")[1:]}
+    told = {row[0]: _TEST.findall(row[1]) for row in table_rows(SECTIONS["Mutants"])[1:]}
 
     assert told == {mutant.name: list(mutant.tests) for mutant in SEVEN}
 

@@ -1,4 +1,4 @@
-"""T21: settings are complete when a function starts, or it does not start; nothing has a default that is a secret."""
+"""Trap T21: a function whose settings are incomplete does not start; nothing has a default that is a secret."""
 
 import re
 from pathlib import Path

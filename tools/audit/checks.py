@@ -53,7 +53,7 @@ class Verdict:
     """What an audit found out about one promise."""
 
     promise: str
-    """Its number in DESIGN.md."""
+    """Its number in docs/promises.md."""
     sentence: str
     checked: int
     """How many things were looked at. None is no evidence."""

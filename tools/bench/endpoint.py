@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
 SQS_SECONDS: Final = 0.010
-"""DESIGN.md, section 6: "an SQS that answers in 10 ms"."""
+"""How long this SQS takes for a call; the relay's budget holds for that."""
 
 
 @contextlib.contextmanager

@@ -120,7 +120,7 @@ def test_a_trace_that_is_not_well_formed_is_replaced(
 
 
 def test_the_same_product_twice_is_one_line(alice: Client, database: Database) -> None:
-    """T18: the original answered 400 "Products not found: "."""
+    """Trap T18."""
     coffee, tea = add_product(database), add_product(database)
 
     answer = post(alice, order_body([(coffee.product_id, 2), (tea.product_id, 1), (coffee.product_id, 3)]))

@@ -72,7 +72,7 @@ class TestOneAfterTheOther:
     def test_the_same_key_with_another_body_is_refused(
         self, alice: Client, product: Product, database: Database, change: dict[str, Any]
     ) -> None:
-        """T8: the original answered with the old order."""
+        """Trap T8: the old order is not returned."""
         post(alice, order_body([(product.product_id, 2)]), key="same")
         body = order_body([(product.product_id, 2)])
         for part in (body, body["contact"], body["items"][0]):
@@ -109,7 +109,7 @@ class TestOneAfterTheOther:
     def test_another_user_has_keys_of_their_own(
         self, alice: Client, bob: Client, product: Product, database: Database
     ) -> None:
-        """T8: the original answered with the other user's order."""
+        """Trap T8: the other user's order is not returned."""
         body = order_body([(product.product_id, 2)])
         of_alice, of_bob = post(alice, body, key="same"), post(bob, body, key="same")
 
@@ -119,7 +119,7 @@ class TestOneAfterTheOther:
         assert {row["user_id"] for row in rows(database, "SELECT user_id FROM orders")} == {ALICE, BOB}
 
     def test_another_key_is_another_order(self, alice: Client, product: Product, database: Database) -> None:
-        """T10: the original took the same cart on the same day for the same order."""
+        """Trap T10: the same cart on the same day is a second order."""
         for _ in range(2):
             post(alice, order_body([(product.product_id, 2)]))
 
@@ -170,7 +170,7 @@ class TestOneAfterTheOther:
 
 
 class TestAtOnce:
-    """T9: the original answered 400 to parallel duplicates."""
+    """Trap T9: parallel duplicates are no error."""
 
     @pytest.fixture
     def request_(self, database: Database) -> OrderRequest:

@@ -208,7 +208,7 @@ class TestWithoutADatabase:
 
 
 class TestAHundredClientsAtOnce:
-    """T1: in the original 64 clients hung for good, each holding a connection and waiting for another."""
+    """Trap T1: nobody holds one connection while waiting for another."""
 
     def test_all_are_answered_by_a_pool_of_one(self, database: Database, product: Product) -> None:
         requests = [order_request(order_body([(product.product_id, 1)])) for _ in range(100)]

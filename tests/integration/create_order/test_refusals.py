@@ -96,7 +96,7 @@ def without(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
-        # the issue's list
+        # one of each kind
         pytest.param(with_line(quantity=0), "#/items/0/quantity", id="quantity 0"),
         pytest.param(with_line(quantity=-1), "#/items/0/quantity", id="quantity -1"),
         pytest.param(with_line(quantity=10**9), "#/items/0/quantity", id="quantity 1e9"),
@@ -192,7 +192,7 @@ def test_of_thousands_of_mistakes_the_first_are_named(alice: Client) -> None:
     ],
 )
 def test_the_idempotency_key_is_required_and_bounded(alice: Client, key: str | None) -> None:
-    """T10: the original made up a key from the cart and the date."""
+    """Trap T10: no key is made up from the cart and the date."""
     answer = alice.post(PATH, with_line(), {} if key is None else {"Idempotency-Key": key})
 
     assert_problem(answer, 422, "#/header/idempotency-key")

@@ -84,7 +84,7 @@ def every_route(client: Client, product: Product) -> list[Answer]:
 def test_nobody_but_administrators_is_let_in(
     admin: Client, coffee: Product, database: Database, groups: str | None
 ) -> None:
-    """T12: customers could create stock, reserve it all, and take products off sale."""
+    """Trap T12: customers must not create stock, reserve it all, or take products off sale."""
     before = coffee.now
 
     for answer in every_route(Client(admin.handler, groups=groups), coffee):

@@ -70,7 +70,7 @@ def test_a_repeated_request_makes_no_second_product(admin: Client, database: Dat
 
 
 def test_of_requests_racing_under_one_key_one_makes_the_product(credentials: Credentials) -> None:
-    """T9: and all of them are answered with it."""
+    """Trap T9: and all of them are answered with it."""
 
     def make(_: int) -> products.Created:
         own = Database(lambda: credentials)
@@ -97,7 +97,7 @@ def test_the_same_key_with_another_body_is_refused(admin: Client, database: Data
 
 
 def test_a_key_is_its_owners(admin: Client, other_admin: Client) -> None:
-    """T8: another administrator's key leads to nothing of theirs."""
+    """Trap T8: another administrator's key leads to nothing of theirs."""
     mine, theirs = post(admin), post(other_admin)
 
     assert theirs.status == 201

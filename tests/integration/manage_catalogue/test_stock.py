@@ -107,7 +107,7 @@ TEA = {"name": "Tea", "unitPrice": 300, "currency": "USD", "stock": 10}
 
 
 def test_a_key_is_its_owners(coffee: Product, other_admin: Client) -> None:
-    """T8"""
+    """Trap T8"""
     coffee.adjust(-3, key="key-1")
 
     theirs = Product(other_admin, coffee.id).adjust(-2, key="key-1")
@@ -131,7 +131,7 @@ def test_a_key_is_its_owners(coffee: Product, other_admin: Client) -> None:
     ],
 )
 def test_what_cannot_be_is_refused_by_name(coffee: Product, delta: Any, reason: Any, pointer: str) -> None:
-    """T18: bounds, and not the database's complaint about them."""
+    """Trap T18: bounds, and not the database's complaint about them."""
     answer = coffee.adjust(delta, reason)
 
     assert (answer.status, answer.pointers) == (422, [pointer])

@@ -1,4 +1,4 @@
-"""T23: no index is there twice, and each is there for a statement that somebody can name.
+"""Trap T23: no index is there twice, and each is there for a statement that somebody can name.
 
 What a primary key or a unique constraint is for is its constraint. Every other index costs each write something: here
 stands who reads it.
@@ -12,14 +12,16 @@ import pytest
 from sqlalchemy import Connection, TextClause, text
 
 from functions.deliver_webhooks import attempts
-from functions.maintenance import low_stock, payments, reservations, retention, stuck_orders
+from functions.maintenance import low_stock, reservations, retention, stuck_orders
 from functions.manage_catalogue import stock
-from functions.operations import outbox_events, records
+from functions.operations.orders import records
+from functions.operations.outbox import dead_events
 from functions.outbox_relay import claims
 from functions.read_orders import queries
 from functions.webhooks import delivery_history
 from orders.db import Database
 from orders.domain import OrderStatus
+from orders.payments import records as payment_records
 from tests.support.factories import rows
 
 ID = UUID(int=7)
@@ -39,10 +41,10 @@ READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "stock_movements_by_product": (stock._MOVEMENTS, {"product_id": ID, "before": 7, "limit": 21}),
     "idempotency_keys_by_age": (retention._IDEMPOTENCY, {"age": retention.IDEMPOTENCY_RETENTION, "limit": 5}),
     "outbox_due": (claims._CLAIM, CLAIM),
-    "outbox_dead": (outbox_events.LIST, {"after": ID, "limit": 21}),
+    "outbox_dead": (dead_events.LIST, {"after": ID, "limit": 21}),
     "outbox_order_created": (stuck_orders._CLAIM, RECOVERY),
     "reservations_expiring": (reservations._EXPIRE, {"limit": 200}),
-    "payments_undecided": (payments._CLAIM, {"patience": 60, "limit": 5}),
+    "payments_undecided": (payment_records._CLAIM_UNDECIDED, {"untouched_seconds": 60, "limit": 5}),
     "webhook_deliveries_by_endpoint": (
         delivery_history._PAGE,
         {"webhook_id": ID, "user_id": "u", "before": ID, "limit": 21},

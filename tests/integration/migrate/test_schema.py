@@ -1,4 +1,4 @@
-"""T11: the migrated database and `orders.tables` say the same. Migrations are the only source of tables."""
+"""Trap T11: the migrated database and `orders.tables` say the same. Migrations are the only source of tables."""
 
 from collections.abc import Callable
 

@@ -37,8 +37,8 @@ os.environ.update(
     GATEWAY_FRAUD_THRESHOLD="1000000",
 )
 
-from functions.operations import handler, world  # noqa: E402
-from functions.operations.dead_letters import DeadLetters  # noqa: E402
+from functions.operations import dependencies, handler  # noqa: E402
+from functions.operations.queues.dead_letters import DeadLetters  # noqa: E402
 
 OPERATOR = "olivia-0c11"
 ADMIN = "/api/v1/admin"
@@ -133,9 +133,9 @@ class Operations:
         gateway: PaymentGateway | None = None,
     ) -> "Operations":
         aws.step_functions.forget_everything()
-        monkeypatch.setattr(world, "database", database)
-        monkeypatch.setattr(world, "gateway", gateway or SimulatedGateway(database, BEHAVIOUR))
-        monkeypatch.setattr(world, "executions", lambda: aws.step_functions.executions)
+        monkeypatch.setattr(dependencies, "database", database)
+        monkeypatch.setattr(dependencies, "gateway", gateway or SimulatedGateway(database, BEHAVIOUR))
+        monkeypatch.setattr(dependencies, "executions", lambda: aws.step_functions.executions)
         admin = Client(HANDLER, user_id=OPERATOR, groups="[admin]")
         operations = cls(database, aws, *aws.new_queues(), admin, monkeypatch)
         operations.talk_to(EmulatedSqs(aws.sqs))
@@ -152,7 +152,7 @@ class Operations:
     def talk_to(self, client: Any) -> None:
         """Puts the function on another kind of SQS."""
         letters = DeadLetters(client, self.queue_urls, self.dlq_urls, wait_seconds=0)
-        self.monkeypatch.setattr(world, "dead_letters", lambda: letters)
+        self.monkeypatch.setattr(dependencies, "dead_letters", lambda: letters)
 
     def bury(self, queue: Queue, body: str | CloudEvent) -> str:
         """A dead letter; answers its id."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from functions.operations import world
+from functions.operations import dependencies
 from orders.db import Credentials, Database
 from orders.events import Queue
 from tests.integration.operations.support import Operations, SilentSqs
@@ -115,7 +115,7 @@ def test_a_database_that_refuses_us_is_told_as_one_that_is_down(
     operations: Operations, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stranger = credentials.model_copy(update={"username": "nobody"})
-    monkeypatch.setattr(world, "database", Database(lambda: stranger))
+    monkeypatch.setattr(dependencies, "database", Database(lambda: stranger))
 
     assert health(operations)["database"]["status"] == "down"
 
@@ -124,7 +124,7 @@ def test_without_the_database_the_other_parts_are_told_all_the_same(
     operations: Operations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nowhere = Credentials(username="orders", password="secret", host="/nowhere", port=5432, dbname="orders")
-    monkeypatch.setattr(world, "database", Database(lambda: nowhere))
+    monkeypatch.setattr(dependencies, "database", Database(lambda: nowhere))
     monkeypatch.setattr("orders.db.BACKOFF_SECONDS", (0.0,) * 4)
 
     told = health(operations)

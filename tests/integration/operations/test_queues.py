@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from functions.operations.explanation import Cause
+from functions.operations.queues.explanation import Cause
 from orders.domain import Notification
 from orders.events import CONSUMER_OF, CloudEvent, InventoryReserved, OrderCreated, PaymentCaptured, Queue
 from tests.integration.operations.support import ADMIN, OPERATOR, Operations, SilentSqs, WholeSqs

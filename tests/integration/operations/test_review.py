@@ -8,9 +8,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from functions.operations import world
-from functions.operations.actions import Operator
-from functions.operations.review import Review
+from functions.operations import dependencies
+from functions.operations.operator_actions import Operator
+from functions.operations.orders.review import Review
 from orders.db import Database
 from orders.errors import PaymentGatewayUnavailable
 from orders.executions import Executions, ExecutionStatus
@@ -465,7 +465,7 @@ def test_without_the_gateway_s_word_nothing_is_closed(
 ) -> None:
     order = stuck(pipeline, "SendCancellation")
     operations.let_rest(order.order_id)
-    monkeypatch.setattr(world, "gateway", GatewayAway())
+    monkeypatch.setattr(dependencies, "gateway", GatewayAway())
 
     answer = close(operations, order, "CANCELLED")
 

@@ -47,7 +47,7 @@ def test_an_order_is_listed_as_its_detail_begins(alice: Client, database: Databa
 def test_the_pages_together_are_the_callers_orders_newest_first(
     alice: Client, order_ids: list[UUID], limit: int
 ) -> None:
-    """T8, T23: none of another customer's, none twice, none left out, and no empty page at the end."""
+    """Traps T8, T23: none of another customer's, none twice, none left out, and no empty page at the end."""
     pages = every_page(alice, ORDERS, limit=limit)
 
     assert [item["orderId"] for page in pages for item in page] == [str(id) for id in reversed(order_ids)]
@@ -197,7 +197,7 @@ def test_a_wrong_parameter_is_named(alice: Client, query: str, pointer: str) -> 
 
 
 def test_amounts_are_whole_minor_units(alice: Client, database: Database) -> None:
-    """T19: as everywhere."""
+    """Trap T19: as everywhere."""
     add_order(database, [(add_product(database, unit_price=1250), 2)])
 
     (order,) = alice.get(ORDERS).json["items"]

@@ -1,4 +1,5 @@
-"""An order's end is announced in the very transaction that ends it, once, and only to users who listen."""
+"""An order's end is announced in the very transaction that ends it, once: to users who listen, and to the customer of
+a confirmed order."""
 
 import contextlib
 from collections.abc import Callable
@@ -7,6 +8,8 @@ from uuid import UUID
 
 import pytest
 
+from orders import notifications
+from orders.domain import Notification
 from orders.errors import SagaConflict
 from orders.events import CATALOGUE
 from tests.integration.saga.pipeline import CHAIN, Order, Pipeline
@@ -123,3 +126,55 @@ def test_an_end_that_is_rolled_back_is_not_announced(order: Order) -> None:
 
     assert announcements(order) == []
     order.pipeline.execute("UPDATE payments SET refunded = 0 WHERE order_id = :id", id=order.order_id)
+
+
+def test_the_confirmation_is_asked_for_in_the_statement_that_confirms_the_order(pipeline: Pipeline) -> None:
+    order = pipeline.order()
+    order.run_until("CompleteOrder")
+    assert order.ending().told == []
+
+    order.call("CompleteOrder")
+
+    assert order.ending().told == ["order_confirmed"]
+    assert order.pipeline.rows(
+        "SELECT DISTINCT orders.updated_at = notifications.created_at AS at_once "
+        "FROM orders JOIN notifications ON order_id = orders.id WHERE orders.id = :id",
+        id=order.order_id,
+    ) == [{"at_once": True}]
+
+
+def test_an_order_that_is_not_confirmed_asks_for_no_confirmation(pipeline: Pipeline) -> None:
+    cancelled_order, unresolved_order = pipeline.order(), pipeline.order()
+
+    cancelled(cancelled_order)
+    unresolved(unresolved_order)
+
+    assert cancelled_order.ending().told == unresolved_order.ending().told == ["order_cancelled"]
+
+
+def test_a_confirmation_that_was_asked_for_before_is_not_asked_for_again(pipeline: Pipeline) -> None:
+    """The code before this one asked a step earlier."""
+    order = pipeline.order()
+    order.run_until("CompleteOrder")
+    pipeline.database.transact(
+        lambda connection: notifications.request(
+            connection, order.order_id, Notification.ORDER_CONFIRMED, TRACE
+        )
+    )
+
+    order.call("CompleteOrder")
+
+    asked = pipeline.rows(
+        "SELECT data FROM outbox WHERE subject = :id AND type LIKE '%notification%'", id=order.order_id
+    )
+    assert len(asked) == 2
+
+
+def test_a_customer_without_a_telephone_is_told_by_mail_alone(pipeline: Pipeline) -> None:
+    order = pipeline.order()
+    pipeline.execute("UPDATE orders SET contact_phone = NULL WHERE id = :id", id=order.order_id)
+
+    order.run()
+
+    told = pipeline.rows("SELECT channel FROM notifications WHERE order_id = :id", id=order.order_id)
+    assert told == [{"channel": "email"}]

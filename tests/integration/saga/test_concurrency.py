@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 from sqlalchemy import text
 
-from functions.saga_steps import notification, payment, stock
 from functions.saga_steps import order as order_steps
+from functions.saga_steps import payment, stock
 from functions.saga_steps.events import Failure
 from orders.db import Database
 from orders.domain import FailureReason, SagaStep
@@ -41,16 +41,14 @@ STEPS: Final[Mapping[str, Step]] = {
         database, SimulatedGateway(database, BEHAVIOUR), order.order_id, TRACE
     ),
     "ConfirmReservation": lambda database, order: stock.confirm(database, order.order_id),
-    "SendConfirmation": lambda database, order: notification.send_confirmation(
-        database, order.order_id, TRACE
-    ),
+    "SendConfirmation": lambda database, order: order_steps.send_confirmation(database, order.order_id),
     "CompleteOrder": lambda database, order: order_steps.complete(database, order.order_id, TRACE),
     "RestoreInventory": lambda database, order: stock.restore(database, order.order_id),
     "RefundPayment": lambda database, order: payment.refund(
         database, SimulatedGateway(database, BEHAVIOUR), order.order_id, TRACE
     ),
     "ReleaseReservation": lambda database, order: stock.release(database, order.order_id),
-    "SendCancellation": lambda database, order: notification.send_cancellation(
+    "SendCancellation": lambda database, order: order_steps.send_cancellation(
         database, order.order_id, FailureReason.PROCESSING_FAILED, TRACE
     ),
     "MarkCancelled": lambda database, order: order_steps.cancel(

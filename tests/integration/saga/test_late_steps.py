@@ -56,7 +56,7 @@ LEFT_BY_LATE_STEP = {
         reservations=RESTORED,
         payment="REFUNDED",
         ledger=REFUNDED,
-        told=["order_confirmed", "order_cancelled"],
+        told=["order_cancelled"],
     ),
 }
 

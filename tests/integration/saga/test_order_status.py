@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 
 from orders.domain import LEGAL_TRANSITIONS, OrderStatus
 from orders.errors import OrderIncomplete
-from tests.integration.saga.pipeline import CONFIRMED, FORWARD, Order, Pipeline
+from tests.integration.saga.pipeline import CHAIN, CONFIRMED, FORWARD, Order, Pipeline
 from tests.support.asl import Fault, When
 
 PAIRS = [(before, after) for before in OrderStatus for after in OrderStatus if before is not after]
@@ -118,9 +118,10 @@ def put_under_review(order: Order) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "mishap", [lose_the_payment, refund_in_part, lose_a_reservation, restore_a_line, put_under_review]
-)
+MISHAPS = [lose_the_payment, refund_in_part, lose_a_reservation, restore_a_line, put_under_review]
+
+
+@pytest.mark.parametrize("mishap", MISHAPS)
 def test_an_order_that_lacks_money_or_stock_is_never_confirmed(
     order: Order, mishap: Callable[[Order], None]
 ) -> None:
@@ -132,6 +133,28 @@ def test_an_order_that_lacks_money_or_stock_is_never_confirmed(
 
     assert order.ending().status != "CONFIRMED"
     assert "CompleteOrder" not in order.journal()
+
+
+@pytest.mark.parametrize("mishap", MISHAPS)
+def test_the_last_check_before_the_end_finds_an_order_that_lacks_money_or_stock(
+    order: Order, mishap: Callable[[Order], None]
+) -> None:
+    order.run_until("SendConfirmation")
+    mishap(order)
+
+    with pytest.raises(OrderIncomplete):
+        order.call("SendConfirmation")
+
+    assert "SendConfirmation" not in order.journal()
+
+
+def test_an_order_that_fails_the_last_check_is_undone_at_once(order: Order) -> None:
+    execution = order.run(meanwhile={"SendConfirmation": refund_in_part})
+
+    assert execution.attempts["SendConfirmation"] == 1
+    assert execution.visited == [*FORWARD[:5], *CHAIN]
+    assert order.ending().status == "CANCELLED"
+    assert order.ending().told == ["order_cancelled"]
 
 
 @pytest.mark.parametrize("skipped", FORWARD[1:4])

@@ -81,7 +81,7 @@ def result_of(expected: Scenario) -> Result:
     return judge(run, Evidence(visits_as_expected(run), charges, notices))
 
 
-def test_every_scenario_of_the_issue_is_played() -> None:
+def test_every_scenario_is_played_in_this_order() -> None:
     assert [played.name for played in scenarios()] == [
         "Two products",
         "Card declined",

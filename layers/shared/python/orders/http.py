@@ -1,6 +1,6 @@
 """The HTTP side every API function shares: a resolver that returns errors as problems and carries the correlation id.
 
-Validation, routing and OpenAPI are Powertools'; this adds what DESIGN's contract asks for on top.
+Validation, routing and OpenAPI are Powertools'; this adds what the API promises on top of them.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -49,6 +49,17 @@ _CLOSE: Final = text("""
     RETURNING step, status
 """)
 
+# CompleteOrder, and what its step would have found. The end that MarkCancelled had given the order is undone.
+_COMPLETE_BY_OPERATOR: Final = text("""
+    WITH undone AS (
+        UPDATE saga_steps SET status = 'COMPENSATED'
+        WHERE order_id = :order_id AND step = 'MarkCancelled' AND status = 'SUCCEEDED'
+    )
+    INSERT INTO saga_steps (order_id, step, status, attempts)
+    SELECT :order_id, step, 'SUCCEEDED', 0 FROM unnest(ARRAY['CompleteOrder', 'SendConfirmation']) AS step
+    ON CONFLICT (order_id, step) DO UPDATE SET status = 'SUCCEEDED', error = NULL
+""")
+
 _RECORD: Final = text("""
     INSERT INTO saga_steps (order_id, step, status, error) VALUES (:order_id, :step, :status, :error)
     ON CONFLICT (order_id, step) DO UPDATE SET attempts = saga_steps.attempts + 1
@@ -86,7 +97,7 @@ def record_failure(connection: Connection, order_id: UUID, step: SagaStep, failu
 
 
 def turn_back(connection: Connection, order_id: UUID, error: str) -> str:
-    """Bars every forward step, and answers why: `error`, by the name that Step Functions reports, unless an earlier
+    """Bars every forward step, and returns why: `error`, by the name that Step Functions reports, unless an earlier
     compensation has given another reason.
 
     Raises:
@@ -98,17 +109,23 @@ def turn_back(connection: Connection, order_id: UUID, error: str) -> str:
     return reason
 
 
-def close(connection: Connection, order_id: UUID, compensation: SagaStep) -> None:
-    """Fences the step that `compensation` undoes, and CompleteOrder; waits for either if it is under way.
+def close(connection: Connection, order_id: UUID, *compensations: SagaStep) -> None:
+    """Fences the steps that `compensations` undo, and CompleteOrder; waits for each that is under way.
 
     Raises:
         OrderAlreadyCompleted: the order is confirmed, nothing may be undone.
     """
     # In a fixed order, so that two compensations at once cannot deadlock.
-    steps = sorted({UNDOES[compensation], SagaStep.COMPLETE_ORDER})
+    steps = sorted({*(UNDOES[compensation] for compensation in compensations), SagaStep.COMPLETE_ORDER})
     closed = connection.execute(_CLOSE, {"order_id": order_id, "steps": [str(step) for step in steps]})
     if (SagaStep.COMPLETE_ORDER, StepStatus.SUCCEEDED) in [(row.step, row.status) for row in closed]:
-        raise OrderAlreadyCompleted(f"{compensation} came after the order was confirmed")
+        raise OrderAlreadyCompleted(f"{', '.join(compensations)} came after the order was confirmed")
+
+
+def complete_by_operator(connection: Connection, order_id: UUID) -> None:
+    """Passes the point of no return by hand: a compensation that comes late now finds the order confirmed. Waits for
+    one that is under way."""
+    connection.execute(_COMPLETE_BY_OPERATOR, {"order_id": order_id})
 
 
 def record_compensation(connection: Connection, order_id: UUID, compensation: SagaStep) -> bool:

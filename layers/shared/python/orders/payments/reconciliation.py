@@ -6,45 +6,20 @@ captured for an order that is cancelled.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection
 
 from orders import repairs
 from orders.contract import Metric
 from orders.db import Database
 from orders.domain import OrderStatus, PaymentStatus
 from orders.observability import count, logger
-from orders.payments.gateway import Charge, GatewayPayment, GatewayStatus, PaymentGateway
+from orders.payments import records
+from orders.payments.gateway import GatewayPayment, GatewayStatus, PaymentGateway
+from orders.payments.records import STATUS_AT_GATEWAY, UNDECIDED, Payment
 from orders.repairs import Repair
-
-_LOOK: Final = text("""
-    SELECT payments.provider_key, payments.status, payments.amount, payments.currency, orders.payment_method,
-           orders.status AS order_status
-    FROM payments JOIN orders ON orders.id = payments.order_id
-    WHERE payments.order_id = :order_id
-""")
-
-# Only over the status that was judged: whoever has written since knows better.
-_RECORD: Final = text("""
-    UPDATE payments
-    SET status = CAST(:status AS text), updated_at = now(),
-        provider_payment_id = coalesce(CAST(:payment_id AS text), provider_payment_id),
-        captured = CASE WHEN CAST(:status AS text) IN ('CAPTURED', 'REFUNDED') THEN amount ELSE 0 END,
-        refunded = CASE WHEN CAST(:status AS text) = 'REFUNDED' THEN amount ELSE 0 END
-    WHERE order_id = :order_id AND status = CAST(:judged AS text)
-    RETURNING order_id
-""")
-
-_UNDECIDED: Final = frozenset({PaymentStatus.PENDING, PaymentStatus.UNKNOWN})
-
-_STATUS_AT_GATEWAY: Final = {
-    GatewayStatus.CAPTURED: PaymentStatus.CAPTURED,
-    GatewayStatus.DECLINED: PaymentStatus.DECLINED,
-    GatewayStatus.VOIDED: PaymentStatus.VOIDED,
-    GatewayStatus.REFUNDED: PaymentStatus.REFUNDED,
-}
 
 
 class Verdict(StrEnum):
@@ -70,13 +45,13 @@ _REPAIRS: Final = {
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Reconciliation:
     """A verdict, and what is to be recorded of it."""
 
     order_id: UUID
     verdict: Verdict
     order_status: OrderStatus
-    judged: PaymentStatus
+    compared: PaymentStatus
     """Our record of the payment as it was compared."""
     at_gateway: GatewayPayment | None
 
@@ -94,8 +69,8 @@ class Judgement:
         """Counts and logs what was recorded, once its transaction is committed."""
         _, metric = _REPAIRS[self.verdict]
         count(metric)
-        tell = logger.error if self.verdict is Verdict.CONFLICT else logger.info
-        tell(
+        log = logger.error if self.verdict is Verdict.CONFLICT else logger.info
+        log(
             "Payment reconciled",
             extra={"verdict": self.verdict, "order_id": str(self.order_id)} | self._details,
         )
@@ -103,22 +78,19 @@ class Judgement:
     @property
     def _details(self) -> dict[str, str]:
         at_gateway = self.at_gateway.status if self.at_gateway else "NONE"
-        return {"order": self.order_status, "recorded": self.judged, "gateway": at_gateway}
+        return {"order": self.order_status, "recorded": self.compared, "gateway": at_gateway}
 
     def _settle(self, connection: Connection) -> bool:
         assert self.at_gateway is not None, "a settlement is what the gateway said"
-        status = _STATUS_AT_GATEWAY[self.at_gateway.status]
-        parameters = {
-            "order_id": self.order_id,
-            "status": status,
-            "payment_id": self.at_gateway.payment_id,
-            "judged": self.judged,
-        }
-        return connection.execute(_RECORD, parameters).first() is not None
+        status = STATUS_AT_GATEWAY[self.at_gateway.status]
+        return records.settle(
+            connection, self.order_id, status, self.at_gateway.payment_id, compared=self.compared
+        )
 
 
-def judge(database: Database, gateway: PaymentGateway, order_id: UUID) -> Judgement:
-    """Compares the three, and gives back what the gateway holds for a cancelled order.
+def reconcile(database: Database, gateway: PaymentGateway, order_id: UUID) -> Reconciliation:
+    """Compares the order, its payment and the gateway's record, and gives back what the gateway holds for a cancelled
+    order. What is to be recorded of it is the caller's to record.
 
     It may be repeated, also at the same time as the saga's own steps: the gateway moves money once for each key.
 
@@ -126,30 +98,32 @@ def judge(database: Database, gateway: PaymentGateway, order_id: UUID) -> Judgem
         PaymentGatewayUnavailable: try again.
         LookupError: the order has no payment.
     """
-    ours = database.transact_alone(
-        lambda connection: connection.execute(_LOOK, {"order_id": order_id}).first()
-    )
+    ours = database.transact_alone(lambda connection: records.find(connection, order_id))
     if ours is None:
         raise LookupError(f"order {order_id} has no payment")
-    recorded = PaymentStatus(ours.status)
-    order_status = OrderStatus(ours.order_status)
-    found = gateway.find(ours.provider_key)
-    if order_status is OrderStatus.CANCELLED:
-        closed = _close(gateway, ours, recorded, found)
-        verdict = _verdict_on_cancelled(recorded, found, closed)
-        return Judgement(order_id, verdict, order_status, recorded, closed)
-    return Judgement(order_id, _verdict(order_status, recorded, found), order_status, recorded, found)
+    payment, order_status = ours
+    found = gateway.find(payment.key)
+    if order_status is not OrderStatus.CANCELLED:
+        verdict = _verdict(order_status, payment.status, found)
+        return Reconciliation(order_id, verdict, order_status, payment.status, found)
+    is_captured = found is not None and found.status is GatewayStatus.CAPTURED
+    closed = give_back(gateway, payment, found) if is_captured or payment.status in UNDECIDED else found
+    verdict = _verdict_on_cancelled(payment.status, found, closed)
+    return Reconciliation(order_id, verdict, order_status, payment.status, closed)
 
 
-def _close(
-    gateway: PaymentGateway, ours: Row[Any], recorded: PaymentStatus, found: GatewayPayment | None
-) -> GatewayPayment | None:
-    """Sees to it that the gateway holds no money for the order, and never will; answers its record by then."""
-    if recorded in _UNDECIDED and (found is None or found.status is GatewayStatus.OPEN):
-        # Answers CAPTURED if a capture was quicker.
-        found = gateway.void(ours.provider_key, Charge(ours.amount, ours.currency, ours.payment_method))
-    if found is not None and found.status is GatewayStatus.CAPTURED:
-        found = gateway.refund(ours.provider_key)
+def give_back(gateway: PaymentGateway, payment: Payment, found: GatewayPayment | None) -> GatewayPayment:
+    """Sees to it that the gateway holds no money of the payment, and never will; returns its record by then. `found` is
+    its record as it was before.
+
+    Raises:
+        PaymentGatewayUnavailable: try again.
+    """
+    if found is None or found.status is GatewayStatus.OPEN:
+        # Returns CAPTURED if a capture was quicker.
+        found = gateway.void(payment.key, payment.charge)
+    if found.status is GatewayStatus.CAPTURED:
+        found = gateway.refund(payment.key)
     return found
 
 
@@ -161,11 +135,11 @@ def _verdict_on_cancelled(
     if closed is None or closed.status is GatewayStatus.OPEN:
         # Voided or declined before the gateway had heard of it. Anything else is money it does not know of.
         return Verdict.CONFLICT if recorded is PaymentStatus.CAPTURED else Verdict.AGREED
-    return Verdict.AGREED if _STATUS_AT_GATEWAY[closed.status] is recorded else Verdict.SETTLED
+    return Verdict.AGREED if STATUS_AT_GATEWAY[closed.status] is recorded else Verdict.SETTLED
 
 
 def _verdict(order_status: OrderStatus, recorded: PaymentStatus, found: GatewayPayment | None) -> Verdict:
-    at_gateway = None if found is None else _STATUS_AT_GATEWAY.get(found.status)
+    at_gateway = None if found is None else STATUS_AT_GATEWAY.get(found.status)
     is_captured = at_gateway is PaymentStatus.CAPTURED
     match order_status, recorded:
         case OrderStatus.CONFIRMED, _:

@@ -10,7 +10,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from functions.operations.models import (
+from functions.operations.health.models import (
     CircuitHealth,
     DatabaseHealth,
     DetailedHealth,
@@ -21,7 +21,7 @@ from functions.operations.models import (
     QueueHealth,
     RelayHealth,
 )
-from functions.operations.queue_operations import QueueOperations
+from functions.operations.queues.queue_operations import QueueOperations
 from orders.db import Database
 from orders.errors import DatabaseUnavailable, ServiceUnavailable
 from orders.observability import logger

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from functions.operations.fitting import Books, misfits
-from functions.operations.models import (
+from functions.operations.orders.fitting import Books, misfits
+from functions.operations.orders.models import (
     ExecutionList,
     ExecutionReport,
     ExecutionSummary,
@@ -16,8 +16,8 @@ from functions.operations.models import (
     OrderReport,
     StateVisit,
 )
-from functions.operations.records import read_records
-from functions.operations.services import answering
+from functions.operations.orders.records import read_records
+from functions.operations.sdk import sdk_calls
 from orders.db import Database
 from orders.domain import OrderStatus, ReservationStatus
 from orders.errors import PaymentGatewayUnavailable
@@ -47,7 +47,7 @@ def list_executions(
     known = read_records(database, order_id).executions
     top = min(number_before(listing, cursor, LAST_NUMBER), known)
     numbers = range(top - 1, max(top - 1 - EXECUTIONS_PER_PAGE, -1), -1)
-    with answering("Step Functions"):
+    with sdk_calls("Step Functions"):
         items = [_report(executions, order_id, number) for number in numbers]
     return ExecutionList(
         items=items, next_cursor=cursor_after(listing, numbers[-1]) if numbers and numbers[-1] > 0 else None
@@ -64,7 +64,7 @@ def read_report(
         ServiceUnavailable, DatabaseUnavailable: try again.
     """
     records = read_records(database, order_id)
-    with answering("Step Functions"):
+    with sdk_calls("Step Functions"):
         execution = _summary(
             order_id, records.executions - 1, executions.describe(order_id, records.executions - 1)
         )

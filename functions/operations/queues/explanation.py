@@ -13,8 +13,8 @@ from uuid import UUID
 from pydantic import ValidationError
 from sqlalchemy import Row, text
 
-from functions.operations.dead_letters import DeadLetter
-from functions.operations.models import DeadMessage
+from functions.operations.queues.dead_letters import DeadLetter
+from functions.operations.queues.models import DeadMessage
 from orders.db import Database
 from orders.domain import OrderStatus, PaymentStatus
 from orders.events import (

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, TextClause, text
 
-from functions.operations.models import OpenOrder, OpenOrderList, OrderRecords
+from functions.operations.orders.models import OpenOrder, OpenOrderList, OrderRecords
 from orders.db import Database
 from orders.domain import FailureReason, OrderStatus
 from orders.errors import OrderNotFound

@@ -10,11 +10,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-from functions.operations import actions
-from functions.operations.actions import Action, Operator
-from functions.operations.fitting import Books, misfits
-from functions.operations.models import Closed, Resumed
-from functions.operations.services import answering
+from functions.operations import operator_actions
+from functions.operations.operator_actions import Action, Operator
+from functions.operations.orders.fitting import Books, misfits
+from functions.operations.orders.models import Closed, Resumed
+from functions.operations.sdk import sdk_calls
 from orders import notifications, saga
 from orders.db import Database
 from orders.domain import FailureReason, Notification, OrderStatus, PaymentStatus, SagaStep
@@ -134,7 +134,7 @@ class Review:
             if resumes is None:
                 raise OrderNotInReview("Somebody else has just moved the order")
             name = execution_name(order_id, resumes)
-            actions.record(
+            operator_actions.record(
                 connection,
                 operator,
                 Action.ORDER_RESUMED,
@@ -145,7 +145,7 @@ class Review:
             return resumes
 
         resumes = self.database.transact(work)
-        actions.report(operator, Action.ORDER_RESUMED, str(order_id))
+        operator_actions.report(operator, Action.ORDER_RESUMED, str(order_id))
         return Resumed(
             order_id=order_id,
             status=OrderStatus.PROCESSING,
@@ -184,7 +184,7 @@ class Review:
             ending = {"order_id": order_id, "status": end, "reason": reason}
             connection.execute(_CLOSE, {**ending, **announcement.row(trace)})
             told = _tell(connection, order_id, reason, trace)
-            actions.record(
+            operator_actions.record(
                 connection,
                 operator,
                 Action.ORDER_CLOSED,
@@ -194,7 +194,7 @@ class Review:
             )
 
         self.database.transact(work)
-        actions.report(operator, Action.ORDER_CLOSED, str(order_id))
+        operator_actions.report(operator, Action.ORDER_CLOSED, str(order_id))
         return Closed(order_id=order_id, status=end)
 
     def _look(self, order_id: UUID) -> Row[Any]:
@@ -208,7 +208,7 @@ class Review:
         if looked.status != OrderStatus.NEEDS_REVIEW:
             raise OrderNotInReview(f"The order is {looked.status}")
         # MarkCancelled's own execution ends a moment after the order says NEEDS_REVIEW (promise I6).
-        with answering("Step Functions"):
+        with sdk_calls("Step Functions"):
             status = self.executions.status(order_id, looked.resumes)
         if status.is_live:
             raise OrderNotInReview(f"An execution is at work on the order: it is {status}")
@@ -217,7 +217,7 @@ class Review:
     def _start(self, order_id: UUID, trace: Trace, resumes: int) -> bool:
         """False: it did not start, or nobody knows; maintenance looks after an order that nobody works on."""
         try:
-            with answering("Step Functions"):
+            with sdk_calls("Step Functions"):
                 return self.executions.start(order_id, trace, resumes)
         except ServiceUnavailable:
             logger.warning("The next execution is left to maintenance", order_id=str(order_id), exc_info=True)

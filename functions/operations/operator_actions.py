@@ -1,15 +1,19 @@
-"""The book of what operators did. An action is written down before it is done: one that died half-way is in it too."""
+"""Who operates and why, and the record of what operators did.
+
+An action is recorded before it is done: one that died half-way is recorded too.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 from uuid import UUID
 
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import Field, StringConstraints
 from sqlalchemy import Connection, text
 
 from orders.contract import Metric
-from orders.http import ErrorMessage
+from orders.http import ApiRequest, ErrorMessage, caller
 from orders.observability import count, logger
 
 Note = Annotated[
@@ -19,6 +23,15 @@ Note = Annotated[
     ErrorMessage("This must be text of 1 to 500 characters in one line"),
 ]
 """Why it was done. It is kept, so it should name no customer."""
+
+
+class WithNote(ApiRequest):
+    note: Note
+
+
+class MaybeNote(ApiRequest):
+    note: Note | None = None
+
 
 _RECORD: Final = text("""
     INSERT INTO operator_actions (action, operator, target, order_id, note, detail)
@@ -44,6 +57,11 @@ class Operator:
     id: str
     note: str = ""
 
+    @classmethod
+    def calling(cls, router: APIGatewayHttpRouter, note: str | None) -> Self:
+        """Who sent the request that the router's route is called for."""
+        return cls(caller(router.current_event), note or "")
+
 
 def record(
     connection: Connection,
@@ -54,7 +72,7 @@ def record(
     order_id: UUID | None = None,
     detail: str = "",
 ) -> None:
-    """Writes an action down in the caller's transaction. `detail` holds ids and codes, never personal data."""
+    """Records an action in the caller's transaction. `detail` holds ids and codes, never personal data."""
     connection.execute(
         _RECORD,
         {
@@ -69,6 +87,6 @@ def record(
 
 
 def report(operator: Operator, action: Action, target: str) -> None:
-    """Counts and logs an action, once it is written down. The note stays in the book."""
+    """Counts and logs an action, once it is recorded. The note is not logged."""
     count(Metric.OPERATOR_ACTIONS)
     logger.info("Operator's action", action=action, operator=operator.id, target=target)

@@ -4,9 +4,9 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from functions.operations import actions
-from functions.operations.actions import Action, Operator
-from functions.operations.models import DeadEvent, DeadEventList, EventRedriven
+from functions.operations import operator_actions
+from functions.operations.operator_actions import Action, Operator
+from functions.operations.outbox.models import DeadEvent, DeadEventList, EventRedriven
 from orders.db import Database
 from orders.errors import EventNotFound, NothingToRedrive
 from orders.ids import parse_uuid
@@ -80,7 +80,7 @@ def redrive(database: Database, operator: Operator, event_id: str) -> EventRedri
             if status is None:
                 raise EventNotFound("There is no such event")
             raise NothingToRedrive(f"The event is {status}")
-        actions.record(
+        operator_actions.record(
             connection,
             operator,
             Action.EVENT_REDRIVEN,
@@ -90,5 +90,5 @@ def redrive(database: Database, operator: Operator, event_id: str) -> EventRedri
         )
 
     database.transact(work)
-    actions.report(operator, Action.EVENT_REDRIVEN, str(uuid))
+    operator_actions.report(operator, Action.EVENT_REDRIVEN, str(uuid))
     return EventRedriven(event_id=uuid)

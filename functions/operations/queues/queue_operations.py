@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from functions.operations import actions
-from functions.operations.actions import Action, Operator
-from functions.operations.dead_letters import DeadLetter, DeadLetters, Depth, MayGoOn
-from functions.operations.explanation import explain, is_done
-from functions.operations.models import (
+from functions.operations import operator_actions
+from functions.operations.operator_actions import Action, Operator
+from functions.operations.queues.dead_letters import DeadLetter, DeadLetters, Depth, MayGoOn
+from functions.operations.queues.explanation import explain, is_done
+from functions.operations.queues.models import (
     DeadMessage,
     DeadMessageList,
     Discarded,
@@ -109,11 +109,11 @@ class QueueOperations:
             f"cause={message.cause} type={message.event_type} event={message.event_id}" if message else ""
         )
         self.database.transact(
-            lambda connection: actions.record(
+            lambda connection: operator_actions.record(
                 connection, operator, action, target, order_id=order_id, detail=detail
             )
         )
-        actions.report(operator, action, target)
+        operator_actions.report(operator, action, target)
 
 
 def _depth(depth: Depth) -> QueueDepth:

@@ -11,13 +11,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from functions.operations.services import answering
+from functions.operations.sdk import sdk_calls
+from orders import aws
 from orders.errors import NothingToRedrive, ServiceUnavailable
 from orders.events import Queue
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+READ_TIMEOUT_SECONDS: Final = 5
+"""Longer than a queue may be asked to wait for messages."""
+ATTEMPTS: Final = 2
 
 HOLD_SECONDS: Final = 30
 """How long a message that is looked at is hidden from everybody else. Longer than the function may run."""
@@ -83,6 +88,12 @@ class Redriven:
     """The time was over; there may be others."""
 
 
+def connect() -> "SQSClient":
+    """A client of SQS."""
+    client: SQSClient = aws.connect("sqs", read_timeout_seconds=READ_TIMEOUT_SECONDS, attempts=ATTEMPTS)
+    return client
+
+
 class DeadLetters:
     """The queues of one stage, by name."""
 
@@ -131,7 +142,7 @@ class DeadLetters:
     def send_back(self, queue: Queue, letter: DeadLetter) -> None:
         """Sends the message to its queue, and only then deletes it here: killed in between it is there twice, which
         its consumer's inbox makes harmless."""
-        with answering("SQS"):
+        with sdk_calls("SQS"):
             self._client.send_message(
                 QueueUrl=self._queues[queue],
                 MessageBody=letter.body,
@@ -141,7 +152,7 @@ class DeadLetters:
 
     def delete(self, queue: Queue, letter: DeadLetter) -> None:
         """Deletes the message for good."""
-        with answering("SQS"):
+        with sdk_calls("SQS"):
             self._client.delete_message(QueueUrl=self._dlqs[queue], ReceiptHandle=letter.receipt)
 
     def send_all_back(self, queue: Queue, may_go_on: MayGoOn) -> Redriven:
@@ -165,7 +176,7 @@ class DeadLetters:
         """False: not offered here."""
         from botocore.exceptions import ClientError
 
-        with answering("SQS"):
+        with sdk_calls("SQS"):
             dlq_arn = self._attributes(self._dlqs[queue], _ARN)[_ARN]
             try:
                 tasks = self._client.list_message_move_tasks(SourceArn=dlq_arn, MaxResults=1)
@@ -181,7 +192,7 @@ class DeadLetters:
     def _send_batch(self, queue: Queue, letters: Sequence[DeadLetter]) -> int:
         """Answers how many were sent, and deletes those; the others are seen again when their time is over."""
         by_id = {str(number): letter for number, letter in enumerate(letters)}
-        with answering("SQS"):
+        with sdk_calls("SQS"):
             answer = self._client.send_message_batch(
                 QueueUrl=self._queues[queue],
                 Entries=[
@@ -198,7 +209,7 @@ class DeadLetters:
         return len(sent)
 
     def _depth(self, url: str) -> Depth:
-        with answering("SQS"):
+        with sdk_calls("SQS"):
             found = self._attributes(url, _VISIBLE, _IN_FLIGHT, _DELAYED)
         return Depth(int(found[_VISIBLE]), int(found[_IN_FLIGHT]), int(found[_DELAYED]))
 
@@ -209,7 +220,7 @@ class DeadLetters:
         """Messages, a call's at a time, until there are no more, or so many; each is hidden for `HOLD_SECONDS`."""
         received = 0
         while received < limit and may_go_on():
-            with answering("SQS"):
+            with sdk_calls("SQS"):
                 answer = self._client.receive_message(
                     QueueUrl=self._dlqs[queue],
                     MaxNumberOfMessages=min(MAX_BATCH, limit - received),
@@ -237,7 +248,7 @@ class DeadLetters:
 
     def _give_back(self, queue: Queue, letters: Sequence[DeadLetter]) -> None:
         for start in range(0, len(letters), MAX_BATCH):
-            with answering("SQS"):
+            with sdk_calls("SQS"):
                 self._client.change_message_visibility_batch(
                     QueueUrl=self._dlqs[queue],
                     Entries=[

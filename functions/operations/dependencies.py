@@ -1,17 +1,17 @@
-"""What the routes work with: one database, one gateway and one client of each service for the process."""
+"""What the routes depend on: one database, one gateway and one client of each AWS service for the process."""
 
 import functools
 from typing import Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.operations.dead_letters import DeadLetters
-from functions.operations.queue_operations import QueueOperations
-from functions.operations.review import Review
-from functions.operations.services import connect_queues
+from functions.operations.orders.review import Review
+from functions.operations.queues.dead_letters import DeadLetters, connect
+from functions.operations.queues.queue_operations import QueueOperations
 from functions.operations.settings import Settings
+from orders import executions as step_functions
 from orders.db import Database
-from orders.executions import Executions, connect
+from orders.executions import Executions
 
 NEEDED_SECONDS: Final = 8.0
 """What must be left of the function's time for another call to SQS, and for what is written and given back after it."""
@@ -23,19 +23,19 @@ gateway = settings.gateway(database)
 
 @functools.cache
 def executions() -> Executions:
-    return Executions(connect(), settings.state_machine_arn)
+    return Executions(step_functions.connect(), settings.state_machine_arn)
 
 
 @functools.cache
 def dead_letters() -> DeadLetters:
-    return DeadLetters(connect_queues(), settings.queue_urls, settings.dlq_urls)
+    return DeadLetters(connect(), settings.queue_urls, settings.dlq_urls)
 
 
 def review() -> Review:
     return Review(database, executions(), gateway)
 
 
-def queues(context: LambdaContext) -> QueueOperations:
+def queue_operations(context: LambdaContext) -> QueueOperations:
     """For one request, within what is left of the function's time."""
     return QueueOperations(
         database,

@@ -1,12 +1,12 @@
-"""What the routes of operations take and answer."""
+"""What the routes of orders take and return."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 from uuid import UUID
 
 from pydantic import Field
 
-from functions.operations.actions import Note
+from functions.operations.operator_actions import Note
 from orders.domain import (
     Channel,
     FailureReason,
@@ -18,74 +18,9 @@ from orders.domain import (
     SagaStep,
     StepStatus,
 )
-from orders.events import Queue
 from orders.executions import ExecutionStatus
 from orders.http import ApiModel, ApiRequest
 from orders.payments.gateway import GatewayStatus
-
-
-class QueueDepth(ApiModel):
-    """Messages as SQS counts them: approximately."""
-
-    visible: int
-    in_flight: int = Field(description="Received, and neither deleted nor given back yet")
-    delayed: int
-
-
-class QueueState(ApiModel):
-    name: Queue
-    queue: QueueDepth
-    dlq: QueueDepth
-
-
-class QueueList(ApiModel):
-    items: list[QueueState]
-    next_cursor: None = None
-
-
-class DeadMessage(ApiModel):
-    """A message that was given up, and why as far as can be told."""
-
-    message_id: str
-    received: int = Field(description="Deliveries so far, also by looking at it")
-    sent_at: datetime
-    event_id: UUID | None
-    event_type: str | None
-    order_id: UUID | None
-    order_status: OrderStatus | None
-    correlation_id: str | None = Field(description="Finds its log lines")
-    cause: str = Field(description="A code; docs/operations.md has a section for each")
-    explanation: str
-    errors: list[str] = Field(description="Codes of what went wrong, oldest first; never content")
-
-
-class DeadMessageList(ApiModel):
-    """Some of the messages, in no order: SQS knows none."""
-
-    items: list[DeadMessage]
-    next_cursor: None = None
-
-
-class Redrive(ApiRequest):
-    """One message, or all of them."""
-
-    message_id: Annotated[str, Field(min_length=1, max_length=100)] | None = None
-    note: Note | None = None
-
-
-class RedriveResult(ApiModel):
-    queue: Queue
-    moved: int | None = Field(description="null: SQS has begun to move them by itself")
-    failed: int = Field(description="Messages that could not be sent, and are where they were")
-    more: bool = Field(description="There was no time for all of them: ask again")
-
-
-class WithNote(ApiRequest):
-    note: Note
-
-
-class MaybeNote(ApiRequest):
-    note: Note | None = None
 
 
 class Closing(ApiRequest):
@@ -93,11 +28,6 @@ class Closing(ApiRequest):
 
     status: Literal["CONFIRMED", "CANCELLED"]
     note: Note
-
-
-class Discarded(ApiModel):
-    queue: Queue
-    message_id: str
 
 
 class OpenOrder(ApiModel):
@@ -236,28 +166,6 @@ class Closed(ApiModel):
     status: OrderStatus
 
 
-class DeadEvent(ApiModel):
-    event_id: UUID
-    type: str
-    order_id: UUID
-    correlation_id: str
-    attempts: int
-    last_error: str | None
-    created_at: datetime
-
-
-class DeadEventList(ApiModel):
-    """Oldest first."""
-
-    items: list[DeadEvent]
-    next_cursor: str | None
-
-
-class EventRedriven(ApiModel):
-    event_id: UUID
-    status: Literal["PENDING"] = "PENDING"
-
-
 class StateVisit(ApiModel):
     """One state that an execution passed, with the attempts that failed in it."""
 
@@ -276,60 +184,3 @@ class ExecutionList(ApiModel):
 
     items: list[ExecutionReport]
     next_cursor: str | None
-
-
-class HealthPart(ApiModel):
-    """`down` says that the part does not answer, `degraded` that somebody should look at it."""
-
-    status: Literal["up", "degraded", "down", "unknown"]
-
-
-class DatabaseHealth(HealthPart):
-    latency_ms: float | None = Field(description="Of one statement")
-    pool_size: int = Field(description="Connections that this process may have")
-    pool_in_use: int
-    connections: int | None = Field(description="Of all processes, in the database")
-    max_connections: int | None
-
-
-class QueueHealth(HealthPart):
-    queues: list[QueueState]
-
-
-class RelayHealth(HealthPart):
-    pending: int | None = Field(description="Events that are due and not published yet")
-    lag_seconds: float | None = Field(description="How long the oldest of them has been due")
-    dead: int | None
-
-
-class MemoryHealth(HealthPart):
-    used_mb: int
-    limit_mb: int
-
-
-class DiskHealth(HealthPart):
-    used_mb: int
-    free_mb: int
-
-
-class CircuitHealth(HealthPart):
-    state: Literal["CLOSED", "OPEN", "PROBING"] | None
-    failures: int | None = Field(description="In a row, over all processes")
-
-
-class OrdersHealth(HealthPart):
-    pending: int | None
-    processing: int | None
-    needs_review: int | None
-
-
-class DetailedHealth(HealthPart):
-    """The status is that of the worst part; it is told with 200 all the same."""
-
-    database: DatabaseHealth
-    queues: QueueHealth
-    relay: RelayHealth
-    memory: MemoryHealth
-    disk: DiskHealth
-    payment_gateway: CircuitHealth
-    orders: OrdersHealth

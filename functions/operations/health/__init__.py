@@ -1,0 +1,1 @@
+"""The detailed health of the system."""

@@ -1,0 +1,1 @@
+"""Events of the outbox that could not be published."""

@@ -1,0 +1,61 @@
+"""The routes of queues and their dead letters."""
+
+from typing import Annotated, Final
+
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from functions.operations import dependencies
+from functions.operations.operator_actions import Operator, WithNote
+from functions.operations.queues.models import DeadMessageList, Discarded, QueueList, Redrive, RedriveResult
+from functions.operations.queues.queue_operations import QueueOperations, parse_queue
+from functions.operations.sdk import UNAVAILABLE
+from orders.contract import API_PREFIX
+from orders.errors import MessageNotFound, NothingToRedrive, QueueNotFound
+from orders.openapi import responses
+
+MAX_MESSAGES: Final = 50
+"""Dead letters in one answer."""
+
+router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools' own gap
+
+
+def _queues() -> QueueOperations:
+    return dependencies.queue_operations(router.lambda_context)
+
+
+@router.get(f"{API_PREFIX}/admin/queues", responses=responses() | UNAVAILABLE)
+def get_queues() -> QueueList:
+    """Every queue and its dead-letter queue, with their messages counted."""
+    return _queues().list_queues()
+
+
+@router.get(
+    f"{API_PREFIX}/admin/dlqs/<queue>/messages", responses=responses(refusals=[QueueNotFound]) | UNAVAILABLE
+)
+def get_messages(
+    queue: str, limit: Annotated[int, Query(ge=1, le=MAX_MESSAGES)] = MAX_MESSAGES
+) -> DeadMessageList:
+    """Dead letters of a queue, each with what it was and why it is there. They stay where they are."""
+    return _queues().list_messages(parse_queue(queue), limit)
+
+
+@router.post(
+    f"{API_PREFIX}/admin/dlqs/<queue>/redrive",
+    responses=responses(refusals=[QueueNotFound, MessageNotFound, NothingToRedrive]) | UNAVAILABLE,
+)
+def post_redrive(queue: str, redrive: Annotated[Redrive, Body()]) -> RedriveResult:
+    """Sends one dead letter, or all of them, back to the queue."""
+    name, operator = parse_queue(queue), Operator.calling(router, redrive.note)
+    if redrive.message_id is None:
+        return _queues().redrive_all(operator, name)
+    return _queues().redrive(operator, name, redrive.message_id)
+
+
+@router.post(
+    f"{API_PREFIX}/admin/dlqs/<queue>/messages/<message_id>/discard",
+    responses=responses(refusals=[QueueNotFound, MessageNotFound]) | UNAVAILABLE,
+)
+def post_discard(queue: str, message_id: str, why: Annotated[WithNote, Body()]) -> Discarded:
+    """Deletes one dead letter for good."""
+    return _queues().discard(Operator.calling(router, why.note), parse_queue(queue), message_id)
