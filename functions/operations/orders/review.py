@@ -1,8 +1,4 @@
-"""Orders under review: going on with one, or ending it by hand.
-
-Only an operator moves such an order (promise I7): the transaction names them in `orders.operator`, for which the
-database's trigger asks.
-"""
+"""Orders under review: going on with one, or ending it by hand. Only an operator moves such an order (promise I7)."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,29 +8,25 @@ from sqlalchemy import Connection, Row, text
 
 from functions.operations import operator_actions
 from functions.operations.operator_actions import Action, Operator
-from functions.operations.orders.fitting import Books, misfits
 from functions.operations.orders.models import Closed, Resumed
 from functions.operations.sdk import sdk_calls
-from orders import notifications, saga
+from orders import lifecycle, notifications, saga
 from orders.db import Database
-from orders.domain import FailureReason, Notification, OrderStatus, PaymentStatus, SagaStep
-from orders.errors import OrderDoesNotFit, OrderNotFound, OrderNotInReview, ServiceUnavailable
+from orders.domain import FailureReason, Notification, OrderStatus, SagaStep
+from orders.errors import OrderNotFound, OrderNotInReview, ServiceUnavailable
 from orders.executions import Executions, execution_name
 from orders.observability import logger, new_traceparent
 from orders.payments.gateway import GatewayStatus, PaymentGateway
 from orders.trace import Trace
-from orders.webhooks import announcement
 
 REST_SECONDS: Final = 60
 """How long an order must have been under review before it is closed. A step that its execution has given up as late
 has ended by then: it runs for 25 seconds at most."""
-START_PATIENCE_SECONDS: Final = 45
+START_SECONDS: Final = 45
 """How long maintenance leaves the start of the next execution to us."""
 
-_AS_OPERATOR: Final = text("SELECT set_config('orders.operator', :operator, true)")
-
 _LOOK: Final = text("""
-    SELECT orders.status, orders.updated_at, orders.correlation_id, orders.total_amount, event.traceparent,
+    SELECT orders.status, orders.updated_at, orders.correlation_id, event.traceparent,
            coalesce(recovery.resumes, 0) AS resumes, payments.provider_key,
            CAST(ceil(extract(epoch FROM orders.updated_at - now()) + :rest_seconds) AS integer) AS rest_seconds
     FROM orders
@@ -44,59 +36,8 @@ _LOOK: Final = text("""
     WHERE orders.id = :order_id
 """)
 
-# Only the order that was looked at: whoever has moved it since was quicker. The number is new, so its name is too.
-_RESUME: Final = text("""
-    WITH resumed AS (
-        UPDATE orders SET status = 'PROCESSING', failure_reason = NULL, updated_at = now()
-        WHERE id = :order_id AND status = 'NEEDS_REVIEW' AND updated_at = :looked_at
-        RETURNING id
-    )
-    INSERT INTO saga_recoveries AS recovery (order_id, resumes, next_check_at)
-    SELECT id, 1, now() + make_interval(secs => :patience) FROM resumed
-    ON CONFLICT (order_id) DO UPDATE SET resumes = recovery.resumes + 1, next_check_at = excluded.next_check_at
-    RETURNING resumes
-""")
-
-_BOOKS: Final = text("""
-    SELECT orders.failure_reason, orders.total_amount, payments.status AS payment,
-           coalesce(captured - refunded, 0) AS held,
-           (SELECT count(*) FROM order_items WHERE order_id = orders.id) AS lines,
-           (SELECT count(*) FROM reservations WHERE order_id = orders.id AND status = 'ACTIVE') AS reserved,
-           (SELECT count(*) FROM reservations WHERE order_id = orders.id AND status = 'CONFIRMED') AS sold
-    FROM orders LEFT JOIN payments ON payments.order_id = orders.id
-    WHERE orders.id = :order_id AND orders.status = 'NEEDS_REVIEW' AND orders.updated_at = :looked_at
-    FOR UPDATE OF orders
-""")
-
-_CLOSE: Final = text(f"""
-    WITH ended AS (
-        UPDATE orders SET status = :status, failure_reason = :reason, updated_at = now() WHERE id = :order_id
-        RETURNING {announcement.COLUMNS}
-    )
-    {announcement.INSERT}
-""")
-
-# The point of no return, by hand: a compensation that comes late now finds the order confirmed. The end that
-# MarkCancelled had given it is undone.
-_JOURNAL_CONFIRMED: Final = text("""
-    INSERT INTO saga_steps (order_id, step, status, attempts) VALUES (:order_id, 'CompleteOrder', 'SUCCEEDED', 0)
-    ON CONFLICT (order_id, step) DO UPDATE SET status = 'SUCCEEDED', error = NULL
-""")
-_JOURNAL_NOT_CANCELLED: Final = text("""
-    UPDATE saga_steps SET status = 'COMPENSATED'
-    WHERE order_id = :order_id AND step = 'MarkCancelled' AND status = 'SUCCEEDED'
-""")
-
-# Answers a row if nobody has asked for the confirmation yet; a customer is told something once (promise I11).
-_ASK_FOR_CONFIRMATION: Final = text("""
-    INSERT INTO saga_steps (order_id, step, status) VALUES (:order_id, 'SendConfirmation', 'SUCCEEDED')
-    ON CONFLICT (order_id, step) DO UPDATE SET status = 'SUCCEEDED'
-    WHERE saga_steps.status NOT IN ('SUCCEEDED', 'COMPENSATED')
-    RETURNING step
-""")
-
-# What a cancelled order must not be caught up by.
-_FENCES: Final = (
+# What a late step must not do to a cancelled order.
+_FENCED: Final = (
     SagaStep.RESTORE_INVENTORY,
     SagaStep.REFUND_PAYMENT,
     SagaStep.RELEASE_RESERVATION,
@@ -124,23 +65,20 @@ class Review:
         looked = self._look(order_id)
 
         def work(connection: Connection) -> int:
-            connection.execute(_AS_OPERATOR, {"operator": operator.id})
-            parameters = {
-                "order_id": order_id,
-                "looked_at": looked.updated_at,
-                "patience": START_PATIENCE_SECONDS,
-            }
-            resumes: int | None = connection.scalar(_RESUME, parameters)
-            if resumes is None:
-                raise OrderNotInReview("Somebody else has just moved the order")
-            name = execution_name(order_id, resumes)
+            resumes = lifecycle.resume(
+                connection,
+                order_id,
+                operator=operator.id,
+                looked_at=looked.updated_at,
+                start_seconds=START_SECONDS,
+            )
             operator_actions.record(
                 connection,
                 operator,
                 Action.ORDER_RESUMED,
                 str(order_id),
                 order_id=order_id,
-                detail=f"execution={name}",
+                detail=f"execution={execution_name(order_id, resumes)}",
             )
             return resumes
 
@@ -173,24 +111,28 @@ class Review:
         at_gateway = self._at_gateway(looked)
 
         def work(connection: Connection) -> None:
-            connection.execute(_AS_OPERATOR, {"operator": operator.id})
             # The journal first, as the steps do: a late one waits here, or finds what we have written.
             if end is OrderStatus.CONFIRMED:
-                connection.execute(_JOURNAL_CONFIRMED, {"order_id": order_id})
+                saga.complete_by_operator(connection, order_id)
             else:
-                for compensation in _FENCES:
-                    saga.close(connection, order_id, compensation)
-            reason = _check(connection, order_id, looked, at_gateway, end)
-            ending = {"order_id": order_id, "status": end, "reason": reason}
-            connection.execute(_CLOSE, {**ending, **announcement.row(trace)})
-            told = _tell(connection, order_id, reason, trace)
+                saga.close(connection, order_id, *_FENCED)
+            reason = lifecycle.close(
+                connection,
+                order_id,
+                end,
+                trace,
+                operator=operator.id,
+                looked_at=looked.updated_at,
+                at_gateway=at_gateway,
+            )
+            message = _request_message(connection, order_id, reason, trace)
             operator_actions.record(
                 connection,
                 operator,
                 Action.ORDER_CLOSED,
                 str(order_id),
                 order_id=order_id,
-                detail=f"status={end} told={told or 'before'}",
+                detail=f"status={end} told={message or 'before'}",
             )
 
         self.database.transact(work)
@@ -230,53 +172,18 @@ class Review:
         return None if found is None else found.status
 
 
-def _check(
-    connection: Connection,
-    order_id: UUID,
-    looked: Row[Any],
-    at_gateway: GatewayStatus | None,
-    end: OrderStatus,
-) -> FailureReason | None:
-    """Locks the order and holds it against its end; answers the reason that it then has."""
-    books = connection.execute(_BOOKS, {"order_id": order_id, "looked_at": looked.updated_at}).first()
-    if books is None:
-        raise OrderNotInReview("Somebody else has just moved the order")
-    found = misfits(
-        Books(
-            total=books.total_amount,
-            payment=None if books.payment is None else PaymentStatus(books.payment),
-            held=books.held,
-            at_gateway=at_gateway,
-            lines=books.lines,
-            reserved=books.reserved,
-            sold=books.sold,
-        ),
-        end,
-    )
-    if found:
-        raise OrderDoesNotFit(f"The order cannot be {end}: {'; '.join(found)}")
-    return (
-        None
-        if end is OrderStatus.CONFIRMED
-        else FailureReason(books.failure_reason or FailureReason.PROCESSING_FAILED)
-    )
-
-
-def _tell(
+def _request_message(
     connection: Connection, order_id: UUID, reason: FailureReason | None, trace: Trace
 ) -> Notification | None:
-    """Asks for the customer's message, in the journal's and the outbox's words. None: they were told before."""
+    """Sees to it that the customer is told of the end, once; returns the message. None: they were told before."""
     if reason is None:
-        connection.execute(_JOURNAL_NOT_CANCELLED, {"order_id": order_id})
-        told = Notification.ORDER_CONFIRMED
-        is_new = connection.execute(_ASK_FOR_CONFIRMATION, {"order_id": order_id}).first() is not None
-    else:
-        told = Notification.for_cancellation(reason)
-        is_new = saga.record_compensation(connection, order_id, SagaStep.SEND_CANCELLATION)
-    if not is_new:
+        # The statement that confirmed the order has asked for it.
+        return Notification.ORDER_CONFIRMED
+    if not saga.record_compensation(connection, order_id, SagaStep.SEND_CANCELLATION):
         return None
-    notifications.request(connection, order_id, told, trace)
-    return told
+    message = Notification.for_cancellation(reason)
+    notifications.request(connection, order_id, message, trace)
+    return message
 
 
 def _trace(looked: Row[Any]) -> Trace:

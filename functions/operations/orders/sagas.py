@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from functions.operations.orders.fitting import Books, misfits
 from functions.operations.orders.models import (
     ExecutionList,
     ExecutionReport,
@@ -18,12 +17,14 @@ from functions.operations.orders.models import (
 )
 from functions.operations.orders.records import read_records
 from functions.operations.sdk import sdk_calls
+from orders.closing import Balance, blockers
 from orders.db import Database
 from orders.domain import OrderStatus, ReservationStatus
 from orders.errors import PaymentGatewayUnavailable
 from orders.executions import Execution, Executions, ExecutionStatus, execution_name
 from orders.pages import LAST_NUMBER, cursor_after, number_before
 from orders.payments.gateway import GatewayStatus, PaymentGateway
+from orders.payments.records import PaymentBalance
 
 EXECUTIONS_PER_PAGE: Final = 5
 """Each costs two calls or more."""
@@ -151,20 +152,23 @@ def _actions(
         return []
     if at_gateway is not None and at_gateway.status == "UNAVAILABLE":
         return ["resume"]
-    books = _books(records, at_gateway)
+    balance = _balance(records, at_gateway)
     ends = (OrderStatus.CONFIRMED, OrderStatus.CANCELLED)
-    return ["resume", *(f"close as {end}" for end in ends if not misfits(books, end))]
+    return ["resume", *(f"close as {end}" for end in ends if not blockers(balance, end))]
 
 
-def _books(records: OrderRecords, at_gateway: GatewayRecord | None) -> Books:
+def _balance(records: OrderRecords, at_gateway: GatewayRecord | None) -> Balance:
     payment = records.payment
     reserved = [reservation.status for reservation in records.reservations]
     is_known = at_gateway is not None and at_gateway.status in set(GatewayStatus)
-    return Books(
-        total=records.total_amount,
-        payment=payment.status if payment else None,
+    money = PaymentBalance(
+        status=payment.status if payment else None,
         held=payment.captured - payment.refunded if payment else 0,
         at_gateway=GatewayStatus(at_gateway.status) if at_gateway and is_known else None,
+    )
+    return Balance(
+        total=records.total_amount,
+        money=money,
         lines=len(records.items),
         reserved=reserved.count(ReservationStatus.ACTIVE),
         sold=reserved.count(ReservationStatus.CONFIRMED),

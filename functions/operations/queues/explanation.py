@@ -16,7 +16,7 @@ from sqlalchemy import Row, text
 from functions.operations.queues.dead_letters import DeadLetter
 from functions.operations.queues.models import DeadMessage
 from orders.db import Database
-from orders.domain import OrderStatus, PaymentStatus
+from orders.domain import OrderStatus
 from orders.events import (
     CATALOGUE,
     CONSUMER_OF,
@@ -27,6 +27,7 @@ from orders.events import (
     Queue,
 )
 from orders.observability import valid_correlation_id
+from orders.payments.records import UNDECIDED
 
 _TYPE: Final = re.compile(r"com\.orders(\.[a-z]+)+\.v[0-9]+")
 
@@ -168,7 +169,7 @@ def _recorded(known: Row[Any] | None) -> list[str]:
     if known is None:
         return []
     recorded = list(known.step_errors or ())
-    if known.payment_status in (PaymentStatus.PENDING, PaymentStatus.UNKNOWN):
+    if known.payment_status in UNDECIDED:
         recorded.append(f"payment: {known.payment_status}")
     if known.notification_error is not None:
         recorded.append(f"notification {known.notification_status}: {known.notification_error}")

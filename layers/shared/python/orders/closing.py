@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from orders.domain import OrderStatus
 from orders.payments import records
+from orders.payments.records import PaymentBalance
 
 
 @dataclass(frozen=True)
@@ -11,7 +12,7 @@ class Balance:
     """What is held of an order. `total` is in minor units of its currency."""
 
     total: int
-    money: records.Balance
+    money: PaymentBalance
     lines: int
     reserved: int
     """Lines whose units are held back."""

@@ -256,7 +256,7 @@ def close(
     if row is None:
         raise OrderNotInReview("Somebody else has just moved the order")
     payment = None if row.payment is None else PaymentStatus(row.payment)
-    money = records.Balance(payment, row.held, at_gateway)
+    money = records.PaymentBalance(payment, row.held, at_gateway)
     found = blockers(Balance(row.total_amount, money, row.lines, row.reserved, row.sold), end)
     if found:
         raise OrderDoesNotFit(f"The order cannot be {end}: {'; '.join(found)}")

@@ -128,7 +128,7 @@ class Intent(Payment):
 
 
 @dataclass(frozen=True)
-class Balance:
+class PaymentBalance:
     """The money of one order, by our record and by the gateway's. Amounts are in minor units of its currency."""
 
     status: PaymentStatus | None
@@ -215,7 +215,7 @@ def is_in_flight(order_id: str) -> str:
     )"""
 
 
-def blockers(balance: Balance, end: OrderStatus, due: int) -> list[str]:
+def blockers(balance: PaymentBalance, end: OrderStatus, due: int) -> list[str]:
     """Why an order cannot end so, which needs `due` to be held; nothing if it can (promise I3)."""
     found = []
     if balance.status in UNDECIDED:
