@@ -5,7 +5,7 @@
 
 STAGE ?= prod
 python := .venv/bin/python
-export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/shared/python
+export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/shared/python:$(CURDIR)/layers/payment_simulator/python
 # The pinned CDK works on Node 20, 22 and 24; its banners about versions, and its telemetry, stay off.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1

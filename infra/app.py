@@ -10,6 +10,7 @@ from typing import Final
 
 from aws_cdk import App, Tags
 
+from infra.assets import AssetError
 from infra.stack import OrdersStack
 from infra.stages import STAGES, Stage
 
@@ -44,7 +45,7 @@ def main() -> None:
     app = App()
     try:
         orders_stack(app)
-    except ValueError as error:
+    except (AssetError, ValueError) as error:
         sys.exit(str(error))
     app.synth()
 

@@ -32,7 +32,8 @@ Target = Literal["local", "aws"]
 ROOT = Path(__file__).resolve().parent.parent
 LAYER_REQUIREMENTS = ROOT / "requirements" / "layer.txt"
 RUNTIME_REQUIREMENTS = ROOT / "requirements" / "runtime.txt"
-SHARED_PACKAGE = ROOT / "layers" / "shared" / "python"
+LAYERS = ROOT / "layers"
+SHARED_PACKAGE = LAYERS / "shared" / "python"
 FUNCTIONS = ROOT / "functions"
 BUILD = ROOT / ".build"
 
@@ -70,6 +71,31 @@ def layer_directory(target: Target) -> Path:
         _byte_compile(into / "python" / "orders", into, target)
 
     return _once(BUILD / target / "layer" / digest, build)
+
+
+def payment_providers() -> list[str]:
+    """The payment providers whose code is here."""
+    return sorted(path.name.removeprefix("payment_") for path in LAYERS.glob("payment_*"))
+
+
+def provider_layer_directory(provider: str, target: Target) -> Path:
+    """The layer of one payment provider: a directory holding ``python/`` with the package ``payment_<provider>``.
+
+    Raises AssetError when there is no such provider.
+    """
+    if provider not in payment_providers():
+        raise AssetError(
+            f"there is no payment provider {provider!r}; there is: {', '.join(payment_providers())}"
+        )
+    package = LAYERS / f"payment_{provider}" / "python"
+    sources = _sources(package)
+    digest = _digest(target, _bytecode_tag(target), package, sources)
+
+    def build(into: Path) -> None:
+        _copy(package, sources, into / "python")
+        _byte_compile(into / "python", into, target)
+
+    return _once(BUILD / target / f"payment_{provider}" / digest, build)
 
 
 def function_directory(name: str, target: Target) -> Path:

@@ -7,6 +7,7 @@ from aws_cdk import RemovalPolicy
 from aws_cdk import aws_logs as logs
 
 from infra.assets import Target
+from infra.payments import PaymentProvider, simulator
 
 
 @dataclass(frozen=True)
@@ -24,17 +25,6 @@ class DatabasePolicy:
 
 
 @dataclass(frozen=True)
-class GatewaySimulation:
-    """How the payment simulator behaves for `pm_simulated`; the fixed test methods ignore the rates."""
-
-    latency_min_ms: int
-    latency_max_ms: int
-    success_percent: int = 80
-    retryable_percent: int = 15
-    fraud_threshold_minor_units: int = 1_000_000
-
-
-@dataclass(frozen=True)
 class Stage:
     """The policy of one stage."""
 
@@ -45,7 +35,7 @@ class Stage:
     keeps_data: bool
     """Whether users, orders and their keys survive the deletion of the stack."""
     sender_email: str
-    gateway: GatewaySimulation
+    payments: PaymentProvider
     log_level: str
     log_retention: logs.RetentionDays
     requests_per_second: int
@@ -91,7 +81,7 @@ LOCAL: Final = Stage(
     database=None,
     keeps_data=False,
     sender_email="orders@example.com",
-    gateway=GatewaySimulation(latency_min_ms=0, latency_max_ms=50),
+    payments=simulator(latency_min_ms=0, latency_max_ms=50),
     log_level="INFO",
     log_retention=logs.RetentionDays.ONE_DAY,
     requests_per_second=1_000,
@@ -113,7 +103,7 @@ DEV: Final = Stage(
     database=DatabasePolicy(min_capacity=0.5, max_capacity=2, readers=0, backup_days=1, nat_gateways=1),
     keeps_data=False,
     sender_email="orders@example.com",
-    gateway=GatewaySimulation(latency_min_ms=100, latency_max_ms=2_000),
+    payments=simulator(latency_min_ms=100, latency_max_ms=2_000),
     log_level="DEBUG",
     log_retention=logs.RetentionDays.ONE_WEEK,
     requests_per_second=50,
@@ -132,7 +122,8 @@ PROD: Final = Stage(
     database=DatabasePolicy(min_capacity=1, max_capacity=16, readers=1, backup_days=14, nat_gateways=2),
     keeps_data=True,
     sender_email="orders@example.com",
-    gateway=GatewaySimulation(latency_min_ms=100, latency_max_ms=2_000),
+    # The simulator moves no money: production stays on it only until there is a real provider.
+    payments=simulator(latency_min_ms=100, latency_max_ms=2_000),
     log_level="INFO",
     log_retention=logs.RetentionDays.THREE_MONTHS,
     requests_per_second=200,

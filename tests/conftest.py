@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from orders.db import Credentials, Database
+from tests.support import payments
 from tests.support.logs import Logs
 from tests.support.postgres import Server
 
@@ -23,6 +24,7 @@ FUNCTION_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_SESSION_TOKEN": "testing",
+    **payments.ENVIRONMENT,
 }
 # Before any test module is imported: handlers read their settings when they are imported.
 os.environ.update(FUNCTION_ENVIRONMENT)

@@ -1,5 +1,5 @@
-from orders.payments.settings import GatewaySettings
+from orders.payments.settings import PaymentSettings
 
 
-class Settings(GatewaySettings):
+class Settings(PaymentSettings):
     state_machine_arn: str

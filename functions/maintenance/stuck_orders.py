@@ -141,14 +141,6 @@ class StuckOrders:
         if status is ExecutionStatus.GONE:
             # Its number was given out and the start did not happen.
             resumes = order.resumes
-            if resumes > 0:
-                first = self._executions.status(order.order_id)
-                if first.is_live:
-                    return False
-                if first is ExecutionStatus.GONE:
-                    # An emulator that has forgotten everything. The first name is the one that `start_saga` would
-                    # use, so one of us wins.
-                    resumes = 0
         if resumes > MAX_RESUMES:
             self._give_up(order, status)
             return False

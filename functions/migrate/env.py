@@ -2,9 +2,11 @@
 
 from alembic import context
 
-from orders.tables import metadata
-
-connection = context.config.attributes["connection"]
-context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=True)
+attributes = context.config.attributes
+context.configure(
+    connection=attributes["connection"],
+    version_table=attributes["version_table"],
+    transaction_per_migration=True,
+)
 with context.begin_transaction():
     context.run_migrations()

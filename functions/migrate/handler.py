@@ -14,6 +14,6 @@ settings = Settings.from_environment()
 
 @instrumented
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    revision = upgrade(read_secret(settings))
+    revision = upgrade(read_secret(settings), provider=settings.payment_provider)
     logger.info("Database is up to date", revision=revision)
     return {"revision": revision}

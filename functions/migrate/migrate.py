@@ -1,6 +1,7 @@
-"""Runs Alembic over `versions/`, one deploy at a time."""
+"""Runs Alembic, one deploy at a time: the orders' own migrations, then those of the payment provider."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -10,14 +11,41 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, pool, text
 
 from orders.db import Credentials
+from orders.payments.provider import PaymentProvider, migrations
 
 _ADVISORY_LOCK: Final = 0x6F72646572  # "order"
 _TURN_SECONDS: Final = 0.5
 """Between two looks whether another deploy has finished."""
 
 
-def upgrade(credentials: Credentials, revision: str = "head") -> str | None:
-    """Migrates to `revision` and answers the revision reached. A second run at the same time waits for the first."""
+@dataclass(frozen=True)
+class Chain:
+    """Migrations that follow each other, and the table that says how far a database is."""
+
+    versions: Path
+    version_table: str
+
+
+ORDERS: Final = Chain(Path(__file__).parent / "versions", "alembic_version")
+
+
+def provider_chain(provider: PaymentProvider) -> Chain | None:
+    """The migrations of the provider's own tables, if it has any here.
+
+    They have a version table of their own. The `migrate` of an earlier release, in a deploy that is rolled back, would
+    not know a revision of theirs.
+    """
+    versions = migrations(provider)
+    return Chain(versions, f"{provider.package}_version") if versions else None
+
+
+def upgrade(
+    credentials: Credentials, revision: str = "head", *, provider: PaymentProvider | None = None
+) -> str | None:
+    """Migrates the orders' tables to `revision`, and the provider's to their newest one.
+
+    A second run at the same time waits for the first. Returns the revision of the orders' tables.
+    """
     # No socket timeout: a migration takes as long as it takes.
     engine = create_engine(
         "postgresql+pg8000://", creator=lambda: credentials.connect(timeout=None), poolclass=pool.NullPool
@@ -28,7 +56,9 @@ def upgrade(credentials: Credentials, revision: str = "head") -> str | None:
         _wait_for_turn(connection)
         connection.commit()
         try:
-            command.upgrade(config(connection), revision)
+            command.upgrade(config(connection, ORDERS), revision)
+            if provider and (chain := provider_chain(provider)):
+                command.upgrade(config(connection, chain), "head")
             return MigrationContext.configure(connection).get_current_revision()
         finally:
             connection.rollback()
@@ -44,9 +74,11 @@ def _wait_for_turn(connection: Connection) -> None:
         time.sleep(_TURN_SECONDS)
 
 
-def config(connection: Connection) -> Config:
+def config(connection: Connection, chain: Chain) -> Config:
     """Alembic's configuration, without an ini file: `env.py` takes the connection from it."""
     settings = Config()
     settings.set_main_option("script_location", str(Path(__file__).parent))
-    settings.attributes["connection"] = connection
+    settings.set_main_option("path_separator", "newline")
+    settings.set_main_option("version_locations", str(chain.versions))
+    settings.attributes.update(connection=connection, version_table=chain.version_table)
     return settings

@@ -1,5 +1,7 @@
+from orders.payments.provider import PaymentProvider
 from orders.settings import DatabaseSettings
 
 
 class Settings(DatabaseSettings):
-    """Nothing beyond the database."""
+    payment_provider: PaymentProvider
+    """Whose tables are migrated besides the orders' own."""

@@ -1,10 +1,10 @@
 from pydantic import Json, model_validator
 
 from orders.events import Queue
-from orders.payments.settings import GatewaySettings
+from orders.payments.settings import PaymentSettings
 
 
-class Settings(GatewaySettings):
+class Settings(PaymentSettings):
     state_machine_arn: str
     queue_urls: Json[dict[Queue, str]]
     """A JSON object from queue names to URLs."""

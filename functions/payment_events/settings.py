@@ -1,5 +1,5 @@
-from orders.payments.settings import GatewaySettings
+from orders.payments.settings import PaymentSettings
 
 
-class Settings(GatewaySettings):
+class Settings(PaymentSettings):
     """Nothing beyond the database and the payment gateway."""

@@ -30,6 +30,7 @@ class QueueConsumer(OrdersFunction):
         database: Database | None = None,
         environment: Mapping[str, str] | None = None,
         max_concurrency: int | None = None,
+        with_payment_provider: bool = False,
     ) -> None:
         """`max_concurrency` is the stage's for consumers unless another is given."""
         super().__init__(
@@ -39,6 +40,7 @@ class QueueConsumer(OrdersFunction):
             database=database,
             timeout=Duration.seconds(runtime.stage.consumer_timeout_seconds),
             environment=environment,
+            with_payment_provider=with_payment_provider,
             description=description,
         )
         self.function.add_event_source(

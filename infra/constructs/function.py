@@ -9,7 +9,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.assets import function_directory, layer_directory
+from infra.assets import function_directory, layer_directory, provider_layer_directory
 from infra.constructs.database import Database
 from infra.findings import accept
 from infra.names import kebab, snake
@@ -24,6 +24,7 @@ DEFAULT_MEMORY_MB: Final = 256
 
 class FunctionRuntime(Construct):
     """What the functions of a stack run on: Python 3.13 on arm64 (20 % cheaper than x86) with the shared layer.
+    Functions that use the payment provider get a second layer: the code of the provider that the stage chooses.
 
     The local cloud has no such runtime that behaves like AWS's, so the local stage runs this machine's interpreter
     as a custom runtime: the package brings a `bootstrap` that starts AWS's own runtime client. Layers are not
@@ -34,23 +35,42 @@ class FunctionRuntime(Construct):
         super().__init__(scope, id)
         self.stage = stage
         self.architecture = lambda_.Architecture.ARM_64
-        self.layers: list[lambda_.ILayerVersion] = []
-        self.environment: dict[str, str] = {}
-        if stage.target == "local":
-            self.runtime = lambda_.Runtime.PROVIDED_AL2023
-            self.environment["PYTHONPATH"] = str(layer_directory("local") / "python")
-        else:
-            self.runtime = lambda_.Runtime.PYTHON_3_13
-            self.layers.append(
-                lambda_.LayerVersion(
-                    self,
-                    "Layer",
-                    code=lambda_.Code.from_asset(str(layer_directory("aws"))),
-                    compatible_runtimes=[self.runtime],
-                    compatible_architectures=[self.architecture],
-                    description="The orders package and its dependencies",
-                )
+        self._is_local = stage.target == "local"
+        self.runtime = lambda_.Runtime.PROVIDED_AL2023 if self._is_local else lambda_.Runtime.PYTHON_3_13
+        provider = stage.payments.name
+        self._directories = [
+            layer_directory(stage.target),
+            provider_layer_directory(provider, stage.target),
+        ]
+        descriptions = {
+            "Layer": "The orders package and its dependencies",
+            "PaymentProviderLayer": f"The payment provider: {provider}",
+        }
+        self._layers = [
+            lambda_.LayerVersion(
+                self,
+                id,
+                code=lambda_.Code.from_asset(str(directory)),
+                compatible_runtimes=[self.runtime],
+                compatible_architectures=[self.architecture],
+                description=description,
             )
+            for (id, description), directory in zip(descriptions.items(), self._directories, strict=True)
+            if not self._is_local
+        ]
+
+    def layers(self, *, with_payment_provider: bool) -> list[lambda_.LayerVersion]:
+        """The layers of a function; none locally."""
+        return self._layers if with_payment_provider else self._layers[:1]
+
+    def environment(self, *, with_payment_provider: bool) -> dict[str, str]:
+        """The variables that say where a function's code comes from."""
+        directories = self._directories if with_payment_provider else self._directories[:1]
+        path = ":".join(str(directory / "python") for directory in directories)
+        return {
+            **({"PYTHONPATH": path} if self._is_local else {}),
+            **({"PAYMENT_PROVIDER": self.stage.payments.name} if with_payment_provider else {}),
+        }
 
     def code(self, package: str) -> lambda_.Code:
         """The staged package `functions.<package>`."""
@@ -78,6 +98,7 @@ class OrdersFunction(Construct):
         database: Database | None = None,
         environment: Mapping[str, str] | None = None,
         reserved_concurrency: int | None = None,
+        with_payment_provider: bool = False,
     ) -> None:
         super().__init__(scope, id)
         stage = runtime.stage
@@ -110,7 +131,7 @@ class OrdersFunction(Construct):
             architecture=runtime.architecture,
             code=runtime.code(package),
             handler=f"functions.{package}.handler.{entry}",
-            layers=runtime.layers,
+            layers=runtime.layers(with_payment_provider=with_payment_provider),
             role=role,
             log_group=log_group,
             # The service's name is the function's, stage included, so that two stages in one account never share
@@ -120,7 +141,7 @@ class OrdersFunction(Construct):
                 "LOG_LEVEL": stage.log_level,
                 "POWERTOOLS_SERVICE_NAME": name,
                 "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
-                **runtime.environment,
+                **runtime.environment(with_payment_provider=with_payment_provider),
                 **(environment or {}),
             },
             timeout=timeout,

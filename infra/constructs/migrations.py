@@ -35,6 +35,7 @@ class Migrations(Construct):
             runtime=runtime,
             database=database,
             timeout=_TIMEOUT,
+            with_payment_provider=True,
             description="Brings the database's schema up to date",
         )
         triggers.Trigger(

@@ -10,10 +10,10 @@ from infra.constructs.api import OrdersApi
 from infra.constructs.database import Database
 from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.constructs.queues import Queues
-from infra.constructs.saga import OrderSaga, gateway_environment
+from infra.constructs.saga import OrderSaga
 from infra.stages import Stage
 
-# Redriving a queue takes what there is; API Gateway gives up after 30 s.
+# Looking for one message among many takes a while; API Gateway gives up after 30 s.
 _TIMEOUT: Final = Duration.seconds(28)
 
 # An operator waits for it.
@@ -47,8 +47,9 @@ class Operations(Construct):
                 "STATE_MACHINE_ARN": saga.state_machine.state_machine_arn,
                 "QUEUE_URLS": json.dumps({pair.name: pair.queue.queue_url for pair in queues.pairs}),
                 "DLQ_URLS": json.dumps({pair.name: pair.dlq.queue_url for pair in queues.pairs}),
-                **gateway_environment(stage.gateway),
+                **stage.payments.environment,
             },
+            with_payment_provider=True,
             description="The API of operators: dead letters, orders under review, the outbox, health",
         )
         function = self.operations.function

@@ -9,7 +9,7 @@ from infra.constructs.consumer import QueueConsumer
 from infra.constructs.database import Database
 from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.constructs.queues import Queues
-from infra.constructs.saga import OrderSaga, gateway_environment
+from infra.constructs.saga import OrderSaga
 from infra.constructs.schedule import start_every_minute
 from infra.stages import Stage
 from orders.events import Queue
@@ -45,8 +45,9 @@ class Recovery(Construct):
             timeout=_ROUND_TIMEOUT,
             environment={
                 "STATE_MACHINE_ARN": saga.state_machine.state_machine_arn,
-                **gateway_environment(stage.gateway),
+                **stage.payments.environment,
             },
+            with_payment_provider=True,
             description="Resumes stuck orders, expires reservations, settles payments, removes old rows",
         )
         saga.state_machine.grant(self.maintenance.function, "states:ListExecutions")
@@ -66,7 +67,8 @@ class Recovery(Construct):
             batch_size=_PAYMENT_BATCH_SIZE,
             runtime=runtime,
             database=database,
-            environment=gateway_environment(stage.gateway),
+            environment=stage.payments.environment,
+            with_payment_provider=True,
             description="payment-processing: holds each movement of money against the gateway",
         )
         self.inventory_events = QueueConsumer(

@@ -16,7 +16,7 @@ from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.findings import accept
 from infra.names import snake
 from infra.saga_definition import saga_definition
-from infra.stages import GatewaySimulation, Stage
+from infra.stages import Stage
 from orders.domain import SagaStep
 
 # Less than a Task's TimeoutSeconds (30): a step that is too slow has ended, and cannot write late, before the state
@@ -25,17 +25,6 @@ _STEP_TIMEOUT: Final = Duration.seconds(25)
 
 # One StartExecution takes some 50 ms, so a batch of ten is far from the consumer's timeout.
 _START_BATCH_SIZE: Final = 10
-
-
-def gateway_environment(gateway: GatewaySimulation) -> dict[str, str]:
-    """What a function that calls the payment gateway is told of it."""
-    return {
-        "GATEWAY_LATENCY_MIN_MS": str(gateway.latency_min_ms),
-        "GATEWAY_LATENCY_MAX_MS": str(gateway.latency_max_ms),
-        "GATEWAY_SUCCESS_PERCENT": str(gateway.success_percent),
-        "GATEWAY_RETRYABLE_PERCENT": str(gateway.retryable_percent),
-        "GATEWAY_FRAUD_THRESHOLD": str(gateway.fraud_threshold_minor_units),
-    }
 
 
 class OrderSaga(Construct):
@@ -135,8 +124,9 @@ class OrderSaga(Construct):
             timeout=_STEP_TIMEOUT,
             environment={
                 "RESERVATION_TTL_SECONDS": str(stage.reservation_ttl_seconds),
-                **gateway_environment(stage.gateway),
+                **stage.payments.environment,
             },
+            with_payment_provider=True,
             reserved_concurrency=stage.payment_concurrency
             if step is SagaStep.PROCESS_PAYMENT
             else stage.step_concurrency,

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from orders.domain import Notification
+from orders.events import CloudEvent
 from tests.e2e.conftest import Cloud
 from tests.e2e.test_api import ORDER, Answer, Caller, await_end, tokens
 from tests.e2e.test_poison import impatient_queue  # noqa: F401
@@ -100,24 +101,46 @@ def test_a_poison_message_is_explained_and_discarded(
 def test_a_dead_letter_is_redriven_and_takes_effect(
     running_cloud: Cloud, admin: Caller, customer: Caller, orders: Commands
 ) -> None:
+    event, message_id = dead_letter(running_cloud, customer)
+    explained = await_message(admin, "notification-sending", message_id)
+    assert (explained["cause"], explained["orderId"]) == ("CONSUMER_FAILED", str(event.subject))
+
+    assert "1 sent back" in orders("dlq", "redrive", "notification-sending", message_id)
+
+    await_effect(running_cloud, event)
+
+
+def test_a_whole_queue_is_redriven_by_sqs_and_takes_effect(
+    running_cloud: Cloud, customer: Caller, orders: Commands
+) -> None:
+    events = [dead_letter(running_cloud, customer)[0] for _ in range(3)]
+
+    assert "SQS moves them" in orders("dlq", "redrive", "notification-sending", "--all")
+
+    for event in events:
+        await_effect(running_cloud, event)
+    assert "Nothing was given up here" in orders("dlq", "show", "notification-sending")
+
+
+def dead_letter(cloud: Cloud, customer: Caller) -> tuple[CloudEvent, str]:
+    """An event about a confirmed order in the dead-letter queue, and its message's id."""
     placed = customer.post(ORDER)
     assert await_end(customer, placed.body["orderId"])["status"] == "CONFIRMED"
     event = notification_requested(UUID(placed.body["orderId"]), Notification.ORDER_CONFIRMED)
-    queue = running_cloud.stack["queues"]["notification-sending"]
-    sent = aws.queues(running_cloud.settings).send_message(
+    queue = cloud.stack["queues"]["notification-sending"]
+    sent = aws.queues(cloud.settings).send_message(
         QueueUrl=queue["dlq_url"], MessageBody=event.model_dump_json()
     )
-    explained = await_message(admin, "notification-sending", sent["MessageId"])
-    assert (explained["cause"], explained["orderId"]) == ("CONSUMER_FAILED", placed.body["orderId"])
+    return event, sent["MessageId"]
 
-    assert "1 sent back" in orders("dlq", "redrive", "notification-sending", sent["MessageId"])
 
+def await_effect(cloud: Cloud, event: CloudEvent) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while not is_processed(running_cloud, event.id):
+    while not is_processed(cloud, event.id):
         assert time.monotonic() < deadline
         time.sleep(0.2)
     # What it stands for was never in the outbox, so nobody is to find it in the books.
-    with running_cloud.engine.begin() as connection:
+    with cloud.engine.begin() as connection:
         connection.execute(text("DELETE FROM inbox WHERE event_id = :id"), {"id": event.id})
 
 

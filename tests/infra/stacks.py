@@ -124,6 +124,12 @@ class SynthesizedStack:
         variables: dict[str, Any] = self.functions[function]["Environment"]["Variables"]
         return variables
 
+    def layers(self, function: Properties) -> list[Path]:
+        """The staged directories of a function's layers."""
+        versions = self.of_type("AWS::Lambda::LayerVersion")
+        keys = [versions[layer["Ref"]]["Content"]["S3Key"] for layer in function["Layers"]]
+        return [self.output_directory / f"asset.{key.removesuffix('.zip')}" for key in keys]
+
     def statements(self) -> Iterator[tuple[str, Statement]]:
         """Every allowing statement of every role, with the role's logical id."""
         for role_id, role in self.of_type("AWS::IAM::Role").items():

@@ -14,7 +14,9 @@ import pytest
 from functions.operations.queues.dead_letters import HOLD_SECONDS
 from infra.names import kebab
 from orders.domain import SagaStep
-from orders.settings import FunctionSettings
+from orders.payments.settings import PaymentSettings
+from orders.settings import EnvironmentSettings, FunctionSettings
+from payment_simulator.settings import SimulatorSettings
 from tests.infra.stacks import ROOT, SynthesizedStack
 
 HANDLER = re.compile(r"functions\.(?P<package>\w+)\.handler\.(?P<entry>\w+)")
@@ -59,6 +61,17 @@ def settings_of(package: str) -> type[FunctionSettings]:
     return settings
 
 
+def variables_of(stack: SynthesizedStack, function: str) -> tuple[set[str], set[str]]:
+    """The variables that a function needs, and all that it may have."""
+    package, _ = handler_of(stack, function)
+    classes: list[type[EnvironmentSettings]] = [settings_of(package)]
+    if issubclass(settings_of(package), PaymentSettings):
+        assert stack.stage.payments.name == "simulator"
+        classes.append(SimulatorSettings)
+    fields = {name.upper(): field for settings in classes for name, field in settings.model_fields.items()}
+    return {name for name, field in fields.items() if field.is_required()}, set(fields)
+
+
 def deployed(value: Any) -> str:
     """A variable's value after a deploy, with a stand-in for whatever AWS names."""
     match value:
@@ -95,10 +108,7 @@ def test_the_handler_exists(stack: SynthesizedStack, function: str) -> None:
 def test_the_environment_has_every_variable_that_the_settings_require(
     stack: SynthesizedStack, function: str
 ) -> None:
-    package, _ = handler_of(stack, function)
-    required = {
-        name.upper() for name, field in settings_of(package).model_fields.items() if field.is_required()
-    }
+    required, _ = variables_of(stack, function)
     assert required <= set(stack.environment(function))
 
 
@@ -106,8 +116,7 @@ def test_the_environment_has_every_variable_that_the_settings_require(
 def test_the_environment_has_no_variable_that_the_settings_do_not_declare(
     stack: SynthesizedStack, function: str
 ) -> None:
-    package, _ = handler_of(stack, function)
-    declared = {name.upper() for name in settings_of(package).model_fields}
+    _, declared = variables_of(stack, function)
     python_path = {"PYTHONPATH"} if stack.stage.name == "local" else set()
     assert set(stack.environment(function)) <= declared | POWERTOOLS | python_path
 
@@ -118,6 +127,8 @@ def test_the_function_starts_with_the_environment_it_gets(stack: SynthesizedStac
     environment = {name: deployed(value) for name, value in stack.environment(function).items()}
     with patch.dict(os.environ, environment, clear=True):
         settings = settings_of(package).from_environment()
+        if isinstance(settings, PaymentSettings):
+            SimulatorSettings.from_environment()
     assert settings.stage == stack.stage.name
 
 
@@ -162,17 +173,25 @@ def test_no_log_is_kept_for_ever(stack: SynthesizedStack) -> None:
     assert all("RetentionInDays" in group for group in stack.of_type("AWS::Logs::LogGroup").values())
 
 
-def test_on_aws_functions_run_on_arm_with_the_one_layer(managed: SynthesizedStack) -> None:
-    (layer_id,) = managed.of_type("AWS::Lambda::LayerVersion")
+def test_on_aws_functions_run_on_arm_with_the_shared_layer(managed: SynthesizedStack) -> None:
     for function in managed.functions.values():
         assert function["Runtime"] == "python3.13"
         assert function["Architectures"] == ["arm64"]
-        assert function["Layers"] == [{"Ref": layer_id}]
+        assert (managed.layers(function)[0] / "python" / "orders" / "settings.py").is_file()
+
+
+def test_who_uses_the_payment_provider_has_its_layer_too(managed: SynthesizedStack) -> None:
+    for name, function in managed.functions.items():
+        has_provider = any(
+            (layer / "python" / "payment_simulator").is_dir() for layer in managed.layers(function)
+        )
+        assert has_provider == ("PAYMENT_PROVIDER" in managed.environment(name)), name
 
 
 def test_the_layer_brings_the_orders_package_and_wheels_for_arm(prod: SynthesizedStack) -> None:
-    layer = staged(prod, "LayerVersion")
+    (layer,) = prod.layers(prod.functions["create-order"])
     assert (layer / "python" / "orders" / "settings.py").is_file()
+    assert not (layer / "python" / "payment_simulator").exists()
     compiled = {path.name for path in layer.rglob("*.so")}
     assert compiled, "pydantic's core is compiled"
     assert all("aarch64" in name for name in compiled)
@@ -184,7 +203,10 @@ def test_locally_functions_run_on_this_interpreter_with_the_layer_s_directory(
     for name, function in local.functions.items():
         assert function["Runtime"] == "provided.al2023"
         assert "Layers" not in function
-        assert (Path(local.environment(name)["PYTHONPATH"]) / "orders" / "settings.py").is_file()
+        shared, *providers = map(Path, local.environment(name)["PYTHONPATH"].split(":"))
+        assert (shared / "orders" / "settings.py").is_file()
+        has_provider = [(provider / "payment_simulator").is_dir() for provider in providers]
+        assert has_provider == [True] * ("PAYMENT_PROVIDER" in local.environment(name))
 
 
 def test_the_local_package_starts_aws_s_runtime_client(local: SynthesizedStack) -> None:
@@ -211,14 +233,3 @@ def test_a_storm_of_orders_is_bounded_at_every_step(stack: SynthesizedStack, ste
 def test_the_reserved_concurrency_fits_into_an_account(stack: SynthesizedStack) -> None:
     reserved = [function.get("ReservedConcurrentExecutions", 0) for function in stack.functions.values()]
     assert 0 < sum(reserved) <= RESERVABLE_CONCURRENCY
-
-
-def staged(stack: SynthesizedStack, kind: str) -> Path:
-    """The staged directory of the one asset that resources of a kind are made from."""
-    (resource,) = [
-        resource
-        for resource in stack.template["Resources"].values()
-        if resource["Type"] == f"AWS::Lambda::{kind}"
-    ]
-    digest = resource["Properties"]["Content"]["S3Key"].removesuffix(".zip")
-    return stack.output_directory / f"asset.{digest}"

@@ -12,10 +12,11 @@ from orders import tables
 from orders.db import Credentials, Database
 from orders.domain import Channel, Notification
 from orders.events import InventoryReserved, NotificationRequested, PaymentCaptured
-from orders.payments.simulator import Behaviour, SimulatedGateway
+from payment_simulator.gateway import SimulatedGateway
 from tests.integration.notify.world import FakeSender
 from tests.support.consumers import cloud_event, notification_requested
 from tests.support.factories import TRACE, order_body, order_request
+from tests.support.payments import BEHAVIOUR
 from tests.support.postgres import Server
 from tools.bench import database as bench_database
 from tools.bench import volume
@@ -26,7 +27,7 @@ Filled = dict[str, frozenset[str]]
 
 def fulfil(database: Database, product: UUID) -> None:
     """One order of one product, from the POST until every consumer has had its events."""
-    gateway = SimulatedGateway(database, Behaviour(0, 0, 100, 0, fraud_threshold=1_000_000))
+    gateway = SimulatedGateway(database, BEHAVIOUR)
     order_id = place_order(database, order_request(order_body([(product, 2)]))).order_id
     stock.verify(database, order_id)
     stock.reserve(database, order_id, 900, TRACE)

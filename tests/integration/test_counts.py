@@ -33,14 +33,15 @@ from orders.events import (
 )
 from orders.payments.breaker import CircuitBreaker
 from orders.payments.gateway import PaymentGateway
-from orders.payments.simulator import Behaviour, SimulatedGateway
 from orders.webhooks.keys import SigningKeys
+from payment_simulator.gateway import SimulatedGateway
 from tests.integration.deliver_webhooks.world import CONFIRMED
 from tests.integration.deliver_webhooks.world import FakeSender as WebhookSender
 from tests.integration.notify.world import FakeSender
 from tests.support import plans
 from tests.support.consumers import cloud_event, notification_requested
 from tests.support.factories import ALICE, TRACE, execute, order_body, order_request, rows
+from tests.support.payments import BEHAVIOUR
 from tests.support.plans import explaining
 from tests.support.postgres import Server
 from tests.support.webhooks import KEY, add_endpoint
@@ -375,7 +376,7 @@ def world(postgres_server: Server) -> Iterator[World]:
         for name, value in plans.SETTINGS.items():
             postgres_server.administer(f"ALTER DATABASE {credentials.dbname} SET {name} = '{value}'")
         overheard.transact(lambda connection: connection.execute(text("SELECT 1")))
-        simulated = SimulatedGateway(others, Behaviour(0, 0, 100, 0, fraud_threshold=1_000_000))
+        simulated = SimulatedGateway(others, BEHAVIOUR)
         gateway = CircuitBreaker(simulated, overheard)
         yield World(wire, overheard, others, gateway, products)
         for database in (others, overheard):

@@ -138,7 +138,31 @@ def test_only_events_whose_work_was_lost_are_published_again(migrated: Settings)
     taken = _event(migrated, _order(migrated, "CANCELLED"), NotificationRequested.type)
     _run(migrated, "INSERT INTO inbox (consumer, event_id) VALUES ('notify', :id)", id=taken)
 
+    replaced = _order(migrated, "PROCESSING")
+    _event(migrated, replaced, OrderCreated.type)
+    _run(migrated, "INSERT INTO saga_recoveries VALUES (:id, 1, now())", id=replaced)
+
     assert recovery.republish(migrated) == 3
 
     pending = _run(migrated, "SELECT id FROM outbox WHERE status = 'PENDING' AND published_at IS NULL")
     assert {event_id for (event_id,) in pending} == lost
+
+
+def test_lost_executions_of_unfinished_orders_are_numbered_from_the_first_again(migrated: Settings) -> None:
+    numbers = {"PENDING": 1, "PROCESSING": 2, "NEEDS_REVIEW": 3, "CONFIRMED": 4}
+    for status, number in numbers.items():
+        order_id = _order(migrated, status)
+        _run(migrated, "INSERT INTO saga_recoveries VALUES (:id, :number, now())", id=order_id, number=number)
+
+    recovery.forget_executions(migrated)
+
+    found = _run(
+        migrated,
+        "SELECT status, resumes FROM saga_recoveries JOIN orders ON orders.id = order_id ORDER BY resumes, status",
+    )
+    assert found == [["PENDING", 0], ["PROCESSING", 0], ["NEEDS_REVIEW", 3], ["CONFIRMED", 4]]
+
+
+def test_a_new_database_has_no_executions_to_forget(settings: Settings) -> None:
+    assert _run(settings, "SELECT to_regclass('saga_recoveries')") == [[None]]
+    recovery.forget_executions(settings)

@@ -2,7 +2,7 @@
 
 Each handler is imported in a new process, as Lambda does. The SDK (boto3: 150 ms) is imported where its first call is
 made and the template engine where the first message is rendered, SQLAlchemy only by functions with a database, Alembic
-only by the one that migrates.
+only by the one that migrates, the payment provider only by those that call it.
 """
 
 import json
@@ -34,11 +34,6 @@ SETTINGS = {
     "RESERVATION_TTL_SECONDS": "900",
     "WEBHOOK_KEY_ID": "orders-test-webhook-key",
     "WEBHOOK_RETRY_SECONDS": "[1]",
-    "GATEWAY_LATENCY_MIN_MS": "0",
-    "GATEWAY_LATENCY_MAX_MS": "0",
-    "GATEWAY_SUCCESS_PERCENT": "80",
-    "GATEWAY_RETRYABLE_PERCENT": "15",
-    "GATEWAY_FRAUD_THRESHOLD": "1000000",
 }
 
 IMPORT = "import importlib, sys; importlib.import_module(sys.argv[1]); print(*sys.modules)"
@@ -52,14 +47,24 @@ ROUTING = {"aws_lambda_powertools.event_handler"}
 
 ROUTED = {"api_docs", "create_order", "manage_catalogue", "operations", "read_orders", "webhooks"}
 WITHOUT_DATABASE = {"api_docs", "start_saga"}
+CALL_PAYMENT_PROVIDER = {"maintenance", "operations", "payment_events", "saga_steps"}
+
+
+def imported_by(package: str) -> frozenset[str]:
+    """The modules that a process has loaded once it has imported the function's handler."""
+    return imported_with(f"functions.{package}.handler")
 
 
 @cache
-def imported_by(package: str) -> frozenset[str]:
-    """The modules that a process has loaded once it has imported the function's handler."""
+def imported_with(module: str) -> frozenset[str]:
+    """The modules that a process has loaded once it has imported this one."""
     done = subprocess.run(
-        [sys.executable, "-c", IMPORT, f"functions.{package}.handler"],
-        env={**FUNCTION_ENVIRONMENT, **SETTINGS, "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/shared/python'}"},
+        [sys.executable, "-c", IMPORT, module],
+        env={
+            **FUNCTION_ENVIRONMENT,
+            **SETTINGS,
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/shared/python'}:{ROOT / 'layers/payment_simulator/python'}",
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -95,3 +100,15 @@ def test_a_function_without_a_database_imports_no_driver(package: str) -> None:
 @pytest.mark.parametrize("package", [name for name in HANDLERS if name not in ROUTED])
 def test_only_the_api_imports_routing(package: str) -> None:
     assert not imported_by(package) & ROUTING
+
+
+@pytest.mark.parametrize("package", HANDLERS)
+def test_only_who_calls_the_payment_provider_imports_it(package: str) -> None:
+    assert ("payment_simulator.gateway" in imported_by(package)) == (package in CALL_PAYMENT_PROVIDER)
+
+
+def test_the_payment_provider_is_imported_when_it_is_asked_for_and_not_before() -> None:
+    imported = imported_with("orders.payments.settings")
+
+    assert "orders.payments.provider" in imported
+    assert not [module for module in imported if module.startswith("payment_")]

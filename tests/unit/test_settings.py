@@ -9,12 +9,12 @@ from pydantic import ValidationError
 from functions.create_order.settings import Settings as CreateOrderSettings
 from functions.migrate.settings import Settings as MigrateSettings
 from functions.read_orders.settings import Settings as ReadOrdersSettings
+from orders.payments.provider import PaymentProvider
+from orders.payments.settings import PaymentSettings
 from orders.settings import DatabaseSettings, FunctionSettings
 
 SOURCES = [
-    path
-    for folder in ("functions", "layers/shared/python/orders")
-    for path in (Path(__file__).parents[2] / folder).rglob("*.py")
+    path for folder in ("functions", "layers") for path in (Path(__file__).parents[2] / folder).rglob("*.py")
 ]
 
 
@@ -43,6 +43,22 @@ def test_a_function_does_not_start_without_one_and_says_which(
 
     with pytest.raises(ValidationError, match=name.lower()):
         settings.from_environment()
+
+
+@pytest.mark.parametrize("settings", [MigrateSettings, PaymentSettings])
+@pytest.mark.parametrize("provider", ["paypal", "", "SIMULATOR"])
+def test_an_unknown_payment_provider_is_refused_with_those_that_there_are(
+    monkeypatch: pytest.MonkeyPatch, settings: type[FunctionSettings], provider: str
+) -> None:
+    monkeypatch.setenv("PAYMENT_PROVIDER", provider)
+
+    with pytest.raises(ValidationError) as refused:
+        settings.from_environment()
+
+    (error,) = refused.value.errors()
+    assert error["loc"] == ("payment_provider",)
+    assert error["input"] == provider
+    assert all(repr(str(known)) in error["msg"] for known in PaymentProvider)
 
 
 def test_the_proxy_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pg8000.native
 
 from functions.migrate.migrate import upgrade
 from orders.db import Credentials
+from orders.payments.provider import PaymentProvider
 from tools.cloud import cloud, postgres
 from tools.cloud.settings import Settings
 
@@ -36,7 +37,7 @@ class Server:
             connection.run(f"CREATE DATABASE {name} OWNER {postgres.OWNER}")
         secret = postgres.credentials(self.settings) | {"dbname": name}
         database = Database(Credentials.model_validate(secret))
-        upgrade(database.credentials)
+        upgrade(database.credentials, provider=PaymentProvider.SIMULATOR)
         return database
 
 

@@ -124,19 +124,12 @@ def redrive_messages(
     """Send one dead letter, or all of them, back to the queue."""
     if everything == (message is not None):
         raise typer.BadParameter("name one message, or say --all")
-    moved = 0
     with place(api_url, token).client() as client:
-        while True:
-            answer = client.post(f"admin/dlqs/{queue}/redrive", messageId=message, note=note)
-            if answer["moved"] is None:
-                console.print("SQS moves them by itself. Look at it with: bin/orders dlq list")
-                return
-            moved += answer["moved"]
-            if not answer["more"] or not answer["moved"]:
-                break
-    console.print(f"{moved} sent back to {queue}")
-    if answer["failed"]:
-        raise LocalCloudError(f"{answer['failed']} could not be sent; they are where they were.")
+        answer = client.post(f"admin/dlqs/{queue}/redrive", messageId=message, note=note)
+    if answer["moved"] is None:
+        console.print("SQS moves them by itself. Look at it with: bin/orders dlq list")
+    else:
+        console.print(f"{answer['moved']} sent back to {queue}")
 
 
 @dlq.command("discard")

@@ -50,7 +50,7 @@ def up(settings: Settings, report: Report) -> Stack:
         database = postgres.identity(settings)
         if last and last.database != database:
             _forget_deployment(settings)
-        is_fresh = _start(report, "The emulator", lambda: emulator.start(settings))
+        is_fresh = _start(report, "The emulator", lambda: _start_emulator(settings))
 
         known = None if is_fresh else stack.read(settings)
         inputs = deploy.inputs_digest(postgres.credentials(settings))
@@ -116,7 +116,7 @@ def _deploy(settings: Settings, report: Report, is_fresh: bool) -> dict[str, str
             raise
     report("The deploy failed on the running emulator; once more on a new one")
     emulator.stop(settings)
-    emulator.start(settings)
+    _start_emulator(settings)
     return _deploy_once(settings, report)
 
 
@@ -132,6 +132,10 @@ def _deploy_once(settings: Settings, report: Report) -> dict[str, str]:
     deploy.apply_reserved_concurrency(settings, assembly)
     report(f"Deployed ({time.monotonic() - started:.1f} s)")
     return outputs
+
+
+def _start_emulator(settings: Settings) -> bool:
+    return emulator.start(settings, before=lambda: recovery.forget_executions(settings))
 
 
 def _forget_deployment(settings: Settings) -> None:

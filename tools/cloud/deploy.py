@@ -102,8 +102,13 @@ def inputs_digest(database: Mapping[str, str | int]) -> str:
     """
     digest = hashlib.sha256(json.dumps(database, sort_keys=True).encode())
     try:
-        # Functions run from these two directories, which are not in the assembly: they must be there, too.
-        digest.update(f"{assets.layer_directory('local')} {assets.runtime_interpreter()}".encode())
+        # Functions run from these directories, which are not in the assembly: they must be there, too.
+        directories = (
+            assets.layer_directory("local"),
+            *(assets.provider_layer_directory(name, "local") for name in assets.payment_providers()),
+            assets.runtime_interpreter(),
+        )
+        digest.update(" ".join(map(str, directories)).encode())
     except assets.AssetError as error:
         raise LocalCloudError(str(error)) from None
     for name in _INPUTS:

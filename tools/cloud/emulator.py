@@ -4,6 +4,7 @@ import json
 import shutil
 import socket
 import sys
+from collections.abc import Callable
 from typing import Final
 
 import httpx
@@ -22,8 +23,8 @@ _HEALTH_PATH: Final = "/_localstack/health"
 _HEALTH_TIMEOUT_SECONDS: Final = 15
 
 
-def start(settings: Settings) -> bool:
-    """Starts the emulator; False if it was running already.
+def start(settings: Settings, before: Callable[[], None] = lambda: None) -> bool:
+    """Starts the emulator; False if it was running already. `before` is called when the earlier one has ended.
 
     Raises LocalCloudError if its port is taken, it does not come up, or one that should be there is not.
     """
@@ -45,6 +46,7 @@ def start(settings: Settings) -> bool:
     if settings.temporary.exists():
         shutil.rmtree(settings.temporary)
     settings.temporary.mkdir(parents=True)
+    before()
     emulator.start([sys.executable, "-m", "tools.cloud.emulator_process"], _environment(settings))
     emulator.await_ready(lambda: answers(settings), _START_SECONDS)
     return True

@@ -1,4 +1,4 @@
-"""The order pipeline: catalogue and stock, orders, outbox and inbox, saga, payments, notifications, gateway ledger."""
+"""The order pipeline: catalogue and stock, orders, outbox and inbox, saga, payments, notifications."""
 
 from alembic import op
 
@@ -177,31 +177,6 @@ _TABLES = (
         UNIQUE (order_id, type, channel)
     )
     """,
-    "CREATE SCHEMA gateway",
-    """
-    CREATE TABLE gateway.payments (
-        key text PRIMARY KEY,
-        payment_id uuid NOT NULL UNIQUE,
-        status text NOT NULL CONSTRAINT payments_status_known_check
-            CHECK (status IN ('OPEN', 'CAPTURED', 'DECLINED', 'VOIDED', 'REFUNDED')),
-        attempts integer NOT NULL DEFAULT 0,
-        amount bigint NOT NULL,
-        currency text NOT NULL,
-        error text,
-        created_at timestamptz NOT NULL DEFAULT now()
-    )
-    """,
-    # No uniqueness per key here: the ledger must be able to show a double capture, or no check could find one.
-    """
-    CREATE TABLE gateway.entries (
-        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        key text NOT NULL REFERENCES gateway.payments (key),
-        kind text NOT NULL CONSTRAINT entries_kind_known_check CHECK (kind IN ('CAPTURE', 'REFUND')),
-        amount bigint NOT NULL CONSTRAINT entries_amount_positive_check CHECK (amount > 0),
-        created_at timestamptz NOT NULL DEFAULT now()
-    )
-    """,
-    "CREATE INDEX entries_key ON gateway.entries (key)",
 )
 
 # Promise I7. The table in orders.domain says the same, and a test compares them.

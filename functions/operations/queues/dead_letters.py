@@ -37,18 +37,6 @@ _IN_FLIGHT: Final = "ApproximateNumberOfMessagesNotVisible"
 _DELAYED: Final = "ApproximateNumberOfMessagesDelayed"
 _ARN: Final = "QueueArn"
 
-# What services without StartMessageMoveTask answer to it: emulators, and SQS for a queue it cannot do it with.
-_NOT_OFFERED: Final = frozenset(
-    {
-        "InvalidAction",
-        "UnknownOperationException",
-        "UnsupportedOperation",
-        "AWS.SimpleQueueService.UnsupportedOperation",
-        "NotImplemented",
-        "InternalFailure",
-    }
-)
-
 MayGoOn = Callable[[], bool]
 """Whether there is time for another call."""
 
@@ -74,18 +62,6 @@ class DeadLetter:
     sent_at: datetime
     attributes: Mapping[str, Any]
     """As they are sent again."""
-
-
-@dataclass(frozen=True)
-class Redriven:
-    """What became of redriving a whole queue."""
-
-    moved: int | None
-    """None: SQS does it by itself, and has only begun."""
-    failed: int = 0
-    """Messages that could not be sent, and are where they were."""
-    more: bool = False
-    """The time was over; there may be others."""
 
 
 def connect() -> "SQSClient":
@@ -155,58 +131,22 @@ class DeadLetters:
         with sdk_calls("SQS"):
             self._client.delete_message(QueueUrl=self._dlqs[queue], ReceiptHandle=letter.receipt)
 
-    def send_all_back(self, queue: Queue, may_go_on: MayGoOn) -> Redriven:
-        """By SQS itself, which needs no further call, or message by message where that is not offered.
+    def begin_move(self, queue: Queue) -> None:
+        """Has SQS move every message back to its queue, which takes it some time and needs no further call.
 
         Raises:
-            NothingToRedrive: SQS is at it already.
+            NothingToRedrive: SQS is moving them already.
         """
-        if self._begin_move(queue):
-            return Redriven(moved=None)
-        # Not more than there were in the beginning: what fails again comes back, and must not be sent for ever.
-        waiting = self._depth(self._dlqs[queue]).visible
-        moved = failed = 0
-        for letters in self._receive(queue, waiting, may_go_on):
-            sent = self._send_batch(queue, letters)
-            moved += sent
-            failed += len(letters) - sent
-        return Redriven(moved, failed, more=not may_go_on())
-
-    def _begin_move(self, queue: Queue) -> bool:
-        """False: not offered here."""
-        from botocore.exceptions import ClientError
-
         with sdk_calls("SQS"):
-            dlq_arn = self._attributes(self._dlqs[queue], _ARN)[_ARN]
-            try:
-                tasks = self._client.list_message_move_tasks(SourceArn=dlq_arn, MaxResults=1)
-                if any(task.get("Status") == "RUNNING" for task in tasks.get("Results", ())):
-                    raise NothingToRedrive("The messages of this queue are being redriven already")
-                self._client.start_message_move_task(SourceArn=dlq_arn)
-            except ClientError as error:
-                if error.response["Error"]["Code"] in _NOT_OFFERED:
-                    return False
-                raise
-        return True
-
-    def _send_batch(self, queue: Queue, letters: Sequence[DeadLetter]) -> int:
-        """Answers how many were sent, and deletes those; the others are seen again when their time is over."""
-        by_id = {str(number): letter for number, letter in enumerate(letters)}
-        with sdk_calls("SQS"):
-            answer = self._client.send_message_batch(
-                QueueUrl=self._queues[queue],
-                Entries=[
-                    {"Id": id, "MessageBody": letter.body, "MessageAttributes": dict(letter.attributes)}
-                    for id, letter in by_id.items()
-                ],
+            dlq_arn, queue_arn = (
+                self._attributes(url, _ARN)[_ARN] for url in (self._dlqs[queue], self._queues[queue])
             )
-            sent = [entry["Id"] for entry in answer.get("Successful", ())]
-            if sent:
-                self._client.delete_message_batch(
-                    QueueUrl=self._dlqs[queue],
-                    Entries=[{"Id": id, "ReceiptHandle": by_id[id].receipt} for id in sent],
-                )
-        return len(sent)
+            tasks = self._client.list_message_move_tasks(SourceArn=dlq_arn, MaxResults=1)
+            if any(task.get("Status") == "RUNNING" for task in tasks.get("Results", ())):
+                raise NothingToRedrive("The messages of this queue are being redriven already")
+            # SQS knows the queue of the messages that it has moved here itself. One that was sent here by hand
+            # would end the task, unless the destination is named (CouldNotDetermineMessageSource).
+            self._client.start_message_move_task(SourceArn=dlq_arn, DestinationArn=queue_arn)
 
     def _depth(self, url: str) -> Depth:
         with sdk_calls("SQS"):

@@ -19,7 +19,6 @@ from functions.operations.queues.models import (
 from orders.db import Database
 from orders.errors import MessageNotFound, NothingToRedrive, QueueNotFound
 from orders.events import Queue
-from orders.observability import logger
 
 
 def parse_queue(name: str) -> Queue:
@@ -57,15 +56,14 @@ class QueueOperations:
         return DeadMessageList(items=explain(self.database, queue, letters))
 
     def redrive_all(self, operator: Operator, queue: Queue) -> RedriveResult:
-        """Sends every message back to its queue. What has taken effect already does so no second time.
+        """Begins to send every message back to its queue. What has taken effect already does so no second time.
 
         Raises:
-            NothingToRedrive: SQS is at it already.
+            NothingToRedrive: SQS is moving them already.
         """
         self._record(operator, Action.QUEUE_REDRIVEN, queue)
-        redriven = self.dead_letters.send_all_back(queue, self.may_go_on)
-        logger.info("Queue redriven", queue=queue, moved=redriven.moved, failed=redriven.failed)
-        return RedriveResult(queue=queue, moved=redriven.moved, failed=redriven.failed, more=redriven.more)
+        self.dead_letters.begin_move(queue)
+        return RedriveResult(queue=queue, moved=None, failed=0, more=False)
 
     def redrive(self, operator: Operator, queue: Queue, message_id: str) -> RedriveResult:
         """Sends one message back to its queue.

@@ -116,7 +116,7 @@ def test_a_terminated_backend_is_not_noticed(
 
 def test_a_crash_of_postgres_loses_no_acknowledged_order_and_doubles_none() -> None:
     """Customers repeat a request under its key until it is answered, while Postgres crashes twice."""
-    with Server.running() as server, server.fresh_database() as credentials:
+    with Server.running(durable=True) as server, server.fresh_database() as credentials:
         database = Database(lambda: credentials)
         product = add_product(database)
         stop = threading.Event()

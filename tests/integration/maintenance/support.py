@@ -12,12 +12,8 @@ from moto.stepfunctions.models import stepfunctions_backends
 from functions.maintenance.deadline import Deadline
 from orders.db import Database
 from orders.executions import Executions, ExecutionStatus, execution_name
-from orders.payments.simulator import Behaviour
 from tests.support.factories import execute, rows
 
-BEHAVIOUR = Behaviour(
-    latency_min_ms=0, latency_max_ms=0, success_percent=100, retryable_percent=0, fraud_threshold=1_000_000
-)
 PLENTY = Deadline(lambda: 60)
 NO_TIME = Deadline(lambda: 1)
 

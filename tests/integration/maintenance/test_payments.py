@@ -15,10 +15,11 @@ from orders.errors import (
 from orders.observability import metrics
 from orders.payments.breaker import POLICY, CircuitBreaker
 from orders.payments.gateway import Charge, PaymentGateway
-from orders.payments.simulator import SimulatedGateway
+from payment_simulator.gateway import SimulatedGateway
 from tests.integration.breaker.gateways import ScriptedGateway
-from tests.integration.maintenance.support import BEHAVIOUR, NO_TIME, PLENTY, let_time_pass, repairs
+from tests.integration.maintenance.support import NO_TIME, PLENTY, let_time_pass, repairs
 from tests.support.factories import add_order, execute, rows
+from tests.support.payments import BEHAVIOUR
 
 
 @pytest.fixture

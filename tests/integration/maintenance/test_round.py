@@ -12,25 +12,14 @@ from functions.maintenance.maintenance import Maintenance
 from orders.db import Database
 from orders.executions import Executions
 from orders.observability import metrics
-from orders.payments.simulator import SimulatedGateway
-from tests.integration.maintenance.support import (
-    BEHAVIOUR,
-    NO_TIME,
-    PLENTY,
-    StepFunctions,
-    let_time_pass,
-    publish_all,
-)
+from payment_simulator.gateway import SimulatedGateway
+from tests.integration.maintenance.support import NO_TIME, PLENTY, StepFunctions, let_time_pass, publish_all
 from tests.support.api import lambda_context
 from tests.support.factories import TRACE, add_order, add_product, execute, rows
+from tests.support.payments import BEHAVIOUR
 
 ENVIRONMENT = {
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:orders-test-order-saga",
-    "GATEWAY_LATENCY_MIN_MS": "0",
-    "GATEWAY_LATENCY_MAX_MS": "0",
-    "GATEWAY_SUCCESS_PERCENT": "100",
-    "GATEWAY_RETRYABLE_PERCENT": "0",
-    "GATEWAY_FRAUD_THRESHOLD": "1000000",
 }
 
 

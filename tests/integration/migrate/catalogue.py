@@ -29,7 +29,10 @@ _QUERIES: Final = {
         WHERE {ours}
     """,
 }
-_OURS: Final = "relnamespace::regnamespace::text IN ('public', 'gateway') AND relname <> 'alembic_version'"
+_OURS: Final = """
+    relnamespace::regnamespace::text IN ('public', 'gateway')
+    AND relname NOT IN ('alembic_version', 'payment_simulator_version')
+"""
 
 
 @contextmanager

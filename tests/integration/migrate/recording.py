@@ -46,12 +46,13 @@ from orders.events import (
 )
 from orders.executions import Executions
 from orders.payments.breaker import CircuitBreaker
-from orders.payments.simulator import SimulatedGateway
+from payment_simulator.gateway import SimulatedGateway
 from tests.integration.migrate.stories import Recording, Story
 from tests.integration.notify.world import FakeSender
-from tests.integration.saga.pipeline import BEHAVIOUR, Order, Pipeline
+from tests.integration.saga.pipeline import Order, Pipeline
 from tests.support.asl import Fault, When
 from tests.support.factories import ALICE, add_product, order_body, order_request, rows
+from tests.support.payments import BEHAVIOUR
 from tests.support.postgres import Server
 from tools.round_trips import Wire
 

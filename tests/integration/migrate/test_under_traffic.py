@@ -17,6 +17,8 @@ from sqlalchemy.exc import DatabaseError
 from functions.migrate import migrate
 from functions.migrate.migrate import upgrade
 from orders.db import Credentials, Database, sqlstate
+from orders.payments.provider import PaymentProvider
+from tests.integration.migrate.earlier_ledger import make_earlier_ledger
 from tests.integration.migrate.filling import fill
 from tests.integration.migrate.recording import ENDINGS, Pipelines
 from tests.integration.migrate.stories import Recording, Story, Teller
@@ -89,10 +91,10 @@ class Traffic:
             self.errors.append(error)
 
 
-def deploy(credentials: Credentials, revision: str) -> None:
+def deploy(credentials: Credentials, revision: str, provider: PaymentProvider | None = None) -> None:
     for attempt in range(DEPLOYS):
         try:
-            assert upgrade(credentials, revision) == revision
+            assert upgrade(credentials, revision, provider=provider) == revision
         except DatabaseError as error:
             if sqlstate(error) != _LOCK_NOT_AVAILABLE or attempt == DEPLOYS - 1:
                 raise
@@ -107,6 +109,7 @@ def in_use(postgres_server: Server) -> Iterator[Credentials]:
     postgres_server.administer(f"CREATE DATABASE {name}")
     credentials = postgres_server.credentials(name)
     upgrade(credentials, REVISIONS[0])
+    make_earlier_ledger(credentials)
     fill(credentials, ORDERS)
     yield credentials
     postgres_server.administer(f"DROP DATABASE {name} WITH (FORCE)")
@@ -126,6 +129,18 @@ def test_the_code_before_a_migration_goes_on_while_it_runs_and_afterwards(
         traffic.wait_for_more(1 + len(recording.stories))
 
     # Nor has anybody waited longer for a lock than the functions may: that is an error as well.
+    assert traffic.errors == []
+
+
+def test_the_code_goes_on_while_the_ledger_of_an_earlier_release_is_taken_over(in_use: Credentials) -> None:
+    deploy(in_use, REVISIONS[-1])
+    recording = Recording.of_the_code_at(REVISIONS[-1])
+
+    with Traffic.running(in_use, recording) as traffic:
+        traffic.wait_for_more(1)
+        deploy(in_use, REVISIONS[-1], PaymentProvider.SIMULATOR)
+        traffic.wait_for_more(1 + len(recording.stories))
+
     assert traffic.errors == []
 
 

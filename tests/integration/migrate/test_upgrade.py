@@ -12,8 +12,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
 from functions.migrate import handler, migrate
-from functions.migrate.migrate import config, upgrade
+from functions.migrate.migrate import ORDERS, Chain, config, provider_chain, upgrade
 from orders.db import Credentials, Database
+from orders.payments.provider import PaymentProvider
 from tests.integration.migrate.catalogue import catalogue, connected
 from tests.support.api import lambda_context
 from tests.support.factories import rows
@@ -24,14 +25,16 @@ from tests.support.postgres import Server
 @pytest.fixture
 def head(credentials: Credentials) -> str:
     with connected(credentials) as connection:
-        (head,) = ScriptDirectory.from_config(config(connection)).get_heads()
+        (head,) = ScriptDirectory.from_config(config(connection, ORDERS)).get_heads()
     return head
 
 
-def test_migrations_are_one_line(credentials: Credentials) -> None:
+@pytest.mark.parametrize("chain", [ORDERS, provider_chain(PaymentProvider.SIMULATOR)])
+def test_migrations_are_one_line(credentials: Credentials, chain: Chain) -> None:
     with connected(credentials) as connection:
-        revisions = list(ScriptDirectory.from_config(config(connection)).walk_revisions())
+        revisions = list(ScriptDirectory.from_config(config(connection, chain)).walk_revisions())
 
+    assert revisions
     assert [revision.down_revision for revision in revisions] == [
         *(revision.revision for revision in revisions[1:]),
         None,
@@ -43,14 +46,14 @@ def test_an_empty_database_is_brought_to_the_newest_revision(
 ) -> None:
     empty = empty_database()
 
-    assert upgrade(empty) == head
+    assert upgrade(empty, provider=PaymentProvider.SIMULATOR) == head
     assert catalogue(empty) == catalogue(credentials)
 
 
 def test_a_second_run_changes_nothing(credentials: Credentials, head: str) -> None:
     before = catalogue(credentials)
 
-    assert upgrade(credentials) == head
+    assert upgrade(credentials, provider=PaymentProvider.SIMULATOR) == head
     assert catalogue(credentials) == before
 
 

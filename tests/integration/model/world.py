@@ -26,8 +26,8 @@ from orders.errors import OrdersError, PaymentGatewayCircuitOpen
 from orders.events import CloudEvent, NotificationRequested, Queue
 from orders.executions import ExecutionStatus
 from orders.payments.breaker import CircuitBreaker
-from orders.payments.simulator import SimulatedGateway
 from orders.tables import metadata
+from payment_simulator.gateway import SimulatedGateway
 from tests.integration.model.outside import (
     Delivery,
     InTurn,
@@ -48,9 +48,10 @@ from tests.integration.model.processes import (
     Process,
 )
 from tests.integration.model.strands import Killed, Strand
-from tests.integration.saga.pipeline import BEHAVIOUR, TASKS
+from tests.integration.saga.pipeline import TASKS
 from tests.support.asl import Execution, StateMachine, TaskFailed
 from tests.support.factories import ALICE, TRACE, Product, order_body, order_request
+from tests.support.payments import BEHAVIOUR
 from tools.audit.checks import EVERY_ORDER, PROMISES, Verdict, broken_at_once, snapshot, unsettled
 
 TO_THE_END: Final = 10_000

@@ -16,10 +16,11 @@ from botocore.exceptions import ClientError
 from orders.db import Database
 from orders.events import CloudEvent, Queue
 from orders.payments.gateway import PaymentGateway
-from orders.payments.simulator import SimulatedGateway
-from tests.integration.maintenance.support import BEHAVIOUR, StepFunctions
+from payment_simulator.gateway import SimulatedGateway
+from tests.integration.maintenance.support import StepFunctions
 from tests.support.api import Client
 from tests.support.factories import execute, rows
+from tests.support.payments import BEHAVIOUR
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -30,11 +31,6 @@ os.environ.update(
     STATE_MACHINE_ARN="arn:aws:states:us-east-1:123456789012:stateMachine:orders-test-order-saga",
     QUEUE_URLS=_PLACEHOLDERS,
     DLQ_URLS=_PLACEHOLDERS,
-    GATEWAY_LATENCY_MIN_MS="0",
-    GATEWAY_LATENCY_MAX_MS="0",
-    GATEWAY_SUCCESS_PERCENT="100",
-    GATEWAY_RETRYABLE_PERCENT="0",
-    GATEWAY_FRAUD_THRESHOLD="1000000",
 )
 
 from functions.operations import dependencies, handler  # noqa: E402
@@ -45,35 +41,38 @@ ADMIN = "/api/v1/admin"
 HANDLER = handler.handler
 
 
-class EmulatedSqs:
-    """SQS as emulators have it: the same, without message move tasks."""
+class MovingSqs:
+    """moto's SQS with the message move tasks that it lacks. A task runs until the test lets it finish."""
 
     def __init__(self, client: "SQSClient") -> None:
         self._client = client
+        self._tasks: list[dict[str, str]] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
 
     def list_message_move_tasks(self, **request: Any) -> Any:
-        raise ClientError(
-            {"Error": {"Code": "InvalidAction", "Message": "not offered"}}, "ListMessageMoveTasks"
-        )
-
-
-class WholeSqs(EmulatedSqs):
-    """SQS as AWS has it: it moves messages by itself, one task a queue at a time."""
-
-    def __init__(self, client: "SQSClient") -> None:
-        super().__init__(client)
-        self.tasks: list[str] = []
-
-    def list_message_move_tasks(self, **request: Any) -> Any:
-        running = [arn for arn in self.tasks if arn == request["SourceArn"]]
-        return {"Results": [{"Status": "RUNNING", "SourceArn": arn} for arn in running]}
+        newest = [task for task in self._tasks if task["SourceArn"] == request["SourceArn"]]
+        return {"Results": newest[: request["MaxResults"]]}
 
     def start_message_move_task(self, **request: Any) -> Any:
-        self.tasks.append(request["SourceArn"])
+        self._tasks.insert(0, {"Status": "RUNNING", **request})
         return {"TaskHandle": "task"}
+
+    def finish_moves(self) -> None:
+        for task in self._tasks:
+            if task["Status"] == "RUNNING":
+                task["Status"] = "COMPLETED"
+                self._move(self._url(task["SourceArn"]), self._url(task["DestinationArn"]))
+
+    def _url(self, arn: str) -> str:
+        return self._client.get_queue_url(QueueName=arn.rpartition(":")[2])["QueueUrl"]
+
+    def _move(self, source: str, destination: str) -> None:
+        while received := self._client.receive_message(QueueUrl=source).get("Messages"):
+            for message in received:
+                self._client.send_message(QueueUrl=destination, MessageBody=message["Body"])
+                self._client.delete_message(QueueUrl=source, ReceiptHandle=message["ReceiptHandle"])
 
 
 class SilentSqs:
@@ -138,7 +137,7 @@ class Operations:
         monkeypatch.setattr(dependencies, "executions", lambda: aws.step_functions.executions)
         admin = Client(HANDLER, user_id=OPERATOR, groups="[admin]")
         operations = cls(database, aws, *aws.new_queues(), admin, monkeypatch)
-        operations.talk_to(EmulatedSqs(aws.sqs))
+        operations.talk_to(MovingSqs(aws.sqs))
         return operations
 
     @property

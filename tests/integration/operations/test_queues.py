@@ -9,7 +9,7 @@ import pytest
 from functions.operations.queues.explanation import Cause
 from orders.domain import Notification
 from orders.events import CONSUMER_OF, CloudEvent, InventoryReserved, OrderCreated, PaymentCaptured, Queue
-from tests.integration.operations.support import ADMIN, OPERATOR, Operations, SilentSqs, WholeSqs
+from tests.integration.operations.support import ADMIN, OPERATOR, MovingSqs, Operations, SilentSqs
 from tests.support.api import Answer
 from tests.support.consumers import cloud_event, notification_requested
 from tests.support.factories import EMAIL, TRACE, add_order, execute
@@ -299,34 +299,30 @@ def test_a_message_that_could_not_be_sent_is_still_there(operations: Operations)
     assert len(operations.dead(ORDERS)) == 1
 
 
-def test_all_messages_are_redriven_where_sqs_cannot_move_them_itself(operations: Operations) -> None:
+def test_all_messages_are_moved_by_sqs_itself(operations: Operations) -> None:
+    sqs = MovingSqs(operations.sqs)
+    operations.talk_to(sqs)
     for number in range(25):
         operations.bury(ORDERS, f"poison {number}")
 
     answer = redrive(operations, ORDERS)
+    sqs.finish_moves()
 
-    assert answer.json == {"queue": ORDERS, "moved": 25, "failed": 0, "more": False}
+    assert answer.json == {"queue": ORDERS, "moved": None, "failed": 0, "more": False}
     assert operations.dead(ORDERS) == []
     assert sorted(operations.alive(ORDERS)) == sorted(f"poison {number}" for number in range(25))
     (action,) = operations.actions()
     assert (action["action"], action["target"]) == ("QUEUE_REDRIVEN", ORDERS)
 
 
-def test_on_aws_sqs_moves_all_messages_by_itself_once(operations: Operations) -> None:
-    sqs = WholeSqs(operations.sqs)
+def test_a_queue_is_not_redriven_again_while_sqs_is_moving_it(operations: Operations) -> None:
+    sqs = MovingSqs(operations.sqs)
     operations.talk_to(sqs)
     operations.bury(ORDERS, created(operations))
 
-    first, second = redrive(operations, ORDERS), redrive(operations, ORDERS)
-
-    assert first.json == {"queue": ORDERS, "moved": None, "failed": 0, "more": False}
-    assert second.status == 409
-    assert len(sqs.tasks) == 1
-    assert sqs.tasks[0].endswith(f"-{ORDERS}-dlq")
-
-
-def test_an_empty_queue_has_nothing_to_move(operations: Operations) -> None:
-    assert redrive(operations, ORDERS).json["moved"] == 0
+    assert [redrive(operations, ORDERS).status for _ in range(2)] == [200, 409]
+    sqs.finish_moves()
+    assert redrive(operations, ORDERS).status == 200
 
 
 def test_a_message_is_discarded_with_a_note_and_the_book_keeps_what_it_was(operations: Operations) -> None:

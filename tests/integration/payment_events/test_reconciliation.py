@@ -22,24 +22,15 @@ from orders.events import (
 )
 from orders.observability import metrics
 from orders.payments.gateway import Charge, GatewayPayment, PaymentGateway
-from orders.payments.simulator import Behaviour, SimulatedGateway
+from payment_simulator.gateway import SimulatedGateway
 from tests.support.api import lambda_context
 from tests.support.consumers import batch, cloud_event, failed
 from tests.support.factories import add_order, execute, rows
+from tests.support.payments import BEHAVIOUR
 
 TOTAL = 2500
 CAPTURED = PaymentCaptured(amount=TOTAL, currency="USD")
 REFUNDED = PaymentRefunded(amount=TOTAL, currency="USD")
-BEHAVIOUR = Behaviour(
-    latency_min_ms=0, latency_max_ms=0, success_percent=100, retryable_percent=0, fraud_threshold=1_000_000
-)
-ENVIRONMENT = {
-    "GATEWAY_LATENCY_MIN_MS": "0",
-    "GATEWAY_LATENCY_MAX_MS": "0",
-    "GATEWAY_SUCCESS_PERCENT": "100",
-    "GATEWAY_RETRYABLE_PERCENT": "0",
-    "GATEWAY_FRAUD_THRESHOLD": "1000000",
-}
 
 
 @dataclass
@@ -106,8 +97,6 @@ def other_process(credentials: Credentials) -> Iterator[Database]:
 
 @pytest.fixture
 def handler(books: Books, monkeypatch: pytest.MonkeyPatch) -> Any:
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
     handler = importlib.import_module("functions.payment_events.handler")
     monkeypatch.setattr(handler, "database", books.database)
     monkeypatch.setattr(handler, "gateway", books.gateway)

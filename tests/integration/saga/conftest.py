@@ -3,8 +3,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from orders.db import Credentials, Database
-from orders.payments.simulator import SimulatedGateway
-from tests.integration.saga.pipeline import BEHAVIOUR, Pipeline
+from payment_simulator.gateway import SimulatedGateway
+from tests.integration.saga.pipeline import Pipeline
+from tests.support.payments import BEHAVIOUR
 from tests.support.postgres import Server
 
 

@@ -14,25 +14,14 @@ from infra.names import snake
 from orders.db import Database
 from orders.domain import SagaStep
 from orders.payments.gateway import PaymentGateway
-from orders.payments.simulator import Behaviour
 from tests.support.api import lambda_context
 from tests.support.asl import Execution, Fault, StateMachine, Task
 from tests.support.factories import TRACE, Product, add_order, add_product, execute, rows
 
 RESERVATION_TTL_SECONDS: Final = 900
-BEHAVIOUR: Final = Behaviour(
-    latency_min_ms=0, latency_max_ms=0, success_percent=100, retryable_percent=0, fraud_threshold=1_000_000
-)
 
 # Before the import below: a handler reads its settings when it is imported.
-os.environ.update(
-    RESERVATION_TTL_SECONDS=str(RESERVATION_TTL_SECONDS),
-    GATEWAY_LATENCY_MIN_MS=str(BEHAVIOUR.latency_min_ms),
-    GATEWAY_LATENCY_MAX_MS=str(BEHAVIOUR.latency_max_ms),
-    GATEWAY_SUCCESS_PERCENT=str(BEHAVIOUR.success_percent),
-    GATEWAY_RETRYABLE_PERCENT=str(BEHAVIOUR.retryable_percent),
-    GATEWAY_FRAUD_THRESHOLD=str(BEHAVIOUR.fraud_threshold),
-)
+os.environ.update(RESERVATION_TTL_SECONDS=str(RESERVATION_TTL_SECONDS))
 
 from functions.saga_steps import handler  # noqa: E402
 

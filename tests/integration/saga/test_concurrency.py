@@ -15,9 +15,8 @@ from functions.saga_steps.events import Failure
 from orders.db import Database
 from orders.domain import FailureReason, SagaStep
 from orders.errors import InsufficientStock
-from orders.payments.simulator import SimulatedGateway
+from payment_simulator.gateway import SimulatedGateway
 from tests.integration.saga.pipeline import (
-    BEHAVIOUR,
     CHAIN,
     FORWARD,
     Ending,
@@ -27,6 +26,7 @@ from tests.integration.saga.pipeline import (
     wait_until_somebody_waits_for_a_lock,
 )
 from tests.support.factories import TRACE, add_product
+from tests.support.payments import BEHAVIOUR
 
 ROUNDS: Final = 5
 

@@ -167,6 +167,7 @@ def test_every_state_has_its_function(pipeline: Pipeline) -> None:
     ("variable", "value"),
     [
         ("RESERVATION_TTL_SECONDS", "0"),
+        ("PAYMENT_PROVIDER", "paypal"),
         ("GATEWAY_SUCCESS_PERCENT", "101"),
         ("GATEWAY_LATENCY_MIN_MS", "-1"),
         ("GATEWAY_FRAUD_THRESHOLD", "many"),
@@ -175,11 +176,11 @@ def test_every_state_has_its_function(pipeline: Pipeline) -> None:
 def test_a_function_does_not_start_with_a_setting_that_makes_no_sense(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
-    Settings.from_environment()
+    Settings.from_environment().gateway(handler.database)
     monkeypatch.setenv(variable, value)
 
     with pytest.raises(ValidationError, match=variable.lower()):
-        Settings.from_environment()
+        Settings.from_environment().gateway(handler.database)
 
 
 def test_the_handlers_fit_on_a_screen() -> None:

@@ -13,9 +13,8 @@ from functions.saga_steps import payment
 from orders.db import Database
 from orders.errors import PaymentGatewayTimeout, PaymentGatewayUnavailable, StepFenced
 from orders.payments.gateway import Charge, GatewayPayment, PaymentGateway
-from orders.payments.simulator import SimulatedGateway
+from payment_simulator.gateway import SimulatedGateway
 from tests.integration.saga.pipeline import (
-    BEHAVIOUR,
     CAPTURED,
     CONFIRMED,
     FORWARD,
@@ -28,6 +27,7 @@ from tests.integration.saga.pipeline import (
 )
 from tests.support.asl import Fault, When
 from tests.support.factories import TRACE
+from tests.support.payments import BEHAVIOUR
 
 T = TypeVar("T")
 
@@ -204,7 +204,7 @@ def test_an_amount_above_the_threshold_is_suspected_fraud(pipeline: Pipeline) ->
     order = pipeline.order()
     pipeline.execute(
         "UPDATE orders SET total_amount = :total WHERE id = :order_id",
-        total=BEHAVIOUR.fraud_threshold + 1,
+        total=BEHAVIOUR.gateway_fraud_threshold + 1,
         order_id=order.order_id,
     )
 

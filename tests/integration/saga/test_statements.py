@@ -7,9 +7,10 @@ from sqlalchemy import text
 
 from functions.saga_steps import payment
 from orders.db import Credentials, Database
-from orders.payments.simulator import SimulatedGateway
-from tests.integration.saga.pipeline import BEHAVIOUR, CHAIN, FORWARD, Pipeline
+from payment_simulator.gateway import SimulatedGateway
+from tests.integration.saga.pipeline import CHAIN, FORWARD, Pipeline
 from tests.support.factories import TRACE
+from tests.support.payments import BEHAVIOUR
 from tools.round_trips import Conversation, Wire
 
 # (statements, round trips); a transaction of several statements adds BEGIN and COMMIT.

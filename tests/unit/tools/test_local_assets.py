@@ -8,7 +8,8 @@ from typing import NoReturn
 import pytest
 
 from infra import assets
-from infra.assets import AssetError, function_directory
+from infra.assets import AssetError, function_directory, payment_providers, provider_layer_directory
+from orders.payments.provider import PaymentProvider
 
 
 @pytest.fixture
@@ -23,6 +24,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (package / "greeting.txt").write_text("hello")
     (functions / "other").mkdir()
     (functions / "other" / "handler.py").touch()
+    provider = tmp_path / "layers" / "payment_paper" / "python" / "payment_paper"
+    provider.mkdir(parents=True)
+    (provider / "__init__.py").touch()
+    monkeypatch.setattr(assets, "LAYERS", tmp_path / "layers")
     monkeypatch.setattr(assets, "FUNCTIONS", functions)
     monkeypatch.setattr(assets, "BUILD", tmp_path / "build")
     monkeypatch.setattr(assets, "runtime_interpreter", lambda: Path("/somewhere/bin/python"))
@@ -87,6 +92,24 @@ def test_an_edit_of_another_function_changes_nothing(project: Path) -> None:
 def test_a_function_that_is_not_there_is_named(project: Path) -> None:
     with pytest.raises(AssetError, match="'greeet'"):
         function_directory("greeet", "local")
+
+
+def test_a_payment_provider_is_staged_alone(project: Path) -> None:
+    files = _files(provider_layer_directory("paper", "local"))
+
+    assert {re.sub(r"\.cpython-\d+", "", file) for file in files} == {
+        "python/payment_paper/__init__.py",
+        "python/payment_paper/__pycache__/__init__.pyc",
+    }
+
+
+def test_a_payment_provider_that_is_not_there_is_refused_with_those_that_there_are(project: Path) -> None:
+    with pytest.raises(AssetError, match=r"'paypal'.*: paper"):
+        provider_layer_directory("paypal", "aws")
+
+
+def test_there_is_a_layer_for_each_payment_provider() -> None:
+    assert payment_providers() == sorted(PaymentProvider)
 
 
 def test_what_failed_or_was_killed_half_way_is_never_taken_for_a_build(project: Path) -> None:

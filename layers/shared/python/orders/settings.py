@@ -11,13 +11,10 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict
 
 
-class FunctionSettings(BaseModel):
-    """What every function has. Field names in upper case are the variables' names."""
+class EnvironmentSettings(BaseModel):
+    """Settings that stand in the environment. Field names in upper case are the variables' names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-    stage: str
-    log_level: str
 
     @classmethod
     def from_environment(cls) -> Self:
@@ -28,6 +25,13 @@ class FunctionSettings(BaseModel):
         """
         present = {name: os.environ[name.upper()] for name in cls.model_fields if name.upper() in os.environ}
         return cls.model_validate(present)
+
+
+class FunctionSettings(EnvironmentSettings):
+    """What every function has."""
+
+    stage: str
+    log_level: str
 
 
 class DatabaseSettings(FunctionSettings):

@@ -29,9 +29,6 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from orders.events import OrderCreated
 
-GATEWAY_SCHEMA: Final = "gateway"
-"""The payment simulator's own schema: it stands for a system outside ours, so nothing joins it."""
-
 metadata: Final = MetaData(
     naming_convention={
         "pk": "%(table_name)s_pkey",
@@ -428,32 +425,3 @@ circuit_breakers: Final = Table(
     _now("updated_at"),
     CheckConstraint("failures >= 0", name="failures_counted"),
 )
-
-gateway_payments: Final = Table(
-    "payments",
-    metadata,
-    Column("key", Text, primary_key=True),
-    Column("payment_id", Uuid, nullable=False, unique=True),
-    Column("status", Text, nullable=False),
-    Column("attempts", Integer, nullable=False, server_default=text("0")),
-    Column("amount", BigInteger, nullable=False),
-    Column("currency", Text, nullable=False),
-    Column("error", Text),
-    _now("created_at"),
-    CheckConstraint("status IN ('OPEN', 'CAPTURED', 'DECLINED', 'VOIDED', 'REFUNDED')", name="status_known"),
-    schema=GATEWAY_SCHEMA,
-)
-
-gateway_entries: Final = Table(
-    "entries",
-    metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
-    Column("key", Text, ForeignKey(gateway_payments.c.key), nullable=False),
-    Column("kind", Text, nullable=False),
-    Column("amount", BigInteger, nullable=False),
-    _now("created_at"),
-    CheckConstraint("kind IN ('CAPTURE', 'REFUND')", name="kind_known"),
-    CheckConstraint("amount > 0", name="amount_positive"),
-    schema=GATEWAY_SCHEMA,
-)
-Index("entries_key", gateway_entries.c.key)

@@ -1,1 +1,1 @@
-"""The payment gateway as we see it, and the simulator that stands in for one."""
+"""The payment gateway as we see it, and how a provider of it is chosen."""

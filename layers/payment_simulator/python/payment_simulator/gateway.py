@@ -6,7 +6,7 @@ order but the key. Test methods behave the same whatever the rates (`_FIXED`); a
 
 import random
 import time
-from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Final
 
 from sqlalchemy import Connection, Row, text
@@ -21,23 +21,11 @@ from orders.errors import (
     business_failure,
 )
 from orders.ids import uuid7
-from orders.payments.gateway import Charge, GatewayPayment, GatewayStatus, NothingToRefund
+from orders.payments.gateway import Charge, GatewayPayment, GatewayStatus, NothingToRefund, PaymentGateway
+from payment_simulator.settings import SimulatorSettings
 
 FLAKY_FAILURES: Final = 2
 """`pm_card_flaky` fails this many times, then succeeds."""
-
-
-@dataclass(frozen=True)
-class Behaviour:
-    """How the simulated gateway behaves. Rates are in percent; what is left of them declines for good."""
-
-    latency_min_ms: int
-    latency_max_ms: int
-    success_percent: int
-    retryable_percent: int
-    fraud_threshold: int
-    """Amounts above this many minor units are suspected fraud."""
-
 
 _OPEN: Final = text("""
     INSERT INTO gateway.payments (key, payment_id, status, attempts, amount, currency)
@@ -68,14 +56,14 @@ _REFUND: Final = text("""
 """)
 
 
-class _Outcome:
+class _Outcome(Enum):
     """What the gateway decides on one attempt."""
 
-    SUCCEED: Final = "succeed"
-    DECLINE: Final = "decline"
-    SUSPECT_FRAUD: Final = "suspect fraud"
-    FAIL: Final = "fail"
-    CHARGE_THEN_TIME_OUT: Final = "charge, then time out"
+    SUCCEED = auto()
+    DECLINE = auto()
+    SUSPECT_FRAUD = auto()
+    FAIL = auto()
+    CHARGE_THEN_TIME_OUT = auto()
 
 
 _FIXED: Final = {
@@ -87,12 +75,21 @@ _FIXED: Final = {
 }
 
 
+def connect(database: Database) -> PaymentGateway:
+    """The simulator as the environment sets it.
+
+    Raises:
+        pydantic.ValidationError: one of its variables is missing or malformed; the message names it.
+    """
+    return SimulatedGateway(database, SimulatorSettings.from_environment())
+
+
 class SimulatedGateway:
     """`PaymentGateway` over the `gateway` schema."""
 
-    def __init__(self, database: Database, behaviour: Behaviour) -> None:
+    def __init__(self, database: Database, settings: SimulatorSettings) -> None:
         self._database = database
-        self._behaviour = behaviour
+        self._settings = settings
 
     def capture(self, key: str, charge: Charge) -> GatewayPayment:
         self._take_time()
@@ -133,7 +130,7 @@ class SimulatedGateway:
 
         return self._database.transact(work)
 
-    def _decide(self, connection: Connection, key: str, charge: Charge) -> tuple[str, GatewayPayment]:
+    def _decide(self, connection: Connection, key: str, charge: Charge) -> tuple[_Outcome, GatewayPayment]:
         parameters = {"key": key, "payment_id": uuid7(), "amount": charge.amount, "currency": charge.currency}
         row = connection.execute(_OPEN, parameters).one()
         payment = _payment(row)
@@ -155,8 +152,8 @@ class SimulatedGateway:
                 payment = GatewayPayment(payment.payment_id, GatewayStatus.DECLINED, failure.__name__)
         return outcome, payment
 
-    def _outcome(self, key: str, charge: Charge, attempt: int) -> str:
-        if charge.amount > self._behaviour.fraud_threshold:
+    def _outcome(self, key: str, charge: Charge, attempt: int) -> _Outcome:
+        if charge.amount > self._settings.gateway_fraud_threshold:
             return _Outcome.SUSPECT_FRAUD
         if charge.method == "pm_card_flaky":
             return _Outcome.FAIL if attempt <= FLAKY_FAILURES else _Outcome.SUCCEED
@@ -164,14 +161,16 @@ class SimulatedGateway:
             return _FIXED[charge.method]
         # Seeded by the attempt, so that a run can be repeated.
         roll = random.Random(f"{key} {attempt}").uniform(0, 100)
-        if roll < self._behaviour.success_percent:
+        if roll < self._settings.gateway_success_percent:
             return _Outcome.SUCCEED
-        if roll < self._behaviour.success_percent + self._behaviour.retryable_percent:
+        if roll < self._settings.gateway_success_percent + self._settings.gateway_retryable_percent:
             return _Outcome.FAIL
         return _Outcome.DECLINE
 
     def _take_time(self) -> None:
-        latency_ms = random.uniform(self._behaviour.latency_min_ms, self._behaviour.latency_max_ms)
+        latency_ms = random.uniform(
+            self._settings.gateway_latency_min_ms, self._settings.gateway_latency_max_ms
+        )
         if latency_ms > 0:
             time.sleep(latency_ms / 1000)
 

@@ -1,0 +1,57 @@
+"""The simulator's tables, for SQLAlchemy Core. Its own migrations create them; a test compares the two.
+
+They have a schema of their own: the simulator stands for a system outside ours, so nothing joins them.
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+
+from orders import tables
+
+SCHEMA: Final = "gateway"
+
+metadata: Final = MetaData(schema=SCHEMA, naming_convention=tables.metadata.naming_convention)
+
+payments: Final = Table(
+    "payments",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("payment_id", Uuid, nullable=False, unique=True),
+    Column("status", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("error", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("status IN ('OPEN', 'CAPTURED', 'DECLINED', 'VOIDED', 'REFUNDED')", name="status_known"),
+)
+
+# No uniqueness per key: the ledger must be able to show a double capture, or no check could find one.
+entries: Final = Table(
+    "entries",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("key", Text, ForeignKey(payments.c.key), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("kind IN ('CAPTURE', 'REFUND')", name="kind_known"),
+    CheckConstraint("amount > 0", name="amount_positive"),
+)
+Index("entries_key", entries.c.key)
