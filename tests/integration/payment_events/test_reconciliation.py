@@ -34,7 +34,7 @@ REFUNDED = PaymentRefunded(amount=TOTAL, currency="USD")
 
 
 @dataclass
-class Books:
+class PaymentSetup:
     """An order, what we have recorded of its payment, and what the gateway has."""
 
     database: Database
@@ -84,8 +84,8 @@ class Books:
 
 
 @pytest.fixture
-def books(database: Database) -> Books:
-    return Books(database, SimulatedGateway(database, BEHAVIOUR))
+def setup(database: Database) -> PaymentSetup:
+    return PaymentSetup(database, SimulatedGateway(database, BEHAVIOUR))
 
 
 @pytest.fixture
@@ -96,10 +96,10 @@ def other_process(credentials: Credentials) -> Iterator[Database]:
 
 
 @pytest.fixture
-def handler(books: Books, monkeypatch: pytest.MonkeyPatch) -> Any:
+def handler(setup: PaymentSetup, monkeypatch: pytest.MonkeyPatch) -> Any:
     handler = importlib.import_module("functions.payment_events.handler")
-    monkeypatch.setattr(handler, "database", books.database)
-    monkeypatch.setattr(handler, "gateway", books.gateway)
+    monkeypatch.setattr(handler, "database", setup.database)
+    monkeypatch.setattr(handler, "gateway", setup.gateway)
     return handler.handler
 
 
@@ -118,29 +118,29 @@ def handler(books: Books, monkeypatch: pytest.MonkeyPatch) -> Any:
     ],
 )
 def test_books_that_agree_are_left_alone(
-    books: Books, order_status: str, recorded: str, at_gateway: str
+    setup: PaymentSetup, order_status: str, recorded: str, at_gateway: str
 ) -> None:
-    order_id = books.order(order_status, recorded, at_gateway)
-    before = books.recorded(), books.held_by_gateway()
-    reconcile(books.database, books.gateway, cloud_event(order_id, CAPTURED))
-    assert (books.recorded(), books.held_by_gateway()) == before
-    assert books.repairs() == []
+    order_id = setup.order(order_status, recorded, at_gateway)
+    before = setup.recorded(), setup.held_by_gateway()
+    reconcile(setup.database, setup.gateway, cloud_event(order_id, CAPTURED))
+    assert (setup.recorded(), setup.held_by_gateway()) == before
+    assert setup.repairs() == []
 
 
 @pytest.mark.parametrize("recorded", ["CAPTURED", "VOIDED", "DECLINED", "UNKNOWN", "PENDING", "REFUNDED"])
-def test_whatever_is_captured_for_a_cancelled_order_is_given_back(books: Books, recorded: str) -> None:
-    order_id = books.order("CANCELLED", recorded, "CAPTURED")
-    reconcile(books.database, books.gateway, cloud_event(order_id, CAPTURED))
-    assert books.held_by_gateway() == 0
-    assert books.recorded() == ("REFUNDED", TOTAL, TOTAL)
-    assert books.repairs() == ["PAYMENT_GIVEN_BACK"]
+def test_whatever_is_captured_for_a_cancelled_order_is_given_back(setup: PaymentSetup, recorded: str) -> None:
+    order_id = setup.order("CANCELLED", recorded, "CAPTURED")
+    reconcile(setup.database, setup.gateway, cloud_event(order_id, CAPTURED))
+    assert setup.held_by_gateway() == 0
+    assert setup.recorded() == ("REFUNDED", TOTAL, TOTAL)
+    assert setup.repairs() == ["PAYMENT_GIVEN_BACK"]
 
 
-def test_a_refund_that_nobody_recorded_is_recorded(books: Books) -> None:
-    order_id = books.order("CANCELLED", "CAPTURED", "REFUNDED")
-    reconcile(books.database, books.gateway, cloud_event(order_id, REFUNDED))
-    assert books.recorded() == ("REFUNDED", TOTAL, TOTAL)
-    assert books.repairs() == ["PAYMENT_SETTLED"]
+def test_a_refund_that_nobody_recorded_is_recorded(setup: PaymentSetup) -> None:
+    order_id = setup.order("CANCELLED", "CAPTURED", "REFUNDED")
+    reconcile(setup.database, setup.gateway, cloud_event(order_id, REFUNDED))
+    assert setup.recorded() == ("REFUNDED", TOTAL, TOTAL)
+    assert setup.repairs() == ["PAYMENT_SETTLED"]
 
 
 @pytest.mark.parametrize(
@@ -154,14 +154,14 @@ def test_a_refund_that_nobody_recorded_is_recorded(books: Books) -> None:
     ],
 )
 def test_where_no_rule_says_who_is_right_it_is_recorded_for_an_operator_and_nothing_is_touched(
-    books: Books, order_status: str, recorded: str, at_gateway: str
+    setup: PaymentSetup, order_status: str, recorded: str, at_gateway: str
 ) -> None:
-    order_id = books.order(order_status, recorded, at_gateway)
-    before = books.recorded(), books.held_by_gateway()
+    order_id = setup.order(order_status, recorded, at_gateway)
+    before = setup.recorded(), setup.held_by_gateway()
     metrics.clear_metrics()
-    reconcile(books.database, books.gateway, cloud_event(order_id, CAPTURED))
-    assert (books.recorded(), books.held_by_gateway()) == before
-    assert books.repairs() == ["PAYMENT_CONFLICT"]
+    reconcile(setup.database, setup.gateway, cloud_event(order_id, CAPTURED))
+    assert (setup.recorded(), setup.held_by_gateway()) == before
+    assert setup.repairs() == ["PAYMENT_CONFLICT"]
     assert metrics.metric_set["PaymentConflicts"]["Value"] == [1.0]
     metrics.clear_metrics()
 
@@ -169,21 +169,23 @@ def test_where_no_rule_says_who_is_right_it_is_recorded_for_an_operator_and_noth
 # Once (promise I9)
 
 
-def test_the_same_event_delivered_again_does_not_even_ask_the_gateway(books: Books) -> None:
-    event = cloud_event(books.order("CANCELLED", "VOIDED", "CAPTURED"), CAPTURED)
-    reconcile(books.database, books.gateway, event)
-    reconcile(books.database, _Unreachable(), event)
-    assert books.repairs() == ["PAYMENT_GIVEN_BACK"]
+def test_the_same_event_delivered_again_does_not_even_ask_the_gateway(setup: PaymentSetup) -> None:
+    event = cloud_event(setup.order("CANCELLED", "VOIDED", "CAPTURED"), CAPTURED)
+    reconcile(setup.database, setup.gateway, event)
+    reconcile(setup.database, _Unreachable(), event)
+    assert setup.repairs() == ["PAYMENT_GIVEN_BACK"]
 
 
-def test_a_delivery_at_the_same_time_takes_no_second_effect(books: Books, other_process: Database) -> None:
-    event = cloud_event(books.order("CONFIRMED", "CAPTURED", "REFUNDED"), CAPTURED)
-    gateway = _Interrupted(books.gateway, lambda: reconcile(other_process, books.gateway, event))
-    reconcile(books.database, gateway, event)
-    assert books.repairs() == ["PAYMENT_CONFLICT"]
+def test_a_delivery_at_the_same_time_takes_no_second_effect(
+    setup: PaymentSetup, other_process: Database
+) -> None:
+    event = cloud_event(setup.order("CONFIRMED", "CAPTURED", "REFUNDED"), CAPTURED)
+    gateway = _Interrupted(setup.gateway, lambda: reconcile(other_process, setup.gateway, event))
+    reconcile(setup.database, gateway, event)
+    assert setup.repairs() == ["PAYMENT_CONFLICT"]
 
 
-def test_a_consumer_killed_after_the_refund_records_it_on_the_next_delivery(books: Books) -> None:
+def test_a_consumer_killed_after_the_refund_records_it_on_the_next_delivery(setup: PaymentSetup) -> None:
     class Killed(BaseException):
         pass
 
@@ -192,19 +194,19 @@ def test_a_consumer_killed_after_the_refund_records_it_on_the_next_delivery(book
             super().refund(key)
             raise Killed
 
-    event = cloud_event(books.order("CANCELLED", "VOIDED", "CAPTURED"), CAPTURED)
+    event = cloud_event(setup.order("CANCELLED", "VOIDED", "CAPTURED"), CAPTURED)
     with pytest.raises(Killed):
-        reconcile(books.database, Killer(books.database, BEHAVIOUR), event)
-    reconcile(books.database, books.gateway, event)
-    assert books.held_by_gateway() == 0
-    assert books.recorded() == ("REFUNDED", TOTAL, TOTAL)
+        reconcile(setup.database, Killer(setup.database, BEHAVIOUR), event)
+    reconcile(setup.database, setup.gateway, event)
+    assert setup.held_by_gateway() == 0
+    assert setup.recorded() == ("REFUNDED", TOTAL, TOTAL)
 
 
 # The handler
 
 
-def test_a_message_fails_alone(handler: Any, books: Books) -> None:
-    good = cloud_event(books.order("CANCELLED", "VOIDED", "CAPTURED"), REFUNDED)
+def test_a_message_fails_alone(handler: Any, setup: PaymentSetup) -> None:
+    good = cloud_event(setup.order("CANCELLED", "VOIDED", "CAPTURED"), REFUNDED)
     stray = cloud_event(good.subject, InventoryReserved(ttl_seconds=1))
     nobodys = cloud_event(UUID(int=0), CAPTURED)
     answer = handler(
@@ -212,22 +214,22 @@ def test_a_message_fails_alone(handler: Any, books: Books) -> None:
         lambda_context(),
     )
     assert failed(answer) == ["message-0", "message-2", "message-3"]
-    assert books.held_by_gateway() == 0
+    assert setup.held_by_gateway() == 0
 
 
 def test_a_gateway_that_does_not_answer_sends_the_message_back(
-    handler: Any, books: Books, monkeypatch: pytest.MonkeyPatch
+    handler: Any, setup: PaymentSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    event = cloud_event(books.order("CANCELLED", "VOIDED", "CAPTURED"), CAPTURED)
+    event = cloud_event(setup.order("CANCELLED", "VOIDED", "CAPTURED"), CAPTURED)
     with monkeypatch.context() as outage:
         outage.setattr(importlib.import_module("functions.payment_events.handler"), "gateway", _Unreachable())
         assert failed(handler(batch(event.model_dump_json()), lambda_context())) == ["message-0"]
     assert failed(handler(batch(event.model_dump_json()), lambda_context())) == []
-    assert books.held_by_gateway() == 0
+    assert setup.held_by_gateway() == 0
 
 
-def test_a_batch_stops_before_the_functions_time_is_over(handler: Any, books: Books) -> None:
-    event = cloud_event(books.order("CANCELLED", "VOIDED", "CAPTURED"), CAPTURED)
+def test_a_batch_stops_before_the_functions_time_is_over(handler: Any, setup: PaymentSetup) -> None:
+    event = cloud_event(setup.order("CANCELLED", "VOIDED", "CAPTURED"), CAPTURED)
     remaining = iter([10_000, 1_000, 1_000])
     context = lambda_context()
     context.get_remaining_time_in_millis = lambda: next(remaining)  # type: ignore[method-assign]
@@ -236,7 +238,7 @@ def test_a_batch_stops_before_the_functions_time_is_over(handler: Any, books: Bo
         context,
     )
     assert failed(answer) == ["message-1", "message-2"]
-    assert rows(books.database, "SELECT consumer FROM inbox") == [
+    assert rows(setup.database, "SELECT consumer FROM inbox") == [
         {"consumer": CONSUMER_OF[Queue.PAYMENT_PROCESSING]}
     ]
 
