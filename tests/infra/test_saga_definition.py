@@ -10,7 +10,7 @@ import jsonata  # type: ignore[import-untyped]
 import pytest
 
 from infra.names import kebab
-from infra.saga_definition import saga_definition
+from infra.saga_definition import SOURCE, saga_definition
 from orders import domain, errors
 from orders.domain import COMPENSATIONS, FORWARD_STEPS
 from tests.infra.stacks import SynthesizedStack
@@ -265,6 +265,12 @@ def test_steps_of_one_kind_are_retried_alike(kind: tuple[str, ...]) -> None:
         for step in kind
     }
     assert len(policies) == 1
+
+
+def test_every_rule_of_retrying_is_used() -> None:
+    source = json.loads(SOURCE.read_text(encoding="utf-8"))
+    used = {name for state in source["States"].values() for name in state.get("Retry", [])}
+    assert used == source["Retriers"].keys() - {"Comment"}
 
 
 def test_the_machine_outlives_the_slowest_order() -> None:

@@ -156,8 +156,13 @@ def test_synthesis_needs_no_credentials_and_no_network(tmp_path: Path, prod: Syn
     assert json.loads((tmp_path / "orders-prod.template.json").read_text()) == prod.template
 
 
-def test_cdk_json_starts_this_app() -> None:
-    assert json.loads((ROOT / "cdk.json").read_text())["app"] == ".venv/bin/python -m infra.app"
+def test_cdk_json_starts_this_app_also_without_the_environment_that_make_sets() -> None:
+    app = json.loads((ROOT / "cdk.json").read_text())["app"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        app, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert "choose a stage with -c stage=" in done.stderr
 
 
 def findings_of_cfn_lint(template: dict[str, Any]) -> list[str]:

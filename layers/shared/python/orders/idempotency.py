@@ -54,9 +54,10 @@ class IdempotentRequest:
         return {"user_id": self.user_id, "key": self.key, "fingerprint": self.fingerprint}
 
     def check(self, earlier_fingerprint: str) -> None:
-        """
+        """Makes sure that the record found under the key is of this request.
+
         Raises:
-            IdempotencyKeyReused: the key's record is of a request for something else.
+            IdempotencyKeyReused: it is of a request for something else.
         """
         if earlier_fingerprint != self.fingerprint:
             raise IdempotencyKeyReused(
