@@ -6,6 +6,9 @@
 STAGE ?= prod
 python := .venv/bin/python
 export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/shared/python:$(CURDIR)/layers/payment_simulator/python
+pytest := $(python) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+# Every process imports a thousand modules: they are compiled once, also where the environment says not to keep that.
+unexport PYTHONDONTWRITEBYTECODE
 # The pinned CDK works on Node 20, 22 and 24; its banners about versions, and its telemetry, stay off.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
@@ -18,8 +21,11 @@ help: ## Show the commands
 demo: setup ## Start the local cloud, run the demonstration, print its table, stop the cloud
 	@bin/orders demo
 
+# Two processes: more would each make a Postgres, a template and the stacks for themselves. The local clouds come
+# afterwards, since a test that measures should not run beside one that starts fifty processes.
 test: setup static browser ## Run all checks and the whole test suite
-	@$(python) -m pytest
+	@$(pytest) tests/unit tests/infra tests/integration
+	@$(pytest) tests/e2e tests/chaos
 
 browser: setup
 	@$(python) -m tests.support.browser

@@ -40,6 +40,34 @@ settings.register_profile("long", parent=settings.get_profile("orders"), derando
 settings.load_profile("orders")
 
 
+SHARED = ("running_cloud", "million_orders", "synthesize")
+"""The fixtures that take longest to make: with pytest-xdist, all their tests run in one process."""
+_FIRST = (
+    "running_cloud",
+    "test_small_run.py",
+    "million_orders",
+    "synthesize",
+    "integration/model",
+    "test_counts.py",
+)
+"""The groups that take longest, in the order in which processes take them."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Divides the tests among processes, if there are several: by file, so that a module's fixtures are made once."""
+    if not config.getoption("loadgroup", default=False):
+        return
+    rank: dict[str, int] = {}
+    groups: dict[str, str] = {}
+    for item in items:
+        file = item.path.as_posix()
+        group = next((name for name in SHARED if name in item.fixturenames), file)
+        item.add_marker(pytest.mark.xdist_group(group))
+        groups[item.nodeid] = group
+        rank[group] = next((rank for rank, part in enumerate(_FIRST) if part in group), len(_FIRST))
+    items.sort(key=lambda item: rank[groups[item.nodeid]])
+
+
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test starts from the environment above, whatever an earlier one did to it."""

@@ -144,7 +144,7 @@ def test_every_problem_is_of_the_declared_model(service: Service) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [PaymentDeclined("card 4242"), RuntimeError("SELECT secret"), KeyError("secret")]
+    "error", [PaymentDeclined("secret card"), RuntimeError("SELECT secret"), KeyError("secret")]
 )
 def test_an_error_that_is_not_meant_for_callers_tells_nothing(service: Service, error: Exception) -> None:
     service.fails_with = error
@@ -152,7 +152,6 @@ def test_an_error_that_is_not_meant_for_callers_tells_nothing(service: Service, 
     answer = service.post({"smallCode": "abc"})
 
     assert (answer.status, answer.json["detail"]) == (500, "The error has been recorded")
-    assert "4242" not in answer.text
     assert "secret" not in answer.text
 
 

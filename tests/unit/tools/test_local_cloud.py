@@ -40,7 +40,7 @@ def test_stopping_what_does_not_run_is_no_error(tmp_path: Path) -> None:
 def _hold(home: Path, held: Event, release: Event) -> None:
     with cloud.exclusive(_settings(home, 4566), lambda line: None):
         held.set()
-        release.wait(10)
+        release.wait(60)
 
 
 def test_a_second_command_waits_for_the_first(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_second_command_waits_for_the_first(tmp_path: Path) -> None:
     held, release = context.Event(), context.Event()
     first = context.Process(target=_hold, args=(tmp_path, held, release))
     first.start()
-    assert held.wait(10)
+    assert held.wait(60)
 
     def report(line: str) -> None:
         lines.append(line)
