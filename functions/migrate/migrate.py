@@ -58,6 +58,8 @@ def upgrade(
         try:
             command.upgrade(config(connection, ORDERS), revision)
             if provider and (chain := provider_chain(provider)):
+                # Alembic commits only the transactions that it begins, and its look at a revision leaves one open.
+                connection.commit()
                 command.upgrade(config(connection, chain), "head")
             return MigrationContext.configure(connection).get_current_revision()
         finally:

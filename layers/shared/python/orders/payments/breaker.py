@@ -1,7 +1,7 @@
 """A circuit breaker around the payment gateway: one circuit for all processes, in one row, on the database's clock.
 
 After so many technical failures in a row, whoever met them, nobody calls the gateway for a while; then one call goes
-through as a probe, and decides. A decline is an answer, so it counts as a sign of health (trap T7). While the circuit
+through as a probe, and decides. A decline is an answer, so it counts as a sign of health. While the circuit
 is open a call fails at once with `PaymentGatewayCircuitOpen`, on which an order waits: it is not cancelled.
 """
 
@@ -38,7 +38,7 @@ class Policy:
     """Technical failures in a row, over all processes. At least 2."""
     open_seconds: float = 60
     probe_seconds: float = 30
-    """A probe that has not answered by then was lost with its process. Longer than a saga step may run."""
+    """A probe that has not ended by then is taken for lost with its process. Longer than a saga step may run."""
 
 
 POLICY: Final = Policy()
@@ -71,7 +71,7 @@ _WORKED: Final = text("""
     RETURNING false AS has_changed
 """)
 
-# A probe that comes back after its time has lost its say to the next one.
+# A probe that ends after its time changes nothing: the next one decides.
 _PROBE_FAILED: Final = text("""
     UPDATE circuit_breakers
     SET open_until = now() + make_interval(secs => :open_seconds), probe = NULL, probe_until = NULL, updated_at = now()
@@ -164,9 +164,9 @@ class CircuitBreaker:
             logger.info("The payment gateway works again")
 
     def _record(self, statement: TextClause, probe: UUID | None) -> bool:
-        """Says how a call went; answers whether that has opened or closed the circuit.
+        """Records how a call went. Returns whether that opened or closed the circuit.
 
-        What the gateway said is worth more than the breaker's book: a database that cannot be reached is logged here.
+        A database that cannot be reached is only logged: the caller needs what the gateway returned.
         """
         parameters = {
             "name": CIRCUIT,

@@ -39,10 +39,10 @@ class Charge:
 
 
 class PaymentGateway(Protocol):
-    """A real seam: production plugs a provider in here."""
+    """What a payment provider implements. `orders.payments.provider` knows which there are."""
 
     def capture(self, key: str, charge: Charge) -> GatewayPayment:
-        """Charges at most once per key, and answers a repeated call as it answered the first.
+        """Charges at most once per key. A repeated call returns or raises the same as the first.
 
         Raises:
             PaymentDeclined, FraudSuspected: final.
@@ -63,7 +63,7 @@ class PaymentGateway(Protocol):
     def void(self, key: str, charge: Charge) -> GatewayPayment:
         """Closes the key to any later capture, also one that the gateway has not heard of yet.
 
-        Answers the record as it then stands: CAPTURED if a capture came first, and is then to be refunded.
+        Returns the record as it is then. It is CAPTURED if a capture came first; a refund is then needed.
         """
         ...
 
