@@ -7,7 +7,7 @@
 
 A trigger on `orders` refuses every other change (promise I7). The statement that ends an order also writes what has to
 be announced of it: an event for its owner's webhooks, if the owner has an enabled endpoint, and for a confirmed order
-the customer's confirmation. Nothing is announced of an order that has not ended so, nor does an end go unannounced.
+the customer's confirmation. So every end is announced, and nothing is announced that has not happened.
 """
 
 from dataclasses import dataclass
@@ -170,7 +170,7 @@ def begin(connection: Connection, order_id: UUID) -> None:
 
 
 def check_complete(connection: Connection, order_id: UUID) -> None:
-    """Whether `confirm` would confirm the order. It changes nothing.
+    """Checks that `confirm` would confirm the order. It changes nothing.
 
     Raises:
         OrderIncomplete: the order is not PROCESSING, not paid in full, or some line is not sold.
