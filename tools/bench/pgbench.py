@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tools.bench.database import Database
+from tools.bench.database import BenchDatabase
 from tools.round_trips import Statement
 
 _COUNTER: Final = ":number"
@@ -30,7 +30,7 @@ class Script:
     path: Path
     sessions: int = 0
 
-    def run(self, database: Database, transactions: int) -> list[float]:
+    def run(self, database: BenchDatabase, transactions: int) -> list[float]:
         """The milliseconds of each transaction, from one client."""
         first = _FIRST_NUMBER + _MOST_TRANSACTIONS * self.sessions
         self.sessions += 1

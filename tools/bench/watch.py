@@ -13,7 +13,7 @@ import pg8000.native
 
 from orders.domain import TERMINAL_STATUSES, OrderStatus
 from orders.ids import uuid7
-from tools.bench.load import Posted
+from tools.bench.load import AcceptedOrder
 
 _LOOK_EVERY_SECONDS: Final = 0.02
 _ENDED: Final = """
@@ -36,7 +36,7 @@ class Watch:
 
     ended: dict[UUID, Ended] = field(default_factory=dict)
 
-    def wait(self, orders: Sequence[Posted], seconds: float) -> None:
+    def wait(self, orders: Sequence[AcceptedOrder], seconds: float) -> None:
         """Until all of these have ended.
 
         Raises:
@@ -50,7 +50,7 @@ class Watch:
                 )
             time.sleep(_LOOK_EVERY_SECONDS / 2)
 
-    def seconds(self, orders: Sequence[Posted]) -> list[float]:
+    def seconds(self, orders: Sequence[AcceptedOrder]) -> list[float]:
         """From the first attempt to post it to CONFIRMED, of each of these that was confirmed."""
         return [
             self.ended[order.order_id].at - order.sent_at
@@ -58,7 +58,7 @@ class Watch:
             if self.ended[order.order_id].status is OrderStatus.CONFIRMED
         ]
 
-    def rate(self, orders: Sequence[Posted]) -> float:
+    def rate(self, orders: Sequence[AcceptedOrder]) -> float:
         """Orders a second, from the first attempt to post any of them to the last end."""
         last = max(self.ended[order.order_id].at for order in orders)
         return len(orders) / (last - min(order.sent_at for order in orders))

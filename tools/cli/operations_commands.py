@@ -9,9 +9,9 @@ from rich.console import Console
 
 from tools.cli.operations_tables import execution_table, health_table, order_report, table
 from tools.client.api_client import ApiClient
-from tools.client.client import sign_in
 from tools.cloud import stack
 from tools.cloud.settings import Settings
+from tools.cloud.users import sign_in
 from tools.errors import LocalCloudError
 
 app = typer.Typer()

@@ -14,7 +14,6 @@ from orders.db import Credentials, Database
 from orders.domain import Priority
 from orders.events import CloudEvent, Queue
 from tests.integration.relay import processes
-from tests.integration.relay.sqs_server import CallRefused, Entry, EntryRefused, SqsServer
 from tests.integration.relay.world import (
     NOTIFICATION_REQUESTED,
     Relays,
@@ -28,6 +27,7 @@ from tests.integration.relay.world import (
 )
 from tests.support.factories import execute, rows
 from tests.support.written import recorded
+from tools.sqs_server import CallRefused, Entry, EntryRefused, SqsServer
 
 
 def entry_ids(entries: list[Entry]) -> set[str]:
