@@ -10,9 +10,9 @@ from typing import Any, Final
 import pytest
 import typer
 import yaml  # type: ignore[import-untyped]
-from tools.cli.__main__ import app
 
 from tests.support.named_tests import ROOT
+from tools.cli.__main__ import app
 
 PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 WORKFLOWS: Final = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

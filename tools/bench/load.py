@@ -2,6 +2,9 @@
 
 One that is told that the API is busy does as it is told and asks again, with the same key; its order's time counts
 from its first attempt.
+
+They are not `tools.client`'s: the clients share two cores with what is measured. A POST costs 0.2 ms of processor time
+here and 0.8 ms there (httpx), which at the budget of 273 accepted orders a second is 8 % of the machine.
 """
 
 import http.client
