@@ -1,6 +1,6 @@
 """A small HTTP server that speaks as much of SQS's JSON protocol as `SendMessageBatch` needs.
 
-It answers after a delay of its choosing, remembers what it accepted, and can be told to refuse: whole calls, single
+It responds after a delay of its choosing, remembers what it accepted, and can be told to refuse: whole calls, single
 entries, or everything. Run as a module it prints its URL and serves until its input ends: a benchmark must not share
 its interpreter with what it measures.
 """
@@ -19,7 +19,7 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True)
 class CallRefused:
-    """An answer that is an error for the whole call."""
+    """A response that is an error for the whole call."""
 
     code: str
     status: int = 400
@@ -27,13 +27,13 @@ class CallRefused:
 
 @dataclass(frozen=True)
 class EntryRefused:
-    """An answer that is an error for one entry."""
+    """A response that is an error for one entry."""
 
     code: str
     sender_fault: bool
 
 
-Answers = Callable[[list[Entry]], CallRefused | dict[str, EntryRefused]]
+Refusals = Callable[[list[Entry]], CallRefused | dict[str, EntryRefused]]
 
 
 def accept_everything(entries: list[Entry]) -> dict[str, EntryRefused]:
@@ -45,7 +45,7 @@ class SqsServer:
     """What the server does, and what it has seen."""
 
     delay_seconds: float = 0.0
-    answers: Answers = accept_everything
+    refusals: Refusals = accept_everything
     accepted: list[tuple[str, Entry]] = field(default_factory=list)
     """Queue URL and entry, in order of acceptance."""
     calls: int = 0
@@ -55,9 +55,9 @@ class SqsServer:
 
     @classmethod
     @contextlib.contextmanager
-    def running(cls, delay_seconds: float = 0.0, answers: Answers = accept_everything) -> Iterator[Self]:
+    def running(cls, delay_seconds: float = 0.0, refusals: Refusals = accept_everything) -> Iterator[Self]:
         """A server in a thread of this process."""
-        server = cls(delay_seconds, answers)
+        server = cls(delay_seconds, refusals)
         started = threading.Event()
         loop = asyncio.new_event_loop()
 
@@ -103,7 +103,7 @@ class SqsServer:
                     line.split(":")[1] for line in head.splitlines() if line.startswith("content-length:")
                 )
                 body = json.loads(await reader.readexactly(int(length)))
-                status, answer = await self._answer(body)
+                status, answer = await self._respond(body)
                 content = json.dumps(answer).encode()
                 writer.write(
                     f"HTTP/1.1 {status} -\r\nContent-Type: application/x-amz-json-1.0\r\n"
@@ -112,7 +112,7 @@ class SqsServer:
                 )
                 await writer.drain()
 
-    async def _answer(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    async def _respond(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.calls += 1
         self._at_once += 1
         self.most_at_once = max(self.most_at_once, self._at_once)
@@ -120,7 +120,7 @@ class SqsServer:
             if self.delay_seconds:
                 await asyncio.sleep(self.delay_seconds)
             entries: list[Entry] = body["Entries"]
-            refused = self.answers(entries)
+            refused = self.refusals(entries)
             if isinstance(refused, CallRefused):
                 return refused.status, {"__type": f"com.amazonaws.sqs#{refused.code}", "message": "refused"}
             taken = [entry for entry in entries if entry["Id"] not in refused]

@@ -14,7 +14,7 @@ from tools.audit import executions
 from tools.bench.cpu import CpuTime
 from tools.bench.database import BenchDatabase
 from tools.bench.load import AcceptedOrder, Customers
-from tools.bench.watch import Watch, watching
+from tools.bench.order_watch import Watch, watch_orders
 from tools.cloud import aws, catalogue, local_cloud, postgres
 from tools.cloud.settings import STAGE, Settings
 from tools.cloud.stack import Stack
@@ -75,7 +75,7 @@ class MeasuredCloud:
 
     def watch(self) -> AbstractContextManager[Watch]:
         """Watches the orders that are placed while it is open."""
-        return watching(self.connect)
+        return watch_orders(self.connect)
 
     def spent(self) -> CpuTime:
         """The processor time until now, by whose it is."""

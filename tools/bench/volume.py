@@ -161,7 +161,7 @@ _COUNT_SOLD: Final = """
 
 
 def stock_up(database: BenchDatabase) -> list[UUID]:
-    """Makes a catalogue with more stock than anybody can buy. Answers the products' ids."""
+    """Makes a catalogue with more stock than anybody can buy. Returns the products' ids."""
     with database.administer() as connection:
         connection.run(_ID_FUNCTION)
         for statement in _CATALOGUE:

@@ -12,6 +12,7 @@ import psutil
 from infra.names import snake
 from orders.domain import FORWARD_STEPS, UNDOES
 from tools.chaos.plan import Target
+from tools.cloud.processes import is_alive
 
 _RUNTIME_CLIENT: Final = "awslambdaric"
 _END_SECONDS: Final = 2.0
@@ -60,14 +61,14 @@ def kill(pid: int) -> bool:
     """`kill -9`, as a host that goes away. True: it was alive and is no more."""
     try:
         process = psutil.Process(pid)
-        was_alive = _is_alive(process)
+        was_alive = is_alive(process)
         process.kill()
     except psutil.NoSuchProcess:
         return False
     deadline = time.monotonic() + _END_SECONDS
-    while _is_alive(process) and time.monotonic() < deadline:
+    while is_alive(process) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
-    return was_alive and not _is_alive(process)
+    return was_alive and not is_alive(process)
 
 
 def freeze(pid: int) -> None:
@@ -88,14 +89,6 @@ def thaw(pid: int) -> bool:
 def _send(pid: int, what: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, what)
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    """A zombie is not: its parent may look later."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _step(name: str) -> str:

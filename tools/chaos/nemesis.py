@@ -120,7 +120,7 @@ class Nemesis:
             self.failures.append(f"{fault.fault}: {error!r}")
 
     def _kill_function(self, fault: PlannedFault) -> None:
-        target = Target(fault.word("target"))
+        target = Target(fault.text("target"))
         if target is Target.STARTER:
             self._kill_starter()
             return
@@ -128,7 +128,7 @@ class Nemesis:
         def disturb(message: ClientMessage) -> Disturbance:
             return Disturbance(loss, lambda: self._kill(Fault.KILL_FUNCTION, message, loss), cuts=True)
 
-        loss, moment = Loss(fault.word("loss")), Moment(fault.word("moment"))
+        loss, moment = Loss(fault.text("loss")), Moment(fault.text("moment"))
         self._system.database_faults.add(
             DatabaseFault(fault.fault, function_processes.handlers(target), moment, disturb)
         )
@@ -160,17 +160,17 @@ class Nemesis:
                 self._injections.add(fault.fault, f"process {server.pid}")
 
     def _cut_connection(self, fault: PlannedFault) -> None:
-        loss, moment = Loss(fault.word("loss")), Moment(fault.word("moment"))
+        loss, moment = Loss(fault.text("loss")), Moment(fault.text("moment"))
 
         def disturb(message: ClientMessage) -> Disturbance:
             victim = f"{_name(message)}, its {moment} {loss}"
             return Disturbance(loss, lambda: self._injections.add(Fault.CUT_CONNECTION, victim), cuts=True)
 
-        handlers = function_processes.handlers(Target(fault.word("target")))
+        handlers = function_processes.handlers(Target(fault.text("target")))
         self._system.database_faults.add(DatabaseFault(fault.fault, handlers, moment, disturb))
 
     def _redeliver(self, fault: PlannedFault) -> None:
-        queue, copies = fault.word("queue"), fault.number("copies")
+        queue, copies = fault.text("queue"), fault.number("copies")
 
         def send_again() -> bool:
             body = self._system.sqs_proxy.last_sent(queue)
@@ -222,13 +222,13 @@ class Nemesis:
                 Loss.BEFORE, lambda: hold(message), cuts=False, afterwards=lambda: release(message)
             )
 
-        handlers = function_processes.handlers(Target(fault.word("target")))
+        handlers = function_processes.handlers(Target(fault.text("target")))
         self._system.database_faults.add(
-            DatabaseFault(fault.fault, handlers, Moment(fault.word("moment")), disturb)
+            DatabaseFault(fault.fault, handlers, Moment(fault.text("moment")), disturb)
         )
 
     def _call_late(self, fault: PlannedFault) -> None:
-        step = fault.word("step")
+        step = fault.text("step")
 
         def call() -> bool:
             undone = self._system.query(_UNDONE, order_created=OrderCreated.type)
@@ -264,16 +264,16 @@ class Nemesis:
         self._until(expire)
 
     def _poison_queue(self, fault: PlannedFault) -> None:
-        queue = Queue(fault.word("queue"))
-        mark, body = poison.message(queue, Poison(fault.word("poison")))
+        queue = Queue(fault.text("queue"))
+        mark, body = poison.message(queue, Poison(fault.text("poison")))
         aws.queues(self._system.settings).send_message(
             QueueUrl=self._system.stack["queues"][queue]["url"], MessageBody=body
         )
         self.planted_messages[mark] = queue
-        self._injections.add(Fault.POISON_MESSAGE, f"{queue}: {fault.word('poison')}")
+        self._injections.add(Fault.POISON_MESSAGE, f"{queue}: {fault.text('poison')}")
 
     def _poison_outbox(self, fault: PlannedFault) -> None:
-        event_id, flaw = uuid7(), DeadEvent(fault.word("flaw"))
+        event_id, flaw = uuid7(), DeadEvent(fault.text("flaw"))
         self.planted_rows.add(event_id)
 
         def plant() -> bool:

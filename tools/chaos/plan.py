@@ -92,7 +92,7 @@ class PlannedFault:
     """Seconds from the start of the run. A fault that waits for its victim strikes when one comes along."""
     parameters: Mapping[str, str | int] = field(default_factory=dict)
 
-    def word(self, name: str) -> str:
+    def text(self, name: str) -> str:
         return str(self.parameters[name])
 
     def number(self, name: str) -> int:
@@ -198,11 +198,13 @@ def make(seed: int, orders: int = DEFAULT_ORDERS, faults: Collection[Fault] = tu
         tuple(
             sorted(
                 (
-                    strike
+                    planned_fault
                     for fault, number in planned.items()
-                    for strike in _faults(random.Random(f"{fault.name} {seed}"), fault, number, seconds)
+                    for planned_fault in _faults(
+                        random.Random(f"{fault.name} {seed}"), fault, number, seconds
+                    )
                 ),
-                key=lambda strike: (strike.at, strike.fault),
+                key=lambda planned_fault: (planned_fault.at, planned_fault.fault),
             )
         ),
         {fault: minimum_injections(orders) for fault in Fault if fault in {*planned, *_WITH_ORDERS}},
@@ -281,7 +283,7 @@ def _lines(dice: random.Random) -> tuple[tuple[int, int], ...]:
 def _faults(dice: random.Random, fault: Fault, number: int, seconds: float) -> list[PlannedFault]:
     first, last = _WHEN.get(fault, _USUALLY)
     width = (last - first) * seconds / number
-    # One in each part of its time: strikes of a kind are apart, and none is missed because all came at the end.
+    # One in each part of its time: faults of a kind are apart, and none is missed because all came at the end.
     return [
         PlannedFault(
             fault,

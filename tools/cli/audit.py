@@ -5,7 +5,6 @@ from dataclasses import asdict
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from sqlalchemy import create_engine
 
@@ -13,6 +12,7 @@ from tools.audit.database import REST_SECONDS, await_rest
 from tools.audit.evidence import gather, judge
 from tools.audit.table import CROSS, MOST_SHOWN, broken, promise_table
 from tools.audit.verdict import Verdict
+from tools.cli.tables import console_of_width
 from tools.cloud import local_cloud
 from tools.cloud.settings import Settings
 
@@ -50,8 +50,7 @@ def audit_promises(
 
 
 def _show(verdicts: list[Verdict], under_way: list[str], violations: tuple[str, ...]) -> None:
-    seen = Console(highlight=False)
-    console = seen if seen.is_terminal else Console(highlight=False, width=_UNSEEN_WIDTH)
+    console = console_of_width(_UNSEEN_WIDTH)
     console.print(promise_table("Promises, checked everywhere that something is on record", verdicts))
     for remark in [remark for verdict in verdicts for remark in verdict.remarks][:MOST_SHOWN]:
         console.print(f"[yellow]![/yellow] {escape(f'{remark.subject} {remark.problem}')}", soft_wrap=True)

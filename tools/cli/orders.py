@@ -13,6 +13,7 @@ from orders.domain import Locale, OrderStatus, Priority
 from tools.audit import executions
 from tools.cli.api import connect, run
 from tools.cli.order_view import history_of, show_order, watch_order
+from tools.cli.tables import console_of_width
 from tools.client.orders_client import Accepted, Contact, Line, NewOrder, OrdersClient, Product
 from tools.cloud import aws, local_cloud
 from tools.cloud.settings import Settings
@@ -103,7 +104,7 @@ def show(
 def show_demo() -> None:
     """Run the demonstration; starts the local cloud for it, and stops it again, unless it is up already."""
     settings = Settings.from_environment()
-    screen = console if console.is_terminal else Console(highlight=False, width=_UNSEEN_WIDTH)
+    screen = console_of_width(_UNSEEN_WIDTH)
     was_up = local_cloud.find_up(settings) is not None
     signal.signal(signal.SIGTERM, _interrupt)
     try:

@@ -6,10 +6,10 @@ from typing import Annotated, Final
 from uuid import uuid4
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from tools.cli.api import connect, run
+from tools.cli.tables import console_of_width
 from tools.client.catalogue_client import CatalogueClient, StockedProduct
 from tools.cloud.settings import Settings
 from tools.errors import LocalCloudError
@@ -125,6 +125,4 @@ def show(products: Sequence[StockedProduct]) -> None:
             "yes" if product.active else "no",
             *(str(units) for units in (product.stocked, product.available, product.reserved, product.sold)),
         )
-    seen = Console(highlight=False)
-    screen = seen if seen.is_terminal else Console(highlight=False, width=_UNSEEN_WIDTH)
-    screen.print(table)
+    console_of_width(_UNSEEN_WIDTH).print(table)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tools.cli.account import token_of
+from tools.cli.tables import table
 from tools.client.webhook_client import WebhookClient
 from tools.cloud import local_cloud
 from tools.cloud.settings import Settings
@@ -59,7 +60,7 @@ def add(
 def list_webhooks(user: User = "customer") -> None:
     """List the webhooks."""
     with _client(user) as client:
-        console.print(table(client.list_all(), _WEBHOOK_COLUMNS))
+        console.print(table_of(client.list_all(), _WEBHOOK_COLUMNS))
 
 
 @app.command()
@@ -94,7 +95,7 @@ def deliveries(
 ) -> None:
     """List what was sent to a webhook, or is going to be."""
     with _client(user) as client:
-        console.print(table(client.deliveries(webhook, limit), _DELIVERY_COLUMNS))
+        console.print(table_of(client.deliveries(webhook, limit), _DELIVERY_COLUMNS))
 
 
 @app.command()
@@ -109,11 +110,9 @@ def redeliver(
     console.print(f"It is {again['status']} and will be sent again now.")
 
 
-def table(items: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> Table:
+def table_of(items: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> Table:
     """The items' fields, a row each. What there is nothing of stays empty."""
-    shown = Table(box=None, pad_edge=False)
-    for column in columns:
-        shown.add_column(column, overflow="fold")
+    shown = table(*columns)
     for item in items:
         shown.add_row(*("" if item[name] is None else str(item[name]) for name in columns.values()))
     return shown

@@ -37,7 +37,7 @@ def measure(bench: Bench) -> None:
 
 
 def run_all(steps: Worker, orders: list[str]) -> list[dict[str, float]]:
-    """Takes each order through the six steps; answers the milliseconds of each step, by order."""
+    """Takes each order through the six steps; returns the milliseconds of each step, by order."""
     calls = [Call(events.saga_step(order_id), step) for order_id in orders for step in STEPS]
     milliseconds = iter(steps.invoke(calls).milliseconds)
     return [{step: next(milliseconds) for step in STEPS} for _ in orders]

@@ -77,12 +77,12 @@ def test_fewer_orders_ask_for_fewer_strikes(orders: int, strikes: int) -> None:
 
 @pytest.mark.parametrize(("fault", "queues"), [(Fault.POISON_MESSAGE, Queue), (Fault.REDELIVER, BUSY_QUEUES)])
 def test_every_queue_is_struck(fault: Fault, queues: Iterable[Queue]) -> None:
-    struck = {strike.word("queue") for strike in make(7).faults if strike.fault is fault}
+    struck = {strike.text("queue") for strike in make(7).faults if strike.fault is fault}
     assert struck == set(queues)
 
 
 def test_every_kind_of_process_is_killed() -> None:
-    killed = [strike.word("target") for strike in make(7).faults if strike.fault is Fault.KILL_FUNCTION]
+    killed = [strike.text("target") for strike in make(7).faults if strike.fault is Fault.KILL_FUNCTION]
     assert set(killed) == set(Target)
 
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from rich.console import Console
 
-from tools.cli.webhooks import table
+from tools.cli.webhooks import table_of
 from tools.client.webhook_client import WebhookClient
 from tools.errors import LocalCloudError
 
@@ -70,7 +70,9 @@ def test_an_api_that_does_not_answer_is_told_so() -> None:
 
 def test_a_list_is_a_table_where_nothing_stays_empty() -> None:
     console = Console(width=80, record=True, file=StringIO())
-    console.print(table([{"id": "a", "why": None}, {"id": "b", "why": "GONE"}], {"Id": "id", "Why": "why"}))
+    console.print(
+        table_of([{"id": "a", "why": None}, {"id": "b", "why": "GONE"}], {"Id": "id", "Why": "why"})
+    )
 
     assert [line.split() for line in console.export_text().splitlines()] == [
         ["Id", "Why"],

@@ -65,7 +65,7 @@ class Watch:
 
 
 @contextlib.contextmanager
-def watching(connect: Callable[[], AbstractContextManager[pg8000.native.Connection]]) -> Iterator[Watch]:
+def watch_orders(connect: Callable[[], AbstractContextManager[pg8000.native.Connection]]) -> Iterator[Watch]:
     """Watches the orders that are placed while it is open, over a connection of its own."""
     watch, since, stop = Watch(), uuid7(), threading.Event()
 
