@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 import typer
 from rich.console import Console
 
-from tools.cli.operations_tables import execution_table, health_table, order_report, table
+from tools.cli.operations_tables import execution_table, health_table, order_report
+from tools.cli.tables import table
 from tools.client.api_client import ApiClient
 from tools.cloud import stack
 from tools.cloud.settings import Settings
@@ -43,7 +44,7 @@ End: TypeAlias = Literal["CONFIRMED", "CANCELLED"]
 
 
 @dataclass(frozen=True)
-class Place:
+class ApiAccess:
     """Where the API is, and who asks."""
 
     api_url: str
@@ -53,7 +54,7 @@ class Place:
         return ApiClient.connect(self.api_url, self.token)
 
 
-def place(api_url: str | None, token: str | None, settings: Settings | None = None) -> Place:
+def api_access(api_url: str | None, token: str | None, settings: Settings | None = None) -> ApiAccess:
     """The API that was named, or the local cloud's, whose administrator signs in.
 
     Raises:
@@ -62,20 +63,20 @@ def place(api_url: str | None, token: str | None, settings: Settings | None = No
     if api_url is not None:
         if token is None:
             raise LocalCloudError("An API that is not the local cloud's needs --token, or ORDERS_TOKEN.")
-        return Place(api_url, token)
+        return ApiAccess(api_url, token)
     settings = settings or Settings.from_environment()
     running = stack.read(settings)
     if running is None:
         raise LocalCloudError(
             "The local cloud is not up. Start it with make up, or name an API by --api-url."
         )
-    return Place(running["api_url"], token or sign_in(settings, running, "admin").access_token)
+    return ApiAccess(running["api_url"], token or sign_in(settings, running, "admin").access_token)
 
 
 @dlq.command("list")
 def list_queues(api_url: ApiUrl = None, token: Token = None) -> None:
     """Every queue, and how much of it was given up."""
-    with place(api_url, token).client() as client:
+    with api_access(api_url, token).client() as client:
         queues = client.get("admin/queues")["items"]
     shown = table("Queue", "Waiting", "In flight", "Delayed", "Given up")
     for queue in queues:
@@ -90,7 +91,7 @@ def list_queues(api_url: ApiUrl = None, token: Token = None) -> None:
 @dlq.command("show")
 def show_messages(queue: QueueName, api_url: ApiUrl = None, token: Token = None) -> None:
     """Dead letters of a queue, each with why it is there. They stay where they are."""
-    with place(api_url, token).client() as client:
+    with api_access(api_url, token).client() as client:
         messages = client.get(f"admin/dlqs/{queue}/messages")["items"]
     for message in messages:
         console.print(f"[bold]{message['messageId']}[/bold]  {message['cause']}", soft_wrap=True)
@@ -124,7 +125,7 @@ def redrive_messages(
     """Send one dead letter, or all of them, back to the queue."""
     if everything == (message is not None):
         raise typer.BadParameter("name one message, or say --all")
-    with place(api_url, token).client() as client:
+    with api_access(api_url, token).client() as client:
         answer = client.post(f"admin/dlqs/{queue}/redrive", messageId=message, note=note)
     if answer["moved"] is None:
         console.print("SQS moves them by itself. Look at it with: bin/orders dlq list")
@@ -137,7 +138,7 @@ def discard_message(
     queue: QueueName, message: MessageId, note: Note, api_url: ApiUrl = None, token: Token = None
 ) -> None:
     """Delete one dead letter for good."""
-    with place(api_url, token).client() as client:
+    with api_access(api_url, token).client() as client:
         client.post(f"admin/dlqs/{queue}/messages/{message}/discard", note=note)
     console.print(f"{message} is discarded", soft_wrap=True)
 
@@ -150,7 +151,7 @@ def list_orders(
 ) -> None:
     """Orders that wait for an operator, oldest first."""
     shown = table("Order", "Status", "Reason", "Total", "Since")
-    with place(api_url, token).client() as client:
+    with api_access(api_url, token).client() as client:
         for order in client.items("admin/orders", status=status):
             total = f"{order['totalAmount'] // 100:,}.{order['totalAmount'] % 100:02} {order['currency']}"
             shown.add_row(
@@ -167,7 +168,7 @@ def show_order(
     token: Token = None,
 ) -> None:
     """One order with all that is known of it, and what may be done."""
-    with place(api_url, token).client() as client:
+    with api_access(api_url, token).client() as client:
         console.print(order_report(client.get(f"admin/orders/{order}")), soft_wrap=True)
         if history:
             for execution in client.items(f"admin/sagas/{order}"):
@@ -177,7 +178,7 @@ def show_order(
 @review.command("resume")
 def resume_order(order: OrderId, note: MaybeNote = None, api_url: ApiUrl = None, token: Token = None) -> None:
     """Go on with an order: what could not be undone is tried again."""
-    with place(api_url, token).client() as client:
+    with api_access(api_url, token).client() as client:
         answer: Any = client.post(f"admin/orders/{order}/resume", note=note)
     begun = "has started" if answer["started"] else "will be started by maintenance"
     console.print(f"Order {order} is {answer['status']}: {answer['execution']} {begun}", soft_wrap=True)
@@ -192,7 +193,7 @@ def close_order(
     token: Token = None,
 ) -> None:
     """End an order by hand, if its money and its stock are what that end needs."""
-    with place(api_url, token).client() as client:
+    with api_access(api_url, token).client() as client:
         answer = client.post(f"admin/orders/{order}/close", status=end, note=note)
     console.print(f"Order {order} is {answer['status']}", soft_wrap=True)
 
@@ -201,7 +202,7 @@ def close_order(
 def list_dead_events(api_url: ApiUrl = None, token: Token = None) -> None:
     """Events that could not be published, oldest first."""
     shown = table("Event", "Type", "Order", "Attempts", "Last error")
-    with place(api_url, token).client() as client:
+    with api_access(api_url, token).client() as client:
         for event in client.items("admin/outbox"):
             shown.add_row(
                 event["eventId"],
@@ -218,7 +219,7 @@ def redrive_event(
     event: EventId, note: MaybeNote = None, api_url: ApiUrl = None, token: Token = None
 ) -> None:
     """Publish a dead event after all."""
-    with place(api_url, token).client() as client:
+    with api_access(api_url, token).client() as client:
         client.post(f"admin/outbox/{event}/redrive", note=note)
     console.print(f"{event} is the relay's again", soft_wrap=True)
 
@@ -226,7 +227,7 @@ def redrive_event(
 @app.command("health")
 def show_health(api_url: ApiUrl = None, token: Token = None) -> None:
     """Each part of the system. Exit code 0 only if nothing is down."""
-    with place(api_url, token).client() as client:
+    with api_access(api_url, token).client() as client:
         health = client.get("health/detailed")
     console.print(health_table(health))
     if health["status"] == "down":

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from tools.cli.operations_commands import Place, app, place
+from tools.cli.operations import ApiAccess, api_access, app
 from tools.cli.operations_tables import execution_table, health_table, order_report
 from tools.client.api_client import ApiClient
 from tools.cloud.settings import Settings
@@ -43,23 +43,23 @@ def rendered(shown: Any) -> str:
 
 
 def test_an_api_that_is_named_is_used_with_its_token(nowhere: Settings) -> None:
-    assert place(API, "token", nowhere) == Place(API, "token")
+    assert api_access(API, "token", nowhere) == ApiAccess(API, "token")
 
 
 def test_an_api_that_is_named_needs_a_token(nowhere: Settings) -> None:
     with pytest.raises(LocalCloudError, match="ORDERS_TOKEN"):
-        place(API, None, nowhere)
+        api_access(API, None, nowhere)
 
 
 def test_without_a_local_cloud_an_api_has_to_be_named(nowhere: Settings) -> None:
     with pytest.raises(LocalCloudError, match="--api-url"):
-        place(None, None, nowhere)
+        api_access(None, None, nowhere)
 
 
 def test_the_local_cloud_s_api_is_the_default(nowhere: Settings) -> None:
     nowhere.stack_file.write_text(json.dumps({"api_url": API}))
 
-    assert place(None, "token", nowhere) == Place(API, "token")
+    assert api_access(None, "token", nowhere) == ApiAccess(API, "token")
 
 
 def test_a_list_is_read_page_after_page() -> None:
