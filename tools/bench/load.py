@@ -19,6 +19,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
+from orders.contract import API_PREFIX
+
 _TIMEOUT_SECONDS: Final = 30
 """API Gateway's own limit. Whoever waits longer is stuck."""
 _BUSY: Final = frozenset({429, 503})
@@ -45,7 +47,7 @@ class Customer:
 
     def __init__(self, api_url: str, token: str) -> None:
         url = urlsplit(api_url)
-        self._path = f"{url.path}/api/v1/orders"
+        self._path = f"{url.path}{API_PREFIX}/orders"
         assert url.hostname is not None
         self._connection = http.client.HTTPConnection(url.hostname, url.port, timeout=_TIMEOUT_SECONDS)
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}

@@ -8,6 +8,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from orders.contract import API_PREFIX
 from tools.errors import LocalCloudError
 
 _TIMEOUT_SECONDS: Final = 30
@@ -99,7 +100,7 @@ def refusals_told() -> Iterator[None]:
 
 def _options(api_url: str, token: str | None) -> dict[str, Any]:
     return {
-        "base_url": f"{api_url.rstrip('/')}/api/v1/",
+        "base_url": f"{api_url.rstrip('/')}{API_PREFIX}/",
         "headers": {"Authorization": f"Bearer {token}"} if token else {},
         "timeout": _TIMEOUT_SECONDS,
         "limits": httpx.Limits(max_connections=_MAX_CONNECTIONS),

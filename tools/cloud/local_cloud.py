@@ -12,6 +12,7 @@ from typing import Final, Self
 
 import httpx
 
+from orders.contract import API_PREFIX
 from tools.cloud import aws, catalogue, deploy, emulator, postgres, recovery, stack, users
 from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack
@@ -20,7 +21,7 @@ from tools.errors import LocalCloudError
 Report = Callable[[str], None]
 """Takes one line about what has been done."""
 
-_READY_PATH: Final = "/api/v1/health/ready"
+_READY_PATH: Final = f"{API_PREFIX}/health/ready"
 _READY_SECONDS: Final = 30
 _POLL_SECONDS: Final = 0.2
 

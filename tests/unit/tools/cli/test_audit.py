@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from tools.audit.verdict import Verdict, Violation
 from tools.cli import audit
+from tools.cloud import local_cloud
 
 HOLDS = Verdict("I2", "At most one capture", 20)
 BROKEN = Verdict("I4", "Stock adds up", 3, (Violation("product-1", "1 is missing"),))
@@ -16,9 +17,8 @@ BROKEN = Verdict("I4", "Stock adds up", 3, (Violation("product-1", "1 is missing
 def verdicts(monkeypatch: pytest.MonkeyPatch) -> list[Verdict]:
     """What the audit of a local cloud finds; a test adds to it."""
     found = [HOLDS]
-    monkeypatch.setattr(
-        audit.local_cloud, "require_up", lambda settings: {"database_url": "postgresql+pg8000://nowhere"}
-    )
+    stack = {"database_url": "postgresql+pg8000://nowhere"}
+    monkeypatch.setattr(local_cloud, "require_up", lambda settings: stack)
     monkeypatch.setattr(audit, "await_rest", lambda engine, seconds: ["order 1 is PENDING"])
     monkeypatch.setattr(audit, "gather", lambda settings, stack, engine: None)
     monkeypatch.setattr(audit, "judge", lambda evidence: found)
