@@ -1,26 +1,20 @@
-"""Counts what a client and Postgres say to each other, at the socket between them.
+"""Counts round trips and statements between a client and Postgres, at the socket between them.
 
-`Wire` is a Unix socket that passes everything on to the real one. A round trip is counted whenever the server answers
-after the client has spoken, so it is one whatever the driver calls it; statements are read off the frontend's
-messages (PostgreSQL's documentation, "Message Formats"), so no client has to be patched.
+A round trip is counted whenever the server responds after the client has sent something, so it is one whatever the
+driver calls it. Statements are read off the frontend's messages (PostgreSQL's documentation, "Message Formats"), so no
+client has to be patched.
 """
 
 import contextlib
 import re
-import selectors
-import shutil
-import socket
 import struct
-import tempfile
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Self
 
 from orders.db import Credentials
+from tools.postgres_proxy import Observer, PostgresProxy
 
-_CHUNK: Final = 1 << 16
 _CONTROL: Final = frozenset({"BEGIN", "COMMIT", "ROLLBACK"})
 _PLACEHOLDER: Final = re.compile(r"\$(\d+)")
 _SSL_REQUEST: Final = struct.pack("!i", 80877103)
@@ -46,7 +40,7 @@ class Statement:
 
 @dataclass
 class Conversation:
-    """What was said while `Wire.listening` was open."""
+    """What was sent while `RoundTripCounter.listening` was open."""
 
     round_trips: int = 0
     statements: list[Statement] = field(default_factory=list)
@@ -57,96 +51,46 @@ class Conversation:
         return [statement for statement in self.statements if not statement.is_control]
 
 
-class Wire:
-    """A listening socket in front of a server. Clients reach the server through `credentials`."""
+class RoundTripCounter:
+    """Counts what clients send that reach the server through `credentials`."""
 
-    def __init__(self, server: Credentials, directory: Path) -> None:
-        self._server = f"{server.host}/.s.PGSQL.{server.port}"
-        self.credentials = server.model_copy(update={"host": str(directory)})
-        self._heard = Conversation()
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(f"{directory}/.s.PGSQL.{server.port}")
-        self._listener.listen()
-        self._links: list[_Link] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+    def __init__(self, credentials: Credentials) -> None:
+        self.credentials = credentials
+        self._counted = Conversation()
 
     @classmethod
     @contextlib.contextmanager
     def to(cls, server: Credentials) -> Iterator[Self]:
-        """A wire to the server, cut at the end."""
-        # Not pytest's own directory: its path may be longer than a socket's may be.
-        directory = Path(tempfile.mkdtemp(prefix="orders-wire-"))
-        wire = cls(server, directory)
-        try:
-            yield wire
-        finally:
-            wire._cut()
-            shutil.rmtree(directory)
+        """A counter in front of the server, until the block ends."""
+        counter = cls(server)
+        with PostgresProxy.to(server, lambda pid: _Counting(counter)) as proxy:
+            counter.credentials = proxy.credentials
+            yield counter
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[Conversation]:
-        """Collects what is said from here on. Open it on a connection that is made: a start-up is many trips."""
-        self._heard = Conversation()
-        yield self._heard
-        self._heard = Conversation()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.socket(socket.AF_UNIX)
-            server.connect(self._server)
-            link = _Link(self, client, server)
-            self._links.append(link)
-            threading.Thread(target=link.run, daemon=True).start()
-
-    def _cut(self) -> None:
-        # `close` alone does not wake a thread that waits in `accept`.
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for link in self._links:
-            link.cut()
+        """Counts from here on. Open it on a connection that is made: a start-up is many trips."""
+        self._counted = Conversation()
+        yield self._counted
+        self._counted = Conversation()
 
 
-class _Link:
-    """One client's connection, both directions in one thread, so that their order is what happened."""
+class _Counting(Observer):
+    """Counts on one connection."""
 
-    def __init__(self, wire: Wire, client: socket.socket, server: socket.socket) -> None:
-        self._wire = wire
-        self._client = client
-        self._server = server
+    def __init__(self, counter: RoundTripCounter) -> None:
+        self._counter = counter
         self._frontend = _Frontend()
-        self._asked = False
+        self._is_waiting = False
 
-    def run(self) -> None:
-        with selectors.DefaultSelector() as ready, self._client, self._server, contextlib.suppress(OSError):
-            ready.register(self._client, selectors.EVENT_READ, self._pass_question)
-            ready.register(self._server, selectors.EVENT_READ, self._pass_answer)
-            while all(key.data() for key, _ in ready.select()):
-                pass
+    def request(self, data: bytes) -> None:
+        self._counter._counted.statements += self._frontend.read(data)
+        self._is_waiting = True
 
-    def cut(self) -> None:
-        for end in (self._client, self._server):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def _pass_question(self) -> bool:
-        data = self._client.recv(_CHUNK)
-        # Before it is sent: the client may look at the count as soon as it has its answer.
-        self._wire._heard.statements += self._frontend.read(data)
-        self._asked = True
-        self._server.sendall(data)
-        return bool(data)
-
-    def _pass_answer(self) -> bool:
-        data = self._server.recv(_CHUNK)
-        if self._asked:
-            self._wire._heard.round_trips += 1
-            self._asked = False
-        self._client.sendall(data)
-        return bool(data)
+    def response(self) -> None:
+        if self._is_waiting:
+            self._counter._counted.round_trips += 1
+            self._is_waiting = False
 
 
 class _Frontend:

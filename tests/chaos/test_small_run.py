@@ -6,9 +6,9 @@ import pytest
 
 from tools.chaos import plan
 from tools.chaos.plan import Fault
-from tools.chaos.run import perform
-from tools.cloud import cloud
-from tools.cloud.places import fresh_place
+from tools.chaos.run import run
+from tools.cloud import local_cloud
+from tools.cloud.sandbox import new_sandbox
 from tools.cloud.settings import Settings
 
 SEED = 1
@@ -21,13 +21,13 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.fixture
 def settings() -> Iterator[Settings]:
-    settings = fresh_place("test-chaos").settings
+    settings = new_sandbox("test-chaos").settings
     yield settings
-    cloud.down(settings, print)
+    local_cloud.down(settings, print)
 
 
 def test_no_promise_is_broken_and_every_fault_strikes(settings: Settings) -> None:
     planned = plan.make(SEED, ORDERS, set(Fault) - TOO_SLOW)
-    report = perform(settings, cloud.up(settings, print), planned, print)
+    report = run(settings, local_cloud.up(settings, print), planned, print)
     assert report.failures == ()
     assert sum(report.statuses.values()) == ORDERS + len(planned.warm_up)

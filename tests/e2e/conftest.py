@@ -10,11 +10,12 @@ import pytest
 from rich.console import Console
 from sqlalchemy import Engine, create_engine
 
-from tools import demo
-from tools.cloud import cloud
-from tools.cloud.places import fresh_place
+from tools.cloud import local_cloud
+from tools.cloud.sandbox import new_sandbox
 from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack
+from tools.demo.report import Report
+from tools.demo.run import run_demo
 
 TIMEOUT_SECONDS = 300
 """For one test together with the session's fixtures, which deploy and run the demonstration."""
@@ -41,17 +42,17 @@ class Cloud:
 
 @pytest.fixture(scope="session")
 def running_cloud() -> Iterator[Cloud]:
-    place = fresh_place("test")
+    sandbox = new_sandbox("test")
     try:
-        stack = cloud.up(place.settings, print)
+        stack = local_cloud.up(sandbox.settings, print)
         engine = create_engine(stack["database_url"])
-        yield Cloud(place.settings, place.environment, stack, engine, time.monotonic())
+        yield Cloud(sandbox.settings, sandbox.environment, stack, engine, time.monotonic())
         engine.dispose()
     finally:
-        cloud.down(place.settings, print)
+        local_cloud.down(sandbox.settings, print)
 
 
 @pytest.fixture(scope="session")
-def report(running_cloud: Cloud) -> demo.Report:
+def report(running_cloud: Cloud) -> Report:
     """The demonstration, run once for all tests that look at what came of it."""
-    return demo.perform(running_cloud.settings, running_cloud.stack, Console(file=StringIO()))
+    return run_demo(running_cloud.settings, running_cloud.stack, Console(file=StringIO()))

@@ -15,7 +15,8 @@ import pytest
 
 from tests.e2e.conftest import Cloud
 from tests.e2e.test_api import Caller
-from tools.cloud import aws, mailbox
+from tools.audit import mailbox
+from tools.cloud import aws
 from tools.cloud.settings import ROOT
 from tools.cloud.users import new_password
 
@@ -36,7 +37,7 @@ class Account:
             AssertionError: it failed; the message is what it said.
         """
         done = subprocess.run(
-            [sys.executable, "-m", "tools.cli.cli", *arguments],
+            [sys.executable, "-m", "tools.cli", *arguments],
             cwd=ROOT,
             env=self.cloud.environment,
             input=None if password is None else f"{password}\n",

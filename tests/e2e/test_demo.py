@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.demo import Report
+from tools.demo.report import Report
 from tools.demo.scenarios import scenarios
 
 SCENARIOS = [scenario.name for scenario in scenarios()]

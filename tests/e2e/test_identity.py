@@ -30,8 +30,8 @@ from tests.e2e.routes import PROTECTED, is_for_administrators, name_of, send
 from tests.e2e.test_api import Caller
 from tests.e2e.test_webhooks import Subscriber
 from tests.support.webhooks import customer_server
-from tools.client.client import sign_in
 from tools.cloud import aws, users
+from tools.cloud.users import sign_in
 
 Claims = dict[str, Any]
 

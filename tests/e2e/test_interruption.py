@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Cloud
-from tools.cloud import cloud, emulator, postgres
-from tools.cloud.places import Place, fresh_place
+from tools.cloud import emulator, local_cloud, postgres
+from tools.cloud.sandbox import Sandbox, new_sandbox
 from tools.cloud.settings import ROOT
 
 PATIENCE_SECONDS = 120
@@ -19,11 +19,11 @@ INTERRUPTED = 130
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
+def sandbox() -> Iterator[Sandbox]:
     """Where no cloud is yet."""
-    place = fresh_place("test-interruption")
-    yield place
-    cloud.down(place.settings, print)
+    own = new_sandbox("test-interruption")
+    yield own
+    local_cloud.down(own.settings, print)
 
 
 @contextmanager
@@ -54,21 +54,21 @@ def await_line(process: subprocess.Popen[bytes], output: Path, part: str) -> Non
 
 
 def test_killed_in_the_middle_of_its_deploy_it_starts_again_and_interrupted_it_leaves_nothing_running(
-    place: Place, tmp_path: Path
+    sandbox: Sandbox, tmp_path: Path
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    with demonstration(place.environment, first) as process:
+    with demonstration(sandbox.environment, first) as process:
         await_line(process, first, "Synthesized")
         process.send_signal(signal.SIGKILL)
 
-    with demonstration(place.environment, second) as process:
+    with demonstration(sandbox.environment, second) as process:
         await_line(process, second, ": CONFIRMED")
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_SECONDS) == INTERRUPTED, second.read_text()
     assert "Interrupted" in second.read_text()
     assert "Traceback" not in second.read_text()
-    assert postgres.daemon(place.settings).find() is None
-    assert emulator.daemon(place.settings).find() is None
+    assert postgres.daemon(sandbox.settings).find() is None
+    assert emulator.daemon(sandbox.settings).find() is None
 
 
 def test_killed_among_its_orders_it_runs_again_to_its_end_on_the_cloud_that_was_up(

@@ -8,13 +8,14 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from orders.domain import OrderStatus
-from tools.audit.checks import Scope, audit, snapshot
-from tools.client.client import Accepted, Contact, Line, NewOrder, OrdersClient, sign_in
-from tools.cloud import catalogue, cloud, emulator, mailbox
-from tools.cloud.places import fresh_place
+from tools.audit.database import Scope, await_rest, check_database
+from tools.audit.mailbox import check_mailbox
+from tools.client.orders_client import Accepted, Contact, Line, NewOrder, OrdersClient
+from tools.cloud import catalogue, emulator, local_cloud
+from tools.cloud.sandbox import new_sandbox
 from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack
-from tools.demo.evidence import await_rest
+from tools.cloud.users import sign_in
 
 ORDERS = 100
 AT_ONCE = 4
@@ -29,24 +30,23 @@ pytestmark = pytest.mark.timeout(600)
 
 @pytest.fixture
 def settings() -> Iterator[Settings]:
-    settings = fresh_place("test-killed").settings
+    settings = new_sandbox("test-killed").settings
     yield settings
-    cloud.down(settings, print)
+    local_cloud.down(settings, print)
 
 
 def test_all_orders_end_and_no_promise_is_broken(settings: Settings) -> None:
-    stack = cloud.up(settings, print)
+    stack = local_cloud.up(settings, print)
     engine = create_engine(stack["database_url"])
     ids = [accepted.order_id for accepted in asyncio.run(place_and_await_some(settings, stack, engine))]
     kill_everything_but_postgres(settings)
     ended_before = statuses(engine)
     assert 0 < sum(status.is_terminal for status in ended_before) < ORDERS, "it was killed in the middle"
 
-    cloud.up(settings, print)
+    local_cloud.up(settings, print)
     scope = Scope.of(ids)
     assert await_rest(engine, scope, REST_SECONDS) == []
-    with snapshot(engine) as connection:
-        verdicts = [*audit(connection, scope), *mailbox.audit(settings, ids)]
+    verdicts = [*check_database(engine, scope), *check_mailbox(settings, ids)]
     assert [verdict for verdict in verdicts if not verdict.holds] == []
     assert OrderStatus.NEEDS_REVIEW not in statuses(engine)
     engine.dispose()

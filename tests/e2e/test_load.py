@@ -4,10 +4,10 @@ import asyncio
 from uuid import uuid4
 
 from tests.e2e.conftest import Cloud
-from tools.audit.checks import Scope, audit, snapshot
-from tools.client.client import Accepted, Contact, Line, NewOrder, OrdersClient, sign_in
+from tools.audit.database import Scope, await_rest, check_database
+from tools.client.orders_client import Accepted, Contact, Line, NewOrder, OrdersClient
 from tools.cloud.catalogue import CURRENCY, MOUSE
-from tools.demo.evidence import await_rest
+from tools.cloud.users import sign_in
 
 CLIENTS = 100
 REST_SECONDS = 120
@@ -38,5 +38,5 @@ def test_a_hundred_clients_posting_at_once_are_all_answered_and_every_order_ends
     assert scope.order_ids is not None
     assert len(scope.order_ids) == CLIENTS
     assert await_rest(running_cloud.engine, scope, REST_SECONDS) == []
-    with snapshot(running_cloud.engine) as connection:
-        assert [verdict.violations for verdict in audit(connection, scope) if not verdict.holds] == []
+    verdicts = check_database(running_cloud.engine, scope)
+    assert [verdict.violations for verdict in verdicts if not verdict.holds] == []

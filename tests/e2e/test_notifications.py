@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.conftest import Cloud
 from tests.e2e.test_api import ORDER, Caller, await_end, tokens
-from tools.cloud import mailbox
+from tools.audit import mailbox
 
 PHONE = "+34600123456"
 PATIENCE_SECONDS = 60

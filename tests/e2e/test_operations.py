@@ -16,7 +16,7 @@ from tests.e2e.conftest import Cloud
 from tests.e2e.test_api import ORDER, Answer, Caller, await_end, tokens
 from tests.e2e.test_poison import impatient_queue  # noqa: F401
 from tests.support.consumers import notification_requested
-from tools.audit.checks import Scope, audit, snapshot
+from tools.audit.database import Scope, check_database
 from tools.cloud import aws
 from tools.cloud.catalogue import PRODUCTS
 from tools.cloud.settings import ROOT
@@ -208,8 +208,7 @@ def test_an_order_that_could_not_be_undone_is_reviewed_and_resumed_to_its_end(
     assert ("ProcessPayment", ["PaymentDeclined"]) in [
         (visit["state"], visit["errors"]) for visit in first["states"]
     ]
-    with snapshot(running_cloud.engine) as connection:
-        verdicts = audit(connection, Scope.of([UUID(order_id)]))
+    verdicts = check_database(running_cloud.engine, Scope.of([UUID(order_id)]))
     assert {verdict.promise: verdict.violations for verdict in verdicts if verdict.violations} == {}
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests.e2e.conftest import Cloud
 from tests.e2e.test_api import ORDER, Caller, await_end, tokens
+from tools.audit import dead_letters
 from tools.cloud import aws
-from tools.demo.evidence import dead_letters
 
 QUEUE = "order-processing"
 PATIENCE_SECONDS = 60
@@ -31,7 +31,7 @@ def impatient_queue(running_cloud: Cloud) -> Iterator[str]:
 def test_a_poison_message_ends_in_its_dead_letter_queue_and_blocks_nobody(
     running_cloud: Cloud, impatient_queue: str, poison: str
 ) -> None:
-    before = dead_letters(aws.queues(running_cloud.settings), running_cloud.stack)
+    before = dead_letters.depths(aws.queues(running_cloud.settings), running_cloud.stack)
     marked = f"{poison} {uuid4()}" if poison == "not an event" else poison
     aws.queues(running_cloud.settings).send_message(QueueUrl=impatient_queue, MessageBody=marked)
 
@@ -41,7 +41,7 @@ def test_a_poison_message_ends_in_its_dead_letter_queue_and_blocks_nobody(
 
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        after = dead_letters(aws.queues(running_cloud.settings), running_cloud.stack)
+        after = dead_letters.depths(aws.queues(running_cloud.settings), running_cloud.stack)
         if after[QUEUE] > before[QUEUE]:
             break
         time.sleep(0.5)

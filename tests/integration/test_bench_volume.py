@@ -18,8 +18,8 @@ from tests.support.consumers import cloud_event, notification_requested
 from tests.support.factories import TRACE, order_body, order_request
 from tests.support.payments import BEHAVIOUR
 from tests.support.postgres import Server
-from tools.bench import database as bench_database
 from tools.bench import volume
+from tools.bench.database import BenchDatabase
 
 Filled = dict[str, frozenset[str]]
 """The columns of each table that hold something."""
@@ -50,7 +50,7 @@ def fulfil(database: Database, product: UUID) -> None:
     watch_stock(database, cloud_event(order_id, InventoryReserved(ttl_seconds=900)))
 
 
-def filled(database: bench_database.Database) -> Filled:
+def filled(database: BenchDatabase) -> Filled:
     found = {}
     with database.administer() as connection:
         for table in tables.metadata.sorted_tables:
@@ -63,12 +63,12 @@ def filled(database: bench_database.Database) -> Filled:
     return found
 
 
-def stocked(credentials: Credentials) -> tuple[bench_database.Database, list[UUID]]:
-    database = bench_database.Database(credentials)
+def stocked(credentials: Credentials) -> tuple[BenchDatabase, list[UUID]]:
+    database = BenchDatabase(credentials)
     return database, volume.stock_up(database)
 
 
-def rows_of_one_order(database: bench_database.Database, table: str) -> int:
+def rows_of_one_order(database: BenchDatabase, table: str) -> int:
     with database.administer() as connection:
         ((rows,),) = connection.run(f"SELECT count(*) FROM {table}") or []
     return int(rows)

@@ -14,18 +14,18 @@ from orders.errors import PaymentDeclined
 from orders.events import NotificationRequested, WebhookAttemptScheduled
 from orders.ids import uuid7
 from tests.support.factories import TRACE, Product, add_order, add_product, execute, rows
-from tools.audit.checks import (
+from tools.audit.database import (
     EVERY_ORDER,
     PROMISES,
     Charge,
     Scope,
-    Verdict,
-    audit,
     broken_at_once,
     charges,
+    check_database,
     snapshot,
     unsettled,
 )
+from tools.audit.verdict import Verdict
 
 TTL_SECONDS = 900
 
@@ -40,8 +40,7 @@ class World:
     cancelled: UUID
 
     def audit(self, scope: Scope = EVERY_ORDER) -> dict[str, Verdict]:
-        with snapshot(self.database.engine) as connection:
-            return {verdict.promise: verdict for verdict in audit(connection, scope)}
+        return {verdict.promise: verdict for verdict in check_database(self.database.engine, scope)}
 
     def broken(self, scope: Scope = EVERY_ORDER) -> dict[str, list[str]]:
         """The problems found, by promise."""
@@ -184,8 +183,7 @@ def test_books_without_a_fault_keep_every_promise(world: World) -> None:
 
 
 def test_an_empty_database_keeps_every_promise_by_having_nothing_to_check(database: Database) -> None:
-    with snapshot(database.engine) as connection:
-        verdicts = audit(connection)
+    verdicts = check_database(database.engine)
     assert [verdict.promise for verdict in verdicts] == [promise.number for promise in PROMISES]
     assert all(verdict.holds and verdict.checked == 0 for verdict in verdicts)
 

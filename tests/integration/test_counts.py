@@ -47,7 +47,7 @@ from tests.support.postgres import Server
 from tests.support.webhooks import KEY, add_endpoint
 from tools.bench import database as bench_database
 from tools.bench import volume
-from tools.round_trips import Wire
+from tools.round_trips import RoundTripCounter
 
 BEHIND = 10_000
 """Finished orders in the tables, with twice as many published events."""
@@ -60,9 +60,9 @@ FAILURE = Failure(step=SagaStep.PROCESS_PAYMENT, error="PaymentDeclined")
 
 @dataclass(frozen=True)
 class World:
-    """A process's database behind a wire, and other processes that cost it nothing."""
+    """A process's database behind a counter, and other processes that cost it nothing."""
 
-    wire: Wire
+    counter: RoundTripCounter
     database: Database
     others: Database
     gateway: PaymentGateway
@@ -364,21 +364,21 @@ BACKLOG = (
 
 @pytest.fixture(scope="module")
 def world(postgres_server: Server) -> Iterator[World]:
-    with postgres_server.fresh_database() as credentials, Wire.to(credentials) as wire:
-        filled = bench_database.Database(credentials)
+    with postgres_server.fresh_database() as credentials, RoundTripCounter.to(credentials) as counter:
+        filled = bench_database.BenchDatabase(credentials)
         products = volume.stock_up(filled)
         volume.fill(filled, BEHIND)
         with filled.administer() as connection:
             for statement in BACKLOG:
                 connection.run(statement)
-        others, overheard = Database(lambda: credentials), Database(lambda: wire.credentials)
+        others, overheard = Database(lambda: credentials), Database(lambda: counter.credentials)
         others.transact(lambda connection: connection.execute(text("SELECT 1")))
         for name, value in plans.SETTINGS.items():
             postgres_server.administer(f"ALTER DATABASE {credentials.dbname} SET {name} = '{value}'")
         overheard.transact(lambda connection: connection.execute(text("SELECT 1")))
         simulated = SimulatedGateway(others, BEHAVIOUR)
         gateway = CircuitBreaker(simulated, overheard)
-        yield World(wire, overheard, others, gateway, products)
+        yield World(counter, overheard, others, gateway, products)
         for database in (others, overheard):
             database.engine.dispose()
 
@@ -388,7 +388,7 @@ def world(postgres_server: Server) -> Iterator[World]:
 def test_a_use_case_costs_what_it_did(world: World, case: str, size: int) -> None:
     prepare, cost = CASES[case]
     run = prepare(world, size)
-    with explaining(world.database) as explained, world.wire.listening() as heard:
+    with explaining(world.database) as explained, world.counter.listening() as heard:
         run()
 
     assert len(heard.work) == cost.statements

@@ -12,7 +12,7 @@ import typer
 import yaml  # type: ignore[import-untyped]
 
 from tests.support.named_tests import ROOT
-from tools.cli.cli import app
+from tools.cli.__main__ import app
 
 PAGES: Final = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 WORKFLOWS: Final = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

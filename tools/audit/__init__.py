@@ -1,1 +1,6 @@
-"""The audit: whether the promises of the system hold, by its books and the payment provider's."""
+"""The promises I1–I12 (docs/promises.md), checked wherever something is on record.
+
+`evidence.judge` is the one checker: `bin/orders audit`, the demonstration, chaos and the tests use it or its parts.
+Each module reads one place and has the checks that this place allows: `database` (with the payment gateway's ledger),
+`executions`, `dead_letters` and `mailbox`. What only a run of chaos knows is given to it.
+"""

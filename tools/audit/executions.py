@@ -1,15 +1,34 @@
-"""Executions of the saga as Step Functions recorded them: which states, in which order, after which errors."""
+"""Executions of the saga as Step Functions recorded them: when each ran, and which states it passed."""
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+from orders.executions import order_of
+from tools.audit.verdict import Verdict, Violation
+
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
+    from mypy_boto3_stepfunctions.type_defs import HistoryEventTypeDef
 
 THROTTLES: Final = frozenset({"Lambda.TooManyRequestsException", "Lambda.Unknown"})
 """The errors of a task that was not even started, for lack of concurrency."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One execution of the state machine, for an order."""
+
+    name: str
+    order_id: UUID | None
+    """None: its name is no order's."""
+    started: datetime
+    stopped: datetime | None
+    """None: it runs."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +42,7 @@ class Visit:
 
 
 def execution_arn(state_machine_arn: str, order_id: UUID) -> str:
-    """The one execution that an order can have: its name is the order's."""
+    """The first execution of an order: its name is the order's."""
     return f"{state_machine_arn.replace(':stateMachine:', ':execution:')}:order-{order_id}"
 
 
@@ -34,11 +53,51 @@ def is_running(client: "SFNClient", arn: str) -> bool:
         return False
 
 
+def read_executions(client: "SFNClient", state_machine_arn: str) -> tuple[Execution, ...]:
+    """All executions that Step Functions knows of."""
+    pages = client.get_paginator("list_executions").paginate(stateMachineArn=state_machine_arn)
+    return tuple(
+        Execution(found["name"], order_of(found["name"]), found["startDate"], found.get("stopDate"))
+        for page in pages
+        for found in page["executions"]
+    )
+
+
+def check_executions(executions: Iterable[Execution]) -> Verdict:
+    """Holds the executions against promise I6."""
+    by_order: defaultdict[UUID | None, list[Execution]] = defaultdict(list)
+    for execution in executions:
+        by_order[execution.order_id].append(execution)
+    strangers = by_order.pop(None, [])
+    violations = [Violation(stranger.name, "works on no order") for stranger in strangers]
+    for order_id, its_own in by_order.items():
+        for first, second in pairwise(sorted(its_own, key=lambda execution: execution.started)):
+            if first.stopped is None or first.stopped > second.started:
+                violations.append(
+                    Violation(str(order_id), f"{second.name} started before {first.name} was over")
+                )
+    return Verdict(
+        "I6",
+        "At most one execution works on an order at a time, by the executions' own times",
+        sum(map(len, by_order.values())) + len(strangers),
+        tuple(violations),
+    )
+
+
+def history(client: "SFNClient", arn: str) -> "Iterator[HistoryEventTypeDef]":
+    """The events of an execution.
+
+    Raises:
+        ExecutionDoesNotExist: there is none, or the emulator has forgotten it.
+    """
+    for page in client.get_paginator("get_execution_history").paginate(executionArn=arn):
+        yield from page["events"]
+
+
 def visits(client: "SFNClient", arn: str) -> tuple[Visit, ...]:
     """The states that the execution passed; none if there is no such execution, or the emulator has forgotten it."""
-    pages = client.get_paginator("get_execution_history").paginate(executionArn=arn)
     try:
-        return summarise(event for page in pages for event in page["events"])
+        return summarise(history(client, arn))
     except client.exceptions.ExecutionDoesNotExist:
         return ()
 

@@ -26,7 +26,7 @@ from tools.bench.families import (
 )
 from tools.bench.report import Report, markdown, read
 from tools.bench.run import Bench
-from tools.cloud.places import fresh_place
+from tools.cloud.sandbox import new_sandbox
 from tools.cloud.settings import ROOT
 
 # In-process first: once the local cloud is up, nothing else has the machine for itself.
@@ -79,7 +79,7 @@ def main() -> int:
 def _measure(report: Report, families: Sequence[str]) -> None:
     """One family after the other; one that fails costs its own budgets, not those of the others."""
     started = time.monotonic()
-    with Bench.running(fresh_place("bench").settings, report) as bench:
+    with Bench.running(new_sandbox("bench").settings, report) as bench:
         for family in families:
             report.say(f"{family} ({time.monotonic() - started:.0f} s)")
             try:

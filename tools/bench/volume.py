@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 from uuid import UUID
 
-from tools.bench.database import Database
+from tools.bench.database import BenchDatabase
 
 PRODUCTS: Final = 1000
 UNIT_PRICE: Final = 100
@@ -160,8 +160,8 @@ _COUNT_SOLD: Final = """
 """
 
 
-def stock_up(database: Database) -> list[UUID]:
-    """Makes a catalogue with more stock than anybody can buy. Answers the products' ids."""
+def stock_up(database: BenchDatabase) -> list[UUID]:
+    """Makes a catalogue with more stock than anybody can buy. Returns the products' ids."""
     with database.administer() as connection:
         connection.run(_ID_FUNCTION)
         for statement in _CATALOGUE:
@@ -169,7 +169,7 @@ def stock_up(database: Database) -> list[UUID]:
         return [row[0] for row in connection.run("SELECT id FROM products ORDER BY id") or []]
 
 
-def fill(database: Database, orders: int) -> None:
+def fill(database: BenchDatabase, orders: int) -> None:
     """Adds so many finished orders to a stocked database that has none, and lets Postgres take note of them."""
     with database.administer() as connection:
         indexes = connection.run(INDEXES, tables=list(_ORDERS)) or []
@@ -195,7 +195,7 @@ def user_of(number: int) -> str:
     return f"user-{number % USERS}"
 
 
-def _load(database: Database, statements: Iterable[str]) -> None:
+def _load(database: BenchDatabase, statements: Iterable[str]) -> None:
     def load(statement: str) -> None:
         with database.administer() as connection:
             # No trigger, so no foreign key either, has to look at rows that are right by construction.

@@ -2,7 +2,7 @@
 
 Run by the interpreter and with the path that the function has on the local cloud, so it may import nothing but the
 standard library and what the function ships. A line of JSON on standard input asks for a round of invocations, a line
-on standard output answers it; a handler's own output goes where nobody reads it.
+on standard output is the response; a handler's own output goes where nobody reads it.
 """
 
 import importlib
@@ -38,7 +38,7 @@ def resolve(name: str) -> Any:
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """Invokes one handler after the other; answers the times in nanoseconds, and what the handlers answered."""
+    """Invokes one handler after the other; returns the times in nanoseconds, and what the handlers returned."""
     nanoseconds, answers = [], []
     for name, event in request["calls"]:
         handler = resolve(name)

@@ -13,11 +13,11 @@ from typing import Final, NoReturn
 
 from rich.console import Console
 
-from tools.chaos import page, plan
+from tools.chaos import plan
 from tools.chaos.plan import Fault
-from tools.chaos.run import perform
-from tools.cloud import cloud
-from tools.cloud.places import fresh_place
+from tools.chaos.run import run
+from tools.cloud import local_cloud
+from tools.cloud.sandbox import new_sandbox
 from tools.cloud.settings import ROOT
 from tools.errors import LocalCloudError
 
@@ -33,15 +33,15 @@ def main() -> int:
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDTH)
     planned = plan.make(arguments.seed, arguments.orders, [_FAULTS[name] for name in arguments.faults])
-    settings = fresh_place("chaos").settings
+    settings = new_sandbox("chaos").settings
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        report = perform(settings, cloud.up(settings, console.print), planned, console.print)
+        report = run(settings, local_cloud.up(settings, console.print), planned, console.print)
         report.write(OUTPUT / "chaos.json")
-        page.write(report, OUTPUT / "chaos.html")
+        report.write_page(OUTPUT / "chaos.html")
         report.show(console)
     finally:
-        cloud.down(settings, console.print)
+        local_cloud.down(settings, console.print)
     console.print(f"Again: make chaos SEED={planned.seed} ORDERS={len(planned.orders)}", soft_wrap=True)
     console.print(f"Report: {OUTPUT / 'chaos.html'}. Logs: {settings.logs}", soft_wrap=True)
     return 1 if report.failures else 0

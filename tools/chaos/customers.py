@@ -1,4 +1,4 @@
-"""The customers of a run: each posts its order as the plan says, and does not give up before it has an answer."""
+"""The customers of a run: each posts its order as the plan says, and does not give up before it has a response."""
 
 import asyncio
 import time
@@ -12,16 +12,18 @@ import httpx
 
 from orders.domain import Locale
 from tools.chaos.plan import PlannedOrder
-from tools.client.client import ApiError, Contact, Line, NewOrder, OrdersClient, sign_in
+from tools.client.http import ApiError
+from tools.client.orders_client import Contact, Line, NewOrder, OrdersClient
 from tools.cloud.catalogue import CURRENCY
 from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack
+from tools.cloud.users import sign_in
 
 PATIENCE_SECONDS: Final = 90
-"""For one answer, over any number of attempts."""
+"""For one response, over any number of attempts."""
 
 _AT_ONCE: Final = 4
-"""Posts that wait for an answer at the same time. A machine that is slow today is then slow, instead of starting a
+"""Posts that wait for a response at the same time. A machine that is slow today is then slow, instead of starting a
 hundred processes that all need longer for it than they are given."""
 _PAUSE_SECONDS: Final = 0.5
 _SERVER_ERRORS: Final = 500
@@ -30,7 +32,7 @@ _TOO_MANY: Final = 429
 
 
 @dataclass(frozen=True)
-class Answer:
+class FinalResponse:
     """What one post came to in the end."""
 
     status: int
@@ -40,18 +42,18 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Posted:
-    """A planned order, and what its posts were answered with."""
+class PostedOrder:
+    """A planned order, and the responses to its posts."""
 
     planned: PlannedOrder
-    answers: tuple[Answer, ...]
-    changed: Answer | None = None
-    """The answer to another body under the same key, if one was posted."""
+    responses: tuple[FinalResponse, ...]
+    changed: FinalResponse | None = None
+    """The response to another body under the same key, if one was posted."""
 
     @property
     def order_ids(self) -> frozenset[UUID]:
         """One, if all is well."""
-        return frozenset(answer.order_id for answer in self.answers if answer.order_id is not None)
+        return frozenset(response.order_id for response in self.responses if response.order_id is not None)
 
 
 Progress = Callable[[float], None]
@@ -64,8 +66,8 @@ async def post_all(
     orders: Sequence[PlannedOrder],
     products: Sequence[UUID],
     progress: Progress,
-) -> tuple[Posted, ...]:
-    """Posts the orders, each at its time or when those before it are answered; returns when all of them are."""
+) -> tuple[PostedOrder, ...]:
+    """Posts the orders, each at its time or when those before it have their responses; returns when all have."""
     async with AsyncExitStack() as connections:
         clients = {
             user: await connections.enter_async_context(
@@ -75,7 +77,7 @@ async def post_all(
         }
         started, counter = time.monotonic(), asyncio.Semaphore(_AT_ONCE)
 
-        async def post(order: PlannedOrder) -> Posted:
+        async def post(order: PlannedOrder) -> PostedOrder:
             await asyncio.sleep(max(0.0, started + order.at - time.monotonic()))
             customer = _Customer(clients[order.user], order, products, counter, progress)
             return await customer.post()
@@ -93,27 +95,27 @@ class _Customer:
     counter: asyncio.Semaphore
     progress: Progress
 
-    async def post(self) -> Posted:
+    async def post(self) -> PostedOrder:
         body = _body(self.order, self.products)
-        answers = await asyncio.gather(
+        responses = await asyncio.gather(
             *(self._send(body, self.order.copies > 1) for _ in range(self.order.copies))
         )
         changed = None
         if self.order.is_changed:
             other = body.model_copy(update={"contact": Contact(email="somebody.else@example.com")})
             changed = await self._send(other, takes_conflict=True)
-        return Posted(self.order, tuple(answers), changed)
+        return PostedOrder(self.order, tuple(responses), changed)
 
-    async def _send(self, body: NewOrder, takes_conflict: bool) -> Answer:
+    async def _send(self, body: NewOrder, takes_conflict: bool) -> FinalResponse:
         async with self.counter:
             self.progress(self.order.at)
-            return await _until_answered(self.client, body, self.order.key, takes_conflict)
+            return await _until_final(self.client, body, self.order.key, takes_conflict)
 
 
-async def _until_answered(client: OrdersClient, body: NewOrder, key: str, takes_conflict: bool) -> Answer:
-    """The first answer that is one: a function that was killed answers with an error of the server.
+async def _until_final(client: OrdersClient, body: NewOrder, key: str, takes_conflict: bool) -> FinalResponse:
+    """The first response that is final: a function that was killed leads to an error of the server.
 
-    `takes_conflict`: that the same key is in flight is an answer, because it was posted more than once.
+    `takes_conflict`: that the same key is in flight is final, because it was posted more than once.
     """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
@@ -124,11 +126,11 @@ async def _until_answered(client: OrdersClient, body: NewOrder, key: str, takes_
         except ApiError as error:
             is_passing = error.status >= _SERVER_ERRORS or error.status in (_CONFLICT, _TOO_MANY)
             if not is_passing or (takes_conflict and error.status == _CONFLICT):
-                return Answer(error.status)
+                return FinalResponse(error.status)
         else:
-            return Answer(202, accepted.order_id, accepted.replayed)
+            return FinalResponse(202, accepted.order_id, accepted.replayed)
         await asyncio.sleep(_PAUSE_SECONDS)
-    return Answer(0)
+    return FinalResponse(0)
 
 
 def _body(order: PlannedOrder, products: Sequence[UUID]) -> NewOrder:

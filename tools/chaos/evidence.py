@@ -1,29 +1,20 @@
-"""What a run has left behind, read from everywhere: Postgres and the gateway's ledger, the queues, the mailbox, the
-executions, the functions' logs. `checker` judges it."""
+"""What a run has left behind: what is on record about its orders, and what only the run knows."""
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from orders.domain import OrderStatus
-from orders.executions import order_of
-from tools.audit.checks import Scope, Verdict, audit, snapshot
-from tools.chaos import dead_letters
-from tools.chaos.arena import Arena, function_name
-from tools.chaos.customers import Posted
-from tools.chaos.dead_letters import DeadLetter
-from tools.chaos.healing import Quiet
+from tools.audit import evidence
+from tools.audit.database import Scope
+from tools.audit.evidence import Evidence
+from tools.chaos.customers import PostedOrder
+from tools.chaos.healing import Rest
 from tools.chaos.nemesis import Nemesis
-from tools.cloud import aws, mailbox
+from tools.chaos.system import SystemUnderTest
 
-# Where an order that needs review is announced.
-_ANNOUNCERS: Final = ("MarkCancelled", "Maintenance")
-_NEEDS_REVIEW: Final = "needs review"
-
-_STATUSES: Final = "SELECT id, status FROM orders"
+_ORDERS: Final = "SELECT id FROM orders"
 _DEAD: Final = "SELECT id FROM outbox WHERE status = 'DEAD'"
 _REPAIRS: Final = "SELECT kind, order_id, detail FROM repairs ORDER BY id"
 _CHARGED: Final = """
@@ -35,19 +26,8 @@ _CHARGED: Final = """
 
 
 @dataclass(frozen=True)
-class Execution:
-    """One execution of the state machine, for an order."""
-
-    name: str
-    order_id: UUID | None
-    started: datetime
-    stopped: datetime | None
-    """None: it runs."""
-
-
-@dataclass(frozen=True)
-class Repaired:
-    """An entry of the book of repairs."""
+class Repair:
+    """A repair as the system recorded it."""
 
     kind: str
     order_id: UUID
@@ -55,90 +35,42 @@ class Repaired:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class RunEvidence:
     """Everything that there is to know."""
 
-    verdicts: tuple[Verdict, ...]
-    """On what SQL and the mailbox can tell."""
-    posted: tuple[Posted, ...]
-    statuses: Mapping[UUID, OrderStatus]
-    """Of every order in the database."""
-    executions: tuple[Execution, ...]
-    dead_letters: tuple[DeadLetter, ...]
-    planted: Mapping[str, str]
-    """Poison messages: their queues, by their marks."""
+    on_record: Evidence
+    posted: tuple[PostedOrder, ...]
     dead_rows: frozenset[UUID]
     """Outbox rows that were given up."""
-    buried: frozenset[UUID]
+    planted_rows: frozenset[UUID]
     """Poison that was planted in the outbox."""
-    announced: frozenset[UUID]
-    """Orders of which a function's log says that they need review."""
-    quiet: Quiet
+    rest: Rest
     charged_before_timeout: int
     """Orders whose gateway charged and did not answer."""
-    repairs: tuple[Repaired, ...]
+    repairs: tuple[Repair, ...]
     """What maintenance and reconciliation have put right."""
 
 
 def gather(
-    arena: Arena, nemesis: Nemesis, posted: Iterable[Posted], started: datetime, quiet: Quiet
-) -> Evidence:
+    system: SystemUnderTest, nemesis: Nemesis, posted: Iterable[PostedOrder], started: datetime, rest: Rest
+) -> RunEvidence:
     """Reads it all, when the system is at rest."""
     posted = tuple(posted)
-    statuses = {order_id: OrderStatus(status) for order_id, status in arena.query(_STATUSES)}
     accepted = {order_id for order in posted for order_id in order.order_ids}
-    scope = Scope.of(accepted | statuses.keys(), started)
-    with snapshot(arena.engine) as connection:
-        verdicts = audit(connection, scope)
-    in_review = {order for order, status in statuses.items() if status is OrderStatus.NEEDS_REVIEW}
-    ((charged,),) = arena.query(_CHARGED)
-    return Evidence(
-        verdicts=(*verdicts, *mailbox.audit(arena.settings, statuses.keys())),
+    existing = {order_id for (order_id,) in system.query(_ORDERS)}
+    ((charged,),) = system.query(_CHARGED)
+    return RunEvidence(
+        on_record=evidence.gather(
+            system.settings,
+            system.stack,
+            system.engine,
+            Scope.of(accepted | existing, started),
+            nemesis.planted_messages,
+        ),
         posted=posted,
-        statuses=statuses,
-        executions=_executions(arena),
-        dead_letters=tuple(dead_letters.read(aws.queues(arena.settings), arena.stack)),
-        planted=dict(nemesis.planted),
-        dead_rows=frozenset(event_id for (event_id,) in arena.query(_DEAD)),
-        buried=frozenset(nemesis.buried),
-        announced=_announced(arena) if in_review else frozenset(),
-        quiet=quiet,
+        dead_rows=frozenset(event_id for (event_id,) in system.query(_DEAD)),
+        planted_rows=frozenset(nemesis.planted_rows),
+        rest=rest,
         charged_before_timeout=int(charged),
-        repairs=tuple(Repaired(*repair) for repair in arena.query(_REPAIRS)),
+        repairs=tuple(Repair(*repair) for repair in system.query(_REPAIRS)),
     )
-
-
-def _executions(arena: Arena) -> tuple[Execution, ...]:
-    pages = (
-        aws.sagas(arena.settings)
-        .get_paginator("list_executions")
-        .paginate(stateMachineArn=arena.stack["state_machine_arn"])
-    )
-    return tuple(
-        Execution(found["name"], order_of(found["name"]), found["startDate"], found.get("stopDate"))
-        for page in pages
-        for found in page["executions"]
-    )
-
-
-def _announced(arena: Arena) -> frozenset[UUID]:
-    return frozenset(
-        order_id
-        for function in _ANNOUNCERS
-        for page in aws.logs(arena.settings)
-        .get_paginator("filter_log_events")
-        .paginate(logGroupName=f"/aws/lambda/{function_name(function)}")
-        for event in page["events"]
-        if (order_id := _in_review(event["message"])) is not None
-    )
-
-
-def _in_review(line: str) -> UUID | None:
-    """The order of a log line that says so."""
-    if _NEEDS_REVIEW not in line:
-        return None
-    try:
-        entry: dict[str, Any] = json.loads(line)
-    except ValueError:
-        return None
-    return UUID(entry["order_id"]) if "order_id" in entry else None

@@ -16,13 +16,13 @@ from orders.events import OrderCreated, Queue
 from orders.executions import execution_input
 from orders.ids import uuid7
 from orders.trace import Trace
-from tools.chaos import poison, processes
-from tools.chaos.arena import STEP_TIMEOUT_SECONDS, Arena, function_name
-from tools.chaos.plan import DeadEvent, Fault, Loss, Moment, Plan, PlannedFault, Poison, Target
-from tools.chaos.strikes import Strikes
-from tools.chaos.traps import Trap
-from tools.chaos.wire import Blow, Utterance
+from tools.chaos import function_processes, poison
+from tools.chaos.database_faults import ClientMessage, DatabaseFault
+from tools.chaos.injections import InjectionLog
+from tools.chaos.plan import DeadEvent, Fault, Plan, PlannedFault, Poison, Target
+from tools.chaos.system import STEP_TIMEOUT_SECONDS, SystemUnderTest, function_name
 from tools.cloud import aws, postgres
+from tools.postgres_proxy import Disturbance, Loss, Moment
 
 FREEZE_SECONDS: Final = STEP_TIMEOUT_SECONDS + 3.0
 """How long a step stands still: the state machine has given it up by then, and Lambda has not ended it yet."""
@@ -53,19 +53,19 @@ _UNDONE: Final = """
 class Nemesis:
     """Runs beside the orders of its plan."""
 
-    def __init__(self, arena: Arena, plan: Plan, strikes: Strikes) -> None:
-        self._arena = arena
+    def __init__(self, system: SystemUnderTest, plan: Plan, injections: InjectionLog) -> None:
+        self._system = system
         self._plan = plan
-        self._strikes = strikes
+        self._injections = injections
         self._begun = 0
         self._over = threading.Event()
         self._hands = ThreadPoolExecutor(_HANDS)
         self._at_work: list[Future[None]] = []
         self._frozen: set[int] = set()
         self._called: set[UUID] = set()
-        self.planted: dict[str, str] = {}
+        self.planted_messages: dict[str, str] = {}
         """Poison messages: their queues, by their marks."""
-        self.buried: set[UUID] = set()
+        self.planted_rows: set[UUID] = set()
         """Poison outbox rows."""
         self.failures: list[str] = []
         """Faults that could not be carried out."""
@@ -100,16 +100,16 @@ class Nemesis:
     def heal(self) -> None:
         """Ends every fault: from here on nothing is struck, and all that stood still goes on."""
         self._over.set()
-        self._arena.traps.disarm()
-        self._arena.sqs_proxy.disarm()
+        self._system.database_faults.clear()
+        self._system.sqs_proxy.disarm()
         self._hands.shutdown(wait=True)
         while self._frozen:
             time.sleep(_LOOK_EVERY_SECONDS)
-        postgres.start(self._arena.settings)
+        postgres.start(self._system.settings)
 
     @property
     def _is_busy(self) -> bool:
-        waiting = self._arena.traps.armed + self._arena.sqs_proxy.armed + len(self._frozen)
+        waiting = self._system.database_faults.waiting + self._system.sqs_proxy.armed + len(self._frozen)
         return waiting > 0 or not all(work.done() for work in self._at_work)
 
     def _attempt(self, fault: PlannedFault) -> None:
@@ -120,123 +120,129 @@ class Nemesis:
             self.failures.append(f"{fault.fault}: {error!r}")
 
     def _kill_function(self, fault: PlannedFault) -> None:
-        target = Target(fault.word("target"))
+        target = Target(fault.text("target"))
         if target is Target.STARTER:
             self._kill_starter()
             return
 
-        def blow(utterance: Utterance) -> Blow:
-            return Blow(loss, lambda: self._kill(Fault.KILL_FUNCTION, utterance, loss), cuts=True)
+        def disturb(message: ClientMessage) -> Disturbance:
+            return Disturbance(loss, lambda: self._kill(Fault.KILL_FUNCTION, message, loss), cuts=True)
 
-        loss, moment = Loss(fault.word("loss")), Moment(fault.word("moment"))
-        self._arena.traps.set(Trap(fault.fault, processes.handlers(target), moment, blow))
+        loss, moment = Loss(fault.text("loss")), Moment(fault.text("moment"))
+        self._system.database_faults.add(
+            DatabaseFault(fault.fault, function_processes.handlers(target), moment, disturb)
+        )
 
     def _kill_starter(self) -> None:
         def kill_one() -> bool:
-            handlers = processes.handlers(Target.STARTER)
-            for process in processes.running(self._arena.emulator(), handlers):
-                if processes.kill(process.pid):
-                    self._strikes.add(Fault.KILL_FUNCTION, "start_saga")
+            handlers = function_processes.handlers(Target.STARTER)
+            for process in function_processes.running(self._system.emulator(), handlers):
+                if function_processes.kill(process.pid):
+                    self._injections.add(Fault.KILL_FUNCTION, "start_saga")
                     return True
             return False
 
         self._until(kill_one)
 
-    def _kill(self, fault: Fault, utterance: Utterance, loss: Loss) -> None:
-        if processes.kill(utterance.pid):
-            self._strikes.add(fault, f"{_name(utterance)}, its {utterance.moment} {loss}")
+    def _kill(self, fault: Fault, message: ClientMessage, loss: Loss) -> None:
+        if function_processes.kill(message.pid):
+            self._injections.add(fault, f"{_name(message)}, its {message.moment} {loss}")
 
     def _restart_postgres(self, fault: PlannedFault) -> None:
-        with self._arena.restarting:
-            server = postgres.daemon(self._arena.settings).find()
+        with self._system.restarting:
+            server = postgres.daemon(self._system.settings).find()
             assert server is not None, "nobody else stops it"
             # "Immediate mode": every process quits at once, nothing is finished, and the next start recovers.
             server.send_signal(signal.SIGQUIT)
-            while postgres.daemon(self._arena.settings).find() is not None:
+            while postgres.daemon(self._system.settings).find() is not None:
                 time.sleep(_LOOK_EVERY_SECONDS / 10)
-            if postgres.start(self._arena.settings):
-                self._strikes.add(fault.fault, f"process {server.pid}")
+            if postgres.start(self._system.settings):
+                self._injections.add(fault.fault, f"process {server.pid}")
 
     def _cut_connection(self, fault: PlannedFault) -> None:
-        loss, moment = Loss(fault.word("loss")), Moment(fault.word("moment"))
+        loss, moment = Loss(fault.text("loss")), Moment(fault.text("moment"))
 
-        def blow(utterance: Utterance) -> Blow:
-            victim = f"{_name(utterance)}, its {moment} {loss}"
-            return Blow(loss, lambda: self._strikes.add(Fault.CUT_CONNECTION, victim), cuts=True)
+        def disturb(message: ClientMessage) -> Disturbance:
+            victim = f"{_name(message)}, its {moment} {loss}"
+            return Disturbance(loss, lambda: self._injections.add(Fault.CUT_CONNECTION, victim), cuts=True)
 
-        handlers = processes.handlers(Target(fault.word("target")))
-        self._arena.traps.set(Trap(fault.fault, handlers, moment, blow))
+        handlers = function_processes.handlers(Target(fault.text("target")))
+        self._system.database_faults.add(DatabaseFault(fault.fault, handlers, moment, disturb))
 
     def _redeliver(self, fault: PlannedFault) -> None:
-        queue, copies = fault.word("queue"), fault.number("copies")
+        queue, copies = fault.text("queue"), fault.number("copies")
 
         def send_again() -> bool:
-            body = self._arena.sqs_proxy.last_sent(queue)
+            body = self._system.sqs_proxy.last_sent(queue)
             if body is None:
                 return False
-            sqs, url = aws.queues(self._arena.settings), self._arena.stack["queues"][queue]["url"]
+            sqs, url = aws.queues(self._system.settings), self._system.stack["queues"][queue]["url"]
             with ThreadPoolExecutor(copies) as together:
                 list(together.map(lambda _: sqs.send_message(QueueUrl=url, MessageBody=body), range(copies)))
-            self._strikes.add(Fault.REDELIVER, f"{queue}, {copies} times at once")
+            self._injections.add(Fault.REDELIVER, f"{queue}, {copies} times at once")
             return True
 
         self._until(send_again)
 
     def _fail_batch_part(self, fault: PlannedFault) -> None:
-        self._arena.sqs_proxy.fail_part(
-            fault.number("percent"), lambda what: self._strikes.add(Fault.FAIL_BATCH_PART, what)
+        self._system.sqs_proxy.fail_part(
+            fault.number("percent"), lambda what: self._injections.add(Fault.FAIL_BATCH_PART, what)
         )
 
     def _kill_relay(self, fault: PlannedFault) -> None:
-        def strike(utterance: Utterance) -> None:
-            self._kill(Fault.KILL_RELAY, utterance, Loss.BEFORE)
+        def strike(message: ClientMessage) -> None:
+            self._kill(Fault.KILL_RELAY, message, Loss.BEFORE)
             # Its schedule would start the next one within a minute.
-            self._hand_over(lambda: self._arena.start("OutboxRelay"))
+            self._hand_over(lambda: self._system.start("OutboxRelay"))
 
-        def blow(utterance: Utterance) -> Blow:
-            return Blow(Loss.BEFORE, lambda: strike(utterance), cuts=True)
+        def disturb(message: ClientMessage) -> Disturbance:
+            return Disturbance(Loss.BEFORE, lambda: strike(message), cuts=True)
 
-        relay = frozenset({processes.RELAY})
-        self._arena.traps.set(Trap(fault.fault, relay, Moment.STATEMENT, blow, _MARK_PUBLISHED))
+        relay = frozenset({function_processes.RELAY})
+        self._system.database_faults.add(
+            DatabaseFault(fault.fault, relay, Moment.STATEMENT, disturb, _MARK_PUBLISHED)
+        )
 
     def _freeze_step(self, fault: PlannedFault) -> None:
-        def hold(utterance: Utterance) -> None:
-            self._frozen.add(utterance.pid)
-            processes.freeze(utterance.pid)
+        def hold(message: ClientMessage) -> None:
+            self._frozen.add(message.pid)
+            function_processes.freeze(message.pid)
             self._over.wait(FREEZE_SECONDS)
 
-        def release(utterance: Utterance) -> None:
+        def release(message: ClientMessage) -> None:
             was_held = not self._over.is_set()
-            if processes.thaw(utterance.pid) and was_held:
-                self._strikes.add(Fault.LATE_STEP, f"{_name(utterance)} at its {utterance.moment}")
-            self._frozen.discard(utterance.pid)
+            if function_processes.thaw(message.pid) and was_held:
+                self._injections.add(Fault.LATE_STEP, f"{_name(message)} at its {message.moment}")
+            self._frozen.discard(message.pid)
 
-        def blow(utterance: Utterance) -> Blow:
-            # It stands still before its word is passed on, and goes on when the answer is there: what it does then,
+        def disturb(message: ClientMessage) -> Disturbance:
+            # It stands still before its message is passed on, and goes on when the answer is there: what it does then,
             # it does late, and its driver has not lost patience meanwhile.
-            return Blow(
-                Loss.BEFORE, lambda: hold(utterance), cuts=False, afterwards=lambda: release(utterance)
+            return Disturbance(
+                Loss.BEFORE, lambda: hold(message), cuts=False, afterwards=lambda: release(message)
             )
 
-        handlers = processes.handlers(Target(fault.word("target")))
-        self._arena.traps.set(Trap(fault.fault, handlers, Moment(fault.word("moment")), blow))
+        handlers = function_processes.handlers(Target(fault.text("target")))
+        self._system.database_faults.add(
+            DatabaseFault(fault.fault, handlers, Moment(fault.text("moment")), disturb)
+        )
 
     def _call_late(self, fault: PlannedFault) -> None:
-        step = fault.word("step")
+        step = fault.text("step")
 
         def call() -> bool:
-            undone = self._arena.query(_UNDONE, order_created=OrderCreated.type)
+            undone = self._system.query(_UNDONE, order_created=OrderCreated.type)
             order = next((row for row in undone if row[0] not in self._called), None)
             if order is None:
                 return False
             order_id, correlation_id, traceparent = order
             self._called.add(order_id)
-            answer = aws.functions(self._arena.settings).invoke(
+            answer = aws.functions(self._system.settings).invoke(
                 FunctionName=function_name(step),
                 Payload=execution_input(order_id, Trace(correlation_id, traceparent)).encode(),
             )
             outcome = _error(answer) or "answered"
-            self._strikes.add(Fault.LATE_CALL, f"{step} of cancelled order {order_id}: {outcome}")
+            self._injections.add(Fault.LATE_CALL, f"{step} of cancelled order {order_id}: {outcome}")
             return True
 
         self._until(call)
@@ -244,37 +250,37 @@ class Nemesis:
     def _expire_reservations(self, fault: PlannedFault) -> None:
         def expire() -> bool:
             try:
-                lines = self._arena.query(_EXPIRE, orders=fault.number("orders"))
+                lines = self._system.query(_EXPIRE, orders=fault.number("orders"))
             except pg8000.exceptions.DatabaseError:
                 # A step holds them, and may be standing still: another time, other orders.
                 return False
             if not lines:
                 return False
-            self._arena.start("Maintenance")
+            self._system.start("Maintenance")
             orders = {order_id for (order_id,) in lines}
-            self._strikes.add(Fault.EXPIRE_RESERVATION, f"{len(lines)} lines of {len(orders)} orders")
+            self._injections.add(Fault.EXPIRE_RESERVATION, f"{len(lines)} lines of {len(orders)} orders")
             return True
 
         self._until(expire)
 
     def _poison_queue(self, fault: PlannedFault) -> None:
-        queue = Queue(fault.word("queue"))
-        mark, body = poison.message(queue, Poison(fault.word("poison")))
-        aws.queues(self._arena.settings).send_message(
-            QueueUrl=self._arena.stack["queues"][queue]["url"], MessageBody=body
+        queue = Queue(fault.text("queue"))
+        mark, body = poison.message(queue, Poison(fault.text("poison")))
+        aws.queues(self._system.settings).send_message(
+            QueueUrl=self._system.stack["queues"][queue]["url"], MessageBody=body
         )
-        self.planted[mark] = queue
-        self._strikes.add(Fault.POISON_MESSAGE, f"{queue}: {fault.word('poison')}")
+        self.planted_messages[mark] = queue
+        self._injections.add(Fault.POISON_MESSAGE, f"{queue}: {fault.text('poison')}")
 
     def _poison_outbox(self, fault: PlannedFault) -> None:
-        event_id, flaw = uuid7(), DeadEvent(fault.word("flaw"))
-        self.buried.add(event_id)
+        event_id, flaw = uuid7(), DeadEvent(fault.text("flaw"))
+        self.planted_rows.add(event_id)
 
         def plant() -> bool:
-            return bool(self._arena.query(poison.PLANT, **poison.outbox_row(event_id, flaw)))
+            return bool(self._system.query(poison.PLANT, **poison.outbox_row(event_id, flaw)))
 
         self._until(plant)
-        self._strikes.add(Fault.POISON_EVENT, flaw)
+        self._injections.add(Fault.POISON_EVENT, flaw)
 
     def _until(self, strike: Callable[[], bool]) -> None:
         """Tries until it has found its victim, or has no more time."""
@@ -284,14 +290,14 @@ class Nemesis:
                 return
 
     def _hand_over(self, work: Callable[[], None]) -> None:
-        """Not in the wire's own thread, nor once all is over: by then nobody takes work any more."""
+        """Not in the proxy's own thread, nor once all is over: by then nobody takes work any more."""
         with contextlib.suppress(RuntimeError):
             self._at_work.append(self._hands.submit(work))
 
 
-def _name(utterance: Utterance) -> str:
-    words = utterance.handler.removeprefix("functions.").split(".")
-    return words[0] if words[-1] == "handler" else words[-1]
+def _name(message: ClientMessage) -> str:
+    names = message.handler.removeprefix("functions.").split(".")
+    return names[0] if names[-1] == "handler" else names[-1]
 
 
 def _error(answer: Any) -> str:

@@ -8,9 +8,10 @@ from typing import Final
 
 from orders.domain import FORWARD_STEPS, SagaStep
 from orders.events import Queue
+from tools.postgres_proxy import Loss, Moment
 
 DEFAULT_ORDERS: Final = 300
-MINIMUM_STRIKES: Final = 5
+MINIMUM_INJECTIONS: Final = 5
 """How often each fault has to strike in a run of the default size, or the run has shown nothing about it."""
 
 _SECONDS_PER_ORDER: Final = 0.35
@@ -46,22 +47,6 @@ class Target(StrEnum):
     COMPENSATION = "a compensation"
     CONSUMER = "a queue's consumer"
     STARTER = "start_saga"
-
-
-class Moment(StrEnum):
-    """What a process says to Postgres."""
-
-    BEGIN = "begin"
-    STATEMENT = "statement"
-    COMMIT = "commit"
-
-
-class Loss(StrEnum):
-    """What has become of it when the fault strikes."""
-
-    BEFORE = "never sent"
-    DURING = "sent"
-    AFTER = "answered, unheard"
 
 
 class Poison(StrEnum):
@@ -100,14 +85,14 @@ class PlannedOrder:
 
 @dataclass(frozen=True)
 class PlannedFault:
-    """One strike that is to be made."""
+    """One fault that is to be injected."""
 
     fault: Fault
     at: float
     """Seconds from the start of the run. A fault that waits for its victim strikes when one comes along."""
     parameters: Mapping[str, str | int] = field(default_factory=dict)
 
-    def word(self, name: str) -> str:
+    def text(self, name: str) -> str:
         return str(self.parameters[name])
 
     def number(self, name: str) -> int:
@@ -172,7 +157,7 @@ BUSY_QUEUES: Final = tuple(queue for queue in Queue if queue is not Queue.WEBHOO
 """Those that every order has a message for. Nobody has a webhook here: they lead out of this machine."""
 
 # Strikes planned in a run of the default size. More than the minimum: one that waits for a victim may not find it.
-_STRIKES: Final[Mapping[Fault, int]] = {
+_INJECTIONS: Final[Mapping[Fault, int]] = {
     Fault.KILL_FUNCTION: 14,
     Fault.RESTART_POSTGRES: 6,
     Fault.CUT_CONNECTION: 14,
@@ -197,10 +182,12 @@ _USUALLY: Final = (0.05, 0.9)
 
 
 def make(seed: int, orders: int = DEFAULT_ORDERS, faults: Collection[Fault] = tuple(Fault)) -> Plan:
-    """The plan of a seed: so many orders, and of each of these kinds of faults as many as befit the number."""
+    """The plan of a seed: so many orders, and of each of these kinds of faults as many as fit the number."""
     seconds = max(_SHORTEST_SECONDS, orders * _SECONDS_PER_ORDER)
     scale = orders / DEFAULT_ORDERS
-    planned = {fault: max(1, round(number * scale)) for fault, number in _STRIKES.items() if fault in faults}
+    planned = {
+        fault: max(1, round(number * scale)) for fault, number in _INJECTIONS.items() if fault in faults
+    }
     return Plan(
         seed,
         seconds,
@@ -211,20 +198,22 @@ def make(seed: int, orders: int = DEFAULT_ORDERS, faults: Collection[Fault] = tu
         tuple(
             sorted(
                 (
-                    strike
+                    planned_fault
                     for fault, number in planned.items()
-                    for strike in _strikes(random.Random(f"{fault.name} {seed}"), fault, number, seconds)
+                    for planned_fault in _faults(
+                        random.Random(f"{fault.name} {seed}"), fault, number, seconds
+                    )
                 ),
-                key=lambda strike: (strike.at, strike.fault),
+                key=lambda planned_fault: (planned_fault.at, planned_fault.fault),
             )
         ),
-        {fault: minimum_strikes(orders) for fault in Fault if fault in {*planned, *_WITH_ORDERS}},
+        {fault: minimum_injections(orders) for fault in Fault if fault in {*planned, *_WITH_ORDERS}},
     )
 
 
-def minimum_strikes(orders: int) -> int:
+def minimum_injections(orders: int) -> int:
     """Five from 300 orders on, in proportion below, and one at least."""
-    return max(1, min(MINIMUM_STRIKES, MINIMUM_STRIKES * orders // DEFAULT_ORDERS))
+    return max(1, min(MINIMUM_INJECTIONS, MINIMUM_INJECTIONS * orders // DEFAULT_ORDERS))
 
 
 def _products(orders: int) -> tuple[PlannedProduct, ...]:
@@ -269,7 +258,7 @@ def _deck(dice: random.Random, number: int, shares: Mapping[str, float], usual: 
     cards: list[str] = []
     for kind, share in shares.items():
         # As many as have to strike, where striking is what they are there for.
-        cards += [kind] * max(minimum_strikes(number), round(share * number))
+        cards += [kind] * max(minimum_injections(number), round(share * number))
     cards = (cards + [usual] * number)[:number]
     dice.shuffle(cards)
     return cards
@@ -291,10 +280,10 @@ def _lines(dice: random.Random) -> tuple[tuple[int, int], ...]:
     return tuple((product, dice.randint(1, 2)) for product in products)
 
 
-def _strikes(dice: random.Random, fault: Fault, number: int, seconds: float) -> list[PlannedFault]:
+def _faults(dice: random.Random, fault: Fault, number: int, seconds: float) -> list[PlannedFault]:
     first, last = _WHEN.get(fault, _USUALLY)
     width = (last - first) * seconds / number
-    # One in each part of its time: strikes of a kind are apart, and none is missed because all came at the end.
+    # One in each part of its time: faults of a kind are apart, and none is missed because all came at the end.
     return [
         PlannedFault(
             fault,

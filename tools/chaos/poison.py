@@ -43,6 +43,11 @@ def message(queue: Queue, poison: Poison) -> tuple[str, str]:
     return mark, event.model_dump_json()
 
 
+def is_planted(body: str) -> bool:
+    """Whether a message is one of these."""
+    return MARK in body
+
+
 def outbox_row(event_id: UUID, flaw: DeadEvent) -> dict[str, Any]:
     """The parameters of `PLANT`, which adds the row to the newest order's."""
     return {

@@ -1,26 +1,25 @@
-"""What a run came to: on the terminal, and as JSON. `page` draws it for a browser."""
+"""What a run came to: on the terminal, as JSON, and as a page for a browser."""
 
 import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Final
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from orders.domain import OrderStatus
-from tools.audit.checks import Verdict
-from tools.chaos.evidence import Repaired
+from tools.audit.table import CROSS, MOST_SHOWN, TICK, broken, promise_table, report_table
+from tools.audit.verdict import Verdict
+from tools.chaos.evidence import Repair
+from tools.chaos.injections import Injection
 from tools.chaos.plan import Fault, Plan
-from tools.chaos.strikes import Strike
 
-_MOST_SHOWN: Final = 40
-_TICK: Final = "[green]✓[/green]"
-_CROSS: Final = "[red]✗[/red]"
+_PAGE_WIDTH: Final = 120
 
 
 @dataclass(frozen=True)
@@ -43,17 +42,17 @@ class Report:
     plan: Plan
     statuses: Mapping[OrderStatus, int]
     faults: tuple[FaultCount, ...]
-    strikes: tuple[Strike, ...]
+    injections: tuple[Injection, ...]
     verdicts: tuple[Verdict, ...]
     under_way: tuple[str, ...]
     """What had not come to rest in time."""
     failures_of_nemesis: tuple[str, ...]
     terminal_seconds: float | None
     """From the healing until every order had ended."""
-    quiet_seconds: float
+    rest_seconds: float
     """From the healing until nothing moved any more."""
     redriven: tuple[str, ...]
-    repairs: tuple[Repaired, ...]
+    repairs: tuple[Repair, ...]
     seconds: float
     """Of the run: orders, faults, healing, rest. Not of the deploy."""
 
@@ -61,11 +60,7 @@ class Report:
     def failures(self) -> tuple[str, ...]:
         """Everything that is not as it should be, a line each. Nothing: the run succeeded."""
         return (
-            *(
-                f"{verdict.promise} broken: {violation.subject} {violation.problem}"
-                for verdict in self.verdicts
-                for violation in verdict.violations
-            ),
+            *broken(self.verdicts),
             *(
                 f"{verdict.promise} was not shown: {verdict.sentence}: nothing to check"
                 for verdict in self.verdicts
@@ -96,10 +91,10 @@ class Report:
             | {str(name): n for name, n in self.statuses.items()},
             "seconds": round(self.seconds, 1),
             "secondsFromHealingToLastOrder": self.terminal_seconds and round(self.terminal_seconds, 1),
-            "secondsFromHealingToRest": round(self.quiet_seconds, 1),
+            "secondsFromHealingToRest": round(self.rest_seconds, 1),
             "promises": [asdict(verdict) for verdict in self.verdicts],
             "faults": [asdict(count) for count in self.faults],
-            "strikes": [asdict(strike) for strike in self.strikes],
+            "strikes": [asdict(injection) for injection in self.injections],
             "repairs": [f"{repair.kind} {repair.order_id} {repair.detail}" for repair in self.repairs],
             "redriven": list(self.redriven),
             "failures": list(self.failures),
@@ -107,18 +102,27 @@ class Report:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
+    def write_page(self, path: Path) -> None:
+        """What `show` prints and every single fault, as one HTML file that needs no network."""
+        console = Console(file=StringIO(), record=True, width=_PAGE_WIDTH)
+        self.show(console)
+        console.print(self._injection_table())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        console.save_html(str(path))
+
     def show(self, console: Console) -> None:
-        console.print(self._promise_table())
+        title = "Promises, checked everywhere that something is on record"
+        console.print(promise_table(title, self.verdicts, unchecked=CROSS))
         console.print(self._fault_table())
         for line in self.summary:
             console.print(line, highlight=False)
         remarks = Counter(
             f"{verdict.promise}: {remark.problem}" for verdict in self.verdicts for remark in verdict.remarks
         )
-        for remark, number in list(remarks.items())[:_MOST_SHOWN]:
+        for remark, number in list(remarks.items())[:MOST_SHOWN]:
             console.print(f"[yellow]![/yellow] {number} × {escape(remark)}", highlight=False)
-        for failure in self.failures[:_MOST_SHOWN]:
-            console.print(f"{_CROSS} {escape(failure)}", soft_wrap=True, highlight=False)
+        for failure in self.failures[:MOST_SHOWN]:
+            console.print(f"{CROSS} {escape(failure)}", soft_wrap=True, highlight=False)
         colour = "red" if self.failures else "green"
         console.print(f"[{colour} bold]{self.outcome}[/{colour} bold]")
 
@@ -130,48 +134,29 @@ class Report:
         last = "never" if self.terminal_seconds is None else f"{self.terminal_seconds:.0f} s"
         return (
             f"Seed {self.plan.seed}: {len(self.plan.orders)} orders, {ended}",
-            f"From the healing to the end of the last order {last}, to rest {self.quiet_seconds:.0f} s; "
+            f"From the healing to the end of the last order {last}, to rest {self.rest_seconds:.0f} s; "
             f"{self.seconds:.0f} s in all",
             "Repaired: " + (", ".join(f"{number} {kind}" for kind, number in repairs.items()) or "nothing"),
             f"Redriven: {len(self.redriven)} events that had been given up",
         )
 
-    def _promise_table(self) -> Table:
-        table = _table("Promises, checked everywhere that something is on record")
-        for name in ("", "", "Promise"):
-            table.add_column(name)
-        table.add_column("Checked", justify="right")
-        table.add_column("Violations", justify="right")
-        for verdict in self.verdicts:
-            is_shown = verdict.holds and verdict.checked > 0
-            table.add_row(
-                _TICK if is_shown else _CROSS,
-                verdict.promise,
-                verdict.sentence,
-                f"{verdict.checked:,}",
-                str(len(verdict.violations)),
-            )
-        return table
-
     def _fault_table(self) -> Table:
-        table = _table("Faults")
+        table = report_table("Faults")
         table.add_column("")
         table.add_column("Fault")
         table.add_column("Struck", justify="right")
         table.add_column("At least", justify="right")
         for count in self.faults:
             table.add_row(
-                _TICK if count.is_enough else _CROSS, count.fault, str(count.struck), str(count.minimum)
+                TICK if count.is_enough else CROSS, count.fault, str(count.struck), str(count.minimum)
             )
         return table
 
-
-def _table(title: str) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        header_style="dim",
-    )
+    def _injection_table(self) -> Table:
+        table = report_table("Every fault that struck")
+        table.add_column("Second", justify="right")
+        table.add_column("Fault")
+        table.add_column("Victim")
+        for injection in self.injections:
+            table.add_row(f"{injection.at:.1f}", injection.fault, escape(injection.victim))
+        return table

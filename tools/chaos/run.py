@@ -6,19 +6,18 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from tools.audit.checks import Scope
-from tools.chaos import checker
-from tools.chaos.arena import Arena, arena
-from tools.chaos.customers import Posted, Progress, post_all
-from tools.chaos.evidence import Evidence, gather
-from tools.chaos.healing import await_quiet, open_orders
+from tools.audit.database import Scope, now
+from tools.chaos.customers import PostedOrder, Progress, post_all
+from tools.chaos.evidence import RunEvidence, gather
+from tools.chaos.healing import open_orders, redrive_until_rest
+from tools.chaos.injections import InjectionLog
 from tools.chaos.nemesis import Nemesis
 from tools.chaos.plan import Plan, PlannedOrder
 from tools.chaos.report import FaultCount, Report
-from tools.chaos.strikes import Strikes
+from tools.chaos.system import SystemUnderTest, prepare
+from tools.chaos.verdicts import judge, struck
 from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack
-from tools.demo.evidence import now
 
 _LOOK_EVERY_SECONDS: Final = 0.5
 _WARM_UP_SECONDS: Final = 60.0
@@ -29,64 +28,68 @@ Say = Callable[[str], None]
 """Takes one line about what goes on."""
 
 
-def perform(settings: Settings, stack: Stack, plan: Plan, say: Say) -> Report:
+def run(settings: Settings, stack: Stack, plan: Plan, say: Say) -> Report:
     """Carries the plan out on a cloud that is up. The cloud is of no further use."""
-    with arena(settings, stack, plan) as prepared:
-        return _perform(prepared, plan, say)
+    with prepare(settings, stack, plan) as system:
+        return _run(system, plan, say)
 
 
-def _perform(prepared: Arena, plan: Plan, say: Say) -> Report:
-    started = now(prepared.engine)
-    strikes, began = Strikes(), time.monotonic()
-    nemesis = Nemesis(prepared, plan, strikes)
+def _run(system: SystemUnderTest, plan: Plan, say: Say) -> Report:
+    started = now(system.engine)
+    injections, began = InjectionLog(), time.monotonic()
+    nemesis = Nemesis(system, plan, injections)
 
     def tell(what: str) -> None:
         say(f"{time.monotonic() - began:4.0f} s  {what}")
 
-    warm = _place(prepared, plan.warm_up, lambda _: None)
-    _await_end(prepared)
+    warm = _place(system, plan.warm_up, lambda _: None)
+    _await_end(system)
     tell(f"Warm. Seed {plan.seed}: {len(plan.orders)} orders and {len(plan.faults)} faults")
     try:
-        posted = _place(prepared, plan.orders, nemesis.advance)
+        posted = _place(system, plan.orders, nemesis.advance)
         nemesis.advance(plan.seconds)
-        tell(f"All orders are posted, {len(strikes.all)} strikes so far")
+        tell(f"All orders are posted, {len(injections.all)} strikes so far")
         nemesis.await_victims(_VICTIMS_SECONDS)
     finally:
         # Also for a run that is interrupted: nothing may stand still when the cloud is stopped.
         nemesis.heal()
-    tell(f"Healed, after {len(strikes.all)} strikes")
-    quiet = await_quiet(prepared, Scope(since=started), tell)
-    tell("At rest" if not quiet.under_way else "Not at rest")
-    evidence = gather(prepared, nemesis, (*warm, *posted), started, quiet)
-    return _report(plan, strikes, nemesis, evidence, time.monotonic() - began)
+    tell(f"Healed, after {len(injections.all)} strikes")
+    rest = redrive_until_rest(system, Scope(since=started), tell)
+    tell("At rest" if not rest.under_way else "Not at rest")
+    evidence = gather(system, nemesis, (*warm, *posted), started, rest)
+    return _report(plan, injections, nemesis, evidence, time.monotonic() - began)
 
 
-def _place(prepared: Arena, orders: Sequence[PlannedOrder], progress: Progress) -> tuple[Posted, ...]:
-    return asyncio.run(post_all(prepared.settings, prepared.stack, orders, prepared.products, progress))
+def _place(
+    system: SystemUnderTest, orders: Sequence[PlannedOrder], progress: Progress
+) -> tuple[PostedOrder, ...]:
+    return asyncio.run(post_all(system.settings, system.stack, orders, system.products, progress))
 
 
-def _await_end(prepared: Arena) -> None:
+def _await_end(system: SystemUnderTest) -> None:
     """Until the first orders have ended: then the functions are warm, and a fault meets work instead of a start."""
     deadline = time.monotonic() + _WARM_UP_SECONDS
-    while open_orders(prepared) and time.monotonic() < deadline:
+    while open_orders(system) and time.monotonic() < deadline:
         time.sleep(_LOOK_EVERY_SECONDS)
 
 
-def _report(plan: Plan, strikes: Strikes, nemesis: Nemesis, evidence: Evidence, seconds: float) -> Report:
-    struck = {**strikes.counts(), **checker.struck(evidence)}
+def _report(
+    plan: Plan, injections: InjectionLog, nemesis: Nemesis, evidence: RunEvidence, seconds: float
+) -> Report:
+    counts = {**injections.counts(), **struck(evidence)}
     return Report(
         plan=plan,
-        statuses=Counter(evidence.statuses.values()),
+        statuses=Counter(evidence.on_record.statuses.values()),
         faults=tuple(
-            FaultCount(fault, struck.get(fault, 0), minimum) for fault, minimum in plan.minimum.items()
+            FaultCount(fault, counts.get(fault, 0), minimum) for fault, minimum in plan.minimum.items()
         ),
-        strikes=strikes.all,
-        verdicts=checker.judge(evidence),
-        under_way=tuple(evidence.quiet.under_way),
+        injections=injections.all,
+        verdicts=judge(evidence),
+        under_way=tuple(evidence.rest.under_way),
         failures_of_nemesis=tuple(nemesis.failures),
-        terminal_seconds=evidence.quiet.terminal_seconds,
-        quiet_seconds=evidence.quiet.seconds,
-        redriven=tuple(evidence.quiet.redriven),
+        terminal_seconds=evidence.rest.terminal_seconds,
+        rest_seconds=evidence.rest.seconds,
+        redriven=tuple(evidence.rest.redriven),
         repairs=evidence.repairs,
         seconds=seconds,
     )

@@ -67,8 +67,8 @@ class SqsProxy:
         sent = self._sent[queue]
         return sent[-1] if sent else None
 
-    def answer(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
-        """The status, headers and body to answer a request with."""
+    def respond(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+        """The status, headers and body of the response to a request."""
         if headers.get("x-amz-target") != _BATCH:
             return self._forward(path, headers, body)
         batch = json.loads(body)
@@ -83,7 +83,7 @@ class SqsProxy:
         return status, answered, content
 
     def _take_part(self, batch: dict[str, Any]) -> list[str]:
-        """Takes the entries that are to fail out of the batch; answers their ids."""
+        """Takes the entries that are to fail out of the batch; returns their ids."""
         entries = batch["Entries"]
         if len(entries) < 2:
             return []
@@ -116,12 +116,12 @@ def _handler(proxy: SqsProxy) -> type[BaseHTTPRequestHandler]:
             length = int(self.headers["Content-Length"])
             body = self.rfile.read(length)
             if len(body) < length:
-                # Killed in the middle of a word.
+                # The sender was killed in the middle of it.
                 self.close_connection = True
                 return
             headers = {name.lower(): value for name, value in self.headers.items()}
             try:
-                status, answered, content = proxy.answer(self.path, headers, body)
+                status, answered, content = proxy.respond(self.path, headers, body)
             except OSError:
                 # The relay is hung up on, as by an SQS that is not there.
                 self.close_connection = True

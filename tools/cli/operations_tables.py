@@ -1,4 +1,4 @@
-"""What the API of operators answers, as tables for a terminal."""
+"""What the API of operators returns, as tables for a terminal."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -6,6 +6,8 @@ from typing import Any, Final
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+
+from tools.cli.tables import table
 
 _COLOURS: Final = {"up": "green", "degraded": "yellow", "down": "red", "unknown": "dim"}
 
@@ -18,14 +20,6 @@ _LISTS: Final = {
     "repairs": ("Repair", ("kind", "detail", "at")),
     "actions": ("Operator's action", ("action", "operator", "note", "detail", "at")),
 }
-
-
-def table(*columns: str) -> Table:
-    """An empty table in the style of this command line."""
-    shown = Table(box=None, pad_edge=False)
-    for column in columns:
-        shown.add_column(column, overflow="fold")
-    return shown
 
 
 def order_report(report: Mapping[str, Any]) -> RenderableType:

@@ -77,7 +77,7 @@ def log_in(settings: Settings, client_id: str, email: str, password: str) -> Non
 
 
 def log_out(settings: Settings, *, everywhere: bool = False) -> str:
-    """Revokes the refresh token, or all that this account has anywhere, and forgets the tokens. Answers the e-mail
+    """Revokes the refresh token, or all that this account has anywhere, and forgets the tokens. Returns the e-mail
     address. The access token stays good for its last minutes: the API cannot see that it was revoked.
 
     Raises:
@@ -119,7 +119,7 @@ def _fresh(settings: Settings, session: Session) -> Session:
             AuthParameters={"REFRESH_TOKEN": session["refresh_token"]},
         )
     result = answer["AuthenticationResult"]
-    # Cognito answers a new refresh token only where they rotate.
+    # Cognito returns a new refresh token only where they rotate.
     refresh_token = result.get("RefreshToken", session["refresh_token"])
     return _keep(settings, session["email"], session["user_pool_client_id"], result, refresh_token)
 

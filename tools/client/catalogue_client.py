@@ -1,14 +1,14 @@
-"""The catalogue as its administrators meet it: plain HTTPS with JSON, and a token of theirs."""
+"""The catalogue, as its administrators change it."""
 
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from tools.client.client import OrdersClient, content_of
-from tools.client.client import Product as ProductOnSale
+from tools.client.http import content_of
+from tools.client.orders_client import OrdersClient, Product
 
 
-class StockedProduct(ProductOnSale):
+class StockedProduct(Product):
     """A product with its stock."""
 
     stocked: int

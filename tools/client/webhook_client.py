@@ -6,10 +6,10 @@ from tools.client.api_client import ApiClient
 
 
 class WebhookClient(ApiClient):
-    """The webhooks of one user. Answers are JSON as it came, to be shown."""
+    """The webhooks of one user."""
 
     def add(self, url: str, description: str | None) -> Any:
-        """Registers an endpoint; the answer is the only one with its secret."""
+        """Registers an endpoint; the response is the only one with its secret."""
         return self.post("webhooks", url=url, description=description)
 
     def list_all(self) -> list[Any]:
@@ -21,7 +21,7 @@ class WebhookClient(ApiClient):
         self.delete(f"webhooks/{webhook_id}")
 
     def rotate(self, webhook_id: str) -> Any:
-        """Replaces the secret; the answer is the only one with it."""
+        """Replaces the secret; the response is the only one with it."""
         return self.post(f"webhooks/{webhook_id}/secret")
 
     def enable(self, webhook_id: str) -> Any:

@@ -1,9 +1,14 @@
-"""The demonstration's products and their stock."""
+"""The products of the local cloud, and products of a run's own, with their stock."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy import Engine, func, insert, update
+
+from orders import tables
 from tools.cloud import postgres
 from tools.cloud.settings import Settings
 
@@ -58,7 +63,7 @@ _ADD_STOCK_ROWS: Final = """
     SELECT id, 0, 0 FROM unnest(CAST(:ids AS uuid[])) AS product (id)
     ON CONFLICT DO NOTHING
 """
-# What arrives is a movement like any other, so the books stay balanced (promise I4).
+# What arrives is a movement like any other, so the sums stay right (promise I4).
 _RECEIVE: Final = """
     WITH short AS (
         SELECT product_id, wanted.available - stock.available AS quantity
@@ -93,3 +98,39 @@ def seed(settings: Settings) -> None:
         connection.run(_ADD_STOCK_ROWS, ids=ids)
         connection.run(_RECEIVE, ids=ids, available=[product.available for product in PRODUCTS])
         connection.run("COMMIT")
+
+
+@contextmanager
+def on_sale(engine: Engine, products: Sequence[Product]) -> Iterator[None]:
+    """Puts new products on sale with an exact stock that nobody else buys from, and takes them off at the end.
+
+    A killed run leaves its products on sale, which harms nobody: the next run brings its own.
+    """
+    with engine.begin() as connection:
+        for product in products:
+            connection.execute(
+                insert(tables.products).values(
+                    id=product.id,
+                    name=product.name,
+                    unit_price=product.unit_price,
+                    currency=CURRENCY,
+                    active=product.active,
+                )
+            )
+            units = product.available
+            connection.execute(
+                insert(tables.stock).values(product_id=product.id, stocked=units, available=units)
+            )
+            connection.execute(
+                insert(tables.stock_movements).values(product_id=product.id, kind="RECEIVED", quantity=units)
+            )
+    try:
+        yield
+    finally:
+        with engine.begin() as connection:
+            ids = [product.id for product in products]
+            connection.execute(
+                update(tables.products)
+                .where(tables.products.c.id.in_(ids))
+                .values(active=False, updated_at=func.now())
+            )

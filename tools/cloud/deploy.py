@@ -38,7 +38,7 @@ _CDK_ENVIRONMENT: Final = {
 
 
 def synthesize(settings: Settings, database: Mapping[str, str | int]) -> Path:
-    """Synthesizes the local stage for a database (its secret's content); answers the assembly's directory.
+    """Synthesizes the local stage for a database (its secret's content); returns the assembly's directory.
 
     Nothing to do if the last assembly was made from the same inputs. Needs no emulator.
     Raises LocalCloudError with the end of the log if the app fails.
@@ -65,7 +65,7 @@ def bootstrap(settings: Settings) -> None:
 
 
 def deploy(settings: Settings, assembly: Path) -> dict[str, str]:
-    """Deploys the assembly; answers the stack's outputs by id.
+    """Deploys the assembly; returns the stack's outputs by id.
 
     Raises LocalCloudError with the end of the log if that fails.
     """

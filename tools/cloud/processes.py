@@ -46,7 +46,7 @@ class Daemon:
             age_difference = abs(process.create_time() - record["create_time"])
         except (FileNotFoundError, psutil.NoSuchProcess):
             return None
-        return process if age_difference <= _START_TIME_TOLERANCE_SECONDS and _is_alive(process) else None
+        return process if age_difference <= _START_TIME_TOLERANCE_SECONDS and is_alive(process) else None
 
     def start(
         self, command: Sequence[str], environment: Mapping[str, str], account: tuple[int, int] = (-1, -1)
@@ -151,13 +151,13 @@ def end(process: psutil.Process, stop_signal: signal.Signals, seconds: float) ->
         with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(final)
         deadline = time.monotonic() + seconds
-        while _is_alive(process) and time.monotonic() < deadline:
+        while is_alive(process) and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
-        if not _is_alive(process):
+        if not is_alive(process):
             return
 
 
-def _is_alive(process: psutil.Process) -> bool:
+def is_alive(process: psutil.Process) -> bool:
     """A zombie is not: in a container nobody may ever reap it."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

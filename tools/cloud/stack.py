@@ -5,20 +5,14 @@ import os
 from pathlib import Path
 from typing import Any, Final, TypedDict, cast
 
+from orders.events import Queue
 from tools.cloud.settings import Settings
 from tools.cloud.users import User
 
-QUEUE_NAMES: Final = (
-    "order-processing",
-    "payment-processing",
-    "inventory-management",
-    "notification-sending",
-    "webhook-delivery",
-)
 _OWNER_ONLY: Final = 0o600
 
 
-class Queue(TypedDict):
+class QueueUrls(TypedDict):
     url: str
     dlq_url: str
 
@@ -33,7 +27,7 @@ class Stack(TypedDict):
     state_machine_arn: str
     user_pool_id: str
     user_pool_client_id: str
-    queues: dict[str, Queue]
+    queues: dict[str, QueueUrls]
     users: dict[str, User]
     console_url: str
 
@@ -48,7 +42,7 @@ def describe(settings: Settings, outputs: dict[str, str], users: dict[str, User]
         state_machine_arn=outputs["StateMachineArn"],
         user_pool_id=outputs["UserPoolId"],
         user_pool_client_id=outputs["UserPoolClientId"],
-        queues={name: _queue(outputs, name) for name in QUEUE_NAMES},
+        queues={name: _queue(outputs, name) for name in Queue},
         users=users,
         # Emulators have no console; this page tells which services run.
         console_url=f"{settings.endpoint_url}/_localstack/health",
@@ -81,6 +75,6 @@ def write_json(path: Path, content: Any) -> None:
     unfinished.replace(path)
 
 
-def _queue(outputs: dict[str, str], name: str) -> Queue:
+def _queue(outputs: dict[str, str], name: str) -> QueueUrls:
     prefix = "".join(word.capitalize() for word in name.split("-"))
-    return Queue(url=outputs[f"{prefix}QueueUrl"], dlq_url=outputs[f"{prefix}DlqUrl"])
+    return QueueUrls(url=outputs[f"{prefix}QueueUrl"], dlq_url=outputs[f"{prefix}DlqUrl"])

@@ -1,14 +1,18 @@
-"""The demonstration's users, in the stack's user pool."""
+"""The users of the local cloud, in the stack's user pool, and how they sign in."""
 
 import contextlib
 import secrets
 import string
 from collections.abc import Mapping
-from typing import Final, TypedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from orders.contract import ADMIN_GROUP
 from tools.cloud import aws
 from tools.cloud.settings import Settings
+
+if TYPE_CHECKING:
+    from tools.cloud.stack import Stack
 
 _EMAILS: Final = {
     "customer": "customer@example.com",
@@ -26,8 +30,16 @@ class User(TypedDict):
     password: str
 
 
+@dataclass(frozen=True)
+class Tokens:
+    """Good for 15 minutes. The API takes access tokens; ID tokens are for the client itself."""
+
+    access_token: str = field(repr=False)
+    id_token: str = field(repr=False)
+
+
 def ensure(settings: Settings, user_pool_id: str, known: Mapping[str, User]) -> dict[str, User]:
-    """Creates the users that are missing and answers all of them; those that are known keep their passwords."""
+    """Creates the users that are missing and returns all of them; those that are known keep their passwords."""
     client = aws.cognito(settings)
     users: dict[str, User] = {}
     for name, email in _EMAILS.items():
@@ -50,6 +62,17 @@ def ensure(settings: Settings, user_pool_id: str, known: Mapping[str, User]) -> 
         UserPoolId=user_pool_id, Username=users["admin"]["email"], GroupName=ADMIN_GROUP
     )
     return users
+
+
+def sign_in(settings: Settings, stack: "Stack", user: str) -> Tokens:
+    """Signs one of the stack's users (`customer`, `other`, `admin`) in with their password."""
+    credentials = stack["users"][user]
+    answer = aws.cognito(settings).initiate_auth(
+        AuthFlow="USER_PASSWORD_AUTH",
+        ClientId=stack["user_pool_client_id"],
+        AuthParameters={"USERNAME": credentials["email"], "PASSWORD": credentials["password"]},
+    )["AuthenticationResult"]
+    return Tokens(access_token=answer["AccessToken"], id_token=answer["IdToken"])
 
 
 def new_password() -> str:

@@ -8,9 +8,10 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from orders.domain import Locale
-from tools.client.client import Accepted, ApiError, Contact, Line, NewOrder, OrdersClient, Problem, Progress
+from tools.client.http import ApiError, Problem
+from tools.client.orders_client import Accepted, Contact, Line, NewOrder, OrdersClient, Progress
 from tools.cloud import catalogue
-from tools.demo.scenarios import Answer, Post, Scenario
+from tools.demo.scenarios import Post, Response, Scenario
 
 PATIENCE_SECONDS: Final = 60
 """For one order to end. The longest scenario waits 2 + 4 + 8 s between the attempts of a payment."""
@@ -23,8 +24,8 @@ _CONTACT: Final = Contact(email="ada@example.com", locale=Locale.EN)
 
 
 @dataclass(frozen=True)
-class Posted:
-    """One POST and its answer."""
+class PostResult:
+    """One POST and its response."""
 
     post: Post
     milliseconds: float
@@ -33,8 +34,8 @@ class Posted:
     problem: Problem | None = None
 
     @property
-    def answer(self) -> Answer:
-        return Answer(self.status, self.problem.name if self.problem else None)
+    def response(self) -> Response:
+        return Response(self.status, self.problem.name if self.problem else None)
 
 
 @dataclass
@@ -56,7 +57,7 @@ class Run:
     """One scenario under way."""
 
     scenario: Scenario
-    posted: list[Posted] = field(default_factory=list)
+    posted: list[PostResult] = field(default_factory=list)
     orders: dict[UUID, Followed] = field(default_factory=dict)
     is_started: bool = False
     is_over: bool = False
@@ -75,7 +76,7 @@ Observer = Callable[[Run], None]
 
 
 @dataclass(frozen=True)
-class _Stage:
+class _Shared:
     """What the scenarios share while they are played."""
 
     clients: Clients
@@ -94,23 +95,23 @@ async def play(runs: Sequence[Run], clients: Clients, observe: Observer) -> None
     Raises:
         httpx.TransportError: the API does not answer.
     """
-    stage = _Stage(clients, observe)
+    shared = _Shared(clients, observe)
     async with asyncio.TaskGroup() as background:
         slow = [run for run in runs if run.scenario.is_slow]
         if slow:
-            await _play(slow[0], stage)
-            background.create_task(_play_one_after_another(slow[1:], stage))
+            await _play(slow[0], shared)
+            background.create_task(_play_one_after_another(slow[1:], shared))
         for run in runs:
             if not run.scenario.is_slow and not any(earlier.is_stuck for earlier in runs):
-                await _play(run, stage)
+                await _play(run, shared)
 
 
-async def _play_one_after_another(runs: Sequence[Run], stage: _Stage) -> None:
+async def _play_one_after_another(runs: Sequence[Run], shared: _Shared) -> None:
     for run in runs:
-        await _play(run, stage)
+        await _play(run, shared)
 
 
-async def _play(run: Run, stage: _Stage) -> None:
+async def _play(run: Run, shared: _Shared) -> None:
     run.is_started = True
     keys: dict[str, str] = {}
     posts = [
@@ -120,14 +121,14 @@ async def _play(run: Run, stage: _Stage) -> None:
     async with asyncio.TaskGroup() as following:
 
         async def send(post: Post, key: str) -> None:
-            client = stage.clients[post.user]
+            client = shared.clients[post.user]
             started = time.perf_counter()
             posted = await _post(client, post, key)
             run.posted.append(posted)
             if posted.accepted and posted.accepted.order_id not in run.orders:
                 order = Followed(post, posted.accepted, started)
                 run.orders[posted.accepted.order_id] = order
-                following.create_task(_follow(client, order, stage.looks))
+                following.create_task(_follow(client, order, shared.looks))
 
         if run.scenario.is_simultaneous:
             for post, key in posts:
@@ -136,16 +137,16 @@ async def _play(run: Run, stage: _Stage) -> None:
             for post, key in posts:
                 await send(post, key)
     run.is_over = True
-    stage.observe(run)
+    shared.observe(run)
 
 
-async def _post(client: OrdersClient, post: Post, key: str) -> Posted:
+async def _post(client: OrdersClient, post: Post, key: str) -> PostResult:
     started = time.perf_counter()
     try:
         accepted = await client.place(_order(post), key)
     except ApiError as error:
-        return Posted(post, _milliseconds_since(started), status=error.status, problem=error.problem)
-    return Posted(post, _milliseconds_since(started), accepted)
+        return PostResult(post, _milliseconds_since(started), status=error.status, problem=error.problem)
+    return PostResult(post, _milliseconds_since(started), accepted)
 
 
 async def _follow(client: OrdersClient, order: Followed, looks: asyncio.Semaphore) -> None:

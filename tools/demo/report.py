@@ -1,31 +1,80 @@
-"""The demonstration's last page: every scenario, every promise, the dead-letter queues, and where to look next."""
+"""The demonstration's last page: every scenario, every promise, the dead-letter queues, and where to look next.
 
+What is expected and what happened are described in the same words, so that a reader compares them at a glance.
+"""
+
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from tools.audit.checks import Verdict
+from orders.domain import FORWARD_STEPS, SagaStep
+from tools.audit.executions import Visit
+from tools.audit.table import CROSS, MOST_SHOWN, TICK, broken, promise_table, report_table
+from tools.audit.verdict import Verdict
 from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack
-from tools.demo import Report, words
-from tools.demo.verdict import Result
+from tools.demo.comparison import Result
+from tools.demo.scenarios import ACCEPTED, Response, Scenario
 
-_TICK: Final = "[green]✓[/green]"
-_CROSS: Final = "[red]✗[/red]"
 _WIDE: Final = 116
-_MOST_SHOWN: Final = 40
-"""Failures that are told one by one: what breaks one order tends to break them all."""
 _LONGEST_WORD: Final = len("idempotency-key-reused")
+
+_STEP_NAMES: Final[Mapping[str, str]] = {
+    SagaStep.VERIFY_STOCK: "Verify",
+    SagaStep.RESERVE_INVENTORY: "Reserve",
+    SagaStep.PROCESS_PAYMENT: "Pay",
+    SagaStep.CONFIRM_RESERVATION: "Confirm",
+    SagaStep.SEND_CONFIRMATION: "Notify",
+    SagaStep.COMPLETE_ORDER: "Complete",
+    SagaStep.RESTORE_INVENTORY: "Restore",
+    SagaStep.REFUND_PAYMENT: "Refund",
+    SagaStep.RELEASE_RESERVATION: "Release",
+    SagaStep.SEND_CANCELLATION: "Notify",
+    SagaStep.MARK_CANCELLED: "Cancel",
+}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run of the demonstration came to."""
+
+    results: tuple[Result, ...]
+    verdicts: tuple[Verdict, ...]
+    dead_letters: Mapping[str, tuple[int, int]]
+    """Messages in each queue's dead-letter queue, before the run and after it."""
+    under_way: tuple[str, ...]
+    """What had not come to rest in time."""
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Everything that is not as it should be, a line each. Nothing: the demonstration succeeded."""
+        return (
+            *(
+                f"{result.scenario.name}: {difference}"
+                for result in self.results
+                for difference in result.differences
+            ),
+            *(f"not at rest: {thing}" for thing in self.under_way),
+            *broken(self.verdicts),
+            *(
+                f"{queue}: {after - before} messages ended in its dead-letter queue"
+                for queue, (before, after) in self.dead_letters.items()
+                if after > before
+            ),
+        )
 
 
 def show(report: Report, console: Console) -> None:
     """Prints what a run came to."""
     console.print(_scenarios(report.results, console.width))
-    console.print(_promises(report.verdicts))
+    console.print(
+        promise_table("Promises, checked in the database and in the gateway's ledger", report.verdicts)
+    )
     console.print(_dead_letters(report.dead_letters))
     remarks = [remark for verdict in report.verdicts for remark in verdict.remarks]
     for remark in remarks:
@@ -38,10 +87,10 @@ def show_outcome(report: Report, settings: Settings, console: Console) -> None:
         console.print("\n[green bold]Every order ended as expected, and every promise held.[/green bold]")
         return
     console.print("\n[red bold]Not everything is as it should be:[/red bold]")
-    for failure in report.failures[:_MOST_SHOWN]:
-        console.print(f"  {_CROSS} {escape(failure)}", soft_wrap=True, highlight=False)
-    if len(report.failures) > _MOST_SHOWN:
-        console.print(f"  … and {len(report.failures) - _MOST_SHOWN} more")
+    for failure in report.failures[:MOST_SHOWN]:
+        console.print(f"  {CROSS} {escape(failure)}", soft_wrap=True, highlight=False)
+    if len(report.failures) > MOST_SHOWN:
+        console.print(f"  … and {len(report.failures) - MOST_SHOWN} more")
     console.print(f"\nThe logs of the functions, the emulator and Postgres are in {settings.logs}")
 
 
@@ -67,7 +116,7 @@ def show_next(settings: Settings, stack: Stack, console: Console, *, is_up: bool
 def _scenarios(results: Iterable[Result], width: int) -> Table:
     """On a narrow terminal the steps stand below what they led to."""
     is_wide = width >= _WIDE
-    table = _table("Scenarios")
+    table = report_table("Scenarios")
     table.caption = "▸ forward   ↩ compensation   ×3 attempts   ✗ failed"
     table.caption_justify = "left"
     table.add_column("")
@@ -80,62 +129,93 @@ def _scenarios(results: Iterable[Result], width: int) -> Table:
     table.add_column("ms to\nend", justify="right")
     for result in results:
         colour = "green" if result.is_as_expected else "red"
-        actual = f"[{colour}]{escape(words.actual(result))}[/{colour}]"
-        steps = words.steps(result)
+        actual = f"[{colour}]{escape(describe_actual(result))}[/{colour}]"
+        steps = _steps(result)
         table.add_row(
-            _TICK if result.is_as_expected else _CROSS,
+            TICK if result.is_as_expected else CROSS,
             result.scenario.name,
-            words.expected(result.scenario),
+            describe_expected(result.scenario),
             *((actual, steps) if is_wide else (f"{actual}\n{steps}".rstrip(),)),
-            words.milliseconds(result.to_answer),
-            words.milliseconds(order.milliseconds for order in result.orders),
+            _milliseconds(result.response_milliseconds),
+            _milliseconds(order.milliseconds for order in result.orders),
         )
     return table
-
-
-def _promises(verdicts: Iterable[Verdict]) -> Table:
-    table = _table("Promises, checked in the database and in the gateway's ledger")
-    table.add_column("")
-    table.add_column("")
-    table.add_column("Promise")
-    table.add_column("Checked", justify="right")
-    table.add_column("Violations", justify="right")
-    for verdict in verdicts:
-        violations = f"[red]{len(verdict.violations)}[/red]" if verdict.violations else "0"
-        table.add_row(
-            _mark(verdict),
-            verdict.promise,
-            verdict.sentence,
-            f"{verdict.checked:,}",
-            violations,
-        )
-    return table
-
-
-def _mark(verdict: Verdict) -> str:
-    """A promise about things that there are none of was not shown to hold."""
-    if not verdict.holds:
-        return _CROSS
-    return _TICK if verdict.checked else "[dim]–[/dim]"
 
 
 def _dead_letters(depths: Mapping[str, tuple[int, int]]) -> Table:
-    table = _table("Dead-letter queues")
+    table = report_table("Dead-letter queues")
     table.add_column("")
     table.add_column("Queue")
     table.add_column("Before", justify="right")
     table.add_column("After", justify="right")
     for queue, (before, after) in depths.items():
-        table.add_row(_TICK if after <= before else _CROSS, queue, f"{before}", f"{after}")
+        table.add_row(TICK if after <= before else CROSS, queue, f"{before}", f"{after}")
     return table
 
 
-def _table(title: str) -> Table:
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        header_style="dim",
+def describe_expected(scenario: Scenario) -> str:
+    """What the scenario is to come to."""
+    endings = Counter(
+        {
+            _outcome(str(ending.status), ending.reason, ending.money): number
+            for ending, number in scenario.endings.items()
+        }
     )
+    return _summary(Counter(scenario.responses), endings)
+
+
+def describe_actual(result: Result) -> str:
+    """What it came to."""
+    endings = Counter(
+        _outcome(str(order.status or "unknown"), order.reason, order.money) for order in result.orders
+    )
+    return _summary(result.responses, endings)
+
+
+def _steps(result: Result) -> str:
+    """The ways the orders took through the saga, in Rich's markup; equal ways are told once."""
+    ways = Counter(_way(order.visits) for order in result.orders)
+    return "\n".join(_times(number, way) for way, number in ways.items())
+
+
+def _way(visits: Iterable[Visit]) -> str:
+    way = ""
+    for visit in visits:
+        is_forward = visit.state in FORWARD_STEPS
+        arrow = "" if not way else " ▸ " if is_forward else " ↩ "
+        way += f"[dim]{arrow}[/dim]{_visit(visit, 'green' if is_forward else 'yellow')}"
+    return way or "[dim]none[/dim]"
+
+
+def _visit(visit: Visit, colour: str) -> str:
+    attempts = len(visit.errors) + (1 if visit.succeeded else 0)
+    repeated = f"×{attempts}" if attempts > 1 else ""
+    name = _STEP_NAMES.get(visit.state, visit.state)
+    return f"[{colour}]{name}{repeated}[/{colour}]" if visit.succeeded else f"[red]{name}{repeated}✗[/red]"
+
+
+def _summary(responses: Counter[Response], endings: Counter[str]) -> str:
+    """Responses are told unless they are what they always are: 202 for every order."""
+    lines = []
+    if responses != Counter({ACCEPTED: endings.total()}):
+        lines += [_times(number, str(response)) for response, number in responses.items()]
+        lines.append({0: "no order", 1: "one order"}.get(endings.total(), f"{endings.total()} orders"))
+    lines += [_times(number, ending) for ending, number in sorted(endings.items(), reverse=True)]
+    return "\n".join(lines)
+
+
+def _outcome(status: str, reason: str | None, money: str) -> str:
+    return "\n".join(part for part in (status, reason, money) if part)
+
+
+def _times(number: int, what: str) -> str:
+    return what if number == 1 else f"{number} × {what}"
+
+
+def _milliseconds(values: Iterable[float | None]) -> str:
+    """One value, or the range; `–` for what was not reached."""
+    known = sorted(value for value in values if value is not None)
+    if not known:
+        return "–"
+    low, high = (f"{value:,.0f}" for value in (known[0], known[-1]))
+    return low if low == high else f"{low} –\n{high}"

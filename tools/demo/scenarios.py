@@ -1,4 +1,4 @@
-"""The demonstration's scenarios, as data: what is posted, how it is to be answered, and how each order is to end."""
+"""The demonstration's scenarios, as data: what is posted, the expected responses, and how each order is to end."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -89,8 +89,8 @@ def _sold_out(*routes: Route) -> Ending:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """How a POST is answered: the HTTP status and, for a refusal, the problem's name."""
+class Response:
+    """The response to a POST: the HTTP status and, for a refusal, the problem's name."""
 
     status: int
     problem: str | None = None
@@ -99,7 +99,7 @@ class Answer:
         return f"{self.status} {self.problem}" if self.problem else str(self.status)
 
 
-ACCEPTED: Final = Answer(202)
+ACCEPTED: Final = Response(202)
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,9 @@ class Scenario:
     posts: tuple[Post, ...]
     endings: Mapping[Ending, int]
     """How many orders end how. Posts that are refused, or repeat another one, make none."""
-    answers: Mapping[Answer, int] = field(default_factory=lambda: {ACCEPTED: 1})
+    responses: Mapping[Response, int] = field(default_factory=lambda: {ACCEPTED: 1})
     is_simultaneous: bool = True
-    """Whether the posts go out all at once, or each after the answer to the one before."""
+    """Whether the posts go out all at once, or each after the response to the one before."""
     is_slow: bool = False
     """Takes the saga's retries, seconds each: others run meanwhile, but no other slow one."""
     products: tuple[Product, ...] = ()
@@ -159,14 +159,14 @@ def scenarios() -> tuple[Scenario, ...]:
             "Inactive product",
             (Post(((catalogue.INACTIVE, 1),)),),
             endings={},
-            answers={Answer(422, "invalid-request"): 1},
+            responses={Response(422, "invalid-request"): 1},
         ),
         _race_for_the_last_five(),
         Scenario(
             "20 posts with one key",
             tuple(Post(((catalogue.MOUSE, 1),), key="same") for _ in range(20)),
             endings={_confirmed(): 1},
-            answers={ACCEPTED: 20},
+            responses={ACCEPTED: 20},
         ),
         Scenario(
             "One key, another body",
@@ -175,7 +175,7 @@ def scenarios() -> tuple[Scenario, ...]:
                 Post(((catalogue.MOUSE, 2),), key="same"),
             ),
             endings={_confirmed(): 1},
-            answers={ACCEPTED: 1, Answer(422, "idempotency-key-reused"): 1},
+            responses={ACCEPTED: 1, Response(422, "idempotency-key-reused"): 1},
             is_simultaneous=False,
         ),
     )

@@ -12,7 +12,7 @@ from orders.observability import CORRELATION_HEADER
 from orders.openapi import problems
 from orders.request_body import METHODS_WITH_BODY
 
-Answers = dict[str, Any]
+Responses = dict[str, Any]
 """By status, which is text in JSON."""
 
 SECURITY_SCHEME: Final = "accessToken"
@@ -108,10 +108,10 @@ def _is_for_administrators(route: Route) -> bool:
     return f"{API_PREFIX}{route.path}".startswith(ADMIN_PATHS)
 
 
-def all_answers(route: Route, own: Answers, *, can_be_invalid: bool) -> Answers:
-    """The route's own answers and what it may answer for no reason of its own.
+def all_responses(route: Route, own: Responses, *, can_be_invalid: bool) -> Responses:
+    """The route's own responses and those that every route of its kind may give.
 
-    Every answer of ours has a correlation id. The gateway knows nothing of it, so where both may answer it is no duty.
+    Every response of ours has a correlation id. The gateway knows nothing of it: where both may respond it is optional.
     """
     kinds = [problem.UNEXPECTED]
     gateway = [HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE]
@@ -126,39 +126,39 @@ def all_answers(route: Route, own: Answers, *, can_be_invalid: bool) -> Answers:
         gateway += [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN]
     if _is_for_administrators(route):
         kinds.append(problem.kind_for(errors.AdministratorsOnly))
-    shared = {str(status): dict(answer) for status, answer in problems(kinds).items()}
-    from_gateway = {str(status.value): _gateway_answer(status) for status in gateway}
+    shared = {str(status): dict(response) for status, response in problems(kinds).items()}
+    from_gateway = {str(status.value): _gateway_response(status) for status in gateway}
     ours = {
         status: _with_correlation(
-            answer, CORRELATION_COMPONENT if status not in from_gateway else _UNLESS_GATEWAY
+            response, CORRELATION_COMPONENT if status not in from_gateway else _UNLESS_GATEWAY
         )
-        for status, answer in _merged(own, shared).items()
+        for status, response in _merged(own, shared).items()
     }
     return _merged(ours, from_gateway)
 
 
-def _with_correlation(answer: Mapping[str, Any], component: str) -> dict[str, Any]:
+def _with_correlation(response: Mapping[str, Any], component: str) -> dict[str, Any]:
     header = {CORRELATION_HEADER: {"$ref": f"#/components/headers/{component}"}}
-    return {**answer, "headers": {**answer.get("headers", {}), **header}}
+    return {**response, "headers": {**response.get("headers", {}), **header}}
 
 
-def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> Answers:
-    """Both sets of answers; what they say of one status becomes one answer."""
+def _merged(first: Mapping[str, Any], second: Mapping[str, Any]) -> Responses:
+    """Both sets of responses; what they say of one status becomes one response."""
     return {
-        status: _one(*(answers[status] for answers in (first, second) if status in answers))
+        status: _one(*(responses[status] for responses in (first, second) if status in responses))
         for status in sorted({**first, **second})
     }
 
 
-def _one(*answers: Mapping[str, Any]) -> dict[str, Any]:
+def _one(*responses: Mapping[str, Any]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     headers: dict[str, Any] = {}
-    for answer in answers:
-        headers |= answer.get("headers", {})
-        for media_type, said in answer.get("content", {}).items():
+    for response in responses:
+        headers |= response.get("headers", {})
+        for media_type, said in response.get("content", {}).items():
             examples = content.get(media_type, {}).get("examples", {}) | said.get("examples", {})
             content[media_type] = said | ({"examples": examples} if examples else {})
-    one: dict[str, Any] = {"description": _alternatives(answer["description"] for answer in answers)}
+    one: dict[str, Any] = {"description": _alternatives(response["description"] for response in responses)}
     if headers:
         one["headers"] = headers
     if content:
@@ -172,7 +172,7 @@ def _alternatives(descriptions: Iterable[str]) -> str:
     return separator.join(dict.fromkeys(parts))
 
 
-def _gateway_answer(status: HTTPStatus) -> dict[str, Any]:
+def _gateway_response(status: HTTPStatus) -> dict[str, Any]:
     example = {"summary": "From API Gateway", "value": {"message": status.phrase}}
     return {
         "description": status.phrase,

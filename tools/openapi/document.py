@@ -78,7 +78,7 @@ def _merge() -> dict[str, Any]:
 
 
 def _refuse_two_of_one_name(known: dict[str, Any], schemas: Mapping[str, Any]) -> None:
-    """Powertools would keep the last, and both functions would seem to answer it."""
+    """Powertools would keep the last, and both functions would seem to serve it."""
     for name, schema in schemas.items():
         if known.setdefault(name, schema) != schema:
             raise ValueError(f"Two functions have different models of one name: rename one {name}")
@@ -112,12 +112,16 @@ def _complete(
     route: Route, operation: Mapping[str, Any], schemas: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     parameters = [_parameter(parameter) for parameter in operation.get("parameters", [])]
-    own = {status: answer for status, answer in operation["responses"].items() if not _is_powertools(answer)}
-    has_etag = any("ETag" in answer.get("headers", {}) for answer in own.values())
+    own = {
+        status: response
+        for status, response in operation["responses"].items()
+        if not _is_powertools(response)
+    }
+    has_etag = any("ETag" in response.get("headers", {}) for response in own.values())
     shared = [common.CORRELATION_COMPONENT, *(["IfNoneMatch"] if has_etag else [])]
     body = operation.get("requestBody")
     can_be_invalid = body is not None or any(parameter["in"] != "path" for parameter in parameters)
-    answers = common.all_answers(route, own, can_be_invalid=can_be_invalid)
+    responses = common.all_responses(route, own, can_be_invalid=can_be_invalid)
     completed = {
         "operationId": common.operation_id(route, operation["operationId"]),
         "summary": operation["summary"],
@@ -129,10 +133,10 @@ def _complete(
     if body is not None:
         completed["requestBody"] = body | {"content": _with_examples(body["content"], schemas)}
     completed["responses"] = {
-        status: answer | {"content": _with_examples(answer["content"], schemas)}
-        if "content" in answer
-        else answer
-        for status, answer in answers.items()
+        status: response | {"content": _with_examples(response["content"], schemas)}
+        if "content" in response
+        else response
+        for status, response in responses.items()
     }
     return completed
 
@@ -149,9 +153,9 @@ def _with_examples(content: Mapping[str, Any], schemas: Mapping[str, Any]) -> di
     }
 
 
-def _is_powertools(answer: Mapping[str, Any]) -> bool:
-    """Whether Powertools put it there, for errors that `orders.http` answers otherwise."""
-    schema = answer.get("content", {}).get("application/json", {}).get("schema", {})
+def _is_powertools(response: Mapping[str, Any]) -> bool:
+    """Whether Powertools put it there, for errors that `orders.http` reports otherwise."""
+    schema = response.get("content", {}).get("application/json", {}).get("schema", {})
     return schema.get("$ref", "").rpartition("/")[2] in _MADE_BY_POWERTOOLS
 
 

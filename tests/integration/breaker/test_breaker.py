@@ -25,7 +25,7 @@ from orders.payments.breaker import POLICY, CircuitBreaker
 from orders.payments.gateway import NothingToRefund, PaymentGateway
 from tests.integration.breaker.gateways import CHARGE, Act, Held, ScriptedGateway, fail, work
 from tests.support.factories import execute, rows
-from tools.round_trips import Wire
+from tools.round_trips import RoundTripCounter
 
 KEY = "order-1"
 
@@ -343,11 +343,11 @@ def test_a_failure_that_comes_late_does_not_lengthen_the_rest(process: Process, 
 
 
 def test_a_healthy_call_costs_two_round_trips(credentials: Credentials) -> None:
-    with Wire.to(credentials) as wire:
-        database = Database(lambda: wire.credentials)
+    with RoundTripCounter.to(credentials) as counter:
+        database = Database(lambda: counter.credentials)
         breaker = CircuitBreaker(ScriptedGateway(), database)
         breaker.capture(KEY, CHARGE)
-        with wire.listening() as heard:
+        with counter.listening() as heard:
             breaker.capture(KEY, CHARGE)
             assert heard.round_trips == 2
         database.engine.dispose()

@@ -21,7 +21,7 @@ from tests.support.api import Client
 from tests.support.factories import Product, add_product, execute, order_body, order_request, rows
 from tests.support.logs import Logs
 from tests.support.postgres import Server
-from tools.chaos.plan import Loss
+from tools.postgres_proxy import Loss
 
 API_TIMEOUT_SECONDS = 10
 """After which the API's functions are ended."""

@@ -9,22 +9,22 @@ from orders.db import Credentials, Database
 from tests.integration.create_order.orders_api import post
 from tests.support.api import Client
 from tests.support.factories import Product, add_product, order_body
-from tools.round_trips import Wire
+from tools.round_trips import RoundTripCounter
 
 BUDGET = 13
 """What three statements, BEGIN and COMMIT take with pg8000 alone: 9 + 1 + 3."""
 
 
 @pytest.fixture
-def wire(credentials: Credentials) -> Iterator[Wire]:
-    with Wire.to(credentials) as wire:
-        yield wire
+def counter(credentials: Credentials) -> Iterator[RoundTripCounter]:
+    with RoundTripCounter.to(credentials) as counter:
+        yield counter
 
 
 @pytest.fixture
-def warm(wire: Wire, monkeypatch: pytest.MonkeyPatch, product: Product) -> Iterator[Client]:
+def warm(counter: RoundTripCounter, monkeypatch: pytest.MonkeyPatch, product: Product) -> Iterator[Client]:
     """A customer of a function that has its connection."""
-    database = Database(lambda: wire.credentials)
+    database = Database(lambda: counter.credentials)
     monkeypatch.setattr(handler, "database", database)
     client = Client(handler.handler)
     post(client, order_body([(product.product_id, 1)]), key="first")
@@ -33,11 +33,11 @@ def warm(wire: Wire, monkeypatch: pytest.MonkeyPatch, product: Product) -> Itera
 
 
 def test_an_order_is_two_statements_between_begin_and_commit(
-    warm: Client, wire: Wire, database: Database
+    warm: Client, counter: RoundTripCounter, database: Database
 ) -> None:
     body = order_body([(add_product(database).product_id, 1) for _ in range(50)])
 
-    with wire.listening() as heard:
+    with counter.listening() as heard:
         answer = post(warm, body)
 
     assert answer.status == 202
@@ -46,9 +46,9 @@ def test_an_order_is_two_statements_between_begin_and_commit(
 
 
 def test_a_replay_is_one_statement_between_begin_and_commit(
-    warm: Client, wire: Wire, product: Product
+    warm: Client, counter: RoundTripCounter, product: Product
 ) -> None:
-    with wire.listening() as heard:
+    with counter.listening() as heard:
         answer = post(warm, order_body([(product.product_id, 1)]), key="first")
 
     assert answer.headers["idempotency-replayed"] == "true"
@@ -57,9 +57,9 @@ def test_a_replay_is_one_statement_between_begin_and_commit(
 
 
 def test_what_a_request_itself_has_wrong_is_refused_without_the_database(
-    warm: Client, wire: Wire, product: Product
+    warm: Client, counter: RoundTripCounter, product: Product
 ) -> None:
-    with wire.listening() as heard:
+    with counter.listening() as heard:
         post(warm, order_body([]))
         post(warm, order_body([(product.product_id, 60), (product.product_id, 60)]))
         post(warm, "not JSON")

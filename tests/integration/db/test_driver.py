@@ -12,21 +12,21 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from orders import driver
 from orders.db import Credentials, Database
 from tests.support.factories import EMAIL, execute, rows
-from tools.round_trips import Wire
+from tools.round_trips import RoundTripCounter
 
 A_UUID = UUID("018f3f7e-0000-7000-8000-000000000001")
 
 
 @pytest.fixture
-def wire(credentials: Credentials) -> Iterator[Wire]:
-    with Wire.to(credentials) as wire:
-        yield wire
+def counter(credentials: Credentials) -> Iterator[RoundTripCounter]:
+    with RoundTripCounter.to(credentials) as counter:
+        yield counter
 
 
 @pytest.fixture
-def behind_wire(wire: Wire) -> Iterator[Database]:
+def counted(counter: RoundTripCounter) -> Iterator[Database]:
     """A database whose connection is made."""
-    database = Database(lambda: wire.credentials)
+    database = Database(lambda: counter.credentials)
     rows(database, "SELECT 1")
     yield database
     database.engine.dispose()
@@ -43,10 +43,10 @@ class TestRoundTrips:
         ],
     )
     def test_a_statement_is_one_between_begin_and_commit(
-        self, behind_wire: Database, wire: Wire, statement: str, parameters: dict[str, Any]
+        self, counted: Database, counter: RoundTripCounter, statement: str, parameters: dict[str, Any]
     ) -> None:
-        with wire.listening() as heard:
-            behind_wire.transact(lambda connection: connection.execute(text(statement), parameters))
+        with counter.listening() as heard:
+            counted.transact(lambda connection: connection.execute(text(statement), parameters))
 
         assert [said.sql.split()[0].lower() for said in heard.statements] == [
             "begin",
@@ -55,15 +55,15 @@ class TestRoundTrips:
         ]
         assert heard.round_trips == 3
 
-    def test_a_failed_one_is_rolled_back_in_one(self, behind_wire: Database, wire: Wire) -> None:
-        with wire.listening() as heard, pytest.raises(DBAPIError):
-            rows(behind_wire, "SELECT CAST(:a AS int)", a="no number")
+    def test_a_failed_one_is_rolled_back_in_one(self, counted: Database, counter: RoundTripCounter) -> None:
+        with counter.listening() as heard, pytest.raises(DBAPIError):
+            rows(counted, "SELECT CAST(:a AS int)", a="no number")
 
         assert heard.round_trips == 3
 
-    def test_a_statement_alone_needs_neither(self, behind_wire: Database, wire: Wire) -> None:
-        with wire.listening() as heard:
-            behind_wire.transact_alone(
+    def test_a_statement_alone_needs_neither(self, counted: Database, counter: RoundTripCounter) -> None:
+        with counter.listening() as heard:
+            counted.transact_alone(
                 lambda connection: connection.execute(text("SELECT CAST(:a AS int)"), {"a": 1})
             )
 

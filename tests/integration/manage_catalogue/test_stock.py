@@ -15,7 +15,7 @@ from tests.integration.manage_catalogue.catalogue_api import Product
 from tests.integration.manage_catalogue.conftest import ADMIN
 from tests.support.api import Client
 from tests.support.factories import add_order, rows
-from tools.audit.checks import audit, snapshot
+from tools.audit.database import check_database
 
 BUYERS = ADJUSTERS = 20
 TTL_SECONDS = 900
@@ -184,8 +184,7 @@ def test_stock_is_exact_however_many_buy_and_adjust_at_once(
     assert any(answered)
     assert counters(coffee) == (10 + adjusted, 10 + adjusted - bought, bought, 0)
     assert books_of(database) == {UUID(coffee.id): coffee.now["stocked"]}
-    with snapshot(database.engine) as connection:
-        assert [v.violations for v in audit(connection) if v.promise == "I4"] == [()]
+    assert [v.violations for v in check_database(database.engine) if v.promise == "I4"] == [()]
 
 
 def books_of(database: Database) -> dict[UUID, int]:
@@ -214,5 +213,4 @@ def test_movements_add_up_to_the_stock(coffee: Product, database: Database) -> N
         ("ADJUSTED", 5, None),
         ("RECEIVED", 10, None),
     ]
-    with snapshot(database.engine) as connection:
-        assert [v.violations for v in audit(connection) if v.promise == "I4"] == [()]
+    assert [v.violations for v in check_database(database.engine) if v.promise == "I4"] == [()]

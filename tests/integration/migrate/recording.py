@@ -54,7 +54,7 @@ from tests.support.asl import Fault, When
 from tests.support.factories import ALICE, add_product, order_body, order_request, rows
 from tests.support.payments import BEHAVIOUR
 from tests.support.postgres import Server
-from tools.round_trips import Wire
+from tools.round_trips import RoundTripCounter
 
 _HOUR: Final = Deadline(lambda: 3600)
 
@@ -127,22 +127,22 @@ ENDINGS: Final[dict[str, Callable[[Pipelines], UUID]]] = {
 
 
 def record(credentials: Credentials) -> list[Story]:
-    with Wire.to(credentials) as wire, pytest.MonkeyPatch.context() as monkeypatch:
-        database = Database(lambda: wire.credentials)
+    with RoundTripCounter.to(credentials) as counter, pytest.MonkeyPatch.context() as monkeypatch:
+        database = Database(lambda: counter.credentials)
         pipelines = Pipelines(database, monkeypatch)
-        stories = list(_record(wire, pipelines))
+        stories = list(_record(counter, pipelines))
         database.engine.dispose()
     return stories
 
 
-def _record(wire: Wire, pipelines: Pipelines) -> Iterable[Story]:
+def _record(counter: RoundTripCounter, pipelines: Pipelines) -> Iterable[Story]:
     product_ids = [product.product_id for product in pipelines.products]
     for ending, tell in ENDINGS.items():
-        with wire.listening() as said:
+        with counter.listening() as said:
             order_id = tell(pipelines)
             statements = list(said.statements)
         yield Story(ending.partition(",")[0], order_id, product_ids, statements)
-    with wire.listening() as said:
+    with counter.listening() as said:
         pipelines.maintain()
         yield Story(None, None, [], list(said.statements))
 

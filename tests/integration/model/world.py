@@ -52,7 +52,8 @@ from tests.integration.saga.pipeline import TASKS
 from tests.support.asl import Execution, StateMachine, TaskFailed
 from tests.support.factories import ALICE, TRACE, Product, order_body, order_request
 from tests.support.payments import BEHAVIOUR
-from tools.audit.checks import EVERY_ORDER, PROMISES, Verdict, broken_at_once, snapshot, unsettled
+from tools.audit.database import EVERY_ORDER, PROMISES, broken_at_once, snapshot, unsettled
+from tools.audit.verdict import Verdict
 
 TO_THE_END: Final = 10_000
 """More gates than any function has."""
@@ -359,7 +360,7 @@ class World:
 
     def broken_promises_at_rest(self) -> list[str]:
         with snapshot(self.observer.database.engine) as connection:
-            verdicts = [promise.audit(connection, EVERY_ORDER) for promise in PROMISES]
+            verdicts = [promise.check(connection, EVERY_ORDER) for promise in PROMISES]
             known = set(connection.scalars(text("SELECT id FROM orders")))
             accepted = set[UUID]().union(
                 *(posted.order_ids for bodies in self.posted.values() for posted in bodies)

@@ -8,24 +8,24 @@ from functions.read_orders import handler
 from orders.db import Credentials, Database
 from tests.support.api import Client
 from tests.support.factories import add_order, add_product
-from tools.round_trips import Wire
+from tools.round_trips import RoundTripCounter
 
 
 @pytest.fixture
-def wire(credentials: Credentials) -> Iterator[Wire]:
-    with Wire.to(credentials) as wire:
-        yield wire
+def counter(credentials: Credentials) -> Iterator[RoundTripCounter]:
+    with RoundTripCounter.to(credentials) as counter:
+        yield counter
 
 
 @pytest.fixture
-def warm(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+def warm(counter: RoundTripCounter, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     """A reader of a function that has its connection."""
-    behind_wire = Database(lambda: wire.credentials)
-    monkeypatch.setattr(handler, "database", behind_wire)
+    counted = Database(lambda: counter.credentials)
+    monkeypatch.setattr(handler, "database", counted)
     client = Client(handler.handler)
     client.get("/api/v1/health/ready")
     yield client
-    behind_wire.engine.dispose()
+    counted.engine.dispose()
 
 
 @pytest.mark.parametrize(
@@ -41,11 +41,13 @@ def warm(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
         "/api/v1/health/ready",
     ],
 )
-def test_a_read_is_one_round_trip(warm: Client, wire: Wire, database: Database, path: str) -> None:
+def test_a_read_is_one_round_trip(
+    warm: Client, counter: RoundTripCounter, database: Database, path: str
+) -> None:
     product = add_product(database)
     order_id = add_order(database, [(product, 1), (add_product(database), 2)])
 
-    with wire.listening() as heard:
+    with counter.listening() as heard:
         answer = warm.get(path.format(order=order_id, product=product.product_id))
 
     assert answer.status == 200
@@ -63,8 +65,8 @@ def test_a_read_is_one_round_trip(warm: Client, wire: Wire, database: Database, 
         "/api/v1/nothing",
     ],
 )
-def test_what_needs_no_database_does_not_ask_it(warm: Client, wire: Wire, path: str) -> None:
-    with wire.listening() as heard:
+def test_what_needs_no_database_does_not_ask_it(warm: Client, counter: RoundTripCounter, path: str) -> None:
+    with counter.listening() as heard:
         warm.get(path)
 
     assert heard.round_trips == 0

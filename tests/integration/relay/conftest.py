@@ -3,8 +3,8 @@ from collections.abc import Iterator
 import pytest
 
 from orders.db import Database
-from tests.integration.relay.sqs_server import SqsServer
 from tests.integration.relay.world import Relays, connect
+from tools.sqs_server import SqsServer
 
 
 @pytest.fixture

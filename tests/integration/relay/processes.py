@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from orders.db import Credentials
-from tests.integration.relay.sqs_server import SqsServer
 from tests.integration.relay.world import queue_urls
+from tools.sqs_server import SqsServer
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -17,7 +17,7 @@ from orders.domain import Priority
 from orders.ids import uuid7
 from tests.integration.relay.world import ORDER_CREATED, add_event, add_events, make_due, row, statuses
 from tests.support.factories import TRACE, execute, rows
-from tools.round_trips import Wire
+from tools.round_trips import RoundTripCounter
 
 
 @pytest.fixture
@@ -289,13 +289,13 @@ def test_an_unknown_event_is_no_error(database: Database, claims: Claims) -> Non
 
 
 def test_a_poll_and_a_mark_are_one_statement_each_for_hundreds_of_events(credentials: Credentials) -> None:
-    with Wire.to(credentials) as wire:
-        database = Database(lambda: wire.credentials)
+    with RoundTripCounter.to(credentials) as counter:
+        database = Database(lambda: counter.credentials)
         add_events(database, 500)
         claims = Claims(database)
-        with wire.listening() as poll:
+        with counter.listening() as poll:
             claimed = claims.claim(500)
-        with wire.listening() as mark:
+        with counter.listening() as mark:
             claims.mark_published(claimed)
         database.engine.dispose()
     assert len(claimed) == 500

@@ -14,7 +14,6 @@ from orders.db import Credentials, Database
 from orders.domain import Priority
 from orders.events import CloudEvent, Queue
 from tests.integration.relay import processes
-from tests.integration.relay.sqs_server import CallRefused, Entry, EntryRefused, SqsServer
 from tests.integration.relay.world import (
     NOTIFICATION_REQUESTED,
     Relays,
@@ -28,6 +27,7 @@ from tests.integration.relay.world import (
 )
 from tests.support.factories import execute, rows
 from tests.support.written import recorded
+from tools.sqs_server import CallRefused, Entry, EntryRefused, SqsServer
 
 
 def entry_ids(entries: list[Entry]) -> set[str]:
@@ -79,7 +79,7 @@ def test_of_a_partly_failed_batch_only_the_failed_are_sent_again(
     added = add_events(database, 10)
     unlucky = {str(event_id) for event_id in random.Random(7).sample(added, 3)}
     failing = {event_id: EntryRefused("InternalError", sender_fault=False) for event_id in unlucky}
-    sqs.answers = lambda entries: {entry_id: failing[entry_id] for entry_id in entry_ids(entries) & unlucky}
+    sqs.refusals = lambda entries: {entry_id: failing[entry_id] for entry_id in entry_ids(entries) & unlucky}
     relays.drain()
     assert statuses(database) == {"PENDING": 3, "PUBLISHED": 7}
     assert {
@@ -90,7 +90,7 @@ def test_of_a_partly_failed_batch_only_the_failed_are_sent_again(
         for found in rows(database, "SELECT * FROM outbox WHERE status = 'PENDING'")
     )
 
-    sqs.answers = lambda entries: {}
+    sqs.refusals = lambda entries: {}
     make_due(database)
     relays.drain()
     assert statuses(database) == {"PUBLISHED": 10}
@@ -109,7 +109,7 @@ def test_poison_dies_of_its_refusals_while_everything_around_it_is_published(
         poisoned = entry_ids(entries) & {entry_poison}
         return {entry_id: EntryRefused("InvalidMessageContents", sender_fault=True) for entry_id in poisoned}
 
-    sqs.answers = answers
+    sqs.refusals = answers
     with recorded() as written:
         for _ in range(MAX_REFUSALS):
             assert "DEAD" not in statuses(database)
@@ -166,7 +166,7 @@ def test_a_call_that_fails_is_an_outage_and_kills_nothing(
     database: Database, sqs: SqsServer, relays: Relays, refusal: CallRefused
 ) -> None:
     add_events(database, 5)
-    sqs.answers = lambda entries: refusal
+    sqs.refusals = lambda entries: refusal
     for _ in range(MAX_REFUSALS + 2):
         relays.drain()
         make_due(database)
@@ -174,7 +174,7 @@ def test_a_call_that_fails_is_an_outage_and_kills_nothing(
     (found,) = rows(database, "SELECT DISTINCT attempts, refusals, last_error FROM outbox")
     assert found == {"attempts": MAX_REFUSALS + 2, "refusals": 0, "last_error": refusal.code}
 
-    sqs.answers = lambda entries: {}
+    sqs.refusals = lambda entries: {}
     relays.drain()
     assert statuses(database) == {"PUBLISHED": 5}
 
@@ -198,7 +198,7 @@ def test_a_queue_that_is_down_does_not_hold_up_another(
     mails = add_events(database, 10, data=NOTIFICATION_REQUESTED)
     created = add_events(database, 10)
     down = {str(event_id) for event_id in mails}
-    sqs.answers = lambda entries: CallRefused("InternalError", 500) if entry_ids(entries) & down else {}
+    sqs.refusals = lambda entries: CallRefused("InternalError", 500) if entry_ids(entries) & down else {}
     relays.drain()
     assert times_accepted(sqs, created) == [1] * 10
     assert statuses(database) == {"PENDING": 10, "PUBLISHED": 10}

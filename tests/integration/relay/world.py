@@ -17,8 +17,8 @@ from orders.db import Database
 from orders.domain import Notification, Priority
 from orders.events import EventData, NotificationRequested, OrderCreated, Queue
 from orders.ids import uuid7
-from tests.integration.relay.sqs_server import SqsServer
 from tests.support.factories import TRACE, execute, rows
+from tools.sqs_server import SqsServer
 
 PLENTY_SECONDS = 900.0
 

@@ -11,7 +11,7 @@ from payment_simulator.gateway import SimulatedGateway
 from tests.integration.saga.pipeline import CHAIN, FORWARD, Pipeline
 from tests.support.factories import TRACE
 from tests.support.payments import BEHAVIOUR
-from tools.round_trips import Conversation, Wire
+from tools.round_trips import Conversation, RoundTripCounter
 
 # (statements, round trips); a transaction of several statements adds BEGIN and COMMIT.
 COSTS = {
@@ -31,19 +31,19 @@ COSTS = {
 
 
 @pytest.fixture
-def wire(
+def counter(
     pipeline: Pipeline,
     shared_credentials: Credentials,
     process: Callable[[], Database],
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Wire]:
+) -> Iterator[RoundTripCounter]:
     """Between the handlers and Postgres. The gateway is elsewhere: its cost is not ours."""
-    with Wire.to(shared_credentials) as wire:
-        overheard = Database(lambda: wire.credentials)
+    with RoundTripCounter.to(shared_credentials) as counter:
+        overheard = Database(lambda: counter.credentials)
         # The connection is made here: its start-up is not a step's cost.
         overheard.transact(lambda connection: connection.execute(text("SELECT 1")))
         Pipeline(overheard, SimulatedGateway(process(), BEHAVIOUR)).deploy(monkeypatch)
-        yield wire
+        yield counter
         overheard.engine.dispose()
 
 
@@ -52,7 +52,9 @@ def cost(conversation: Conversation) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("step", COSTS)
-def test_the_statements_and_round_trips_of_a_step(pipeline: Pipeline, wire: Wire, step: str) -> None:
+def test_the_statements_and_round_trips_of_a_step(
+    pipeline: Pipeline, counter: RoundTripCounter, step: str
+) -> None:
     order = pipeline.order()
     if step in FORWARD:
         order.run_until(step)
@@ -61,18 +63,20 @@ def test_the_statements_and_round_trips_of_a_step(pipeline: Pipeline, wire: Wire
         for compensation in CHAIN[: CHAIN.index(step)]:
             order.call(compensation)
 
-    with wire.listening() as conversation:
+    with counter.listening() as conversation:
         order.call(step)
 
     assert cost(conversation) == COSTS[step]
 
 
-def test_a_repeated_step_costs_no_more_than_the_first_one(pipeline: Pipeline, wire: Wire) -> None:
+def test_a_repeated_step_costs_no_more_than_the_first_one(
+    pipeline: Pipeline, counter: RoundTripCounter
+) -> None:
     order = pipeline.order()
     order.run()
 
     for step in FORWARD:
-        with wire.listening() as conversation:
+        with counter.listening() as conversation:
             order.call(step)
         statements, round_trips = cost(conversation)
         assert statements <= COSTS[step][0]

@@ -7,7 +7,7 @@ from typing import Final
 from tools.bench import pgbench, stats
 from tools.bench.families.placing import place
 from tools.bench.run import SMALLEST, Bench, Stocked
-from tools.round_trips import Wire
+from tools.round_trips import RoundTripCounter
 
 _LISTENED_TO: Final = 10
 """Requests of which pgbench learns what differs between them."""
@@ -33,14 +33,17 @@ def measure(bench: Bench) -> None:
 def _listen(bench: Bench, stocked: Stocked, path: Path) -> pgbench.Script:
     """Counts what one request says to Postgres, and makes pgbench say the same."""
     product = stocked.products[:1]
-    with Wire.to(stocked.credentials) as wire, bench.worker("create_order", wire.credentials) as worker:
+    with (
+        RoundTripCounter.to(stocked.credentials) as counter,
+        bench.worker("create_order", counter.credentials) as worker,
+    ):
         place(worker, product, 1)
         requests = []
         for _ in range(_LISTENED_TO):
-            with wire.listening() as one:
+            with counter.listening() as one:
                 place(worker, product, 1)
             requests.append(one.statements)
-        with wire.listening() as largest:
+        with counter.listening() as largest:
             place(worker, stocked.products[:50], 1)
     bench.report.add("create_order round trips", one.round_trips, "trips")
     bench.report.add("create_order round trips, 50 lines", largest.round_trips, "trips")

@@ -3,7 +3,7 @@
 from typing import Final
 
 from tools.bench import stats
-from tools.bench.load import Posted
+from tools.bench.load import AcceptedOrder
 from tools.bench.run import Bench
 
 RATES: Final = (5, 10)
@@ -17,7 +17,7 @@ _LONGEST_SECONDS: Final = 60
 def measure(bench: Bench) -> None:
     cloud = bench.cloud
     customers, order = cloud.customers(), cloud.order()
-    one_by_one: list[Posted] = []
+    one_by_one: list[AcceptedOrder] = []
     with cloud.watch() as watch:
         for _ in range(_ORDERS_ONE_BY_ONE):
             posted = customers.at_once(1, order)
@@ -32,7 +32,7 @@ def measure(bench: Bench) -> None:
     bench.report.add("state transitions per confirmed order", transitions, "transitions")
 
 
-def _report(bench: Bench, load: str, posted: list[Posted], seconds: list[float]) -> None:
+def _report(bench: Bench, load: str, posted: list[AcceptedOrder], seconds: list[float]) -> None:
     if len(seconds) < len(posted):
         raise RuntimeError(f"{len(posted) - len(seconds)} of {len(posted)} orders were not confirmed")
     bench.report.add(f"commit → SQS p95, {load}", stats.p95(bench.cloud.lags_ms(posted)), "ms")

@@ -8,10 +8,10 @@ from functions.outbox_relay.claims import Claims
 from functions.outbox_relay.relay import CLAIM_LIMIT, SAFETY_MARGIN_SECONDS
 from orders import db
 from tools.bench import stats
-from tools.bench.database import Database
+from tools.bench.database import BenchDatabase
 from tools.bench.functions import Call, Worker
 from tools.bench.run import LARGEST, Bench, Stocked
-from tools.round_trips import Wire
+from tools.round_trips import RoundTripCounter
 
 _POLLS: Final = 300
 _WARM_UP_EVENTS: Final = 100
@@ -47,11 +47,11 @@ def measure(bench: Bench) -> None:
 def _count(bench: Bench, stocked: Stocked) -> None:
     with stocked.database.administer() as connection:
         connection.run(_ADD_PENDING, events=2 * CLAIM_LIMIT)
-    with Wire.to(stocked.credentials) as wire:
-        database = db.Database(lambda: wire.credentials)
+    with RoundTripCounter.to(stocked.credentials) as counter:
+        database = db.Database(lambda: counter.credentials)
         claims = Claims(database)
         claims.mark_published(claims.claim(CLAIM_LIMIT))
-        with wire.listening() as heard:
+        with counter.listening() as heard:
             claims.mark_published(claims.claim(CLAIM_LIMIT))
         database.engine.dispose()
     bench.report.add(f"relay round trips, {CLAIM_LIMIT} events", heard.round_trips, "trips")
@@ -92,7 +92,7 @@ def _start(workers: list[Worker], seconds: float) -> None:
         worker.start([Call({})], seconds + SAFETY_MARGIN_SECONDS)
 
 
-def _drained(database: Database) -> float:
+def _drained(database: BenchDatabase) -> float:
     """When the last pending event was marked, by the database's clock (seconds)."""
     deadline = time.monotonic() + _LONGEST_SECONDS
     with database.administer() as connection:

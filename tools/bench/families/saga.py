@@ -6,7 +6,7 @@ from tools.bench import events, stats
 from tools.bench.families.placing import order_ids, place
 from tools.bench.functions import Call, Worker
 from tools.bench.run import SMALLEST, Bench, Stocked
-from tools.round_trips import Wire
+from tools.round_trips import RoundTripCounter
 
 STEPS: Final = (
     "verify_stock",
@@ -37,7 +37,7 @@ def measure(bench: Bench) -> None:
 
 
 def run_all(steps: Worker, orders: list[str]) -> list[dict[str, float]]:
-    """Takes each order through the six steps; answers the milliseconds of each step, by order."""
+    """Takes each order through the six steps; returns the milliseconds of each step, by order."""
     calls = [Call(events.saga_step(order_id), step) for order_id in orders for step in STEPS]
     milliseconds = iter(steps.invoke(calls).milliseconds)
     return [{step: next(milliseconds) for step in STEPS} for _ in orders]
@@ -46,10 +46,13 @@ def run_all(steps: Worker, orders: list[str]) -> list[dict[str, float]]:
 def _count(bench: Bench, stocked: Stocked, orders: list[str]) -> None:
     """What each step says to Postgres for the second of two orders; the first is for connecting."""
     trips, statements = 0, 0
-    with Wire.to(stocked.credentials) as wire, bench.worker("saga_steps", wire.credentials) as worker:
+    with (
+        RoundTripCounter.to(stocked.credentials) as counter,
+        bench.worker("saga_steps", counter.credentials) as worker,
+    ):
         run_all(worker, orders[:1])
         for step in STEPS:
-            with wire.listening() as heard:
+            with counter.listening() as heard:
                 worker.invoke([Call(events.saga_step(orders[1]), step)])
             bench.report.add(f"{step} round trips", heard.round_trips, "trips")
             bench.report.add(f"{step} statements, without BEGIN and COMMIT", len(heard.work), "statements")

@@ -8,11 +8,11 @@ from orders.events import Queue
 from tools.chaos.plan import (
     BUSY_QUEUES,
     DEFAULT_ORDERS,
-    MINIMUM_STRIKES,
+    MINIMUM_INJECTIONS,
     Fault,
     Target,
     make,
-    minimum_strikes,
+    minimum_injections,
 )
 
 FROM_OUTSIDE = set(Fault) - {Fault.GATEWAY_TIMEOUT, Fault.DUPLICATE_POST, Fault.CHANGED_POST}
@@ -48,11 +48,11 @@ def test_faults_are_listed_in_the_order_of_their_times_and_within_the_run() -> N
 def test_a_run_of_the_default_size_plans_more_of_each_fault_than_has_to_strike() -> None:
     plan = make(7)
     planned = {fault: sum(strike.fault is fault for strike in plan.faults) for fault in FROM_OUTSIDE}
-    assert all(number > MINIMUM_STRIKES for number in planned.values())
-    assert sum(order.payment_method == "pm_card_timeout" for order in plan.orders) >= MINIMUM_STRIKES
-    assert sum(order.copies > 1 for order in plan.orders) >= MINIMUM_STRIKES
-    assert sum(order.is_changed for order in plan.orders) >= MINIMUM_STRIKES
-    assert plan.minimum == dict.fromkeys(Fault, MINIMUM_STRIKES)
+    assert all(number > MINIMUM_INJECTIONS for number in planned.values())
+    assert sum(order.payment_method == "pm_card_timeout" for order in plan.orders) >= MINIMUM_INJECTIONS
+    assert sum(order.copies > 1 for order in plan.orders) >= MINIMUM_INJECTIONS
+    assert sum(order.is_changed for order in plan.orders) >= MINIMUM_INJECTIONS
+    assert plan.minimum == dict.fromkeys(Fault, MINIMUM_INJECTIONS)
 
 
 def test_small_runs_still_see_every_fault_and_every_payment_method() -> None:
@@ -72,17 +72,17 @@ def test_small_runs_still_see_every_fault_and_every_payment_method() -> None:
 
 @pytest.mark.parametrize(("orders", "strikes"), [(1, 1), (60, 1), (120, 2), (DEFAULT_ORDERS, 5), (1000, 5)])
 def test_fewer_orders_ask_for_fewer_strikes(orders: int, strikes: int) -> None:
-    assert minimum_strikes(orders) == strikes
+    assert minimum_injections(orders) == strikes
 
 
 @pytest.mark.parametrize(("fault", "queues"), [(Fault.POISON_MESSAGE, Queue), (Fault.REDELIVER, BUSY_QUEUES)])
 def test_every_queue_is_struck(fault: Fault, queues: Iterable[Queue]) -> None:
-    struck = {strike.word("queue") for strike in make(7).faults if strike.fault is fault}
+    struck = {strike.text("queue") for strike in make(7).faults if strike.fault is fault}
     assert struck == set(queues)
 
 
 def test_every_kind_of_process_is_killed() -> None:
-    killed = [strike.word("target") for strike in make(7).faults if strike.fault is Fault.KILL_FUNCTION]
+    killed = [strike.text("target") for strike in make(7).faults if strike.fault is Fault.KILL_FUNCTION]
     assert set(killed) == set(Target)
 
 

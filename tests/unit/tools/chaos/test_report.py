@@ -10,25 +10,25 @@ from rich.console import Console
 
 from orders.domain import OrderStatus
 from orders.ids import uuid7
-from tools.audit.checks import Verdict, Violation
-from tools.chaos import page, plan
-from tools.chaos.evidence import Repaired
+from tools.audit.verdict import Verdict, Violation
+from tools.chaos import plan
+from tools.chaos.evidence import Repair
+from tools.chaos.injections import Injection
 from tools.chaos.plan import Fault
 from tools.chaos.report import FaultCount, Report
-from tools.chaos.strikes import Strike
 
 GOOD = Report(
     plan=plan.make(1, 20),
     statuses={OrderStatus.CONFIRMED: 15, OrderStatus.CANCELLED: 5},
     faults=(FaultCount(Fault.KILL_RELAY, 5, 5),),
-    strikes=(Strike(Fault.KILL_RELAY, 1.5, "outbox_relay, its <statement> never sent"),),
+    injections=(Injection(Fault.KILL_RELAY, 1.5, "outbox_relay, its <statement> never sent"),),
     verdicts=(Verdict("I2", "At most one capture", 20),),
     under_way=(),
     failures_of_nemesis=(),
     terminal_seconds=12.3,
-    quiet_seconds=20.0,
+    rest_seconds=20.0,
     redriven=(),
-    repairs=(Repaired("SAGA_RESUMED", uuid7(), "execution=order-1-r1"),),
+    repairs=(Repair("SAGA_RESUMED", uuid7(), "execution=order-1-r1"),),
     seconds=60.0,
 )
 
@@ -72,8 +72,9 @@ def test_the_json_says_it_all(tmp_path: Path) -> None:
     assert written["faults"] == [{"fault": "relay killed between send and mark", "struck": 5, "minimum": 5}]
 
 
-def test_the_page_asks_nobody_for_anything_and_shows_what_was_hit() -> None:
-    drawn = page.render(GOOD)
+def test_the_page_asks_nobody_for_anything_and_shows_what_was_hit(tmp_path: Path) -> None:
+    GOOD.write_page(tmp_path / "chaos.html")
+    drawn = (tmp_path / "chaos.html").read_text()
     assert "outbox_relay, its &lt;statement&gt; never sent" in drawn
     assert "No promise was broken" in drawn
     for request in ("http:", "https:", "src=", "@import", "url("):

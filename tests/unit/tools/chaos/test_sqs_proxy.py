@@ -7,8 +7,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from tests.integration.relay.sqs_server import SqsServer
 from tools.chaos.sqs_proxy import SqsProxy
+from tools.sqs_server import SqsServer
 
 QUEUE_URL = "http://127.0.0.1/000000000000/orders-local-order-processing"
 

@@ -1,0 +1,165 @@
+"""The command line of operators: where it finds its API, and how it reads the API's answers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from tools.cli.operations import ApiAccess, api_access, app
+from tools.cli.operations_tables import execution_table, health_table, order_report
+from tools.client.api_client import ApiClient
+from tools.cloud.settings import Settings
+from tools.errors import LocalCloudError
+
+API = "https://api.example"
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path) -> Settings:
+    """Settings of a local cloud that was never up."""
+    return Settings(tmp_path, "http://127.0.0.1:1", 1, {})
+
+
+def talking_to(answers: dict[str, Any], asked: list[httpx.Request]) -> ApiClient:
+    """A client whose API answers by path and query; what it was asked is kept."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        status, body = answers[request.url.raw_path.decode()]
+        return httpx.Response(status, json=body)
+
+    return ApiClient(httpx.Client(base_url=f"{API}/api/v1/", transport=httpx.MockTransport(answer)))
+
+
+def rendered(shown: Any) -> str:
+    console = Console(width=200, record=True, file=None, quiet=False)
+    with console.capture() as capture:
+        console.print(shown)
+    return capture.get()
+
+
+def test_an_api_that_is_named_is_used_with_its_token(nowhere: Settings) -> None:
+    assert api_access(API, "token", nowhere) == ApiAccess(API, "token")
+
+
+def test_an_api_that_is_named_needs_a_token(nowhere: Settings) -> None:
+    with pytest.raises(LocalCloudError, match="ORDERS_TOKEN"):
+        api_access(API, None, nowhere)
+
+
+def test_without_a_local_cloud_an_api_has_to_be_named(nowhere: Settings) -> None:
+    with pytest.raises(LocalCloudError, match="--api-url"):
+        api_access(None, None, nowhere)
+
+
+def test_the_local_cloud_s_api_is_the_default(nowhere: Settings) -> None:
+    nowhere.stack_file.write_text(json.dumps({"api_url": API}))
+
+    assert api_access(None, "token", nowhere) == ApiAccess(API, "token")
+
+
+def test_a_list_is_read_page_after_page() -> None:
+    asked: list[httpx.Request] = []
+    client = talking_to(
+        {
+            "/api/v1/admin/orders?status=PENDING": (200, {"items": [1, 2], "nextCursor": "next"}),
+            "/api/v1/admin/orders?status=PENDING&cursor=next": (200, {"items": [3], "nextCursor": None}),
+        },
+        asked,
+    )
+
+    assert list(client.items("admin/orders", status="PENDING")) == [1, 2, 3]
+
+
+def test_what_was_not_given_is_not_sent() -> None:
+    asked: list[httpx.Request] = []
+    client = talking_to({"/api/v1/admin/x": (200, {})}, asked)
+
+    client.post("admin/x", note=None, status="CANCELLED")
+
+    assert json.loads(asked[0].content) == {"status": "CANCELLED"}
+
+
+def test_an_api_that_does_not_answer_is_told() -> None:
+    with (
+        pytest.raises(LocalCloudError, match="does not answer"),
+        ApiClient.connect("http://127.0.0.1:1", "token") as client,
+    ):
+        client.get("admin/queues")
+
+
+@pytest.mark.parametrize("arguments", [[], ["message-1", "--all"]])
+def test_a_redrive_names_one_message_or_says_all(arguments: list[str]) -> None:
+    result = CliRunner().invoke(
+        app, ["dlq", "redrive", "order-processing", *arguments, "--api-url", API, "--token", "x"]
+    )
+
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["dlq", "discard", "order-processing", "message-1"], ["review", "close", "order-1", "CANCELLED"]],
+)
+def test_what_cannot_be_taken_back_needs_a_note(command: list[str]) -> None:
+    result = CliRunner().invoke(app, [*command, "--api-url", API, "--token", "x"])
+
+    assert result.exit_code == 2
+
+
+def test_a_report_shows_money_stock_errors_and_what_may_be_done() -> None:
+    step = {"name": "RefundPayment", "status": "FAILED", "attempts": 13, "error": "Timeout", "at": "now"}
+    payment = {"status": "CAPTURED", "captured": 6500, "refunded": 0}
+    shown = rendered(
+        order_report(
+            {
+                "order": {
+                    "orderId": "order-1",
+                    "status": "NEEDS_REVIEW",
+                    "failureReason": None,
+                    "totalAmount": 6500,
+                    "currency": "USD",
+                    "correlationId": "c",
+                    "payment": payment,
+                    "steps": [step],
+                    "reservations": [],
+                    "events": [],
+                    "notifications": [],
+                    "repairs": [],
+                    "actions": [],
+                },
+                "execution": {"name": "order-order-1", "status": "FAILED", "error": "States.Timeout"},
+                "gateway": {"status": "CAPTURED"},
+                "actions": ["resume"],
+            }
+        )
+    )
+
+    assert "captured 6500, refunded 0; at the gateway CAPTURED" in shown
+    assert "order-order-1 FAILED: States.Timeout" in shown
+    assert "13" in shown
+    assert "May be done now: resume" in shown
+
+
+def test_an_execution_shows_the_attempts_that_failed() -> None:
+    visit = {"state": "VerifyStock", "enteredAt": "then", "exitedAt": None, "errors": ["A", "B"]}
+
+    shown = rendered(
+        execution_table({"name": "order-1", "status": "RUNNING", "error": None, "states": [visit]})
+    )
+
+    assert "A, B" in shown
+
+
+def test_the_health_shows_each_part() -> None:
+    shown = rendered(
+        health_table({"status": "down", "database": {"status": "down", "latencyMs": None, "poolSize": 1}})
+    )
+
+    assert "database" in shown
+    assert "poolSize 1" in shown
+    assert "latencyMs" not in shown

@@ -1,0 +1,67 @@
+"""The command that checks the promises: `audit`."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated, Final
+
+import typer
+from rich.markup import escape
+from sqlalchemy import create_engine
+
+from tools.audit.database import REST_SECONDS, await_rest
+from tools.audit.evidence import gather, judge
+from tools.audit.table import CROSS, MOST_SHOWN, broken, promise_table
+from tools.audit.verdict import Verdict
+from tools.cli.tables import console_of_width
+from tools.cloud import local_cloud
+from tools.cloud.settings import Settings
+
+app = typer.Typer()
+
+# A file or a pipe has no width of its own; in it a promise is one line.
+_UNSEEN_WIDTH: Final = 140
+
+
+@app.command("audit")
+def audit_promises(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds that orders under way are given to end.")
+    ] = REST_SECONDS,
+) -> None:
+    """Check every promise for every order of the local cloud. Exit code 0 only if none is broken."""
+    settings = Settings.from_environment()
+    stack = local_cloud.require_up(settings)
+    engine = create_engine(stack["database_url"])
+    try:
+        under_way = await_rest(engine, seconds=wait)
+        verdicts = judge(gather(settings, stack, engine))
+    finally:
+        engine.dispose()
+    violations = broken(verdicts)
+    if as_json:
+        promises = [asdict(verdict) for verdict in verdicts]
+        content = {"ok": not violations, "underWay": under_way, "promises": promises}
+        print(json.dumps(content, indent=1, ensure_ascii=False))
+    else:
+        _show(verdicts, under_way, violations)
+    if violations:
+        raise typer.Exit(1)
+
+
+def _show(verdicts: list[Verdict], under_way: list[str], violations: tuple[str, ...]) -> None:
+    console = console_of_width(_UNSEEN_WIDTH)
+    console.print(promise_table("Promises, checked everywhere that something is on record", verdicts))
+    for remark in [remark for verdict in verdicts for remark in verdict.remarks][:MOST_SHOWN]:
+        console.print(f"[yellow]![/yellow] {escape(f'{remark.subject} {remark.problem}')}", soft_wrap=True)
+    for thing in under_way[:MOST_SHOWN]:
+        console.print(f"[yellow]![/yellow] not at rest: {escape(thing)}", soft_wrap=True)
+    for violation in violations[:MOST_SHOWN]:
+        console.print(f"{CROSS} {escape(violation)}", soft_wrap=True)
+    if len(violations) > MOST_SHOWN:
+        console.print(f"  … and {len(violations) - MOST_SHOWN} more")
+    console.print(
+        "[red bold]A promise is broken.[/red bold]"
+        if violations
+        else "[green bold]Every promise held.[/green bold]"
+    )

@@ -1,0 +1,103 @@
+"""One order on a terminal: where it stands and the steps of its saga, once or live."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final
+from uuid import UUID
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from orders.domain import FORWARD_STEPS, OrderStatus, StepStatus
+from tools.audit.executions import Visit
+from tools.client.orders_client import OrdersClient, Progress, Step
+from tools.demo.live_display import COLOURS
+
+_POLL_SECONDS: Final = 0.2
+_BAR_WIDTH: Final = 40
+
+_MARKS: Final = {
+    StepStatus.SUCCEEDED: ("✓", "green"),
+    StepStatus.FAILED: ("✗", "red"),
+    StepStatus.COMPENSATED: ("↩", "yellow"),
+    StepStatus.FENCED: ("⊘", "dim"),
+}
+_IN_WORDS: Final = {
+    StepStatus.SUCCEEDED: "",
+    StepStatus.FAILED: "failed for good",
+    StepStatus.COMPENSATED: "done, then undone",
+    StepStatus.FENCED: "closed: it may not happen any more",
+}
+
+
+async def show_order(client: OrdersClient, order_id: UUID, console: Console) -> OrderStatus:
+    """Prints the order as it stands.
+
+    Raises:
+        ApiError: there is no such order, or it is somebody else's.
+    """
+    progress = await client.progress(order_id)
+    console.print(_picture(progress))
+    return progress.status
+
+
+async def watch_order(client: OrdersClient, order_id: UUID, console: Console) -> OrderStatus:
+    """Shows the order until it has come to its end. Raises as `show_order` does."""
+    progress = await client.progress(order_id)
+    with Live(_picture(progress), console=console) as live:
+        while not progress.status.is_terminal:
+            await asyncio.sleep(_POLL_SECONDS)
+            progress = await client.progress(order_id)
+            live.update(_picture(progress))
+    return progress.status
+
+
+def history_of(visits: Iterable[Visit]) -> RenderableType:
+    """The history of an execution: each state with the errors of the attempts before it succeeded, or failed."""
+    table = Table.grid(padding=(0, 2))
+    for visit in visits:
+        mark, colour = ("✓", "green") if visit.succeeded else ("✗", "red")
+        table.add_row(Text(mark, colour), visit.state, Text(", ".join(visit.errors), "dim"))
+    if not table.row_count:
+        table.add_row(
+            "", Text("There is no such execution: it has not started, or the emulator has since.", "dim")
+        )
+    return table
+
+
+def _picture(progress: Progress) -> RenderableType:
+    title = Text.assemble(
+        ("Order ", "bold"),
+        (str(progress.order_id), "bold"),
+        "  ",
+        (progress.status, COLOURS[progress.status]),
+    )
+    if progress.failure_reason:
+        title.append(f"  {progress.failure_reason}", "red")
+    bar = Table.grid()
+    bar.add_row(ProgressBar(total=100, completed=progress.progress, width=_BAR_WIDTH))
+    return Group(title, bar, _steps(progress))
+
+
+def _steps(progress: Progress) -> Table:
+    table = Table.grid(padding=(0, 2))
+    started = progress.steps[0].at if progress.steps else None
+    for step in progress.steps:
+        mark, colour = _MARKS[step.status]
+        after = f"+{(step.at - started).total_seconds():.2f} s" if started else ""
+        table.add_row(Text(mark, colour), step.name, Text(after, "dim"), Text(_IN_WORDS[step.status], "dim"))
+    if not progress.status.is_terminal:
+        table.add_row(Spinner("dots", style="cyan"), Text(_next(progress.steps), "dim"))
+    return table
+
+
+def _next(steps: tuple[Step, ...]) -> str:
+    """What is probably under way: the first forward step without an outcome, unless one has already failed."""
+    known = {step.name for step in steps}
+    if any(step.status is not StepStatus.SUCCEEDED for step in steps):
+        return "compensating"
+    return next((step for step in FORWARD_STEPS if step not in known), "ending")

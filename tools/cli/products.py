@@ -1,0 +1,128 @@
+"""The commands of an administrator of the catalogue: `product list`, `add`, `change` and `stock`."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Annotated, Final
+from uuid import uuid4
+
+import typer
+from rich.table import Table
+
+from tools.cli.api import connect, run
+from tools.cli.tables import console_of_width
+from tools.client.catalogue_client import CatalogueClient, StockedProduct
+from tools.cloud.settings import Settings
+from tools.errors import LocalCloudError
+
+app = typer.Typer(help="The catalogue, as administrators see and change it.", no_args_is_help=True)
+
+# A file or a pipe has no width of its own; in it a product is one line.
+_UNSEEN_WIDTH: Final = 200
+
+Which = Annotated[str, typer.Argument(metavar="PRODUCT", help="Id or beginning of the name.")]
+Key = Annotated[str | None, typer.Option(help="Idempotency-Key; a new one unless given.")]
+
+
+@app.command("list")
+def show_all() -> None:
+    """Show all products with their stock, also those that are not on sale."""
+
+    async def work() -> list[StockedProduct]:
+        async with _catalogue() as catalogue:
+            return await catalogue.all_products()
+
+    show(run(work()))
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="What customers read.")],
+    price: Annotated[int, typer.Option(help="Minor units: 1250 is 12.50.")],
+    stock: Annotated[int, typer.Option(help="Units on hand.")] = 0,
+    currency: Annotated[str, typer.Option(help="ISO 4217.")] = "USD",
+    key: Key = None,
+) -> None:
+    """Put a product on sale."""
+
+    async def work() -> StockedProduct:
+        async with _catalogue() as catalogue:
+            return await catalogue.add(name, price, currency, stock, key=key or str(uuid4()))
+
+    show([run(work())])
+
+
+@app.command()
+def change(
+    product: Which,
+    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
+    price: Annotated[int | None, typer.Option(help="Another price, in minor units, for new orders.")] = None,
+    active: Annotated[
+        bool | None, typer.Option("--on-sale/--off-sale", help="Whether it can be ordered.")
+    ] = None,
+) -> None:
+    """Change a product; what is not given stays."""
+    given = {"name": name, "unitPrice": price, "active": active}
+
+    async def work() -> StockedProduct:
+        async with _catalogue() as catalogue:
+            chosen = choose(await catalogue.all_products(), product)
+            wanted = {field: value for field, value in given.items() if value is not None}
+            return await catalogue.change(chosen.product_id, wanted)
+
+    show([run(work())])
+
+
+# `-3` is a number of units, and no option.
+@app.command(context_settings={"ignore_unknown_options": True})
+def stock(
+    product: Which,
+    delta: Annotated[int, typer.Argument(help="Units to add, or to take away: 5 or -3.")],
+    reason: Annotated[str, typer.Option(help="Kept with the movement.")],
+    key: Key = None,
+) -> None:
+    """Add units to a product, or take away units that are free."""
+
+    async def work() -> StockedProduct:
+        async with _catalogue() as catalogue:
+            chosen = choose(await catalogue.all_products(), product)
+            return await catalogue.adjust(chosen.product_id, delta, reason, key=key or str(uuid4()))
+
+    show([run(work())])
+
+
+def choose(products: Sequence[StockedProduct], name: str) -> StockedProduct:
+    """The product with this id, or the only one whose name begins so.
+
+    Raises:
+        LocalCloudError: there is none, or there are several: a change should not hit another one.
+    """
+    found = [
+        product
+        for product in products
+        if str(product.product_id) == name or product.name.lower().startswith(name.lower())
+    ]
+    if len(found) != 1:
+        names = "".join(f"\n  {product.product_id}  {product.name}" for product in found or products)
+        number = "More than one product has" if found else "No product has"
+        raise LocalCloudError(f"{number} the id {name!r} or a name that begins so. There are:{names}")
+    return found[0]
+
+
+def _catalogue() -> AbstractAsyncContextManager[CatalogueClient]:
+    return connect(CatalogueClient, Settings.from_environment(), "admin")
+
+
+def show(products: Sequence[StockedProduct]) -> None:
+    """Prints each with its stock."""
+    table = Table("Id", "Product", box=None, pad_edge=False)
+    for heading in ("Price", "On sale", "Stocked", "Available", "Reserved", "Sold"):
+        table.add_column(heading, justify="right")
+    for product in products:
+        table.add_row(
+            str(product.product_id),
+            product.name,
+            f"{product.unit_price:,} {product.currency}",
+            "yes" if product.active else "no",
+            *(str(units) for units in (product.stocked, product.available, product.reserved, product.sold)),
+        )
+    console_of_width(_UNSEEN_WIDTH).print(table)

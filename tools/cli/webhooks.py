@@ -1,0 +1,123 @@
+"""The commands of a customer whose server is told about their orders: `webhook add`, `list`, `deliveries`, …"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tools.cli.account import token_of
+from tools.cli.tables import table
+from tools.client.webhook_client import WebhookClient
+from tools.cloud import local_cloud
+from tools.cloud.settings import Settings
+
+app = typer.Typer(
+    help="Your own server hears of your orders; docs/webhooks.md tells how.", no_args_is_help=True
+)
+console = Console(highlight=False)
+
+User = Annotated[
+    str, typer.Option("--user", help="Whose webhooks: customer, other, admin, or me after bin/orders login.")
+]
+WebhookId = Annotated[str, typer.Argument(metavar="WEBHOOK", help="The webhook's id.")]
+
+_WEBHOOK_COLUMNS: Final = {
+    "Webhook": "webhookId",
+    "URL": "url",
+    "Status": "status",
+    "Why": "disabledReason",
+    "Description": "description",
+}
+_DELIVERY_COLUMNS: Final = {
+    "Delivery": "deliveryId",
+    "Event": "eventType",
+    "Order": "orderId",
+    "Status": "status",
+    "Attempts": "attempts",
+    "HTTP": "lastStatus",
+    "Error": "lastError",
+    "Next attempt": "nextAttemptAt",
+}
+
+
+@app.command()
+def add(
+    url: Annotated[str, typer.Argument(metavar="URL", help="E.g. http://127.0.0.1:8080/hooks, locally.")],
+    description: Annotated[str | None, typer.Option(help="For your own eyes.")] = None,
+    user: User = "customer",
+) -> None:
+    """Register a server, and print the secret that its calls are signed with."""
+    with _client(user) as client:
+        webhook = client.add(url, description)
+    console.print(f"Webhook {webhook['webhookId']} calls {webhook['url']}", soft_wrap=True)
+    console.print(f"Secret  {webhook['secret']}  (it is not shown again)", soft_wrap=True)
+
+
+@app.command("list")
+def list_webhooks(user: User = "customer") -> None:
+    """List the webhooks."""
+    with _client(user) as client:
+        console.print(table_of(client.list_all(), _WEBHOOK_COLUMNS))
+
+
+@app.command()
+def remove(webhook: WebhookId, user: User = "customer") -> None:
+    """Remove a webhook; nothing more is sent to it."""
+    with _client(user) as client:
+        client.remove(webhook)
+    console.print("Removed.")
+
+
+@app.command()
+def rotate(webhook: WebhookId, user: User = "customer") -> None:
+    """Replace a webhook's secret; the old one is signed with for another day."""
+    with _client(user) as client:
+        rotated = client.rotate(webhook)
+    console.print(f"Secret  {rotated['secret']}  (it is not shown again)", soft_wrap=True)
+    console.print(f"The one before is good until {rotated['previousSecretExpiresAt']}", soft_wrap=True)
+
+
+@app.command()
+def enable(webhook: WebhookId, user: User = "customer") -> None:
+    """Enable a webhook that was disabled."""
+    with _client(user) as client:
+        console.print(f"It is {client.enable(webhook)['status']}.")
+
+
+@app.command()
+def deliveries(
+    webhook: WebhookId,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many, newest first.")] = 20,
+    user: User = "customer",
+) -> None:
+    """List what was sent to a webhook, or is going to be."""
+    with _client(user) as client:
+        console.print(table_of(client.deliveries(webhook, limit), _DELIVERY_COLUMNS))
+
+
+@app.command()
+def redeliver(
+    webhook: WebhookId,
+    delivery: Annotated[str, typer.Argument(metavar="DELIVERY", help="The delivery's id.")],
+    user: User = "customer",
+) -> None:
+    """Send a delivery again."""
+    with _client(user) as client:
+        again = client.redeliver(webhook, delivery)
+    console.print(f"It is {again['status']} and will be sent again now.")
+
+
+def table_of(items: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> Table:
+    """The items' fields, a row each. What there is nothing of stays empty."""
+    shown = table(*columns)
+    for item in items:
+        shown.add_row(*("" if item[name] is None else str(item[name]) for name in columns.values()))
+    return shown
+
+
+def _client(user: str) -> AbstractContextManager[WebhookClient]:
+    settings = Settings.from_environment()
+    return WebhookClient.connect(local_cloud.require_up(settings)["api_url"], token_of(settings, user))

@@ -1,0 +1,156 @@
+"""The API for many requests at once: orders are placed and followed, and the catalogue is read."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Final, Self
+from uuid import UUID
+
+import httpx
+
+from orders.domain import FailureReason, Locale, OrderStatus, Priority, SagaStep, StepStatus
+from tools.client.http import Body, content_of, open_async_client
+
+_TRANSIENT: Final = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+"""Responses after which the same request is sent once more: the API is busy, or its gateway lost the function's.
+Whether an order was placed is then unknown; its key makes the repetition safe (promise I10)."""
+_ATTEMPTS: Final = 8
+_FIRST_WAIT_SECONDS: Final = 0.1
+_LONGEST_WAIT_SECONDS: Final = 2.0
+_PAGE: Final = 100
+
+
+class Line(Body):
+    product_id: UUID
+    quantity: int
+
+
+class Contact(Body):
+    email: str
+    phone: str | None = None
+    locale: Locale = Locale.EN
+
+
+class NewOrder(Body):
+    """The body of `POST /orders`."""
+
+    items: tuple[Line, ...]
+    currency: str
+    payment_method: str
+    contact: Contact
+    priority: Priority = Priority.NORMAL
+
+
+class Accepted(Body):
+    """The 202. Amounts are in minor units."""
+
+    order_id: UUID
+    status: OrderStatus
+    total_amount: int
+    currency: str
+    created_at: datetime
+    replayed: bool = False
+    """Whether an earlier request with the same key made the order."""
+
+
+class Step(Body):
+    """One entry of the saga's journal."""
+
+    name: SagaStep
+    status: StepStatus
+    at: datetime
+
+
+class Progress(Body):
+    """`GET /orders/{id}/status`."""
+
+    order_id: UUID
+    status: OrderStatus
+    failure_reason: FailureReason | None = None
+    progress: int
+    steps: tuple[Step, ...]
+
+
+class Product(Body):
+    product_id: UUID
+    name: str
+    unit_price: int
+    currency: str
+    available: int
+    active: bool
+
+
+class OrdersClient:
+    """The API for one user, or for nobody."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, api_url: str, token: str | None = None) -> AsyncIterator[Self]:
+        """A client that is closed at the end. Without a token only the open routes work."""
+        async with open_async_client(api_url, token) as http:
+            yield cls(http)
+
+    async def place(self, order: NewOrder, key: str) -> Accepted:
+        """Places an order under an Idempotency-Key: with the same key it may be sent again, and is placed once.
+
+        Raises:
+            ApiError: refused (4xx) or failed (5xx).
+            httpx.TransportError: no answer.
+        """
+        response = await self._send(
+            "POST",
+            "orders",
+            content=order.model_dump_json(by_alias=True),
+            headers={"Content-Type": "application/json", "Idempotency-Key": key},
+        )
+        replayed = response.headers.get("Idempotency-Replayed") == "true"
+        return Accepted.model_validate({**content_of(response), "replayed": replayed})
+
+    async def progress(self, order_id: UUID) -> Progress:
+        """Where the order stands, with the steps of its saga.
+
+        Raises:
+            ApiError: 404 if there is no such order or it is somebody else's.
+        """
+        return Progress.model_validate(content_of(await self._send("GET", f"orders/{order_id}/status")))
+
+    async def products(self) -> list[Product]:
+        """The catalogue."""
+        return [Product.model_validate(item) for item in await self._all("products")]
+
+    async def _all(self, path: str) -> list[dict[str, Any]]:
+        """The items of all pages of a list."""
+        items: list[dict[str, Any]] = []
+        asked = {"limit": str(_PAGE)}
+        while True:
+            page = content_of(await self._send("GET", path, params=asked))
+            items += page["items"]
+            if page["nextCursor"] is None:
+                return items
+            asked["cursor"] = page["nextCursor"]
+
+    async def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        """One request, repeated with growing, jittered waits as long as the response is a transient one."""
+        longest_wait = _FIRST_WAIT_SECONDS
+        for _ in range(_ATTEMPTS - 1):
+            response = await self._http.request(method, path, **request)
+            if response.status_code not in _TRANSIENT:
+                return response
+            asked_for = response.headers.get("Retry-After", "")
+            jittered = random.uniform(longest_wait / 2, longest_wait)
+            await asyncio.sleep(float(asked_for) if asked_for.isdecimal() else jittered)
+            longest_wait = min(2 * longest_wait, _LONGEST_WAIT_SECONDS)
+        return await self._http.request(method, path, **request)

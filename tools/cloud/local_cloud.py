@@ -1,0 +1,196 @@
+"""The local cloud as a whole: up, down, and whether it is up."""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Self
+
+import httpx
+
+from orders.contract import API_PREFIX
+from tools.cloud import aws, catalogue, deploy, emulator, postgres, recovery, stack, users
+from tools.cloud.settings import Settings
+from tools.cloud.stack import Stack
+from tools.errors import LocalCloudError
+
+Report = Callable[[str], None]
+"""Takes one line about what has been done."""
+
+_READY_PATH: Final = f"{API_PREFIX}/health/ready"
+_READY_SECONDS: Final = 30
+_POLL_SECONDS: Final = 0.2
+
+
+@dataclass(frozen=True)
+class _Deployment:
+    """What the last complete deploy was made from, and where it went."""
+
+    inputs: str
+    stack_id: str
+    database: str
+
+    @classmethod
+    def last(cls, settings: Settings) -> Self | None:
+        record = stack.read_json(_record(settings))
+        return cls(**record) if record else None
+
+
+def up(settings: Settings, report: Report) -> Stack:
+    """Starts what does not run, deploys what is not deployed, and returns the stack; a second if all is there.
+
+    Raises:
+        LocalCloudError: something does not start or deploy.
+    """
+    with exclusive(settings, report):
+        _start(report, "Postgres", lambda: postgres.start(settings))
+        last = _Deployment.last(settings)
+        database = postgres.identity(settings)
+        if last and last.database != database:
+            _forget_deployment(settings)
+        is_fresh = _start(report, "The emulator", lambda: _start_emulator(settings))
+
+        known = None if is_fresh else stack.read(settings)
+        inputs = deploy.inputs_digest(postgres.credentials(settings))
+        deployed = None if is_fresh else deploy.stack_id(settings)
+        if known and deployed and last == _Deployment(inputs, deployed, database):
+            catalogue.seed(settings)
+            report("Nothing to deploy")
+            return known
+
+        _record(settings).unlink(missing_ok=True)
+        outputs = _deploy(settings, report, is_fresh)
+        new = stack.describe(
+            settings,
+            outputs,
+            users.ensure(settings, outputs["UserPoolId"], known["users"] if known else {}),
+            postgres.url(settings),
+        )
+        catalogue.seed(settings)
+        if republished := recovery.republish(settings):
+            report(f"{republished} events that an earlier emulator took with it are published again")
+        aws.functions(settings).invoke(FunctionName=outputs["RelayFunctionName"], InvocationType="Event")
+        _await_ready(new)
+        stack.write(settings, new)
+        stack_id = deploy.stack_id(settings)
+        if stack_id:
+            stack.write_json(_record(settings), asdict(_Deployment(inputs, stack_id, database)))
+        return new
+
+
+def down(settings: Settings, report: Report) -> None:
+    """Stops what `up` started. Orders stay in Postgres's data directory."""
+    with exclusive(settings, report):
+        if settings.port is None:
+            report(f"The emulator at {settings.endpoint_url} is left as it is")
+        else:
+            _stop(report, "The emulator", lambda: emulator.stop(settings))
+        _stop(report, "Postgres", lambda: postgres.stop(settings))
+        _record(settings).unlink(missing_ok=True)
+        settings.stack_file.unlink(missing_ok=True)
+
+
+def require_up(settings: Settings) -> Stack:
+    """The stack of a local cloud that is up.
+
+    Raises:
+        LocalCloudError: it is not.
+    """
+    found = find_up(settings)
+    if found is None:
+        raise LocalCloudError("The local cloud is not up. Start it with: make up")
+    return found
+
+
+def find_up(settings: Settings) -> Stack | None:
+    """The stack, if everything that it needs is running."""
+    if postgres.daemon(settings).find() is None or not emulator.answers(settings):
+        return None
+    return stack.read(settings)
+
+
+@contextlib.contextmanager
+def exclusive(settings: Settings, report: Report) -> Iterator[None]:
+    """Lets one command at a time change the local cloud; the kernel frees the lock when its holder dies."""
+    settings.run.mkdir(parents=True, exist_ok=True)
+    with (settings.run / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report("Waiting for another command that starts or stops the local cloud")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        # A deploy inherits it: should we be killed, the next command waits until our deploy has ended, too.
+        os.set_inheritable(lock.fileno(), True)
+        yield
+
+
+def _deploy(settings: Settings, report: Report, is_fresh: bool) -> dict[str, str]:
+    """Deploys; returns the outputs. An emulator that a killed deploy left half-way is given a new start."""
+    try:
+        return _deploy_once(settings, report)
+    except LocalCloudError:
+        if is_fresh or settings.port is None:
+            raise
+    report("The deploy failed on the running emulator; once more on a new one")
+    emulator.stop(settings)
+    _start_emulator(settings)
+    return _deploy_once(settings, report)
+
+
+def _deploy_once(settings: Settings, report: Report) -> dict[str, str]:
+    started = time.monotonic()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        synthesis = pool.submit(deploy.synthesize, settings, postgres.credentials(settings))
+        deploy.bootstrap(settings)
+        assembly = synthesis.result()
+    report(f"Synthesized and bootstrapped ({time.monotonic() - started:.1f} s)")
+    started = time.monotonic()
+    outputs = deploy.deploy(settings, assembly)
+    deploy.apply_reserved_concurrency(settings, assembly)
+    report(f"Deployed ({time.monotonic() - started:.1f} s)")
+    return outputs
+
+
+def _start_emulator(settings: Settings) -> bool:
+    return emulator.start(settings, before=lambda: recovery.forget_executions(settings))
+
+
+def _forget_deployment(settings: Settings) -> None:
+    """A new database needs all migrations, and they run in a deploy that changes them: it must be the first one.
+
+    Raises LocalCloudError for an emulator that is not ours to restart.
+    """
+    if settings.port is None:
+        raise LocalCloudError("The database is new, but the stack was deployed before. Restart LocalStack.")
+    emulator.stop(settings)
+
+
+def _start(report: Report, name: str, start: Callable[[], bool]) -> bool:
+    started = time.monotonic()
+    is_new = start()
+    report(f"{name} started ({time.monotonic() - started:.1f} s)" if is_new else f"{name} is running")
+    return is_new
+
+
+def _stop(report: Report, name: str, stop: Callable[[], bool]) -> None:
+    report(f"{name} stopped" if stop() else f"{name} was not running")
+
+
+def _await_ready(deployed: Stack) -> None:
+    """Waits until the API says that it can take an order; this also warms the function that answers."""
+    deadline = time.monotonic() + _READY_SECONDS
+    while True:
+        answer = httpx.get(deployed["api_url"] + _READY_PATH, timeout=_READY_SECONDS)
+        if answer.is_success:
+            return
+        if time.monotonic() > deadline:
+            raise LocalCloudError(f"The API is not ready: {answer.status_code} {answer.text[:500]}")
+        time.sleep(_POLL_SECONDS)
+
+
+def _record(settings: Settings) -> Path:
+    return settings.run / "deployment.json"
