@@ -10,16 +10,18 @@ from aws_lambda_powertools.event_handler.api_gateway import Route as Declared
 from infra.constructs.api import ROUTES
 from infra.names import snake
 from orders.http import Api
+from orders.payments.settings import PaymentSettings
 from orders.settings import FunctionSettings
 
 
 def apis() -> Iterator[Api]:
-    """The `api` of every function that answers a route, each route with the words of its function's docstring.
+    """The `api` of every function that serves a route, each route with its function's docstring.
 
     Only for a process of its own: the handlers it imports have no settings.
     """
-    # The document says nothing of settings, so it can be made where there are none.
+    # The document says nothing of settings and payment providers, so it can be made where there are none.
     setattr(FunctionSettings, "from_environment", classmethod(_unset))  # noqa: B010
+    setattr(PaymentSettings, "gateway", lambda settings, database: None)  # noqa: B010
     for function in dict.fromkeys(route.function for route in ROUTES):
         handler = importlib.import_module(f"functions.{snake(function)}.handler")
         api: Api = handler.api
