@@ -115,7 +115,8 @@ def place_order(database: Database, request: OrderRequest) -> Placed:
     try:
         return idempotency.run(database, work)
     except _OvertakenToTheLast:
-        return database.transact(work)
+        pass
+    return database.transact(work)
 
 
 class _OvertakenToTheLast(TooManyOrders):
