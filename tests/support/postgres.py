@@ -78,6 +78,7 @@ class Server:
         """Ends every server process at once, as a crash does: nothing is finished, nothing is said to clients."""
         postmaster = postgres.daemon(self._settings).find()
         assert postmaster is not None, "it is running"
+        self._administrator.close()
         postmaster.send_signal(signal.SIGQUIT)
         postmaster.wait(timeout=10)
 
