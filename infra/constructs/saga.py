@@ -74,6 +74,9 @@ class OrderSaga(Construct):
         )
         for function in self.steps.values():
             function.function.grant_invoke_latest_version(self.state_machine)
+        # The release before asked for the confirmation in SendConfirmation. Its CompleteOrder must not follow a new
+        # SendConfirmation, or an order that is under way during the deploy would be confirmed without a mail.
+        self.steps[SagaStep.SEND_CONFIRMATION].node.add_dependency(self.steps[SagaStep.COMPLETE_ORDER])
 
     def start_from(self, queue: sqs.Queue, *, runtime: FunctionRuntime) -> None:
         """Starts one execution for each order that the queue announces."""

@@ -354,3 +354,9 @@ def variables_in(state: dict[str, Any]) -> set[str]:
 
     names = {name for text in expressions(state) for name in re.findall(r"\$(\w+)\b(?!\()", text)}
     return names - {"states"}
+
+
+def test_a_deploy_changes_complete_order_before_send_confirmation(prod: SynthesizedStack) -> None:
+    """An order that is under way during the deploy of decision 0024 is told, by the old steps or by the new ones."""
+    ids = prod.function_ids
+    assert ids["complete-order"] in prod.dependencies(ids["send-confirmation"])
