@@ -61,7 +61,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     groups: dict[str, str] = {}
     for item in items:
         file = item.path.as_posix()
-        group = next((name for name in SHARED if name in item.fixturenames), file)
+        fixtures = item.fixturenames if isinstance(item, pytest.Function) else []
+        group = next((name for name in SHARED if name in fixtures), file)
         item.add_marker(pytest.mark.xdist_group(group))
         groups[item.nodeid] = group
         rank[group] = next((rank for rank, part in enumerate(_FIRST) if part in group), len(_FIRST))
