@@ -6,7 +6,7 @@
 STAGE ?= prod
 python := .venv/bin/python
 export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/shared/python:$(CURDIR)/layers/payment_simulator/python
-pytest := $(python) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+pytest := $(python) -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 # Every process imports a thousand modules: they are compiled once, also where the environment says not to keep that.
 unexport PYTHONDONTWRITEBYTECODE
 # The pinned CDK works on Node 20, 22 and 24; its banners about versions, and its telemetry, stay off.

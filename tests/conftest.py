@@ -4,9 +4,11 @@ import io
 import logging
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from orders.db import Credentials, Database
 from tests.support import payments
@@ -40,32 +42,38 @@ settings.register_profile("long", parent=settings.get_profile("orders"), derando
 settings.load_profile("orders")
 
 
-SHARED = ("running_cloud", "million_orders", "synthesize")
-"""The fixtures that take longest to make: with pytest-xdist, all their tests run in one process."""
-_FIRST = (
-    "running_cloud",
-    "test_small_run.py",
-    "million_orders",
-    "synthesize",
-    "integration/model",
-    "test_counts.py",
-)
-"""The groups that take longest, in the order in which processes take them."""
+_TOGETHER = {
+    "tests/e2e/test_killed_cloud.py": "a cloud of its own",
+    "tests/e2e/": "one cloud",
+    "tests/infra/": "one synthesis of each stage",
+    "tests/integration/manage_catalogue/test_plans_at_volume.py": "a million orders",
+    "tests/integration/read_orders/test_plans_at_volume.py": "a million orders",
+}
+"""What shares a fixture that takes long to make, by the beginning of its path; every other file is by itself."""
+_FIRST = ("one cloud", "tests/chaos/test_small_run.py", "a million orders", "one synthesis of each stage")
+"""What takes longest is begun first."""
+
+
+def _group(node_id: str) -> str:
+    file = node_id.partition("::")[0]
+    return next((group for start, group in _TOGETHER.items() if file.startswith(start)), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Any:
+    """Gives a process a whole group at a time, so that the fixtures of a module or of a session are made once."""
+    if config.getoption("dist") != "loadscope":
+        return None
+    # Not by xdist's marker for groups: it writes them where this version of pytest does not look.
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = _group
+    return scheduler
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Divides the tests among processes, if there are several: by file, so that a module's fixtures are made once."""
-    if not config.getoption("loadgroup", default=False):
-        return
-    rank: dict[str, int] = {}
-    groups: dict[str, str] = {}
-    for item in items:
-        file = item.path.as_posix()
-        group = next((name for name in SHARED if name in getattr(item, "fixturenames", ())), file)
-        item.add_marker(pytest.mark.xdist_group(group))
-        groups[item.nodeid] = group
-        rank[group] = next((rank for rank, part in enumerate(_FIRST) if part in group), len(_FIRST))
-    items.sort(key=lambda item: rank[groups[item.nodeid]])
+    if hasattr(config, "workerinput"):
+        ranks = {group: rank for rank, group in enumerate(_FIRST)}
+        items.sort(key=lambda item: ranks.get(_group(item.nodeid), len(ranks)))
 
 
 @pytest.fixture(autouse=True)
