@@ -52,7 +52,7 @@ def get_page() -> Response[str]:
     responses=responses(
         headers=_HEADERS,
         content={_TYPES[suffix]: {"type": "string"} for suffix in (".css", ".js")},
-        refusals=[AddressNotFound],
+        errors=[AddressNotFound],
     ),
 )
 def get_asset(asset: str) -> Response[str]:

@@ -39,7 +39,7 @@ api = Api()
     responses=responses(
         HTTPStatus.ACCEPTED,
         headers=["Location", REPLAYED_HEADER],
-        refusals=[InvalidOrder, IdempotencyKeyReused, TooManyOrders],
+        errors=[InvalidOrder, IdempotencyKeyReused, TooManyOrders],
     ),
 )
 def post_order(

@@ -26,20 +26,20 @@ from orders.openapi import responses
 PRODUCTS: Final = f"{API_PREFIX}/admin/products"
 PRODUCT: Final = f"{PRODUCTS}/<product_id>"
 
-LIST: Final = responses(refusals=[InvalidCursor])
-MOVEMENTS: Final = responses(refusals=[ProductNotFound, InvalidCursor])
+LIST: Final = responses(errors=[InvalidCursor])
+MOVEMENTS: Final = responses(errors=[ProductNotFound, InvalidCursor])
 CREATED: Final = responses(
     HTTPStatus.CREATED,
     headers=["Location", REPLAYED_HEADER],
-    refusals=[IdempotencyKeyReused],
+    errors=[IdempotencyKeyReused],
 )
 ADJUSTED: Final = responses(
     HTTPStatus.CREATED,
     headers=[REPLAYED_HEADER],
-    refusals=[ProductNotFound, StockNotFree, IdempotencyKeyReused],
+    errors=[ProductNotFound, StockNotFree, IdempotencyKeyReused],
 )
-FOUND: Final = responses(headers=["ETag"], refusals=[ProductNotFound])
-CHANGED: Final = responses(refusals=[ProductNotFound, VersionOutdated, VersionRequired])
+FOUND: Final = responses(headers=["ETag"], errors=[ProductNotFound])
+CHANGED: Final = responses(errors=[ProductNotFound, VersionOutdated, VersionRequired])
 
 
 def created(new: Created) -> Response[StockedProduct]:

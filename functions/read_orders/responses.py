@@ -22,12 +22,12 @@ _PUBLIC: Final = f"public, max-age={CATALOGUE_SECONDS}, must-revalidate"
 """May be kept by anybody between here and there, and is not to be shown a second longer."""
 
 _CONDITIONAL: Final = ("ETag", "Cache-Control")
-ORDER_LIST: Final = responses(headers=_CONDITIONAL, refusals=[InvalidCursor])
-ORDER: Final = responses(headers=_CONDITIONAL, refusals=[OrderNotFound])
-NOTIFICATIONS: Final = responses(headers=_CONDITIONAL, refusals=[OrderNotFound])
-PROGRESS: Final = responses(headers=[*_CONDITIONAL, "Retry-After"], refusals=[OrderNotFound])
-PRODUCT_LIST: Final = responses(headers=_CONDITIONAL, refusals=[InvalidCursor])
-PRODUCT: Final = responses(headers=_CONDITIONAL, refusals=[ProductNotFound])
+ORDER_LIST: Final = responses(headers=_CONDITIONAL, errors=[InvalidCursor])
+ORDER: Final = responses(headers=_CONDITIONAL, errors=[OrderNotFound])
+NOTIFICATIONS: Final = responses(headers=_CONDITIONAL, errors=[OrderNotFound])
+PROGRESS: Final = responses(headers=[*_CONDITIONAL, "Retry-After"], errors=[OrderNotFound])
+PRODUCT_LIST: Final = responses(headers=_CONDITIONAL, errors=[InvalidCursor])
+PRODUCT: Final = responses(headers=_CONDITIONAL, errors=[ProductNotFound])
 
 
 def for_owner(found: Body) -> Response[Body]:

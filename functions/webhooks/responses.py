@@ -25,13 +25,13 @@ LISTED: Final = responses()
 REGISTERED: Final = responses(
     HTTPStatus.CREATED,
     headers=["Location", "Cache-Control"],
-    refusals=[InvalidWebhook, WebhookLimitReached],
+    errors=[InvalidWebhook, WebhookLimitReached],
 )
-FOUND: Final = responses(refusals=[WebhookNotFound])
-REMOVED: Final = responses(HTTPStatus.NO_CONTENT, refusals=[WebhookNotFound])
-ROTATED: Final = responses(headers=["Cache-Control"], refusals=[WebhookNotFound])
+FOUND: Final = responses(errors=[WebhookNotFound])
+REMOVED: Final = responses(HTTPStatus.NO_CONTENT, errors=[WebhookNotFound])
+ROTATED: Final = responses(headers=["Cache-Control"], errors=[WebhookNotFound])
 SENT_AGAIN: Final = responses(
-    HTTPStatus.ACCEPTED, refusals=[WebhookNotFound, DeliveryNotFound, WebhookDisabled]
+    HTTPStatus.ACCEPTED, errors=[WebhookNotFound, DeliveryNotFound, WebhookDisabled]
 )
 
 _NOT_TO_BE_KEPT: Final = {"Cache-Control": "no-store"}

@@ -14,8 +14,8 @@ from sqlalchemy import Connection, TextClause, text
 from functions.deliver_webhooks import attempts
 from functions.maintenance import low_stock, reservations, retention, stuck_orders
 from functions.manage_catalogue import stock
+from functions.operations import outbox
 from functions.operations.orders import records
-from functions.operations.outbox import dead_events
 from functions.outbox_relay import claims
 from functions.read_orders import queries
 from functions.webhooks import delivery_history
@@ -41,7 +41,7 @@ READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "stock_movements_by_product": (stock._MOVEMENTS, {"product_id": ID, "before": 7, "limit": 21}),
     "idempotency_keys_by_age": (retention._IDEMPOTENCY, {"age": retention.IDEMPOTENCY_RETENTION, "limit": 5}),
     "outbox_due": (claims._CLAIM, CLAIM),
-    "outbox_dead": (dead_events.LIST, {"after": ID, "limit": 21}),
+    "outbox_dead": (outbox.LIST, {"after": ID, "limit": 21}),
     "outbox_order_created": (stuck_orders._CLAIM, RECOVERY),
     "reservations_expiring": (reservations._EXPIRE, {"limit": 200}),
     "payments_undecided": (payment_records._CLAIM_UNDECIDED, {"untouched_seconds": 60, "limit": 5}),
