@@ -14,11 +14,11 @@ from orders.aws import sdk_calls
 from orders.db import Database
 from orders.domain import FailureReason, Notification, OrderStatus, SagaStep
 from orders.errors import OrderNotFound, OrderNotInReview, ServiceUnavailable
+from orders.events import Trace
 from orders.executions import Executions, execution_name
 from orders.http import ApiModel, ApiRequest
 from orders.observability import logger, new_traceparent
 from orders.payments.gateway import GatewayStatus, PaymentGateway
-from orders.trace import Trace
 
 REST_SECONDS: Final = 60
 """How long an order must have been under review before it is closed. A step that its execution has given up as late
