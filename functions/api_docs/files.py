@@ -1,6 +1,8 @@
 """What this function serves. Everything comes from the deployed package, so nothing is asked of another host."""
 
 import hashlib
+import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -35,3 +37,23 @@ def content(path: Path) -> Content:
     """Read once in a process: what is deployed does not change."""
     raw = path.read_bytes()
     return Content(raw.decode(), f'"{hashlib.sha256(raw).hexdigest()[:32]}"')
+
+
+def methods_of(path: str) -> list[str]:
+    """The methods that the document names for a path of a request, sorted; none if it knows no such path."""
+    found = {method for pattern, methods in _paths() if pattern.fullmatch(path) for method in methods}
+    return sorted(found)
+
+
+@cache
+def _paths() -> list[tuple[re.Pattern[str], frozenset[str]]]:
+    return [
+        (_pattern(template), frozenset(method.upper() for method in item))
+        for template, item in json.loads(content(DOCUMENT).text)["paths"].items()
+    ]
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    """`/orders/{orderId}` matches whatever is one segment."""
+    literals = re.split(r"{\w+}", template)
+    return re.compile("[^/]+".join(map(re.escape, literals)))

@@ -6,8 +6,7 @@ from typing import Any, Final
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.api_docs.addresses import methods_of
-from functions.api_docs.files import ASSETS, DOCUMENT, PAGE, content
+from functions.api_docs.files import ASSETS, DOCUMENT, PAGE, content, methods_of
 from functions.api_docs.settings import Settings
 from orders.contract import API_PREFIX
 from orders.errors import AddressNotFound
@@ -52,7 +51,7 @@ def get_page() -> Response[str]:
     responses=responses(
         headers=_HEADERS,
         content={_TYPES[suffix]: {"type": "string"} for suffix in (".css", ".js")},
-        refusals=[AddressNotFound],
+        errors=[AddressNotFound],
     ),
 )
 def get_asset(asset: str) -> Response[str]:

@@ -14,6 +14,7 @@ from orders.contract import API_PREFIX, Metric
 from orders.db import Database
 from orders.domain import OrderStatus
 from orders.errors import IdempotencyKeyReused, InvalidOrder, TooManyOrders
+from orders.events import Trace
 from orders.fields import IdempotencyKey
 from orders.http import Api, json_response
 from orders.idempotency import REPLAYED_HEADER, replay_header
@@ -26,7 +27,6 @@ from orders.observability import (
     valid_traceparent,
 )
 from orders.openapi import responses
-from orders.trace import Trace
 
 settings = Settings.from_environment()
 database = Database.from_settings(settings)
@@ -39,7 +39,7 @@ api = Api()
     responses=responses(
         HTTPStatus.ACCEPTED,
         headers=["Location", REPLAYED_HEADER],
-        refusals=[InvalidOrder, IdempotencyKeyReused, TooManyOrders],
+        errors=[InvalidOrder, IdempotencyKeyReused, TooManyOrders],
     ),
 )
 def post_order(

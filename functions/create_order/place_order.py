@@ -13,10 +13,9 @@ from functions.create_order.models import MAX_QUANTITY, PlaceOrder
 from orders import idempotency, outbox
 from orders.db import Database
 from orders.errors import FieldError, InvalidOrder, TooManyOrders
-from orders.events import OrderCreated
+from orders.events import OrderCreated, Trace
 from orders.idempotency import IdempotentRequest
 from orders.ids import uuid7
-from orders.trace import Trace
 
 RATE_WINDOW: Final = timedelta(minutes=1)
 LANE_ALLOWANCE: Final = 1_000

@@ -23,7 +23,6 @@ from orders.db import Database
 from orders.errors import UnexpectedEvent
 from orders.events import CloudEvent, Consumer, OrderEnded, WebhookAttemptScheduled, WebhookEvent
 from orders.observability import count, logger
-from orders.trace import Trace
 from orders.webhooks.keys import SigningKeys
 from orders.webhooks.states import DeliveryError, DisabledReason
 
@@ -68,7 +67,7 @@ class WebhookDelivery:
             firsts = [
                 WebhookAttemptScheduled(delivery_id=delivery_id, attempt=1) for delivery_id in delivery_ids
             ]
-            outbox.add_all(connection, event.subject, firsts, _trace(event))
+            outbox.add_all(connection, event.subject, firsts, event.trace)
             return len(delivery_ids)
 
         logger.info("Webhooks are to be sent", deliveries=self.database.transact(work))
@@ -122,9 +121,7 @@ class WebhookDelivery:
             return False
         if recorded.next_attempt_at is not None:
             following = WebhookAttemptScheduled(delivery_id=attempt.delivery_id, attempt=attempt.number + 1)
-            outbox.add(
-                connection, event.subject, following, _trace(event), not_before=recorded.next_attempt_at
-            )
+            outbox.add(connection, event.subject, following, event.trace, not_before=recorded.next_attempt_at)
             return False
         reason = DisabledReason.GONE if gone else DisabledReason.UNDELIVERABLE
         return attempt.disable_endpoint(connection, reason)
@@ -133,8 +130,4 @@ class WebhookDelivery:
 def _postpone(connection: Connection, event: CloudEvent, scheduled: WebhookAttemptScheduled) -> None:
     due = attempts.postpone(connection, scheduled.delivery_id, postponement_seconds(scheduled.postponed))
     later = scheduled.model_copy(update={"postponed": scheduled.postponed + 1})
-    outbox.add(connection, event.subject, later, _trace(event), not_before=due)
-
-
-def _trace(event: CloudEvent) -> Trace:
-    return Trace(event.correlationid, event.traceparent)
+    outbox.add(connection, event.subject, later, event.trace, not_before=due)

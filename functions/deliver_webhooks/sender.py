@@ -5,6 +5,7 @@ lead it elsewhere. The certificate is held against the host's name all the same.
 """
 
 import http.client
+import io
 import socket
 import ssl
 import time
@@ -12,9 +13,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
-from functions.deliver_webhooks.deadline_socket import DeadlineSocket
 from orders.webhooks.destination import Destination, ForbiddenDestination, addresses_of, parse
 from orders.webhooks.resolver import HostNotFound, Resolver
 from orders.webhooks.states import DeliveryError
@@ -79,7 +79,7 @@ class HttpSender:
         finally:
             channel.hang_up()
 
-    def _connect(self, destination: Destination, deadline: float) -> DeadlineSocket:
+    def _connect(self, destination: Destination, deadline: float) -> "DeadlineSocket":
         addresses = addresses_of(
             destination, self._resolver, allow_loopback=self._allow_loopback, timeout_seconds=CONNECT_SECONDS
         )
@@ -95,7 +95,9 @@ class HttpSender:
         assert failure is not None, "a host that was found has an address"
         raise failure
 
-    def _secured(self, connected: socket.socket, destination: Destination, deadline: float) -> DeadlineSocket:
+    def _secured(
+        self, connected: socket.socket, destination: Destination, deadline: float
+    ) -> "DeadlineSocket":
         plain = DeadlineSocket(connected, deadline)
         if not destination.is_secure:
             return plain
@@ -107,6 +109,55 @@ class HttpSender:
         except BaseException:
             plain.hang_up()
             raise
+
+
+class DeadlineSocket:
+    """What `http.client` needs of a connected socket; each of it raises TimeoutError once the deadline is over.
+
+    A timeout of a socket is for each of its waits, and starts anew with every byte. A server that sends one byte a
+    second would hold us for as long as it likes.
+    """
+
+    def __init__(self, connected: socket.socket, deadline: float) -> None:
+        """`deadline` is a time of `time.monotonic()`."""
+        self._socket = connected
+        self.deadline = deadline
+
+    def sendall(self, data: Any) -> None:
+        self.allow_the_rest()
+        self._socket.sendall(data)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """The incoming side."""
+        return io.BufferedReader(_Incoming(self))
+
+    def receive_into(self, buffer: Any) -> int:
+        self.allow_the_rest()
+        return self._socket.recv_into(buffer)
+
+    def allow_the_rest(self) -> None:
+        """Lets the next wait be as long as there is time."""
+        remaining = self.deadline - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError("the time for this exchange is over")
+        self._socket.settimeout(remaining)
+
+    def close(self) -> None:
+        """Nothing yet: `http.client` closes a connection before the response is read to the end. See `hang_up`."""
+
+    def hang_up(self) -> None:
+        self._socket.close()
+
+
+class _Incoming(io.RawIOBase):
+    def __init__(self, channel: DeadlineSocket) -> None:
+        self._channel = channel
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._channel.receive_into(buffer)
 
 
 def _exchange(

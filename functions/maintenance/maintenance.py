@@ -6,10 +6,9 @@ Rounds may overlap. Each task claims what it works on in Postgres, in small batc
 from collections.abc import Callable
 
 from functions.maintenance.deadline import Deadline
-from functions.maintenance.low_stock import rearm_alerts
 from functions.maintenance.payments import settle_payments
-from functions.maintenance.reservations import expire_reservations
 from functions.maintenance.retention import remove_old_rows
+from functions.maintenance.stock import expire_reservations, rearm_alerts
 from functions.maintenance.stuck_orders import StuckOrders
 from orders.contract import Metric
 from orders.db import Database

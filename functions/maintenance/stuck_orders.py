@@ -15,10 +15,10 @@ from functions.maintenance.deadline import ORDER_SECONDS, TRANSACTION_SECONDS, D
 from orders import lifecycle, repairs
 from orders.contract import Metric
 from orders.db import Database
+from orders.events import Trace
 from orders.executions import Executions, ExecutionStatus, execution_name
 from orders.observability import count, logger, new_traceparent
 from orders.repairs import Repair
-from orders.trace import Trace
 
 PATIENCE_SECONDS: Final = 30
 """How long an order may stay as it is, or its published event unanswered, before somebody looks."""

@@ -1,77 +1,107 @@
 """Parses the routes of the catalogue's administration, makes one call, returns the response."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Header
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.manage_catalogue import models, products, responses, stock
+from functions.manage_catalogue import models, products, stock, versions
 from functions.manage_catalogue.settings import Settings
+from orders.contract import API_PREFIX
 from orders.db import Database
+from orders.errors import (
+    IdempotencyKeyReused,
+    InvalidCursor,
+    ProductNotFound,
+    StockNotFree,
+    VersionOutdated,
+    VersionRequired,
+)
 from orders.fields import IdempotencyKey
-from orders.http import Api
+from orders.http import Api, json_response
+from orders.idempotency import REPLAYED_HEADER, replay_header
 from orders.observability import instrumented
+from orders.openapi import responses
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
 
 settings = Settings.from_environment()
 database = Database.from_settings(settings)
 api = Api()
 
+PRODUCTS: Final = f"{API_PREFIX}/admin/products"
+PRODUCT: Final = f"{PRODUCTS}/<product_id>"
 Version = Annotated[
     str | None, Header(alias="If-Match", description="The `ETag` of the product that was seen")
 ]
 
 
-@api.post(responses.PRODUCTS, status_code=HTTPStatus.CREATED, responses=responses.CREATED)
+@api.post(
+    PRODUCTS,
+    status_code=HTTPStatus.CREATED,
+    responses=responses(
+        HTTPStatus.CREATED, headers=["Location", REPLAYED_HEADER], errors=[IdempotencyKeyReused]
+    ),
+)
 def post_product(
     product: Annotated[models.NewProduct, Body()], idempotency_key: IdempotencyKey
 ) -> Response[models.StockedProduct]:
     """Puts a product on sale. A repeated request finds the product that the first one made."""
-    return responses.created(
-        products.create_product(database, product, user_id=api.user_id, key=idempotency_key)
-    )
+    made = products.create_product(database, product, user_id=api.user_id, key=idempotency_key)
+    location = {"Location": f"{PRODUCTS}/{made.product.product_id}"}
+    return json_response(made.product, HTTPStatus.CREATED, location | replay_header(made.replayed))
 
 
-@api.get(responses.PRODUCTS, responses=responses.LIST)
+@api.get(PRODUCTS, responses=responses(errors=[InvalidCursor]))
 def get_all_products(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> models.StockedProductList:
     """All products with their stock, also those that are not on sale; oldest first."""
     return products.list_products(database, limit=limit, cursor=cursor)
 
 
-@api.get(responses.PRODUCT, responses=responses.FOUND)
+@api.get(PRODUCT, responses=responses(headers=["ETag"], errors=[ProductNotFound]))
 def get_stocked_product(product_id: str) -> Response[models.StockedProduct]:
     """One product with its stock. Its `ETag` is what a change of it has to bring as `If-Match`."""
-    return responses.with_version(products.read_product(database, product_id))
+    return _with_version(products.read_product(database, product_id))
 
 
-@api.patch(responses.PRODUCT, responses=responses.CHANGED)
+@api.patch(PRODUCT, responses=responses(errors=[ProductNotFound, VersionOutdated, VersionRequired]))
 def patch_product(
     product_id: str, change: Annotated[models.ProductChange, Body()], if_match: Version = None
 ) -> Response[models.StockedProduct]:
     """Changes a product, if nobody else has since it was seen. Orders keep the prices they were placed at."""
-    return responses.with_version(products.change_product(database, product_id, change, if_match))
+    return _with_version(products.change_product(database, product_id, change, if_match))
 
 
 @api.post(
-    f"{responses.PRODUCT}/stock-adjustments", status_code=HTTPStatus.CREATED, responses=responses.ADJUSTED
+    f"{PRODUCT}/stock-adjustments",
+    status_code=HTTPStatus.CREATED,
+    responses=responses(
+        HTTPStatus.CREATED,
+        headers=[REPLAYED_HEADER],
+        errors=[ProductNotFound, StockNotFree, IdempotencyKeyReused],
+    ),
 )
 def post_stock_adjustment(
     product_id: str, adjustment: Annotated[models.NewAdjustment, Body()], idempotency_key: IdempotencyKey
 ) -> Response[models.StockAdjustment]:
     """Adds units, or takes away units that are free. A repeated request moves nothing again."""
-    return responses.adjusted(
-        stock.adjust_stock(database, product_id, adjustment, user_id=api.user_id, key=idempotency_key)
-    )
+    made = stock.adjust_stock(database, product_id, adjustment, user_id=api.user_id, key=idempotency_key)
+    return json_response(made.adjustment, HTTPStatus.CREATED, replay_header(made.replayed))
 
 
-@api.get(f"{responses.PRODUCT}/movements", responses=responses.MOVEMENTS)
+@api.get(f"{PRODUCT}/movements", responses=responses(errors=[ProductNotFound, InvalidCursor]))
 def get_movements(
     product_id: str, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
 ) -> models.StockMovementList:
     """How a product's stock moved, by whom or for which order; newest first."""
     return stock.list_movements(database, product_id, limit=limit, cursor=cursor)
+
+
+def _with_version(product: models.StockedProduct) -> Response[models.StockedProduct]:
+    """`200` with the tag that the next change has to bring. No cache keeps it: an administrator sees what there is."""
+    tag = versions.tag_of(product)
+    return json_response(product, headers={"ETag": tag, "Cache-Control": "no-store"})
 
 
 @instrumented

@@ -4,9 +4,8 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.operations.health import routes as health
+from functions.operations import health, outbox
 from functions.operations.orders import routes as orders
-from functions.operations.outbox import routes as outbox
 from functions.operations.queues import routes as queues
 from orders.http import Api
 from orders.observability import instrumented

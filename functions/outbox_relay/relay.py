@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, wait
 from typing import Final, Protocol
 
-from functions.outbox_relay import policy
+from functions.outbox_relay import outcomes
 from functions.outbox_relay.claims import BackOff, Burial, ClaimedEvent, most_urgent
 from functions.outbox_relay.messages import Batch, QueueMessage, compose, pack
 from functions.outbox_relay.outcomes import EventRefused, Failure, Outcome, Published, Undelivered
@@ -145,8 +145,8 @@ class Relay:
         """Records the outcomes collected so far. If that fails they are kept, and recorded the next time."""
         published = [outcome.event for outcome in self._unsettled if isinstance(outcome, Published)]
         failures = [outcome for outcome in self._unsettled if isinstance(outcome, EventRefused | Undelivered)]
-        dead = [failure for failure in failures if policy.is_dead(failure)]
-        retried = [failure for failure in failures if not policy.is_dead(failure)]
+        dead = [failure for failure in failures if outcomes.is_dead(failure)]
+        retried = [failure for failure in failures if not outcomes.is_dead(failure)]
 
         lag_ms = self._outbox.mark_published(published) if published else None
         if retried:
@@ -168,7 +168,7 @@ class Relay:
 
 def _back_off(failure: Failure) -> BackOff:
     refusals = failure.event.refusals + isinstance(failure, EventRefused)
-    return BackOff(failure.event, policy.backoff_seconds(failure.event.attempts), refusals, failure.error)
+    return BackOff(failure.event, outcomes.backoff_seconds(failure.event.attempts), refusals, failure.error)
 
 
 def _log_dead(failure: Failure) -> None:

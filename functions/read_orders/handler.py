@@ -1,18 +1,21 @@
 """Parses the read routes, asks the database once, returns the response."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.read_orders import models, queries, responses
+from functions.read_orders import models, queries
 from functions.read_orders.settings import Settings
+from orders.conditional import etag
 from orders.contract import API_PREFIX
 from orders.db import Database
 from orders.domain import OrderStatus
-from orders.http import Api
+from orders.errors import InvalidCursor, OrderNotFound, ProductNotFound
+from orders.http import Api, Body, json_response
 from orders.observability import instrumented
+from orders.openapi import responses
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
 
 settings = Settings.from_environment()
@@ -21,44 +24,66 @@ api = Api()
 
 Status = Annotated[OrderStatus | None, Query(description="Only orders in this status")]
 
+POLL_SECONDS: Final = 1
+"""What `Retry-After` asks of a client that waits for an order to end."""
+CATALOGUE_SECONDS: Final = 5
+"""How old what a shop window shows may be. Prices and stock are checked when an order is placed (ADR 0016)."""
 
-@api.get(f"{API_PREFIX}/orders", responses=responses.ORDER_LIST)
+_PRIVATE: Final = "private, no-cache"
+"""May be kept by its owner's browser, and is asked about each time."""
+_PUBLIC: Final = f"public, max-age={CATALOGUE_SECONDS}, must-revalidate"
+"""May be kept by anybody between here and there, and is not to be shown a second longer."""
+
+_CONDITIONAL: Final = ("ETag", "Cache-Control")
+LIST: Final = responses(headers=_CONDITIONAL, errors=[InvalidCursor])
+ORDER: Final = responses(headers=_CONDITIONAL, errors=[OrderNotFound])
+
+
+@api.get(f"{API_PREFIX}/orders", responses=LIST)
 def get_orders(
     limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None, status: Status = None
 ) -> Response[models.OrderList]:
     """The caller's orders, newest first."""
     page = queries.list_orders(database, api.user_id, status=status, limit=limit, cursor=cursor)
-    return responses.for_owner(page)
+    return _conditional(page, _PRIVATE)
 
 
-@api.get(f"{API_PREFIX}/orders/<order_id>", responses=responses.ORDER)
+@api.get(f"{API_PREFIX}/orders/<order_id>", responses=ORDER)
 def get_order(order_id: str) -> Response[models.OrderDetail]:
     """One of the caller's orders."""
-    return responses.for_owner(queries.read_order(database, api.user_id, order_id))
+    return _conditional(queries.read_order(database, api.user_id, order_id), _PRIVATE)
 
 
-@api.get(f"{API_PREFIX}/orders/<order_id>/status", responses=responses.PROGRESS)
+@api.get(
+    f"{API_PREFIX}/orders/<order_id>/status",
+    responses=responses(headers=[*_CONDITIONAL, "Retry-After"], errors=[OrderNotFound]),
+)
 def get_progress(order_id: str) -> Response[models.OrderProgress]:
     """How far an order is. Until its end the response has `Retry-After`; send its `ETag` as `If-None-Match`."""
-    return responses.while_waiting(queries.read_progress(database, api.user_id, order_id))
+    found = queries.read_progress(database, api.user_id, order_id)
+    coming_back = {} if found.status.is_terminal else {"Retry-After": str(POLL_SECONDS)}
+    return _conditional(found, _PRIVATE, **coming_back)
 
 
-@api.get(f"{API_PREFIX}/orders/<order_id>/notifications", responses=responses.NOTIFICATIONS)
+@api.get(f"{API_PREFIX}/orders/<order_id>/notifications", responses=ORDER)
 def get_notifications(order_id: str) -> Response[models.NotificationList]:
     """What the customer of one of the caller's orders was told, on which channel, and what became of it."""
-    return responses.for_owner(queries.list_notifications(database, api.user_id, order_id))
+    return _conditional(queries.list_notifications(database, api.user_id, order_id), _PRIVATE)
 
 
-@api.get(f"{API_PREFIX}/products", responses=responses.PRODUCT_LIST)
+@api.get(f"{API_PREFIX}/products", responses=LIST)
 def get_products(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Response[models.ProductList]:
     """The products on sale, oldest first."""
-    return responses.for_anybody(queries.list_products(database, limit=limit, cursor=cursor))
+    return _conditional(queries.list_products(database, limit=limit, cursor=cursor), _PUBLIC)
 
 
-@api.get(f"{API_PREFIX}/products/<product_id>", responses=responses.PRODUCT)
+@api.get(
+    f"{API_PREFIX}/products/<product_id>",
+    responses=responses(headers=_CONDITIONAL, errors=[ProductNotFound]),
+)
 def get_product(product_id: str) -> Response[models.Product]:
     """One product, also one that is no longer on sale: orders refer to it."""
-    return responses.for_anybody(queries.read_product(database, product_id))
+    return _conditional(queries.read_product(database, product_id), _PUBLIC)
 
 
 @api.get(f"{API_PREFIX}/health/live")
@@ -72,6 +97,10 @@ def get_ready() -> models.Health:
     """Whether an order could be taken now."""
     queries.ask_database(database)
     return models.Health(status="ready")
+
+
+def _conditional(found: Body, cache_control: str, **headers: str) -> Response[Body]:
+    return json_response(found, headers={"ETag": etag(found), "Cache-Control": cache_control, **headers})
 
 
 @instrumented

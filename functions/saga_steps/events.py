@@ -7,7 +7,7 @@ from pydantic.alias_generators import to_camel
 
 from orders.domain import FailureReason, SagaStep
 from orders.errors import failure_reason
-from orders.trace import Trace
+from orders.events import Trace
 
 
 class StepEvent(BaseModel):

@@ -11,9 +11,9 @@ from orders import lifecycle, notifications, saga
 from orders.contract import Metric
 from orders.db import Database
 from orders.domain import FailureReason, Notification, OrderStatus, SagaStep
+from orders.events import Trace
 from orders.lifecycle import Cancelled
 from orders.observability import count, logger
-from orders.trace import Trace
 
 
 def send_confirmation(database: Database, order_id: UUID) -> OrderStatus:

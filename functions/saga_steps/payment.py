@@ -19,12 +19,11 @@ from orders.errors import (
     PaymentGatewayUnavailable,
     StepFenced,
 )
-from orders.events import PaymentCaptured, PaymentRefunded
+from orders.events import PaymentCaptured, PaymentRefunded, Trace
 from orders.payments import records
 from orders.payments.gateway import GatewayPayment, GatewayStatus, PaymentGateway
 from orders.payments.reconciliation import give_back
 from orders.payments.records import SETTLED, STATUS_AT_GATEWAY, UNDECIDED, Intent
-from orders.trace import Trace
 
 
 def process(database: Database, gateway: PaymentGateway, order_id: UUID, trace: Trace) -> PaymentStatus:

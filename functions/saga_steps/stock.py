@@ -8,8 +8,7 @@ from functions.saga_steps.transaction import compensate, forward
 from orders import inventory, lifecycle, outbox
 from orders.db import Database
 from orders.domain import OrderStatus, ReservationStatus, SagaStep
-from orders.events import InventoryReserved
-from orders.trace import Trace
+from orders.events import InventoryReserved, Trace
 
 
 def verify(database: Database, order_id: UUID) -> OrderStatus:

@@ -4,7 +4,6 @@
 from orders.events import CloudEvent
 from orders.executions import Executions
 from orders.observability import logger
-from orders.trace import Trace
 
 
 def start_saga(executions: Executions, event: CloudEvent) -> None:
@@ -14,5 +13,5 @@ def start_saga(executions: Executions, event: CloudEvent) -> None:
         botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError: it is not known to be started; the same
             event may be tried again.
     """
-    is_new = executions.start(event.subject, Trace(event.correlationid, event.traceparent))
+    is_new = executions.start(event.subject, event.trace)
     logger.info("Saga started" if is_new else "Saga was started before")

@@ -8,9 +8,8 @@ from functions.webhooks.models import Delivery, DeliveryList
 from orders import outbox, pages
 from orders.db import Database
 from orders.errors import DeliveryNotFound, WebhookDisabled, WebhookNotFound
-from orders.events import WebhookAttemptScheduled
+from orders.events import Trace, WebhookAttemptScheduled
 from orders.ids import parse_uuid
-from orders.trace import Trace
 from orders.webhooks.states import DeliveryError, DeliveryStatus, EndpointStatus
 
 _COLUMNS: Final = """

@@ -10,9 +10,9 @@ from sqlalchemy import Connection, insert, text
 from functions.create_order.models import PlaceOrder
 from functions.create_order.place_order import OrderRequest, place_order
 from orders.db import Database
+from orders.events import Trace
 from orders.ids import uuid7
 from orders.tables import products, stock
-from orders.trace import Trace
 
 ALICE = "alice-4b1f"
 BOB = "bob-77ac"

@@ -11,8 +11,7 @@ import pytest
 from jinja2 import UndefinedError
 
 from functions.notify import rendering
-from functions.notify.money import format_money
-from functions.notify.rendering import Line, Order, RenderedMessage, render
+from functions.notify.rendering import Line, Order, RenderedMessage, format_money, render
 from orders.domain import Channel, Locale, Notification
 from orders.errors import UnexpectedEvent
 

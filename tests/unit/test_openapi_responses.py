@@ -23,7 +23,7 @@ def test_a_success_without_a_body_has_none_in_the_document_either() -> None:
 
 
 def test_refusals_with_one_status_are_examples_of_one_answer() -> None:
-    documented = responses(refusals=[InvalidOrder, IdempotencyKeyReused, OrderNotFound])
+    documented = responses(errors=[InvalidOrder, IdempotencyKeyReused, OrderNotFound])
 
     assert set(documented) == {200, 404, 422}
     examples = documented[422]["content"][problem.CONTENT_TYPE]["examples"]

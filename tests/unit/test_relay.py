@@ -11,11 +11,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from functions.outbox_relay import claims, policy, publisher
+from functions.outbox_relay import claims, outcomes, publisher
 from functions.outbox_relay.claims import BackOff, Burial, ClaimedEvent
 from functions.outbox_relay.messages import MAX_BATCH_MESSAGES, Batch, QueueMessage
-from functions.outbox_relay.outcomes import EventRefused, Outcome, Published, Undelivered
-from functions.outbox_relay.policy import MAX_REFUSALS
+from functions.outbox_relay.outcomes import MAX_REFUSALS, EventRefused, Outcome, Published, Undelivered
 from functions.outbox_relay.relay import (
     CLAIM_LIMIT,
     LONGEST_PAUSE_IN_OUTAGE_SECONDS,
@@ -526,7 +525,7 @@ def test_an_idle_run_writes_nothing(world: World) -> None:
     ("attempts", "nominal"), [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 30), (7, 30), (9999, 30)]
 )
 def test_the_wait_grows_exponentially_up_to_its_limit_with_jitter(attempts: int, nominal: float) -> None:
-    waits = [policy.backoff_seconds(attempts) for _ in range(200)]
+    waits = [outcomes.backoff_seconds(attempts) for _ in range(200)]
     assert nominal / 2 <= min(waits)
     assert max(waits) <= nominal
     assert max(waits) - min(waits) > nominal / 4

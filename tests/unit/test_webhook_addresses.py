@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from orders.webhooks.addresses import is_allowed, is_public
+from orders.webhooks.destination import is_allowed, is_public
 
 PUBLIC = ["8.8.8.8", "93.184.215.14", "1.1.1.1", "192.0.1.1", "2606:4700:4700::1111", "2a00:1450:4003::200e"]
 

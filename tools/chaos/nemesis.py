@@ -12,10 +12,9 @@ from uuid import UUID
 
 import pg8000.exceptions
 
-from orders.events import OrderCreated, Queue
+from orders.events import OrderCreated, Queue, Trace
 from orders.executions import execution_input
 from orders.ids import uuid7
-from orders.trace import Trace
 from tools.chaos import function_processes, poison
 from tools.chaos.database_faults import ClientMessage, DatabaseFault
 from tools.chaos.injections import InjectionLog

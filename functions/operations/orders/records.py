@@ -1,14 +1,26 @@
 """What our tables hold of orders, for operators: no contact data and no payment method."""
 
-from typing import Final
+from datetime import datetime
+from typing import Final, Literal
 from uuid import UUID
 
+from pydantic import Field
 from sqlalchemy import Connection, TextClause, text
 
-from functions.operations.orders.models import OpenOrder, OpenOrderList, OrderRecords
 from orders.db import Database
-from orders.domain import FailureReason, OrderStatus
+from orders.domain import (
+    Channel,
+    FailureReason,
+    Notification,
+    NotificationStatus,
+    OrderStatus,
+    PaymentStatus,
+    ReservationStatus,
+    SagaStep,
+    StepStatus,
+)
 from orders.errors import OrderNotFound
+from orders.http import ApiModel
 from orders.ids import parse_uuid
 from orders.pages import FIRST_ID, cut, id_before
 
@@ -92,6 +104,105 @@ RECORDS: Final = text(f"""
     ) AS text)
     FROM orders WHERE orders.id = :order_id
 """)
+
+
+class OpenOrder(ApiModel):
+    order_id: UUID
+    status: OrderStatus
+    failure_reason: FailureReason | None
+    total_amount: int = Field(description="Minor units of `currency`")
+    currency: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class OpenOrderList(ApiModel):
+    """Oldest first."""
+
+    items: list[OpenOrder]
+    next_cursor: str | None
+
+
+class LineRecord(ApiModel):
+    product_id: UUID
+    quantity: int
+
+
+class StepRecord(ApiModel):
+    name: SagaStep
+    status: StepStatus
+    attempts: int
+    error: str | None
+    at: datetime
+
+
+class PaymentRecord(ApiModel):
+    """Our record of the payment; amounts in minor units of the order's currency."""
+
+    status: PaymentStatus
+    amount: int
+    captured: int
+    refunded: int
+    attempts: int
+    provider_key: str
+    provider_payment_id: str | None
+    updated_at: datetime
+
+
+class ReservationRecord(ApiModel):
+    product_id: UUID
+    quantity: int
+    status: ReservationStatus
+    expires_at: datetime
+
+
+class RepairRecord(ApiModel):
+    kind: str
+    detail: str
+    at: datetime
+
+
+class ActionRecord(ApiModel):
+    action: str
+    operator: str
+    note: str
+    detail: str
+    at: datetime
+
+
+class EventRecord(ApiModel):
+    event_id: UUID
+    type: str
+    status: Literal["PENDING", "PUBLISHED", "DEAD"]
+    attempts: int
+    last_error: str | None
+    created_at: datetime
+    published_at: datetime | None
+
+
+class NotificationRecord(ApiModel):
+    type: Notification
+    channel: Channel
+    status: NotificationStatus
+    attempts: int
+    provider_id: str | None
+    error: str | None
+    sent_at: datetime | None
+
+
+class OrderRecords(OpenOrder):
+    """All that our tables hold of an order, but for who ordered and how they pay."""
+
+    correlation_id: str
+    executions: int = Field(description="How many executions it has had, the first one included")
+    items: list[LineRecord]
+    steps: list[StepRecord]
+    payment: PaymentRecord | None
+    reservations: list[ReservationRecord]
+    events: list[EventRecord]
+    notifications: list[NotificationRecord]
+    repairs: list[RepairRecord]
+    actions: list[ActionRecord]
 
 
 def parse_order_id(order_id: str) -> UUID:

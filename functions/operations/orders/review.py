@@ -1,23 +1,24 @@
 """Orders under review: going on with one, or ending it by hand. Only an operator moves such an order (promise I7)."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
+from pydantic import Field
 from sqlalchemy import Connection, Row, text
 
 from functions.operations import operator_actions
-from functions.operations.operator_actions import Action, Operator
-from functions.operations.orders.models import Closed, Resumed
-from functions.operations.sdk import sdk_calls
+from functions.operations.operator_actions import Action, Note, Operator
 from orders import lifecycle, notifications, saga
+from orders.aws import sdk_calls
 from orders.db import Database
 from orders.domain import FailureReason, Notification, OrderStatus, SagaStep
 from orders.errors import OrderNotFound, OrderNotInReview, ServiceUnavailable
+from orders.events import Trace
 from orders.executions import Executions, execution_name
+from orders.http import ApiModel, ApiRequest
 from orders.observability import logger, new_traceparent
 from orders.payments.gateway import GatewayStatus, PaymentGateway
-from orders.trace import Trace
 
 REST_SECONDS: Final = 60
 """How long an order must have been under review before it is closed. A step that its execution has given up as late
@@ -43,6 +44,25 @@ _FENCED: Final = (
     SagaStep.RELEASE_RESERVATION,
     SagaStep.SEND_CANCELLATION,
 )
+
+
+class Closing(ApiRequest):
+    """How an order under review ends."""
+
+    status: Literal["CONFIRMED", "CANCELLED"]
+    note: Note
+
+
+class Resumed(ApiModel):
+    order_id: UUID
+    status: OrderStatus
+    execution: str = Field(description="The name of the execution that goes on with it")
+    started: bool = Field(description="false: maintenance starts it, within two minutes")
+
+
+class Closed(ApiModel):
+    order_id: UUID
+    status: OrderStatus
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,8 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from functions.operations import dependencies
 from functions.operations.operator_actions import MaybeNote, Operator
 from functions.operations.orders import sagas
-from functions.operations.orders.models import (
-    Closed,
-    Closing,
-    ExecutionList,
-    OpenOrderList,
-    OrderReport,
-    Resumed,
-)
-from functions.operations.orders.records import list_orders, parse_order_id
-from functions.operations.sdk import UNAVAILABLE
-from orders import problem
+from functions.operations.orders.records import OpenOrderList, list_orders, parse_order_id
+from functions.operations.orders.review import Closed, Closing, Resumed
 from orders.contract import API_PREFIX
 from orders.domain import OrderStatus
 from orders.errors import (
@@ -31,7 +22,7 @@ from orders.errors import (
     PaymentGatewayUnavailable,
     ServiceUnavailable,
 )
-from orders.openapi import problems, responses
+from orders.openapi import responses
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
 
 OpenStatus = Literal["NEEDS_REVIEW", "PENDING", "PROCESSING"]
@@ -40,7 +31,7 @@ OpenStatus = Literal["NEEDS_REVIEW", "PENDING", "PROCESSING"]
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools' own gap
 
 
-@router.get(f"{API_PREFIX}/admin/orders", responses=responses(refusals=[InvalidCursor]))
+@router.get(f"{API_PREFIX}/admin/orders", responses=responses(errors=[InvalidCursor]))
 def get_open_orders(
     status: Annotated[OpenStatus, Query()] = "NEEDS_REVIEW",
     limit: Limit = DEFAULT_LIMIT,
@@ -51,9 +42,9 @@ def get_open_orders(
 
 
 @router.get(
-    f"{API_PREFIX}/admin/orders/<order_id>", responses=responses(refusals=[OrderNotFound]) | UNAVAILABLE
+    f"{API_PREFIX}/admin/orders/<order_id>", responses=responses(errors=[OrderNotFound, ServiceUnavailable])
 )
-def get_order_report(order_id: str) -> OrderReport:
+def get_order_report(order_id: str) -> sagas.OrderReport:
     """One order with everything around it, and what an operator may do to it."""
     return sagas.read_report(
         dependencies.database, dependencies.executions(), dependencies.gateway, parse_order_id(order_id)
@@ -63,7 +54,7 @@ def get_order_report(order_id: str) -> OrderReport:
 @router.post(
     f"{API_PREFIX}/admin/orders/<order_id>/resume",
     status_code=HTTPStatus.ACCEPTED,
-    responses=responses(HTTPStatus.ACCEPTED, refusals=[OrderNotFound, OrderNotInReview]) | UNAVAILABLE,
+    responses=responses(HTTPStatus.ACCEPTED, errors=[OrderNotFound, OrderNotInReview, ServiceUnavailable]),
 )
 def post_resume(order_id: str, why: Annotated[MaybeNote, Body()]) -> Response[Resumed]:
     """Another execution goes on with the order, and tries again what could not be undone."""
@@ -77,8 +68,15 @@ def post_resume(order_id: str, why: Annotated[MaybeNote, Body()]) -> Response[Re
 
 @router.post(
     f"{API_PREFIX}/admin/orders/<order_id>/close",
-    responses=responses(refusals=[OrderNotFound, OrderNotInReview, OrderDoesNotFit])
-    | problems([problem.kind_for(ServiceUnavailable), problem.kind_for(PaymentGatewayUnavailable)]),
+    responses=responses(
+        errors=[
+            OrderNotFound,
+            OrderNotInReview,
+            OrderDoesNotFit,
+            ServiceUnavailable,
+            PaymentGatewayUnavailable,
+        ]
+    ),
 )
 def post_close(order_id: str, closing: Annotated[Closing, Body()]) -> Closed:
     """Ends the order by hand, if its money and its stock are what that end needs."""
@@ -88,9 +86,9 @@ def post_close(order_id: str, closing: Annotated[Closing, Body()]) -> Closed:
 
 @router.get(
     f"{API_PREFIX}/admin/sagas/<order_id>",
-    responses=responses(refusals=[OrderNotFound, InvalidCursor]) | UNAVAILABLE,
+    responses=responses(errors=[OrderNotFound, InvalidCursor, ServiceUnavailable]),
 )
-def get_executions(order_id: str, cursor: Cursor = None) -> ExecutionList:
+def get_executions(order_id: str, cursor: Cursor = None) -> sagas.ExecutionList:
     """The order's executions, newest first, with the states that each has passed."""
     return sagas.list_executions(
         dependencies.database, dependencies.executions(), parse_order_id(order_id), cursor

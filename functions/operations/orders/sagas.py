@@ -3,25 +3,19 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
-from functions.operations.orders.models import (
-    ExecutionList,
-    ExecutionReport,
-    ExecutionSummary,
-    GatewayRecord,
-    OrderRecords,
-    OrderReport,
-    StateVisit,
-)
-from functions.operations.orders.records import read_records
-from functions.operations.sdk import sdk_calls
+from pydantic import Field
+
+from functions.operations.orders.records import OrderRecords, read_records
+from orders.aws import sdk_calls
 from orders.closing import Balance, blockers
 from orders.db import Database
 from orders.domain import OrderStatus, ReservationStatus
 from orders.errors import PaymentGatewayUnavailable
 from orders.executions import Execution, Executions, ExecutionStatus, execution_name
+from orders.http import ApiModel
 from orders.pages import LAST_NUMBER, cursor_after, number_before
 from orders.payments.gateway import GatewayStatus, PaymentGateway
 from orders.payments.records import PaymentBalance
@@ -32,6 +26,51 @@ EXECUTIONS_PER_PAGE: Final = 5
 _FAILED_ATTEMPTS: Final = frozenset(
     {"TaskFailed", "TaskTimedOut", "TaskStartFailed", "TaskSubmitFailed", "TaskStartTimedOut"}
 )
+
+
+class StateVisit(ApiModel):
+    """One state that an execution passed, with the attempts that failed in it."""
+
+    state: str
+    entered_at: datetime
+    exited_at: datetime | None
+    errors: list[str]
+
+
+class ExecutionSummary(ApiModel):
+    name: str
+    status: ExecutionStatus
+    started_at: datetime | None
+    stopped_at: datetime | None
+    error: str | None = Field(description="The name of what ended it")
+
+
+class ExecutionReport(ExecutionSummary):
+    states: list[StateVisit]
+
+
+class ExecutionList(ApiModel):
+    """Newest first."""
+
+    items: list[ExecutionReport]
+    next_cursor: str | None
+
+
+class GatewayRecord(ApiModel):
+    """What the payment gateway says of the order's payment."""
+
+    status: GatewayStatus | Literal["NONE", "UNAVAILABLE"]
+
+
+class OrderReport(ApiModel):
+    """An order with everything around it, and what an operator may do to it now."""
+
+    order: OrderRecords
+    execution: ExecutionSummary = Field(description="The newest one")
+    gateway: GatewayRecord | None = Field(description="null: the order has no payment")
+    actions: list[Literal["resume", "close as CONFIRMED", "close as CANCELLED"]] = Field(
+        description="What an operator may do now"
+    )
 
 
 def list_executions(

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from functions.operations.sdk import sdk_calls
 from orders import aws
+from orders.aws import sdk_calls
 from orders.errors import NothingToRedrive, ServiceUnavailable
 from orders.events import Queue
 

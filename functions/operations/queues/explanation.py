@@ -6,15 +6,15 @@ Nothing of a message is repeated that was not checked before: what cannot be rea
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from sqlalchemy import Row, text
 
 from functions.operations.queues.dead_letters import DeadLetter
-from functions.operations.queues.models import DeadMessage
 from orders.db import Database
 from orders.domain import OrderStatus
 from orders.events import (
@@ -26,6 +26,7 @@ from orders.events import (
     OrderCreated,
     Queue,
 )
+from orders.http import ApiModel
 from orders.observability import valid_correlation_id
 from orders.payments.records import UNDECIDED
 
@@ -69,6 +70,22 @@ _LOOK_UP: Final = text("""
     LEFT JOIN notifications AS told ON (told.order_id, told.type, told.channel)
         = (wanted.order_id, wanted.notification, wanted.channel)
 """)
+
+
+class DeadMessage(ApiModel):
+    """A message that was given up, and why as far as can be told."""
+
+    message_id: str
+    received: int = Field(description="Deliveries so far, also by looking at it")
+    sent_at: datetime
+    event_id: UUID | None
+    event_type: str | None
+    order_id: UUID | None
+    order_status: OrderStatus | None
+    correlation_id: str | None = Field(description="Finds its log lines")
+    cause: str = Field(description="A code; docs/operations.md has a section for each")
+    explanation: str
+    errors: list[str] = Field(description="Codes of what went wrong, oldest first; never content")
 
 
 @dataclass(frozen=True)

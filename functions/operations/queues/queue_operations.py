@@ -1,24 +1,64 @@
 """What operators do with dead letters: look, redrive, discard."""
 
 from dataclasses import dataclass
+from typing import Annotated
 from uuid import UUID
 
+from pydantic import Field
+
 from functions.operations import operator_actions
-from functions.operations.operator_actions import Action, Operator
+from functions.operations.operator_actions import Action, Note, Operator
 from functions.operations.queues.dead_letters import DeadLetter, DeadLetters, Depth, MayGoOn
-from functions.operations.queues.explanation import explain, is_done
-from functions.operations.queues.models import (
-    DeadMessage,
-    DeadMessageList,
-    Discarded,
-    QueueDepth,
-    QueueList,
-    QueueState,
-    RedriveResult,
-)
+from functions.operations.queues.explanation import DeadMessage, explain, is_done
 from orders.db import Database
 from orders.errors import MessageNotFound, NothingToRedrive, QueueNotFound
 from orders.events import Queue
+from orders.http import ApiModel, ApiRequest
+
+
+class QueueDepth(ApiModel):
+    """Messages as SQS counts them: approximately."""
+
+    visible: int
+    in_flight: int = Field(description="Received, and neither deleted nor given back yet")
+    delayed: int
+
+
+class QueueState(ApiModel):
+    name: Queue
+    queue: QueueDepth
+    dlq: QueueDepth
+
+
+class QueueList(ApiModel):
+    items: list[QueueState]
+    next_cursor: None = None
+
+
+class DeadMessageList(ApiModel):
+    """Some of the messages, in no order: SQS knows none."""
+
+    items: list[DeadMessage]
+    next_cursor: None = None
+
+
+class Redrive(ApiRequest):
+    """One message, or all of them."""
+
+    message_id: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    note: Note | None = None
+
+
+class RedriveResult(ApiModel):
+    queue: Queue
+    moved: int | None = Field(description="null: SQS has begun to move them by itself")
+    failed: int = Field(description="Messages that could not be sent, and are where they were")
+    more: bool = Field(description="There was no time for all of them: ask again")
+
+
+class Discarded(ApiModel):
+    queue: Queue
+    message_id: str
 
 
 def parse_queue(name: str) -> Queue:

@@ -7,11 +7,17 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from functions.operations import dependencies
 from functions.operations.operator_actions import Operator, WithNote
-from functions.operations.queues.models import DeadMessageList, Discarded, QueueList, Redrive, RedriveResult
-from functions.operations.queues.queue_operations import QueueOperations, parse_queue
-from functions.operations.sdk import UNAVAILABLE
+from functions.operations.queues.queue_operations import (
+    DeadMessageList,
+    Discarded,
+    QueueList,
+    QueueOperations,
+    Redrive,
+    RedriveResult,
+    parse_queue,
+)
 from orders.contract import API_PREFIX
-from orders.errors import MessageNotFound, NothingToRedrive, QueueNotFound
+from orders.errors import MessageNotFound, NothingToRedrive, QueueNotFound, ServiceUnavailable
 from orders.openapi import responses
 
 MAX_MESSAGES: Final = 50
@@ -24,14 +30,15 @@ def _queues() -> QueueOperations:
     return dependencies.queue_operations(router.lambda_context)
 
 
-@router.get(f"{API_PREFIX}/admin/queues", responses=responses() | UNAVAILABLE)
+@router.get(f"{API_PREFIX}/admin/queues", responses=responses(errors=[ServiceUnavailable]))
 def get_queues() -> QueueList:
     """Every queue and its dead-letter queue, with their messages counted."""
     return _queues().list_queues()
 
 
 @router.get(
-    f"{API_PREFIX}/admin/dlqs/<queue>/messages", responses=responses(refusals=[QueueNotFound]) | UNAVAILABLE
+    f"{API_PREFIX}/admin/dlqs/<queue>/messages",
+    responses=responses(errors=[QueueNotFound, ServiceUnavailable]),
 )
 def get_messages(
     queue: str, limit: Annotated[int, Query(ge=1, le=MAX_MESSAGES)] = MAX_MESSAGES
@@ -42,7 +49,7 @@ def get_messages(
 
 @router.post(
     f"{API_PREFIX}/admin/dlqs/<queue>/redrive",
-    responses=responses(refusals=[QueueNotFound, MessageNotFound, NothingToRedrive]) | UNAVAILABLE,
+    responses=responses(errors=[QueueNotFound, MessageNotFound, NothingToRedrive, ServiceUnavailable]),
 )
 def post_redrive(queue: str, redrive: Annotated[Redrive, Body()]) -> RedriveResult:
     """Sends one dead letter, or all of them, back to the queue."""
@@ -54,7 +61,7 @@ def post_redrive(queue: str, redrive: Annotated[Redrive, Body()]) -> RedriveResu
 
 @router.post(
     f"{API_PREFIX}/admin/dlqs/<queue>/messages/<message_id>/discard",
-    responses=responses(refusals=[QueueNotFound, MessageNotFound]) | UNAVAILABLE,
+    responses=responses(errors=[QueueNotFound, MessageNotFound, ServiceUnavailable]),
 )
 def post_discard(queue: str, message_id: str, why: Annotated[WithNote, Body()]) -> Discarded:
     """Deletes one dead letter for good."""

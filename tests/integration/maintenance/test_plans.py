@@ -3,16 +3,16 @@
 import pytest
 from sqlalchemy import Connection, TextClause, text
 
-from functions.maintenance import low_stock, reservations, stuck_orders
+from functions.maintenance import stock, stuck_orders
 from orders.db import Database
 from orders.payments import records
 
 SWEEPS = {
     "orders_unfinished": (stuck_orders._CLAIM, {"patience": 30, "interval": 45, "limit": 50}),
     "outbox_order_created": (stuck_orders._CLAIM, {"patience": 30, "interval": 45, "limit": 50}),
-    "reservations_expiring": (reservations._EXPIRE, {"limit": 200}),
+    "reservations_expiring": (stock._EXPIRE, {"limit": 200}),
     "payments_undecided": (records._CLAIM_UNDECIDED, {"untouched_seconds": 60, "limit": 5}),
-    "stock_low": (low_stock._REARM, {}),
+    "stock_low": (stock._REARM, {}),
 }
 
 

@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, text
 
-from functions.maintenance import reservations
-from functions.maintenance.reservations import expire_reservations
+from functions.maintenance import stock
+from functions.maintenance.stock import expire_reservations
 from orders import inventory
 from orders.db import Database
 from orders.errors import ReservationExpired
@@ -162,7 +162,7 @@ def test_expired_lines_are_counted(database: Database, order: UUID) -> None:
 
 
 def test_many_are_given_back_a_batch_at_a_time(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reservations, "BATCH_SIZE", 2)
+    monkeypatch.setattr(stock, "BATCH_SIZE", 2)
     product = add_product(database, available=10)
     for _ in range(5):
         reserve(database, add_order(database, [(product, 1)]))

@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 
 from functions.maintenance.deadline import Deadline
-from functions.maintenance.low_stock import rearm_alerts
 from functions.maintenance.maintenance import Maintenance
+from functions.maintenance.stock import rearm_alerts
 from orders.db import Database
 from orders.executions import Executions
 from orders.observability import metrics

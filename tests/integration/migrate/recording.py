@@ -20,10 +20,9 @@ os.environ.update(FUNCTION_ENVIRONMENT)
 from functions.create_order.place_order import place_order
 from functions.inventory_events.low_stock import watch_stock
 from functions.maintenance.deadline import Deadline
-from functions.maintenance.low_stock import rearm_alerts
 from functions.maintenance.payments import settle_payments
-from functions.maintenance.reservations import expire_reservations
 from functions.maintenance.retention import remove_old_rows
+from functions.maintenance.stock import expire_reservations, rearm_alerts
 from functions.maintenance.stuck_orders import StuckOrders
 from functions.notify.notify import notify
 from functions.outbox_relay.claims import Claims

@@ -12,10 +12,11 @@ import pytest
 from sqlalchemy import Connection, TextClause, text
 
 from functions.deliver_webhooks import attempts
-from functions.maintenance import low_stock, reservations, retention, stuck_orders
+from functions.maintenance import retention, stuck_orders
+from functions.maintenance import stock as maintained_stock
 from functions.manage_catalogue import stock
+from functions.operations import outbox
 from functions.operations.orders import records
-from functions.operations.outbox import dead_events
 from functions.outbox_relay import claims
 from functions.read_orders import queries
 from functions.webhooks import delivery_history
@@ -37,13 +38,13 @@ READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "orders_unfinished": (stuck_orders._CLAIM, RECOVERY),
     "orders_in_review": (records.LIST[OrderStatus.NEEDS_REVIEW], {"after": ID, "limit": 21}),
     "products_on_sale": (queries._PRODUCTS, {"after": ID, "limit": 21}),
-    "stock_low": (low_stock._REARM, {}),
+    "stock_low": (maintained_stock._REARM, {}),
     "stock_movements_by_product": (stock._MOVEMENTS, {"product_id": ID, "before": 7, "limit": 21}),
     "idempotency_keys_by_age": (retention._IDEMPOTENCY, {"age": retention.IDEMPOTENCY_RETENTION, "limit": 5}),
     "outbox_due": (claims._CLAIM, CLAIM),
-    "outbox_dead": (dead_events.LIST, {"after": ID, "limit": 21}),
+    "outbox_dead": (outbox.LIST, {"after": ID, "limit": 21}),
     "outbox_order_created": (stuck_orders._CLAIM, RECOVERY),
-    "reservations_expiring": (reservations._EXPIRE, {"limit": 200}),
+    "reservations_expiring": (maintained_stock._EXPIRE, {"limit": 200}),
     "payments_undecided": (payment_records._CLAIM_UNDECIDED, {"untouched_seconds": 60, "limit": 5}),
     "webhook_deliveries_by_endpoint": (
         delivery_history._PAGE,

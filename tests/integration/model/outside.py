@@ -13,10 +13,9 @@ from functions.notify import rendering, sending
 from functions.outbox_relay.messages import Batch
 from functions.outbox_relay.outcomes import EventRefused, Outcome, Published, Undelivered
 from orders.errors import PaymentGatewayTimeout
-from orders.events import Queue
+from orders.events import Queue, Trace
 from orders.executions import Executions, ExecutionStatus, execution_name
 from orders.payments.gateway import Charge, GatewayPayment, PaymentGateway
-from orders.trace import Trace
 from tests.integration.model.processes import LOSE_ANSWER, Invocation
 
 T = TypeVar("T")

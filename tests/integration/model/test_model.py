@@ -19,7 +19,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from functions.outbox_relay import policy
+from functions.outbox_relay import outcomes
 from orders import db
 from orders.db import Credentials, Database
 from tests.integration.model.outside import Delivery, Notice
@@ -251,7 +251,7 @@ def test_no_history_breaks_a_promise(
     # nothing becomes due while a history is told.
     monkeypatch.setattr(db, "BACKOFF_SECONDS", (0.0,) * len(db.BACKOFF_SECONDS))
     monkeypatch.setattr(db, "RETRY_WINDOW_SECONDS", math.inf)
-    monkeypatch.setattr(policy, "BACKOFF_BASE_SECONDS", policy.MAX_BACKOFF_SECONDS)
+    monkeypatch.setattr(outcomes, "BACKOFF_BASE_SECONDS", outcomes.MAX_BACKOFF_SECONDS)
 
     class HistoriesOfThisWorld(Histories):
         def __init__(self) -> None:

@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from functions.operations import outbox
 from functions.operations.orders import records
-from functions.operations.outbox import dead_events
 from functions.outbox_relay.claims import Claims
 from orders.db import Database
 from orders.domain import OrderStatus
@@ -92,7 +92,7 @@ def test_an_unknown_event_is_not_found(operations: Operations, event_id: str) ->
 
 
 READS = {
-    "outbox_dead": (dead_events.LIST, {"after": FIRST_ID, "limit": 100}),
+    "outbox_dead": (outbox.LIST, {"after": FIRST_ID, "limit": 100}),
     "orders_in_review": (records.LIST[OrderStatus.NEEDS_REVIEW], {"after": FIRST_ID, "limit": 100}),
     "orders_unfinished": (records.LIST[OrderStatus.PROCESSING], {"after": FIRST_ID, "limit": 100}),
     "outbox_pkey": (records.RECORDS, {"order_id": uuid7()}),

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from functions.outbox_relay.policy import MAX_REFUSALS
+from functions.outbox_relay.outcomes import MAX_REFUSALS
 from orders.db import Credentials, Database
 from orders.domain import Priority
 from orders.events import CloudEvent, Queue

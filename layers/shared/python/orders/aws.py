@@ -3,6 +3,8 @@
 boto3 is imported when it is first needed: it is a third of a cold start, and an import has no need of it.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Literal
 
 from orders.errors import ServiceUnavailable
@@ -30,6 +32,21 @@ def connect(
         **options,
     )
     return boto3.client(service, config=config)
+
+
+@contextmanager
+def sdk_calls(service: str) -> Iterator[None]:
+    """Around calls of the SDK.
+
+    Raises:
+        ServiceUnavailable: the service did not answer, or refused to.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise ServiceUnavailable(f"{service} did not answer") from error
 
 
 def read_secret(secret_id: str, *, afresh: bool = False) -> str:

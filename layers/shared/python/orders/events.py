@@ -5,6 +5,7 @@ personal data: a consumer reads the rest from the database.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Final, Literal
@@ -16,6 +17,15 @@ from pydantic.alias_generators import to_camel
 from orders.domain import Channel, FailureReason, Notification, OrderStatus
 
 SOURCE: Final = "/orders"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What follows an order through the system: the caller's correlation id, and the W3C trace context as a
+    `traceparent`."""
+
+    correlation_id: str
+    traceparent: str
 
 
 class Queue(StrEnum):
@@ -196,6 +206,10 @@ class CloudEvent(BaseModel):
     correlationid: str
     traceparent: str
     data: dict[str, Any]
+
+    @property
+    def trace(self) -> Trace:
+        return Trace(self.correlationid, self.traceparent)
 
     def payload(self) -> EventData:
         """The typed `data`.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from orders import aws
-from orders.trace import Trace
+from orders.events import Trace
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient

@@ -21,11 +21,10 @@ from orders import notifications
 from orders.closing import Balance, blockers
 from orders.domain import FailureReason, Notification, OrderStatus, PaymentStatus
 from orders.errors import OrderDoesNotFit, OrderIncomplete, OrderNotInReview
-from orders.events import OrderCancelled, OrderConfirmed, OrderReviewRequired
+from orders.events import OrderCancelled, OrderConfirmed, OrderReviewRequired, Trace
 from orders.ids import uuid7
 from orders.payments import records
 from orders.payments.gateway import GatewayStatus
-from orders.trace import Trace
 
 # Most users have no endpoint: their orders then cost a look at an index instead of an outbox row, a message and an
 # invocation each.

@@ -13,9 +13,8 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from orders.domain import Channel, Notification, NotificationStatus
-from orders.events import NotificationRequested
+from orders.events import NotificationRequested, Trace
 from orders.ids import uuid7
-from orders.trace import Trace
 
 
 def request_parts(recipients: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from orders import problem
 from orders.contract import API_PREFIX
-from orders.errors import RequestRefused
+from orders.errors import OrdersError
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse, OpenAPIResponseHeader
@@ -43,9 +43,10 @@ def responses(
     *,
     headers: Iterable[str] = (),
     content: Mapping[str, Mapping[str, Any]] | None = None,
-    refusals: Iterable[type[RequestRefused]] = (),
+    errors: Iterable[type[OrdersError]] = (),
 ) -> dict[int, "OpenAPIResponse"]:
-    """The `responses` of a route: its success, whose body is what the route function returns, and its own refusals.
+    """The `responses` of a route: its success, whose body is what the route function returns, and the errors
+    that only it raises.
 
     `content` are schemas by media type, for a body that the function's signature does not describe. With the header
     `ETag` comes a 304. Success without a body is 204.
@@ -63,7 +64,7 @@ def responses(
             "headers": success["headers"],
             "content": {},
         }
-    return documented | problems(problem.kind_for(refusal) for refusal in refusals)
+    return documented | problems(problem.kind_for(error) for error in errors)
 
 
 def problems(kinds: Iterable[problem.Kind]) -> dict[int, "OpenAPIResponse"]:

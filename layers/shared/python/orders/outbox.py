@@ -12,9 +12,8 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from orders.domain import Priority
-from orders.events import EventData
+from orders.events import EventData, Trace
 from orders.ids import uuid7
-from orders.trace import Trace
 
 INSERT: Final = """
     INSERT INTO outbox (id, type, subject, data, correlation_id, traceparent, priority, not_before, available_at)

@@ -153,7 +153,7 @@ def test_an_id_may_be_nobody_s(name: str) -> None:
     variables = [parameter for parameter in operation["parameters"] if parameter.get("in") == "path"]
 
     assert {variable["name"] for variable in variables} == set(re.findall(r"{(\w+)}", name))
-    assert named_problems(operation, "404"), "say which refusal it is: responses=answers(refusals=[…])"
+    assert named_problems(operation, "404"), "say which refusal it is: responses=responses(errors=[…])"
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -1,16 +1,22 @@
 """Events of the outbox that the relay has given up."""
 
-from typing import Final
+from datetime import datetime
+from typing import Annotated, Final, Literal
+from uuid import UUID
 
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from sqlalchemy import Connection, text
 
-from functions.operations import operator_actions
-from functions.operations.operator_actions import Action, Operator
-from functions.operations.outbox.models import DeadEvent, DeadEventList, EventRedriven
+from functions.operations import dependencies, operator_actions
+from functions.operations.operator_actions import Action, MaybeNote, Operator
+from orders.contract import API_PREFIX
 from orders.db import Database
-from orders.errors import EventNotFound, NothingToRedrive
+from orders.errors import EventNotFound, InvalidCursor, NothingToRedrive
+from orders.http import ApiModel
 from orders.ids import parse_uuid
-from orders.pages import FIRST_ID, cut, id_before
+from orders.openapi import responses
+from orders.pages import DEFAULT_LIMIT, FIRST_ID, Cursor, Limit, cut, id_before
 
 LISTING: Final = "admin outbox"
 
@@ -32,6 +38,48 @@ _REDRIVE: Final = text("""
     RETURNING subject, last_error
 """)
 _STATUS: Final = text("SELECT status FROM outbox WHERE id = :event_id")
+
+
+class DeadEvent(ApiModel):
+    event_id: UUID
+    type: str
+    order_id: UUID
+    correlation_id: str
+    attempts: int
+    last_error: str | None
+    created_at: datetime
+
+
+class DeadEventList(ApiModel):
+    """Oldest first."""
+
+    items: list[DeadEvent]
+    next_cursor: str | None
+
+
+class EventRedriven(ApiModel):
+    event_id: UUID
+    status: Literal["PENDING"] = "PENDING"
+
+
+router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools' own gap
+
+
+@router.get(f"{API_PREFIX}/admin/outbox", responses=responses(errors=[InvalidCursor]))
+def get_dead_events(
+    status: Annotated[Literal["DEAD"], Query()] = "DEAD", limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
+) -> DeadEventList:
+    """Events that could not be published, oldest first."""
+    return list_dead(dependencies.database, cursor, limit)
+
+
+@router.post(
+    f"{API_PREFIX}/admin/outbox/<event_id>/redrive",
+    responses=responses(errors=[EventNotFound, NothingToRedrive]),
+)
+def post_event_redrive(event_id: str, why: Annotated[MaybeNote, Body()]) -> EventRedriven:
+    """Publishes a dead event after all: it is pending again."""
+    return redrive(dependencies.database, Operator.calling(router, why.note), event_id)
 
 
 def list_dead(database: Database, cursor: str | None, limit: int) -> DeadEventList:

@@ -4,27 +4,22 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+from pydantic import Field
 from sqlalchemy import Row, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
-from functions.operations.health.models import (
-    CircuitHealth,
-    DatabaseHealth,
-    DetailedHealth,
-    DiskHealth,
-    HealthPart,
-    MemoryHealth,
-    OrdersHealth,
-    QueueHealth,
-    RelayHealth,
-)
-from functions.operations.queues.queue_operations import QueueOperations
+from functions.operations import dependencies
+from functions.operations.queues.queue_operations import QueueOperations, QueueState
+from orders.contract import API_PREFIX
 from orders.db import Database
 from orders.errors import DatabaseUnavailable, ServiceUnavailable
+from orders.http import ApiModel
 from orders.observability import logger
+from orders.openapi import responses
 from orders.payments.breaker import CIRCUIT
 
 MAX_LAG_SECONDS: Final = 60.0
@@ -57,6 +52,75 @@ _LOOK: Final = text("""
         FROM orders WHERE CASE WHEN status IN ('PENDING', 'PROCESSING') THEN true ELSE false END
     ) AS unfinished LEFT JOIN circuit_breakers AS circuit ON circuit.name = :circuit
 """)
+
+
+class HealthPart(ApiModel):
+    """`down` says that the part does not answer, `degraded` that somebody should look at it."""
+
+    status: Literal["up", "degraded", "down", "unknown"]
+
+
+class DatabaseHealth(HealthPart):
+    latency_ms: float | None = Field(description="Of one statement")
+    pool_size: int = Field(description="Connections that this process may have")
+    pool_in_use: int
+    connections: int | None = Field(description="Of all processes, in the database")
+    max_connections: int | None
+
+
+class QueueHealth(HealthPart):
+    queues: list[QueueState]
+
+
+class RelayHealth(HealthPart):
+    pending: int | None = Field(description="Events that are due and not published yet")
+    lag_seconds: float | None = Field(description="How long the oldest of them has been due")
+    dead: int | None
+
+
+class MemoryHealth(HealthPart):
+    used_mb: int
+    limit_mb: int
+
+
+class DiskHealth(HealthPart):
+    used_mb: int
+    free_mb: int
+
+
+class CircuitHealth(HealthPart):
+    state: Literal["CLOSED", "OPEN", "PROBING"] | None
+    failures: int | None = Field(description="In a row, over all processes")
+
+
+class OrdersHealth(HealthPart):
+    pending: int | None
+    processing: int | None
+    needs_review: int | None
+
+
+class DetailedHealth(HealthPart):
+    """The status is that of the worst part; it is told with 200 all the same."""
+
+    database: DatabaseHealth
+    queues: QueueHealth
+    relay: RelayHealth
+    memory: MemoryHealth
+    disk: DiskHealth
+    payment_gateway: CircuitHealth
+    orders: OrdersHealth
+
+
+router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools' own gap
+
+
+@router.get(f"{API_PREFIX}/health/detailed", responses=responses())
+def get_health() -> DetailedHealth:
+    """How each part of the system is. 200 whatever it says: it is the answer that matters."""
+    context = router.lambda_context
+    # Lambda gives it as text, whatever its type says.
+    memory_limit_mb = int(context.memory_limit_in_mb)
+    return read_health(dependencies.database, dependencies.queue_operations(context), memory_limit_mb)
 
 
 @dataclass(frozen=True)

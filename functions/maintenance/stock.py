@@ -1,4 +1,8 @@
-"""Reservations whose time is over give their units back, unless the customer is paying just now (decision 0009)."""
+"""What time does to stock.
+
+Reservations whose time is over give their units back, unless the customer is paying just now (decision 0009). A product
+with enough stock again may be alerted again.
+"""
 
 from typing import Any, Final
 
@@ -49,6 +53,18 @@ _EXPIRE: Final = text(f"""
     SELECT count(*) AS lines, count(DISTINCT order_id) AS orders FROM expired
 """)
 
+# Once a minute, so that a product around its threshold is not alerted with every order.
+_REARM: Final = text("""
+    UPDATE stock SET low_since = NULL
+    WHERE product_id = ANY (ARRAY(
+        SELECT product_id FROM stock
+        WHERE low_since IS NOT NULL AND available > low_stock_threshold
+        ORDER BY product_id
+        FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING product_id
+""")
+
 
 def expire_reservations(database: Database, deadline: Deadline) -> int:
     """Ends them by the database's clock; returns how many order lines were given back.
@@ -66,6 +82,17 @@ def expire_reservations(database: Database, deadline: Deadline) -> int:
         if expired.lines < BATCH_SIZE:
             break
     return total
+
+
+def rearm_alerts(database: Database, deadline: Deadline) -> int:
+    """Lets products with enough stock be alerted again; returns how many.
+
+    Raises:
+        DatabaseUnavailable: try again.
+    """
+    if not deadline.allows(TRANSACTION_SECONDS):
+        return 0
+    return database.transact_alone(lambda connection: len(connection.execute(_REARM).all()))
 
 
 def _expire(connection: Connection) -> Row[Any]:

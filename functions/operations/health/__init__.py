@@ -1,1 +1,0 @@
-"""The detailed health of the system."""

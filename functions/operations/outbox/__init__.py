@@ -1,1 +1,0 @@
-"""Events of the outbox that could not be published."""
