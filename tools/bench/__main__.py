@@ -14,7 +14,7 @@ from rich.console import Console
 from tools.bench import deployed, growth, handlers, plot, relay
 from tools.bench.report import Report, markdown, read
 from tools.bench.run import Bench
-from tools.cloud.sandbox import new_sandbox
+from tools.cloud.local_cloud import new_sandbox
 from tools.cloud.settings import ROOT
 
 # In-process first: once the local cloud is up, nothing else has the machine for itself.
