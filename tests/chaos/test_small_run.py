@@ -8,7 +8,7 @@ from tools.chaos import plan
 from tools.chaos.plan import Fault
 from tools.chaos.run import run
 from tools.cloud import local_cloud
-from tools.cloud.sandbox import new_sandbox
+from tools.cloud.local_cloud import new_sandbox
 from tools.cloud.settings import Settings
 
 SEED = 1

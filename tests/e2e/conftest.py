@@ -11,7 +11,7 @@ from rich.console import Console
 from sqlalchemy import Engine, create_engine
 
 from tools.cloud import local_cloud
-from tools.cloud.sandbox import new_sandbox
+from tools.cloud.local_cloud import new_sandbox
 from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack
 from tools.demo.report import Report

@@ -18,7 +18,7 @@ from tests.e2e.test_api import Caller
 from tools.audit import mailbox
 from tools.cloud import aws
 from tools.cloud.settings import ROOT
-from tools.cloud.users import new_password
+from tools.cloud.stack import new_password
 
 
 @dataclass

@@ -16,7 +16,7 @@ import pytest
 from orders.contract import API_PREFIX
 from tests.e2e.conftest import Cloud
 from tools.cloud.settings import ROOT
-from tools.cloud.users import sign_in
+from tools.cloud.stack import sign_in
 
 HERE = Path(__file__).parent
 PYTHON_PATH = os.pathsep.join(map(str, (ROOT, ROOT / "layers" / "shared" / "python")))

@@ -30,8 +30,8 @@ from tests.e2e.routes import PROTECTED, is_for_administrators, name_of, send
 from tests.e2e.test_api import Caller
 from tests.e2e.test_webhooks import Subscriber
 from tests.support.webhooks import customer_server
-from tools.cloud import aws, users
-from tools.cloud.users import sign_in
+from tools.cloud import aws
+from tools.cloud.stack import new_password, sign_in
 
 Claims = dict[str, Any]
 
@@ -128,7 +128,7 @@ def foreign_token(running_cloud: Cloud) -> str:
     client = cognito.create_user_pool_client(
         UserPoolId=pool, ClientName="strangers", ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH"]
     )["UserPoolClient"]["ClientId"]
-    password = users.new_password()
+    password = new_password()
     cognito.admin_create_user(UserPoolId=pool, Username="mallory", MessageAction="SUPPRESS")
     cognito.admin_set_user_password(UserPoolId=pool, Username="mallory", Password=password, Permanent=True)
     answer = cognito.initiate_auth(

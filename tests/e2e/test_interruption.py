@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.conftest import Cloud
 from tools.cloud import emulator, local_cloud, postgres
-from tools.cloud.sandbox import Sandbox, new_sandbox
+from tools.cloud.local_cloud import Sandbox, new_sandbox
 from tools.cloud.settings import ROOT
 
 PATIENCE_SECONDS = 120

@@ -12,10 +12,9 @@ from tools.audit.database import Scope, await_rest, check_database
 from tools.audit.mailbox import check_mailbox
 from tools.client.orders_client import Accepted, Contact, Line, NewOrder, OrdersClient
 from tools.cloud import catalogue, emulator, local_cloud
-from tools.cloud.sandbox import new_sandbox
+from tools.cloud.local_cloud import new_sandbox
 from tools.cloud.settings import Settings
-from tools.cloud.stack import Stack
-from tools.cloud.users import sign_in
+from tools.cloud.stack import Stack, sign_in
 
 ORDERS = 100
 AT_ONCE = 4

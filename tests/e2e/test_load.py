@@ -7,7 +7,7 @@ from tests.e2e.conftest import Cloud
 from tools.audit.database import Scope, await_rest, check_database
 from tools.client.orders_client import Accepted, Contact, Line, NewOrder, OrdersClient
 from tools.cloud.catalogue import CURRENCY, MOUSE
-from tools.cloud.users import sign_in
+from tools.cloud.stack import sign_in
 
 CLIENTS = 100
 REST_SECONDS = 120

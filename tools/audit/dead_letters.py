@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from orders.events import CATALOGUE, CloudEvent
 from tools.audit.verdict import Verdict, Violation
-from tools.cloud.queues import depth
+from tools.cloud.aws import depth
 from tools.cloud.stack import Stack
 
 if TYPE_CHECKING:

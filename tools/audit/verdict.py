@@ -1,10 +1,16 @@
-"""What an audit finds out about a promise."""
+"""What an audit finds out about a promise, and how it is shown."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from rich.table import Table
+
+from tools.console import CROSS, TICK, report_table
+
 NUMBERS: Final = tuple(f"I{number}" for number in range(1, 13))
 """The promises, in order."""
+_NOT_SHOWN: Final = "[dim]–[/dim]"
 
 
 @dataclass(frozen=True)
@@ -32,3 +38,26 @@ class Verdict:
     @property
     def holds(self) -> bool:
         return not self.violations
+
+
+def promise_table(title: str, verdicts: Iterable[Verdict], *, unchecked: str = _NOT_SHOWN) -> Table:
+    """A line for each verdict. `unchecked` marks a promise about things that there are none of."""
+    table = report_table(title, "", "", "Promise", numbers=("Checked", "Violations"))
+    for verdict in verdicts:
+        table.add_row(
+            CROSS if not verdict.holds else TICK if verdict.checked else unchecked,
+            verdict.promise,
+            verdict.sentence,
+            f"{verdict.checked:,}",
+            f"[red]{len(verdict.violations)}[/red]" if verdict.violations else "0",
+        )
+    return table
+
+
+def broken(verdicts: Iterable[Verdict]) -> tuple[str, ...]:
+    """Every violation, a line each."""
+    return tuple(
+        f"{verdict.promise} broken: {violation.subject} {violation.problem}"
+        for verdict in verdicts
+        for violation in verdict.violations
+    )

@@ -11,39 +11,24 @@ from typing import Final
 
 from rich.console import Console
 
-from tools.bench import plot
-from tools.bench.families import (
-    accepting,
-    bursts,
-    buyers,
-    cold_import,
-    create_order,
-    fulfilment,
-    growth,
-    reads,
-    relay,
-    saga,
-)
+from tools.bench import deployed, growth, handlers, plot, relay
 from tools.bench.report import Report, markdown, read
 from tools.bench.run import Bench
-from tools.cloud.sandbox import new_sandbox
+from tools.cloud.local_cloud import new_sandbox
 from tools.cloud.settings import ROOT
 
 # In-process first: once the local cloud is up, nothing else has the machine for itself.
 FAMILIES: Final[dict[str, Callable[[Bench], None]]] = {
-    module.__name__.rpartition(".")[2]: module.measure
-    for module in (
-        cold_import,
-        create_order,
-        saga,
-        relay,
-        reads,
-        growth,
-        accepting,
-        fulfilment,
-        bursts,
-        buyers,
-    )
+    "cold_import": handlers.cold_import,
+    "create_order": handlers.create_order,
+    "saga": handlers.saga,
+    "relay": relay.measure,
+    "reads": handlers.reads,
+    "growth": growth.measure,
+    "accepting": deployed.accepting,
+    "fulfilment": deployed.fulfilment,
+    "bursts": deployed.bursts,
+    "buyers": deployed.buyers,
 }
 OUTPUT: Final = ROOT / ".local"
 RESULTS: Final = OUTPUT / "bench.json"

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 from infra.assets import function_directory, runtime_interpreter
 from orders.db import Credentials
-from tools.bench import worker
+from tools.bench import events, worker
 from tools.cloud import deploy, postgres
 from tools.cloud.settings import STACK_NAME, Settings
 
@@ -123,6 +124,20 @@ class Worker:
             )
         answer = json.loads(line)
         return Round([nanoseconds / 1e6 for nanoseconds in answer["nanoseconds"]], answer["answers"])
+
+
+def place(creator: Worker, products: Sequence[UUID], times: int) -> Round:
+    """Places an order of one of each product, so many times over, one after the other."""
+    placed = creator.invoke([Call(events.post_order(products)) for _ in range(times)])
+    refused = [answer for answer in placed.answers if answer["statusCode"] != 202]
+    if refused:
+        raise RuntimeError(f"{len(refused)} of {times} orders were not accepted: {refused[0]['body']}")
+    return placed
+
+
+def order_ids(placed: Round) -> list[str]:
+    """The ids of the orders that were placed."""
+    return [answer["headers"]["Location"].rpartition("/")[2] for answer in placed.answers]
 
 
 def _resolved(value: Any) -> str:

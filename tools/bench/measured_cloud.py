@@ -17,8 +17,7 @@ from tools.bench.load import AcceptedOrder, Customers
 from tools.bench.order_watch import Watch, watch_orders
 from tools.cloud import aws, catalogue, local_cloud, postgres
 from tools.cloud.settings import STAGE, Settings
-from tools.cloud.stack import Stack
-from tools.cloud.users import sign_in
+from tools.cloud.stack import Stack, sign_in
 
 _LOOK_EVERY_SECONDS: Final = 0.01
 _WARM_UP_ORDERS: Final = 80

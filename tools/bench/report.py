@@ -40,7 +40,7 @@ class Report:
         elif budget.unit != unit:
             raise ValueError(f"{name} is measured in {unit} and budgeted in {budget.unit}")
         else:
-            result = Result(name, _rounded(value), unit, str(budget.limit), budget.limit.allows(value))
+            result = Result(name, _rounded(value), unit, str(budget), budget.allows(value))
         self._results.append(result)
         self._console.print(
             f"  {'' if result.ok else '[red]missed[/] '}{name}: {_shown(result.value)} {unit}"
@@ -69,7 +69,7 @@ class Report:
     def close(self, families: set[str]) -> bool:
         """Counts what was not measured as missed; returns whether every budget is met and every family was measured."""
         for budget in self.missing(families):
-            self._results.append(Result(budget.name, None, budget.unit, str(budget.limit), ok=False))
+            self._results.append(Result(budget.name, None, budget.unit, str(budget), ok=False))
         return not self._failed and all(result.ok for result in self._results)
 
     def table(self) -> Table:

@@ -11,14 +11,13 @@ import sys
 from types import FrameType
 from typing import Final, NoReturn
 
-from rich.console import Console
-
 from tools.chaos import plan
 from tools.chaos.plan import Fault
 from tools.chaos.run import run
 from tools.cloud import local_cloud
-from tools.cloud.sandbox import new_sandbox
+from tools.cloud.local_cloud import new_sandbox
 from tools.cloud.settings import ROOT
+from tools.console import console_of_width
 from tools.errors import LocalCloudError
 
 OUTPUT: Final = ROOT / ".local"
@@ -29,9 +28,7 @@ _FAULTS: Final = {fault.name.lower().replace("_", "-"): fault for fault in Fault
 def main() -> int:
     """Runs what was asked for; 1 if something is not as it should be."""
     arguments = _arguments()
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_WIDTH)
+    console = console_of_width(_WIDTH)
     planned = plan.make(arguments.seed, arguments.orders, [_FAULTS[name] for name in arguments.faults])
     settings = new_sandbox("chaos").settings
     signal.signal(signal.SIGTERM, _interrupt)

@@ -16,8 +16,7 @@ from tools.client.http import ApiError
 from tools.client.orders_client import Contact, Line, NewOrder, OrdersClient
 from tools.cloud.catalogue import CURRENCY
 from tools.cloud.settings import Settings
-from tools.cloud.stack import Stack
-from tools.cloud.users import sign_in
+from tools.cloud.stack import Stack, sign_in
 
 PATIENCE_SECONDS: Final = 90
 """For one response, over any number of attempts."""

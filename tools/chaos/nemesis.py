@@ -16,8 +16,7 @@ from orders.events import OrderCreated, Queue, Trace
 from orders.executions import execution_input
 from orders.ids import uuid7
 from tools.chaos import function_processes, poison
-from tools.chaos.database_faults import ClientMessage, DatabaseFault
-from tools.chaos.injections import InjectionLog
+from tools.chaos.faults import ClientMessage, DatabaseFault, InjectionLog
 from tools.chaos.plan import DeadEvent, Fault, Plan, PlannedFault, Poison, Target
 from tools.chaos.system import STEP_TIMEOUT_SECONDS, SystemUnderTest, function_name
 from tools.cloud import aws, postgres

@@ -13,11 +13,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from orders.domain import OrderStatus
-from tools.audit.table import CROSS, MOST_SHOWN, TICK, broken, promise_table, report_table
-from tools.audit.verdict import Verdict
-from tools.chaos.evidence import Repair
-from tools.chaos.injections import Injection
+from tools.audit.verdict import Verdict, broken, promise_table
+from tools.chaos.faults import Injection
 from tools.chaos.plan import Fault, Plan
+from tools.chaos.verdicts import Repair
+from tools.console import CROSS, MOST_SHOWN, TICK, report_table
 
 _PAGE_WIDTH: Final = 120
 
@@ -141,11 +141,7 @@ class Report:
         )
 
     def _fault_table(self) -> Table:
-        table = report_table("Faults")
-        table.add_column("")
-        table.add_column("Fault")
-        table.add_column("Struck", justify="right")
-        table.add_column("At least", justify="right")
+        table = report_table("Faults", "", "Fault", numbers=("Struck", "At least"))
         for count in self.faults:
             table.add_row(
                 TICK if count.is_enough else CROSS, count.fault, str(count.struck), str(count.minimum)
@@ -153,10 +149,7 @@ class Report:
         return table
 
     def _injection_table(self) -> Table:
-        table = report_table("Every fault that struck")
-        table.add_column("Second", justify="right")
-        table.add_column("Fault")
-        table.add_column("Victim")
+        table = report_table("Every fault that struck", "Second", "Fault", "Victim")
         for injection in self.injections:
             table.add_row(f"{injection.at:.1f}", injection.fault, escape(injection.victim))
         return table

@@ -1,4 +1,7 @@
-"""One run on a cloud that is up: orders and faults together, healing, rest, judgement."""
+"""One run on a cloud that is up: orders and faults together, healing, waiting for rest, judgement.
+
+After the last fault it waits as an operator would, who redrives what was given up.
+"""
 
 import asyncio
 import time
@@ -6,26 +9,36 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from tools.audit.database import Scope, now
+from orders.domain import TERMINAL_STATUSES
+from tools.audit import dead_letters
+from tools.audit.database import Scope, now, snapshot, unsettled
 from tools.chaos.customers import PostedOrder, Progress, post_all
-from tools.chaos.evidence import RunEvidence, gather
-from tools.chaos.healing import open_orders, redrive_until_rest
-from tools.chaos.injections import InjectionLog
+from tools.chaos.faults import InjectionLog
 from tools.chaos.nemesis import Nemesis
 from tools.chaos.plan import Plan, PlannedOrder
+from tools.chaos.poison import is_planted
 from tools.chaos.report import FaultCount, Report
 from tools.chaos.system import SystemUnderTest, prepare
-from tools.chaos.verdicts import judge, struck
+from tools.chaos.verdicts import Rest, RunEvidence, gather, judge, struck
+from tools.cloud import aws
+from tools.cloud.aws import depth
 from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack
 
+REST_SECONDS: Final = 300
+"""An order that has not ended by then is lost."""
+
 _LOOK_EVERY_SECONDS: Final = 0.5
+_LOOK_FOR_REST_EVERY_SECONDS: Final = 1.0
+_TELL_EVERY_SECONDS: Final = 15.0
 _WARM_UP_SECONDS: Final = 60.0
 _VICTIMS_SECONDS: Final = 40.0
 """How long faults may wait for a victim when the last order is posted."""
 
 Say = Callable[[str], None]
 """Takes one line about what goes on."""
+
+_OPEN_ORDERS: Final = "SELECT count(*) FROM orders WHERE status <> ALL (CAST(:terminal AS text[]))"
 
 
 def run(settings: Settings, stack: Stack, plan: Plan, say: Say) -> Report:
@@ -93,3 +106,53 @@ def _report(
         repairs=evidence.repairs,
         seconds=seconds,
     )
+
+
+def redrive_until_rest(system: SystemUnderTest, scope: Scope, say: Say) -> Rest:
+    """Waits until all orders have ended, every message is processed or given up, and no execution runs; redrives what
+    was given up meanwhile."""
+    rest = Rest()
+    started = told = time.monotonic()
+    while True:
+        rest.seconds = time.monotonic() - started
+        if rest.terminal_seconds is None and not open_orders(system):
+            rest.terminal_seconds = rest.seconds
+        rest.redriven += _redrive(system)
+        rest.under_way = _under_way(system, scope)
+        if not rest.under_way or rest.seconds > REST_SECONDS:
+            return rest
+        if time.monotonic() - told > _TELL_EVERY_SECONDS:
+            told = time.monotonic()
+            say(f"{len(rest.under_way)} things under way, e.g.: {rest.under_way[0]}")
+        time.sleep(_LOOK_FOR_REST_EVERY_SECONDS)
+
+
+def open_orders(system: SystemUnderTest) -> int:
+    """How many orders have not ended."""
+    ((number,),) = system.query(_OPEN_ORDERS, terminal=sorted(TERMINAL_STATUSES))
+    return int(number)
+
+
+def _under_way(system: SystemUnderTest, scope: Scope) -> list[str]:
+    with snapshot(system.engine) as connection:
+        found = unsettled(connection, scope)
+    running = aws.sagas(system.settings).list_executions(
+        stateMachineArn=system.stack["state_machine_arn"], statusFilter="RUNNING"
+    )
+    found += [f"execution {execution['name']} runs" for execution in running["executions"]]
+    sqs = aws.queues(system.settings)
+    for name, queue in system.stack["queues"].items():
+        if messages := depth(sqs, queue["url"]).total:
+            found.append(f"{messages} messages in {name}")
+    return found
+
+
+def _redrive(system: SystemUnderTest) -> list[str]:
+    """Puts back what was not planted: it was given up in an outage, and is as good as any other."""
+    sqs = aws.queues(system.settings)
+    redriven = []
+    for letter in dead_letters.read(sqs, system.stack):
+        if not is_planted(letter.body) and letter.event is not None:
+            dead_letters.redrive(sqs, system.stack, letter)
+            redriven.append(f"{letter.event.type} of order {letter.event.subject}")
+    return redriven

@@ -19,7 +19,7 @@ from infra.names import kebab
 from orders.db import Credentials
 from orders.ids import uuid7
 from tools.chaos import function_processes
-from tools.chaos.database_faults import DatabaseFaults
+from tools.chaos.faults import DatabaseFaults
 from tools.chaos.plan import Plan
 from tools.chaos.sqs_proxy import SqsProxy
 from tools.cloud import aws, catalogue, emulator, postgres

@@ -10,11 +10,10 @@ from sqlalchemy import create_engine
 
 from tools.audit.database import REST_SECONDS, await_rest
 from tools.audit.evidence import gather, judge
-from tools.audit.table import CROSS, MOST_SHOWN, broken, promise_table
-from tools.audit.verdict import Verdict
-from tools.cli.tables import console_of_width
+from tools.audit.verdict import Verdict, broken, promise_table
 from tools.cloud import local_cloud
 from tools.cloud.settings import Settings
+from tools.console import CROSS, MOST_SHOWN, console_of_width
 
 app = typer.Typer()
 

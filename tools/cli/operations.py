@@ -2,17 +2,17 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import typer
 from rich.console import Console
 
 from tools.cli.operations_tables import execution_table, health_table, order_report
-from tools.cli.tables import table
-from tools.client.api_client import ApiClient
+from tools.client.http import ApiClient
 from tools.cloud import stack
 from tools.cloud.settings import Settings
-from tools.cloud.users import sign_in
+from tools.cloud.stack import sign_in
+from tools.console import money, table, table_of
 from tools.errors import LocalCloudError
 
 app = typer.Typer()
@@ -41,6 +41,23 @@ EventId = Annotated[str, typer.Argument(metavar="EVENT", help="The event's id.")
 Note = Annotated[str, typer.Option("--note", "-n", help="Why; it is kept, so it should name no customer.")]
 MaybeNote = Annotated[str | None, typer.Option("--note", "-n", help="Why; it is kept.")]
 End: TypeAlias = Literal["CONFIRMED", "CANCELLED"]
+
+_LETTER_FIELDS: Final = {
+    "event": "eventId",
+    "type": "eventType",
+    "order": "orderId",
+    "status": "orderStatus",
+    "correlation": "correlationId",
+    "sent": "sentAt",
+    "received": "received",
+}
+_EVENT_COLUMNS: Final = {
+    "Event": "eventId",
+    "Type": "type",
+    "Order": "orderId",
+    "Attempts": "attempts",
+    "Last error": "lastError",
+}
 
 
 @dataclass(frozen=True)
@@ -96,15 +113,7 @@ def show_messages(queue: QueueName, api_url: ApiUrl = None, token: Token = None)
     for message in messages:
         console.print(f"[bold]{message['messageId']}[/bold]  {message['cause']}", soft_wrap=True)
         console.print(f"  {message['explanation']}", soft_wrap=True)
-        for label, name in (
-            ("event", "eventId"),
-            ("type", "eventType"),
-            ("order", "orderId"),
-            ("status", "orderStatus"),
-            ("correlation", "correlationId"),
-            ("sent", "sentAt"),
-            ("received", "received"),
-        ):
+        for label, name in _LETTER_FIELDS.items():
             if message[name] is not None:
                 console.print(f"  {label:<12}{message[name]}", soft_wrap=True, markup=False)
         for error in message["errors"]:
@@ -153,9 +162,12 @@ def list_orders(
     shown = table("Order", "Status", "Reason", "Total", "Since")
     with api_access(api_url, token).client() as client:
         for order in client.items("admin/orders", status=status):
-            total = f"{order['totalAmount'] // 100:,}.{order['totalAmount'] % 100:02} {order['currency']}"
             shown.add_row(
-                order["orderId"], order["status"], order["failureReason"] or "", total, order["updatedAt"]
+                order["orderId"],
+                order["status"],
+                order["failureReason"] or "",
+                money(order["totalAmount"], order["currency"]),
+                order["updatedAt"],
             )
     console.print(shown if shown.row_count else "No order is there.")
 
@@ -201,16 +213,8 @@ def close_order(
 @outbox.command("dead")
 def list_dead_events(api_url: ApiUrl = None, token: Token = None) -> None:
     """Events that could not be published, oldest first."""
-    shown = table("Event", "Type", "Order", "Attempts", "Last error")
     with api_access(api_url, token).client() as client:
-        for event in client.items("admin/outbox"):
-            shown.add_row(
-                event["eventId"],
-                event["type"],
-                event["orderId"],
-                str(event["attempts"]),
-                event["lastError"] or "",
-            )
+        shown = table_of(client.items("admin/outbox"), _EVENT_COLUMNS)
     console.print(shown if shown.row_count else "Every event was published, or will be.")
 
 

@@ -1,24 +1,29 @@
 """What the API of operators returns, as tables for a terminal."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from tools.cli.tables import table
+from tools.console import table, table_of
 
 _COLOURS: Final = {"up": "green", "degraded": "yellow", "down": "red", "unknown": "dim"}
 
-# By the list's name in the report: its columns, and the fields that they show.
+
+def _columns(title: str, first: str, *others: str) -> dict[str, str]:
+    """Columns that are named as the fields that they show, but for the first."""
+    return {title: first} | {name: name for name in others}
+
+
+# By the list's name in the report.
 _LISTS: Final = {
-    "steps": ("Step", ("name", "status", "attempts", "error", "at")),
-    "reservations": ("Reservation of", ("productId", "quantity", "status", "expiresAt")),
-    "events": ("Event", ("type", "status", "attempts", "lastError", "eventId")),
-    "notifications": ("Notification", ("type", "channel", "status", "attempts", "error", "providerId")),
-    "repairs": ("Repair", ("kind", "detail", "at")),
-    "actions": ("Operator's action", ("action", "operator", "note", "detail", "at")),
+    "steps": _columns("Step", "name", "status", "attempts", "error", "at"),
+    "reservations": _columns("Reservation of", "productId", "quantity", "status", "expiresAt"),
+    "events": _columns("Event", "type", "status", "attempts", "lastError", "eventId"),
+    "notifications": _columns("Notification", "type", "channel", "status", "attempts", "error", "providerId"),
+    "repairs": _columns("Repair", "kind", "detail", "at"),
+    "actions": _columns("Operator's action", "action", "operator", "note", "detail", "at"),
 }
 
 
@@ -32,7 +37,7 @@ def order_report(report: Mapping[str, Any]) -> RenderableType:
         ),
         Text(_execution(report["execution"])),
         Text(_payment(order["payment"], report["gateway"])),
-        *(_list(*_LISTS[name], order[name]) for name in _LISTS if order[name]),
+        *(table_of(order[name], columns) for name, columns in _LISTS.items() if order[name]),
         Text(f"May be done now: {', '.join(report['actions']) or 'nothing'}"),
     ]
     return Group(*lines)
@@ -58,13 +63,6 @@ def health_table(health: Mapping[str, Any]) -> RenderableType:
 
 def _is_detail(key: str, value: object) -> bool:
     return key != "status" and value is not None and not isinstance(value, list)
-
-
-def _list(title: str, fields: tuple[str, ...], items: Iterable[Mapping[str, Any]]) -> Table:
-    shown = table(title, *fields[1:])
-    for item in items:
-        shown.add_row(*("" if item[field] is None else str(item[field]) for field in fields))
-    return shown
 
 
 def _execution(execution: Mapping[str, Any]) -> str:

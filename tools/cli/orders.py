@@ -13,10 +13,10 @@ from orders.domain import Locale, OrderStatus, Priority
 from tools.audit import executions
 from tools.cli.api import connect, run
 from tools.cli.order_view import history_of, show_order, watch_order
-from tools.cli.tables import console_of_width
 from tools.client.orders_client import Accepted, Contact, Line, NewOrder, OrdersClient, Product
 from tools.cloud import aws, local_cloud
 from tools.cloud.settings import Settings
+from tools.console import console_of_width, money
 from tools.demo import report
 from tools.demo.run import run_demo
 from tools.errors import LocalCloudError
@@ -73,7 +73,9 @@ def place(
 
     accepted = run(order())
     again = " (placed before under this key)" if accepted.replayed else ""
-    console.print(f"Order {accepted.order_id} accepted{again}: {_money(accepted)}")
+    console.print(
+        f"Order {accepted.order_id} accepted{again}: {money(accepted.total_amount, accepted.currency)}"
+    )
     if watch:
         _exit_by(_show(settings, accepted.order_id, user, watch=True))
     else:
@@ -166,7 +168,3 @@ def _choose(products: Sequence[Product], name: str) -> Product:
             return product
     names = "".join(f"\n  {product.name}" for product in products)
     raise LocalCloudError(f"No product has the id {name!r} or a name that begins so. There are:{names}")
-
-
-def _money(accepted: Accepted) -> str:
-    return f"{accepted.total_amount // 100:,}.{accepted.total_amount % 100:02} {accepted.currency}"

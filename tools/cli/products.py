@@ -6,12 +6,11 @@ from typing import Annotated, Final
 from uuid import uuid4
 
 import typer
-from rich.table import Table
 
 from tools.cli.api import connect, run
-from tools.cli.tables import console_of_width
-from tools.client.catalogue_client import CatalogueClient, StockedProduct
+from tools.client.orders_client import CatalogueClient, StockedProduct
 from tools.cloud.settings import Settings
+from tools.console import console_of_width, table
 from tools.errors import LocalCloudError
 
 app = typer.Typer(help="The catalogue, as administrators see and change it.", no_args_is_help=True)
@@ -114,15 +113,14 @@ def _catalogue() -> AbstractAsyncContextManager[CatalogueClient]:
 
 def show(products: Sequence[StockedProduct]) -> None:
     """Prints each with its stock."""
-    table = Table("Id", "Product", box=None, pad_edge=False)
-    for heading in ("Price", "On sale", "Stocked", "Available", "Reserved", "Sold"):
-        table.add_column(heading, justify="right")
+    numbers = ("Price", "On sale", "Stocked", "Available", "Reserved", "Sold")
+    shown = table("Id", "Product", numbers=numbers)
     for product in products:
-        table.add_row(
+        shown.add_row(
             str(product.product_id),
             product.name,
             f"{product.unit_price:,} {product.currency}",
             "yes" if product.active else "no",
             *(str(units) for units in (product.stocked, product.available, product.reserved, product.sold)),
         )
-    console_of_width(_UNSEEN_WIDTH).print(table)
+    console_of_width(_UNSEEN_WIDTH).print(shown)

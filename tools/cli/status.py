@@ -8,12 +8,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
-from tools.cli.tables import table
 from tools.cloud import aws, emulator, local_cloud, postgres
+from tools.cloud.aws import depth
 from tools.cloud.processes import Daemon
-from tools.cloud.queues import depth
 from tools.cloud.settings import STAGE, Settings
 from tools.cloud.stack import Stack
+from tools.console import table
 
 # Not the functions that CDK brings into a deploy: their names are PascalCase.
 _FUNCTION_NAME: Final = re.compile(rf"orders-{STAGE}-([a-z-]+)")

@@ -1,18 +1,16 @@
 """The commands of a customer whose server is told about their orders: `webhook add`, `list`, `deliveries`, …"""
 
-from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from tools.cli.account import token_of
-from tools.cli.tables import table
-from tools.client.webhook_client import WebhookClient
+from tools.client.http import ApiClient
 from tools.cloud import local_cloud
 from tools.cloud.settings import Settings
+from tools.console import table_of
 
 app = typer.Typer(
     help="Your own server hears of your orders; docs/webhooks.md tells how.", no_args_is_help=True
@@ -51,7 +49,7 @@ def add(
 ) -> None:
     """Register a server, and print the secret that its calls are signed with."""
     with _client(user) as client:
-        webhook = client.add(url, description)
+        webhook = client.post("webhooks", url=url, description=description)
     console.print(f"Webhook {webhook['webhookId']} calls {webhook['url']}", soft_wrap=True)
     console.print(f"Secret  {webhook['secret']}  (it is not shown again)", soft_wrap=True)
 
@@ -60,14 +58,14 @@ def add(
 def list_webhooks(user: User = "customer") -> None:
     """List the webhooks."""
     with _client(user) as client:
-        console.print(table_of(client.list_all(), _WEBHOOK_COLUMNS))
+        console.print(table_of(client.items("webhooks"), _WEBHOOK_COLUMNS))
 
 
 @app.command()
 def remove(webhook: WebhookId, user: User = "customer") -> None:
     """Remove a webhook; nothing more is sent to it."""
     with _client(user) as client:
-        client.remove(webhook)
+        client.delete(f"webhooks/{webhook}")
     console.print("Removed.")
 
 
@@ -75,7 +73,7 @@ def remove(webhook: WebhookId, user: User = "customer") -> None:
 def rotate(webhook: WebhookId, user: User = "customer") -> None:
     """Replace a webhook's secret; the old one is signed with for another day."""
     with _client(user) as client:
-        rotated = client.rotate(webhook)
+        rotated = client.post(f"webhooks/{webhook}/secret")
     console.print(f"Secret  {rotated['secret']}  (it is not shown again)", soft_wrap=True)
     console.print(f"The one before is good until {rotated['previousSecretExpiresAt']}", soft_wrap=True)
 
@@ -84,7 +82,8 @@ def rotate(webhook: WebhookId, user: User = "customer") -> None:
 def enable(webhook: WebhookId, user: User = "customer") -> None:
     """Enable a webhook that was disabled."""
     with _client(user) as client:
-        console.print(f"It is {client.enable(webhook)['status']}.")
+        enabled = client.post(f"webhooks/{webhook}/enable")
+    console.print(f"It is {enabled['status']}.")
 
 
 @app.command()
@@ -95,7 +94,8 @@ def deliveries(
 ) -> None:
     """List what was sent to a webhook, or is going to be."""
     with _client(user) as client:
-        console.print(table_of(client.deliveries(webhook, limit), _DELIVERY_COLUMNS))
+        newest = client.get(f"webhooks/{webhook}/deliveries", limit=limit)["items"]
+    console.print(table_of(newest, _DELIVERY_COLUMNS))
 
 
 @app.command()
@@ -106,18 +106,10 @@ def redeliver(
 ) -> None:
     """Send a delivery again."""
     with _client(user) as client:
-        again = client.redeliver(webhook, delivery)
+        again = client.post(f"webhooks/{webhook}/deliveries/{delivery}/redeliver")
     console.print(f"It is {again['status']} and will be sent again now.")
 
 
-def table_of(items: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> Table:
-    """The items' fields, a row each. What there is nothing of stays empty."""
-    shown = table(*columns)
-    for item in items:
-        shown.add_row(*("" if item[name] is None else str(item[name]) for name in columns.values()))
-    return shown
-
-
-def _client(user: str) -> AbstractContextManager[WebhookClient]:
+def _client(user: str) -> AbstractContextManager[ApiClient]:
     settings = Settings.from_environment()
-    return WebhookClient.connect(local_cloud.require_up(settings)["api_url"], token_of(settings, user))
+    return ApiClient.connect(local_cloud.require_up(settings)["api_url"], token_of(settings, user))

@@ -1,5 +1,5 @@
 """The API as its clients use it: HTTPS with JSON, here or on AWS.
 
-`http` opens every connection and reads every response. `orders_client` and `catalogue_client` are for many requests at
-once, `api_client` and `webhook_client` for commands, which wait for each.
+`http` opens every connection and reads every response, and has the client for commands, which wait for each.
+`orders_client` is for many requests at once.
 """

@@ -2,7 +2,7 @@
 
 import os
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import boto3
 import botocore.session
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_stepfunctions import SFNClient
 
+_WAITING: Final = "ApproximateNumberOfMessages"
+_IN_FLIGHT: Final = "ApproximateNumberOfMessagesNotVisible"
 _CONFIG: Final = Config(connect_timeout=5, read_timeout=60, retries={"mode": "standard", "max_attempts": 3})
 
 
@@ -28,12 +30,11 @@ def functions(settings: Settings) -> "LambdaClient":
 
 
 def stacks(settings: Settings) -> Any:
-    """Untyped: the stubs of CloudFormation are not worth their size for one call."""
+    """Untyped, as are the secrets and the logs: the stubs are not worth their size for one call."""
     return _session().client("cloudformation", endpoint_url=settings.endpoint_url, config=_CONFIG)
 
 
 def secrets(settings: Settings) -> Any:
-    """Untyped, as are the stacks and the logs: one call each."""
     return _session().client("secretsmanager", endpoint_url=settings.endpoint_url, config=_CONFIG)
 
 
@@ -66,3 +67,20 @@ def _session() -> boto3.Session:
         region_name=REGION,
         botocore_session=core,
     )
+
+
+class Depth(NamedTuple):
+    """Messages in a queue."""
+
+    waiting: int
+    in_flight: int
+
+    @property
+    def total(self) -> int:
+        return self.waiting + self.in_flight
+
+
+def depth(client: "SQSClient", url: str) -> Depth:
+    """The messages in the queue, as SQS counts them."""
+    found = client.get_queue_attributes(QueueUrl=url, AttributeNames=[_WAITING, _IN_FLIGHT])["Attributes"]
+    return Depth(int(found[_WAITING]), int(found[_IN_FLIGHT]))

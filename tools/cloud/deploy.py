@@ -43,7 +43,7 @@ def synthesize(settings: Settings, database: Mapping[str, str | int]) -> Path:
     Nothing to do if the last assembly was made from the same inputs. Needs no emulator.
     Raises LocalCloudError with the end of the log if the app fails.
     """
-    assembly = settings.home / "cdk.out"
+    assembly = assembly_directory(settings)
     made_from = assembly / ".inputs"
     inputs = inputs_digest(database)
     if not made_from.exists() or made_from.read_text() != inputs:
@@ -52,6 +52,10 @@ def synthesize(settings: Settings, database: Mapping[str, str | int]) -> Path:
         _cdk(settings, ["synth", STACK_NAME, "--quiet", "--output", str(assembly), *context], ROOT)
         made_from.write_text(inputs)
     return assembly
+
+
+def assembly_directory(settings: Settings) -> Path:
+    return settings.home / "cdk.out"
 
 
 def bootstrap(settings: Settings) -> None:

@@ -1,8 +1,10 @@
-"""The local cloud as a whole: up, down, and whether it is up."""
+"""The local cloud as a whole: up, down, whether it is up, and clouds with a home and a port of their own."""
 
 import contextlib
 import fcntl
 import os
+import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,8 +15,8 @@ from typing import Final, Self
 import httpx
 
 from orders.contract import API_PREFIX
-from tools.cloud import aws, catalogue, deploy, emulator, postgres, recovery, stack, users
-from tools.cloud.settings import Settings
+from tools.cloud import aws, catalogue, deploy, emulator, postgres, recovery, stack
+from tools.cloud.settings import LOOPBACK, ROOT, Settings
 from tools.cloud.stack import Stack
 from tools.errors import LocalCloudError
 
@@ -67,7 +69,7 @@ def up(settings: Settings, report: Report) -> Stack:
         new = stack.describe(
             settings,
             outputs,
-            users.ensure(settings, outputs["UserPoolId"], known["users"] if known else {}),
+            stack.ensure_users(settings, outputs["UserPoolId"], known["users"] if known else {}),
             postgres.url(settings),
         )
         catalogue.seed(settings)
@@ -194,3 +196,32 @@ def _await_ready(deployed: Stack) -> None:
 
 def _record(settings: Settings) -> Path:
     return settings.run / "deployment.json"
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A local cloud with a home and a port of its own: the developer's is left alone."""
+
+    settings: Settings
+    environment: dict[str, str]
+    """For commands that are to find it."""
+
+
+def new_sandbox(name: str) -> Sandbox:
+    """A home below `.local` without any state, and a free port. What a killed run left there is stopped and removed
+    first; what was synthesized from the same inputs is kept."""
+    home = ROOT / ".local" / name
+    with socket.socket() as candidate:
+        candidate.bind((LOOPBACK, 0))
+        port = candidate.getsockname()[1]
+    own = {"ORDERS_HOME": str(home), "ORDERS_PORT": str(port), "EMULATOR": "ministack"}
+    environment = os.environ | own
+    settings = Settings.from_environment(environment)
+    if home.exists():
+        down(settings, print)
+        for path in home.iterdir():
+            if path.is_dir() and path != deploy.assembly_directory(settings):
+                shutil.rmtree(path)
+            elif path.is_file():
+                path.unlink()
+    return Sandbox(settings, environment)

@@ -1,6 +1,7 @@
 """Where the local cloud lives and how it is reached. Nothing else under `tools/cloud/` reads the environment."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -34,20 +35,20 @@ class Settings:
     """The little that child processes take over from this one's environment."""
 
     @classmethod
-    def from_environment(cls) -> Self:
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Reads ORDERS_HOME (default `.local`), ORDERS_PORT (4566) and EMULATOR (ministack, or localstack).
 
         Raises LocalCloudError for a value that cannot be used.
         """
-        home = Path(os.environ.get("ORDERS_HOME") or ROOT / ".local").expanduser().resolve()
-        emulator = os.environ.get("EMULATOR") or "ministack"
-        inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        home = Path(environment.get("ORDERS_HOME") or ROOT / ".local").expanduser().resolve()
+        emulator = environment.get("EMULATOR") or "ministack"
+        inherited = {name: environment[name] for name in ("PATH", "HOME", "LANG") if name in environment}
         if emulator == "localstack":
             # Honours AWS_ENDPOINT_URL and LOCALSTACK_HOST.
             return cls(home, str(get_service_endpoint("lambda")), None, inherited)
         if emulator != "ministack":
             raise LocalCloudError(f"EMULATOR is {emulator!r}; it can be 'ministack' or 'localstack'.")
-        given = os.environ.get("ORDERS_PORT") or _DEFAULT_PORT
+        given = environment.get("ORDERS_PORT") or _DEFAULT_PORT
         if not given.isdecimal() or not 0 < int(given) < 65536:
             raise LocalCloudError(f"ORDERS_PORT is {given!r}; it must be a port number from 1 to 65535.")
         return cls(home, f"http://{LOOPBACK}:{given}", int(given), inherited)

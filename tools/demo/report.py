@@ -14,10 +14,10 @@ from rich.table import Table
 
 from orders.domain import FORWARD_STEPS, SagaStep
 from tools.audit.executions import Visit
-from tools.audit.table import CROSS, MOST_SHOWN, TICK, broken, promise_table, report_table
-from tools.audit.verdict import Verdict
+from tools.audit.verdict import Verdict, broken, promise_table
 from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack
+from tools.console import CROSS, MOST_SHOWN, TICK, report_table
 from tools.demo.comparison import Result
 from tools.demo.scenarios import ACCEPTED, Response, Scenario
 
@@ -116,11 +116,9 @@ def show_next(settings: Settings, stack: Stack, console: Console, *, is_up: bool
 def _scenarios(results: Iterable[Result], width: int) -> Table:
     """On a narrow terminal the steps stand below what they led to."""
     is_wide = width >= _WIDE
-    table = report_table("Scenarios")
+    table = report_table("Scenarios", "", "Scenario")
     table.caption = "▸ forward   ↩ compensation   ×3 attempts   ✗ failed"
     table.caption_justify = "left"
-    table.add_column("")
-    table.add_column("Scenario")
     for name in ("Expected", "Actual"):
         table.add_column(name, width=_LONGEST_WORD if is_wide else None, overflow="fold")
     if is_wide:
@@ -143,11 +141,7 @@ def _scenarios(results: Iterable[Result], width: int) -> Table:
 
 
 def _dead_letters(depths: Mapping[str, tuple[int, int]]) -> Table:
-    table = report_table("Dead-letter queues")
-    table.add_column("")
-    table.add_column("Queue")
-    table.add_column("Before", justify="right")
-    table.add_column("After", justify="right")
+    table = report_table("Dead-letter queues", "", "Queue", numbers=("Before", "After"))
     for queue, (before, after) in depths.items():
         table.add_row(TICK if after <= before else CROSS, queue, f"{before}", f"{after}")
     return table

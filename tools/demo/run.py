@@ -27,8 +27,7 @@ from tools.audit.mailbox import check_mailbox
 from tools.client.orders_client import OrdersClient
 from tools.cloud import aws, catalogue
 from tools.cloud.settings import Settings
-from tools.cloud.stack import Stack
-from tools.cloud.users import sign_in
+from tools.cloud.stack import Stack, sign_in
 from tools.demo.comparison import Records, compare
 from tools.demo.live_display import live_display
 from tools.demo.placing import Observer, Run, play

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.chaos.database_faults import ClientMessage, DatabaseFault, DatabaseFaults
+from tools.chaos.faults import ClientMessage, DatabaseFault, DatabaseFaults
 from tools.chaos.plan import Fault
 from tools.postgres_proxy import Disturbance, Loss, Moment
 

@@ -12,10 +12,10 @@ from orders.domain import OrderStatus
 from orders.ids import uuid7
 from tools.audit.verdict import Verdict, Violation
 from tools.chaos import plan
-from tools.chaos.evidence import Repair
-from tools.chaos.injections import Injection
+from tools.chaos.faults import Injection
 from tools.chaos.plan import Fault
 from tools.chaos.report import FaultCount, Report
+from tools.chaos.verdicts import Repair
 
 GOOD = Report(
     plan=plan.make(1, 20),

@@ -21,10 +21,9 @@ from tools.audit.executions import Execution
 from tools.audit.verdict import NUMBERS, Verdict, Violation
 from tools.chaos import verdicts
 from tools.chaos.customers import FinalResponse, PostedOrder
-from tools.chaos.evidence import RunEvidence
-from tools.chaos.healing import Rest
 from tools.chaos.plan import Fault, PlannedOrder, Poison
 from tools.chaos.poison import message
+from tools.chaos.verdicts import Rest, RunEvidence
 
 ORDER, ANOTHER, POISON_ROW = uuid7(), uuid7(), uuid7()
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

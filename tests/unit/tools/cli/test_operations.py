@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from tools.cli.operations import ApiAccess, api_access, app
 from tools.cli.operations_tables import execution_table, health_table, order_report
-from tools.client.api_client import ApiClient
+from tools.client.http import ApiClient
 from tools.cloud.settings import Settings
 from tools.errors import LocalCloudError
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from tools.cli.products import choose, show
-from tools.client.catalogue_client import CatalogueClient, StockedProduct
 from tools.client.http import ApiError
+from tools.client.orders_client import CatalogueClient, StockedProduct
 from tools.errors import LocalCloudError
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from infra.names import pascal
 from orders.events import Queue
 from tools.cloud import stack
 from tools.cloud.settings import Settings
-from tools.cloud.users import User, new_password
+from tools.cloud.stack import User, new_password
 
 OUTPUTS = {
     "Region": "us-east-1",

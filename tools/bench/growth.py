@@ -13,9 +13,8 @@ from functions.outbox_relay.claims import Claims
 from functions.outbox_relay.relay import CLAIM_LIMIT
 from orders.db import Database
 from tools.bench import events, stats, volume
-from tools.bench.families.placing import order_ids, place
-from tools.bench.families.saga import run_all
-from tools.bench.functions import Call, Worker
+from tools.bench.functions import Call, Worker, order_ids, place
+from tools.bench.handlers import run_all
 from tools.bench.run import LARGEST, SIZES, SMALLEST, Bench, Stocked
 
 LINES: Final = (1, 10, 50)

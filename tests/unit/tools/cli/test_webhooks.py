@@ -1,0 +1,82 @@
+"""`orders webhook …`: what it asks of the API, against an API that a test writes."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from io import StringIO
+from typing import Any
+
+import httpx
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from tools.cli import webhooks
+from tools.client.http import ApiClient
+from tools.console import table_of
+
+WEBHOOK = "018f3f7e-0000-7000-8000-000000000001"
+DELIVERY = "018f3f7e-0000-7000-8000-000000000002"
+
+CALLS: list[tuple[list[str], str, str, Any]] = [
+    (
+        ["add", "https://a.example/", "--description", "Mine"],
+        "POST",
+        "",
+        {"url": "https://a.example/", "description": "Mine"},
+    ),
+    (["add", "https://a.example/"], "POST", "", {"url": "https://a.example/"}),
+    (["list"], "GET", "", None),
+    (["remove", WEBHOOK], "DELETE", f"/{WEBHOOK}", None),
+    (["rotate", WEBHOOK], "POST", f"/{WEBHOOK}/secret", {}),
+    (["enable", WEBHOOK], "POST", f"/{WEBHOOK}/enable", {}),
+    (["deliveries", WEBHOOK, "--limit", "5"], "GET", f"/{WEBHOOK}/deliveries?limit=5", None),
+    (["redeliver", WEBHOOK, DELIVERY], "POST", f"/{WEBHOOK}/deliveries/{DELIVERY}/redeliver", {}),
+]
+RESPONSE = {
+    "items": [],
+    "nextCursor": None,
+    "webhookId": WEBHOOK,
+    "url": "https://a.example/",
+    "secret": "whsec_1",
+    "previousSecretExpiresAt": "2026-01-02T00:00:00Z",
+    "status": "ACTIVE",
+}
+
+
+@pytest.mark.parametrize(("command", "method", "path", "body"), CALLS)
+def test_each_command_is_one_request_of_the_api(
+    command: list[str], method: str, path: str, body: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests: list[httpx.Request] = []
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200, json=RESPONSE)
+
+    @contextlib.contextmanager
+    def client(user: str) -> Iterator[ApiClient]:
+        transport = httpx.MockTransport(respond)
+        with httpx.Client(transport=transport, base_url="http://api/api/v1/") as http:
+            yield ApiClient(http)
+
+    monkeypatch.setattr(webhooks, "_client", client)
+    done = CliRunner().invoke(webhooks.app, command)
+
+    assert done.exit_code == 0, done.output
+    (request,) = requests
+    assert (request.method, request.url.raw_path.decode()) == (method, f"/api/v1/webhooks{path}")
+    assert (json.loads(request.content) if request.content else None) == body
+
+
+def test_a_list_is_a_table_where_nothing_stays_empty() -> None:
+    console = Console(width=80, record=True, file=StringIO())
+    console.print(
+        table_of([{"id": "a", "why": None}, {"id": "b", "why": "GONE"}], {"Id": "id", "Why": "why"})
+    )
+
+    assert [line.split() for line in console.export_text().splitlines()] == [
+        ["Id", "Why"],
+        ["a"],
+        ["b", "GONE"],
+    ]

@@ -1,1 +1,0 @@
-"""One module a family of measurements; each is a `measure(bench)`."""
