@@ -36,63 +36,36 @@ class OrdersStack(Stack):
             termination_protection=stage.keeps_data,
             analytics_reporting=False,
         )
-        runtime = FunctionRuntime(self, "Runtime", stage=stage)
-        database = self._database(stage, local_database)
+        runtime = FunctionRuntime(
+            self, "Runtime", stage=stage, database=self._database(stage, local_database)
+        )
 
         identity = Identity(self, "Identity", stage=stage)
-        api = OrdersApi(self, "Api", stage=stage, runtime=runtime, database=database, identity=identity)
+        api = OrdersApi(self, "Api", runtime=runtime, identity=identity)
 
         queues = Queues(self, "Queues", stage=stage)
-        relay = OutboxRelay(self, "Relay", stage=stage, runtime=runtime, database=database, queues=queues)
+        relay = OutboxRelay(self, "Relay", runtime=runtime, queues=queues)
 
-        saga = OrderSaga(self, "Saga", stage=stage, runtime=runtime, database=database)
+        saga = OrderSaga(self, "Saga", runtime=runtime)
         saga.start_from(queues[Queue.ORDER_PROCESSING], runtime=runtime)
 
         notifications = Notifications(
-            self,
-            "Notifications",
-            stage=stage,
-            runtime=runtime,
-            database=database,
-            queue=queues[Queue.NOTIFICATION_SENDING],
+            self, "Notifications", runtime=runtime, queue=queues[Queue.NOTIFICATION_SENDING]
         )
-
         webhooks = Webhooks(
             self,
             "Webhooks",
-            stage=stage,
             runtime=runtime,
-            database=database,
             queue=queues[Queue.WEBHOOK_DELIVERY],
             api=api.functions["Webhooks"],
         )
-
-        recovery = Recovery(
-            self,
-            "Recovery",
-            stage=stage,
-            runtime=runtime,
-            database=database,
-            queues=queues,
-            saga=saga,
-        )
-
-        operations = Operations(
-            self,
-            "Operations",
-            stage=stage,
-            runtime=runtime,
-            database=database,
-            queues=queues,
-            saga=saga,
-            api=api,
-        )
+        recovery = Recovery(self, "Recovery", runtime=runtime, queues=queues, saga=saga)
+        operations = Operations(self, "Operations", runtime=runtime, queues=queues, saga=saga, api=api)
 
         Migrations(
             self,
             "Migrations",
             runtime=runtime,
-            database=database,
             before=[
                 *api.functions.values(),
                 relay.relay,

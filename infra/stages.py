@@ -34,7 +34,6 @@ class Stage:
     """None: the database is brought along, as its secret's content in the context value `database`."""
     keeps_data: bool
     """Whether users, orders and their keys survive the deletion of the stack."""
-    sender_email: str
     payments: PaymentProvider
     log_level: str
     log_retention: logs.RetentionDays
@@ -48,11 +47,12 @@ class Stage:
     """The same for ProcessPayment, which spends its time waiting for the gateway."""
     consumer_concurrency: int
     """Processes of one queue consumer at a time (SQS allows no less than 2)."""
-    consumer_timeout_seconds: int
-    """What one batch may take. A failed message is tried again after six times that, and five times in all: long
-    enough to sit out an outage where there are some, short enough to watch where somebody does."""
     webhook_concurrency: int
     """Webhooks that are being sent at one time. One customer has two of them at most."""
+    consumer_timeout_seconds: int = 30
+    """What one batch may take. A failed message is tried again after six times that, and five times in all: long
+    enough to sit out an outage where there are some, short enough to watch where somebody does."""
+    sender_email: str = "orders@example.com"
     sms_sender_id: str = "Orders"
     """The name that text messages come from: up to 11 letters and digits. Some countries want it registered, and some
     (the United States, Canada) show none and need a number of ours."""
@@ -80,7 +80,6 @@ LOCAL: Final = Stage(
     target="local",
     database=None,
     keeps_data=False,
-    sender_email="orders@example.com",
     payments=simulator(latency_min_ms=0, latency_max_ms=50),
     log_level="INFO",
     log_retention=logs.RetentionDays.ONE_DAY,
@@ -91,7 +90,6 @@ LOCAL: Final = Stage(
     step_concurrency=3,
     payment_concurrency=20,
     consumer_concurrency=2,
-    consumer_timeout_seconds=30,
     webhook_concurrency=4,
     webhook_retry_seconds=(1, 1, 2, 5, 10, 30, 60),
     allows_loopback_webhooks=True,
@@ -102,7 +100,6 @@ DEV: Final = Stage(
     target="aws",
     database=DatabasePolicy(min_capacity=0.5, max_capacity=2, readers=0, backup_days=1, nat_gateways=1),
     keeps_data=False,
-    sender_email="orders@example.com",
     payments=simulator(latency_min_ms=100, latency_max_ms=2_000),
     log_level="DEBUG",
     log_retention=logs.RetentionDays.ONE_WEEK,
@@ -112,7 +109,6 @@ DEV: Final = Stage(
     step_concurrency=5,
     payment_concurrency=10,
     consumer_concurrency=2,
-    consumer_timeout_seconds=30,
     webhook_concurrency=5,
 )
 
@@ -121,7 +117,6 @@ PROD: Final = Stage(
     target="aws",
     database=DatabasePolicy(min_capacity=1, max_capacity=16, readers=1, backup_days=14, nat_gateways=2),
     keeps_data=True,
-    sender_email="orders@example.com",
     # The simulator moves no money: production stays on it only until there is a real provider.
     payments=simulator(latency_min_ms=100, latency_max_ms=2_000),
     log_level="INFO",
@@ -132,7 +127,6 @@ PROD: Final = Stage(
     step_concurrency=20,
     payment_concurrency=100,
     consumer_concurrency=20,
-    consumer_timeout_seconds=30,
     webhook_concurrency=40,
 )
 

@@ -13,11 +13,9 @@ from aws_cdk import aws_apigatewayv2_integrations as integrations
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.constructs.database import Database
 from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.constructs.identity import ACCESS_TOKEN_SCOPE, Identity
 from infra.findings import accept
-from infra.stages import Stage
 from orders.contract import API_PREFIX
 
 # API Gateway gives up after 30 s; a client that got no answer in 10 s has long repeated its request.
@@ -99,19 +97,18 @@ class OrdersApi(Construct):
         scope: Construct,
         id: str,
         *,
-        stage: Stage,
         runtime: FunctionRuntime,
-        database: Database,
         identity: Identity,
     ) -> None:
         super().__init__(scope, id)
+        stage = runtime.stage
         environments = {"CreateOrder": {"ORDERS_PER_MINUTE": str(stage.orders_per_minute)}}
         self.functions = {
             name: OrdersFunction(
                 self,
                 name,
                 runtime=runtime,
-                database=None if name in WITHOUT_DATABASE else database,
+                with_database=name not in WITHOUT_DATABASE,
                 timeout=_TIMEOUT,
                 memory_mb=_MEMORY_MB,
                 description=description,

@@ -1,4 +1,4 @@
-"""The one construct that makes Lambda functions, and what all of them share."""
+"""The one construct that makes Lambda functions, what all of them share, and the functions that consume a queue."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -6,7 +6,9 @@ from typing import Final
 from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_event_sources as event_sources
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.assets import function_directory, layer_directory, provider_layer_directory
@@ -24,16 +26,18 @@ DEFAULT_MEMORY_MB: Final = 256
 
 class FunctionRuntime(Construct):
     """What the functions of a stack run on: Python 3.13 on arm64 (20 % cheaper than x86) with the shared layer.
-    Functions that use the payment provider get a second layer: the code of the provider that the stage chooses.
+    Functions that use the payment provider get a second layer: the code of the provider that the stage chooses. Those
+    that use the database reach `database`.
 
     The local cloud has no such runtime that behaves like AWS's, so the local stage runs this machine's interpreter
     as a custom runtime: the package brings a `bootstrap` that starts AWS's own runtime client. Layers are not
     mounted for custom runtimes there; `PYTHONPATH` leads to the same directory instead.
     """
 
-    def __init__(self, scope: Construct, id: str, *, stage: Stage) -> None:
+    def __init__(self, scope: Construct, id: str, *, stage: Stage, database: Database) -> None:
         super().__init__(scope, id)
         self.stage = stage
+        self.database = database
         self.architecture = lambda_.Architecture.ARM_64
         self._is_local = stage.target == "local"
         self.runtime = lambda_.Runtime.PROVIDED_AL2023 if self._is_local else lambda_.Runtime.PYTHON_3_13
@@ -95,13 +99,14 @@ class OrdersFunction(Construct):
         package: str | None = None,
         entry: str = "handler",
         memory_mb: int = DEFAULT_MEMORY_MB,
-        database: Database | None = None,
+        with_database: bool = True,
         environment: Mapping[str, str] | None = None,
         reserved_concurrency: int | None = None,
         with_payment_provider: bool = False,
     ) -> None:
         super().__init__(scope, id)
         stage = runtime.stage
+        database = runtime.database if with_database else None
         package = package or snake(id)
         name = stage.resource_name(kebab(id))
 
@@ -154,3 +159,45 @@ class OrdersFunction(Construct):
             database.grant_connect(self.function)
         accept(self, "Traces and network interfaces have no names to be granted by.", "IAM5[Resource::*]")
         accept(self, "Python 3.13 is what the layer's wheels are chosen for; both move together.", "L1")
+
+
+class QueueConsumer(OrdersFunction):
+    """A function that gets the queue's messages in batches, at most so many batches at a time.
+
+    A batch may fail in part: the messages that worked are not delivered again. The limit is the event source's and
+    never the function's reserved concurrency, because a throttled delivery counts as one and ends in the DLQ.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        queue: sqs.Queue,
+        batch_size: int,
+        runtime: FunctionRuntime,
+        description: str,
+        with_database: bool = True,
+        environment: Mapping[str, str] | None = None,
+        max_concurrency: int | None = None,
+        with_payment_provider: bool = False,
+    ) -> None:
+        """`max_concurrency` is the stage's for consumers unless another is given."""
+        super().__init__(
+            scope,
+            id,
+            runtime=runtime,
+            with_database=with_database,
+            timeout=Duration.seconds(runtime.stage.consumer_timeout_seconds),
+            environment=environment,
+            with_payment_provider=with_payment_provider,
+            description=description,
+        )
+        self.function.add_event_source(
+            event_sources.SqsEventSource(
+                queue,
+                batch_size=batch_size,
+                max_concurrency=max_concurrency or runtime.stage.consumer_concurrency,
+                report_batch_item_failures=True,
+            )
+        )

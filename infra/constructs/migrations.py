@@ -6,7 +6,6 @@ from typing import Final
 from aws_cdk import Duration, triggers
 from constructs import Construct
 
-from infra.constructs.database import Database
 from infra.constructs.function import FunctionRuntime, OrdersFunction
 
 _TIMEOUT: Final = Duration.minutes(10)
@@ -25,7 +24,6 @@ class Migrations(Construct):
         id: str,
         *,
         runtime: FunctionRuntime,
-        database: Database,
         before: Iterable[OrdersFunction],
     ) -> None:
         super().__init__(scope, id)
@@ -33,7 +31,6 @@ class Migrations(Construct):
             self,
             "Migrate",
             runtime=runtime,
-            database=database,
             timeout=_TIMEOUT,
             with_payment_provider=True,
             description="Brings the database's schema up to date",
@@ -43,6 +40,6 @@ class Migrations(Construct):
             "Run",
             handler=migrate.function,
             timeout=_TIMEOUT,
-            execute_after=[database],
+            execute_after=[runtime.database],
             execute_before=list(before),
         )

@@ -19,6 +19,8 @@ from infra.stages import Stage
 from orders.contract import Metric
 
 _PERIOD: Final = Duration.minutes(1)
+_HALF: Final = 12
+"""Of a dashboard's width."""
 
 OUTBOX_LAG_LIMIT: Final = Duration.minutes(2)
 """From commit to SQS. An event that waited this long has seen two runs of the relay."""
@@ -70,15 +72,57 @@ class Monitoring(Construct):
             (state_machine.metric_aborted(period=_PERIOD), "aborted"),
         ):
             self._alarm(f"saga-{what}", metric, "An execution ended without a terminal state for its order.")
-        self._alarm(
-            "orders-needing-review",
-            _orders_metric(Metric.ORDERS_NEEDING_REVIEW, mark_cancelled, "Sum"),
-            "A compensation was given up: money or stock of the order may not be back.",
+        conflict = (
+            "Our record of a payment and the gateway's disagree. The table `repairs` says of which order."
         )
+        for name, emitter, counted, description in (
+            (
+                "orders-needing-review",
+                mark_cancelled,
+                Metric.ORDERS_NEEDING_REVIEW,
+                "A compensation was given up: money or stock of the order may not be back.",
+            ),
+            (
+                "orders-given-up",
+                maintenance,
+                Metric.ORDERS_NEEDING_REVIEW,
+                "Resuming an order again and again did not help: its executions end badly.",
+            ),
+            ("outbox-dead", relay, Metric.OUTBOX_DEAD, "An event could not be published, for good."),
+            ("payment-conflict-maintenance", maintenance, Metric.PAYMENT_CONFLICTS, conflict),
+            ("payment-conflict-payment-events", payment_events, Metric.PAYMENT_CONFLICTS, conflict),
+            (
+                "payment-circuit-open",
+                process_payment,
+                Metric.CIRCUIT_OPENED,
+                "The payment gateway keeps failing: orders wait for it, and are cancelled after an hour or so.",
+            ),
+            (
+                "webhooks-disabled",
+                deliver_webhooks,
+                Metric.WEBHOOKS_DISABLED,
+                "Nothing is sent to a customer's webhook any more. "
+                "The table `webhook_endpoints` says to which, and why.",
+            ),
+            (
+                "low-stock",
+                inventory_events,
+                Metric.LOW_STOCK_ALERTS,
+                "A product is low on stock. The table `stock_alerts` says which.",
+            ),
+            (
+                "notifications-uncertain",
+                notify,
+                Metric.NOTIFICATIONS_UNCERTAIN,
+                "A message to a customer may or may not have been sent. The order's report says which.",
+            ),
+        ):
+            self._alarm(name, _orders_metric(counted, emitter, "Sum"), description)
         self._alarm(
-            "outbox-dead",
-            _orders_metric(Metric.OUTBOX_DEAD, relay, "Sum"),
-            "An event could not be published, for good.",
+            "maintenance-failed",
+            _orders_metric(Metric.MAINTENANCE_FAILED, maintenance, "Sum"),
+            "A task of the maintenance fails: nobody resumes, expires, settles or removes what it is there for.",
+            periods=5,
         )
         self._alarm(
             "outbox-lag",
@@ -87,60 +131,23 @@ class Monitoring(Construct):
             threshold=OUTBOX_LAG_LIMIT.to_milliseconds(),
             periods=3,
         )
-        # The lag is measured by the relay, so it is silent when the relay is.
-        self._alarm(
-            "relay-stopped",
-            relay.metric_invocations(period=_PERIOD, statistic="Sum"),
-            "No relay has started for minutes: accepted orders go nowhere.",
-            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
-            periods=5,
-            missing=cloudwatch.TreatMissingData.BREACHING,
-        )
-        self._alarm(
-            "orders-given-up",
-            _orders_metric(Metric.ORDERS_NEEDING_REVIEW, maintenance, "Sum"),
-            "Resuming an order again and again did not help: its executions end badly.",
-        )
-        self._alarm(
-            "maintenance-failed",
-            _orders_metric(Metric.MAINTENANCE_FAILED, maintenance, "Sum"),
-            "A task of the maintenance fails: nobody resumes, expires, settles or removes what it is there for.",
-            periods=5,
-        )
-        self._alarm(
-            "maintenance-stopped",
-            maintenance.metric_invocations(period=_PERIOD, statistic="Sum"),
-            "No maintenance has started for minutes: orders that are stuck stay stuck.",
-            comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
-            periods=5,
-            missing=cloudwatch.TreatMissingData.BREACHING,
-        )
-        for finder, function in (("maintenance", maintenance), ("payment-events", payment_events)):
+        # What they measure themselves, the relay's lag first of all, is silent when they are.
+        for name, function, description in (
+            ("relay", relay, "No relay has started for minutes: accepted orders go nowhere."),
+            (
+                "maintenance",
+                maintenance,
+                "No maintenance has started for minutes: orders that are stuck stay stuck.",
+            ),
+        ):
             self._alarm(
-                f"payment-conflict-{finder}",
-                _orders_metric(Metric.PAYMENT_CONFLICTS, function, "Sum"),
-                "Our record of a payment and the gateway's disagree. The table `repairs` says of which order.",
+                f"{name}-stopped",
+                function.metric_invocations(period=_PERIOD, statistic="Sum"),
+                description,
+                comparison=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+                periods=5,
+                missing=cloudwatch.TreatMissingData.BREACHING,
             )
-        self._alarm(
-            "payment-circuit-open",
-            _orders_metric(Metric.CIRCUIT_OPENED, process_payment, "Sum"),
-            "The payment gateway keeps failing: orders wait for it, and are cancelled after an hour or so.",
-        )
-        self._alarm(
-            "webhooks-disabled",
-            _orders_metric(Metric.WEBHOOKS_DISABLED, deliver_webhooks, "Sum"),
-            "Nothing is sent to a customer's webhook any more. The table `webhook_endpoints` says to which, and why.",
-        )
-        self._alarm(
-            "low-stock",
-            _orders_metric(Metric.LOW_STOCK_ALERTS, inventory_events, "Sum"),
-            "A product is low on stock. The table `stock_alerts` says which.",
-        )
-        self._alarm(
-            "notifications-uncertain",
-            _orders_metric(Metric.NOTIFICATIONS_UNCERTAIN, notify, "Sum"),
-            "A message to a customer may or may not have been sent. The order's report says which.",
-        )
         self._alarm(
             "api-5xx",
             api.metric_server_error(period=_PERIOD, statistic="Sum"),
@@ -186,73 +193,62 @@ class Monitoring(Construct):
         lag: cloudwatch.Metric,
     ) -> None:
         """In the order an order takes: API, outbox, queues, saga."""
-        half = 12
+        percentiles = ("p50", "p95")
         cloudwatch.Dashboard(
             self,
             "Dashboard",
             dashboard_name=self._stage.resource_name("pipeline"),
             widgets=[
                 [
-                    cloudwatch.GraphWidget(
-                        title="API requests",
-                        width=half,
-                        left=[
-                            api.metric_count(period=_PERIOD),
-                            api.metric_client_error(period=_PERIOD),
-                            api.metric_server_error(period=_PERIOD),
-                        ],
+                    _graph(
+                        "API requests",
+                        api.metric_count(period=_PERIOD),
+                        api.metric_client_error(period=_PERIOD),
+                        api.metric_server_error(period=_PERIOD),
                     ),
-                    cloudwatch.GraphWidget(
-                        title="API latency",
-                        width=half,
-                        left=[
-                            api.metric_latency(period=_PERIOD, statistic=statistic)
-                            for statistic in ("p50", "p95")
-                        ],
+                    _graph(
+                        "API latency",
+                        *(api.metric_latency(period=_PERIOD, statistic=each) for each in percentiles),
                     ),
                 ],
                 [
-                    cloudwatch.GraphWidget(title="From commit to SQS (ms)", width=half, left=[lag]),
-                    cloudwatch.GraphWidget(
-                        title="Oldest message by queue (s)",
-                        width=half,
-                        left=[
+                    _graph("From commit to SQS (ms)", lag),
+                    _graph(
+                        "Oldest message by queue (s)",
+                        *(
                             pair.queue.metric_approximate_age_of_oldest_message(
                                 period=_PERIOD, label=pair.name
                             )
                             for pair in pairs
-                        ],
+                        ),
                     ),
                 ],
                 [
-                    cloudwatch.GraphWidget(
-                        title="Orders by end of their saga",
-                        width=half,
-                        left=[
-                            state_machine.metric_started(period=_PERIOD),
-                            state_machine.metric_succeeded(period=_PERIOD),
-                            state_machine.metric_failed(period=_PERIOD),
-                            state_machine.metric_timed_out(period=_PERIOD),
-                        ],
+                    _graph(
+                        "Orders by end of their saga",
+                        state_machine.metric_started(period=_PERIOD),
+                        state_machine.metric_succeeded(period=_PERIOD),
+                        state_machine.metric_failed(period=_PERIOD),
+                        state_machine.metric_timed_out(period=_PERIOD),
                     ),
-                    cloudwatch.GraphWidget(
-                        title="Time to a terminal state (ms)",
-                        width=half,
-                        left=[
-                            state_machine.metric_time(period=_PERIOD, statistic=statistic)
-                            for statistic in ("p50", "p95")
-                        ],
+                    _graph(
+                        "Time to a terminal state (ms)",
+                        *(state_machine.metric_time(period=_PERIOD, statistic=each) for each in percentiles),
                     ),
                 ],
                 [
                     cloudwatch.SingleValueWidget(
                         title="Messages given up",
-                        width=2 * half,
+                        width=2 * _HALF,
                         metrics=[_visible(pair.dlq).with_(label=pair.name) for pair in pairs],
                     )
                 ],
             ],
         )
+
+
+def _graph(title: str, *metrics: cloudwatch.Metric) -> cloudwatch.GraphWidget:
+    return cloudwatch.GraphWidget(title=title, width=_HALF, left=[*metrics])
 
 
 def _visible(dlq: sqs.Queue) -> cloudwatch.Metric:

@@ -7,10 +7,7 @@ from aws_cdk import aws_ses as ses
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.constructs.consumer import QueueConsumer
-from infra.constructs.database import Database
-from infra.constructs.function import FunctionRuntime
-from infra.stages import Stage
+from infra.constructs.function import FunctionRuntime, QueueConsumer
 
 # Five messages at half a second each, sent one after another, are far from the consumer's timeout.
 _BATCH_SIZE: Final = 5
@@ -25,12 +22,11 @@ class Notifications(Construct):
         scope: Construct,
         id: str,
         *,
-        stage: Stage,
         runtime: FunctionRuntime,
-        database: Database,
         queue: sqs.Queue,
     ) -> None:
         super().__init__(scope, id)
+        stage = runtime.stage
         sender = ses.EmailIdentity(self, "Sender", identity=ses.Identity.email(stage.sender_email))
         self.notify = QueueConsumer(
             self,
@@ -38,7 +34,6 @@ class Notifications(Construct):
             queue=queue,
             batch_size=_BATCH_SIZE,
             runtime=runtime,
-            database=database,
             environment={
                 "SENDER_EMAIL": stage.sender_email,
                 "SMS_SENDER_ID": stage.sms_sender_id,

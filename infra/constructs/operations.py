@@ -7,11 +7,9 @@ from aws_cdk import Duration
 from constructs import Construct
 
 from infra.constructs.api import OrdersApi
-from infra.constructs.database import Database
 from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.constructs.queues import Queues
 from infra.constructs.saga import OrderSaga
-from infra.stages import Stage
 
 # Looking for one message among many takes a while; API Gateway gives up after 30 s.
 _TIMEOUT: Final = Duration.seconds(28)
@@ -28,9 +26,7 @@ class Operations(Construct):
         scope: Construct,
         id: str,
         *,
-        stage: Stage,
         runtime: FunctionRuntime,
-        database: Database,
         queues: Queues,
         saga: OrderSaga,
         api: OrdersApi,
@@ -40,14 +36,13 @@ class Operations(Construct):
             self,
             "Operations",
             runtime=runtime,
-            database=database,
             timeout=_TIMEOUT,
             memory_mb=_MEMORY_MB,
             environment={
                 "STATE_MACHINE_ARN": saga.state_machine.state_machine_arn,
                 "QUEUE_URLS": json.dumps({pair.name: pair.queue.queue_url for pair in queues.pairs}),
                 "DLQ_URLS": json.dumps({pair.name: pair.dlq.queue_url for pair in queues.pairs}),
-                **stage.payments.environment,
+                **runtime.stage.payments.environment,
             },
             with_payment_provider=True,
             description="The API of operators: dead letters, orders under review, the outbox, health",

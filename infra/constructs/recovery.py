@@ -5,13 +5,10 @@ from typing import Final
 from aws_cdk import Duration
 from constructs import Construct
 
-from infra.constructs.consumer import QueueConsumer
-from infra.constructs.database import Database
-from infra.constructs.function import FunctionRuntime, OrdersFunction
+from infra.constructs.function import FunctionRuntime, OrdersFunction, QueueConsumer
 from infra.constructs.queues import Queues
 from infra.constructs.saga import OrderSaga
 from infra.constructs.schedule import start_every_minute
-from infra.stages import Stage
 from orders.events import Queue
 
 # A round begins nothing in its last quarter of a minute. Two rounds at once are safe.
@@ -30,9 +27,7 @@ class Recovery(Construct):
         scope: Construct,
         id: str,
         *,
-        stage: Stage,
         runtime: FunctionRuntime,
-        database: Database,
         queues: Queues,
         saga: OrderSaga,
     ) -> None:
@@ -41,11 +36,10 @@ class Recovery(Construct):
             self,
             "Maintenance",
             runtime=runtime,
-            database=database,
             timeout=_ROUND_TIMEOUT,
             environment={
                 "STATE_MACHINE_ARN": saga.state_machine.state_machine_arn,
-                **stage.payments.environment,
+                **runtime.stage.payments.environment,
             },
             with_payment_provider=True,
             description="Resumes stuck orders, expires reservations, settles payments, removes old rows",
@@ -56,7 +50,7 @@ class Recovery(Construct):
         start_every_minute(
             self,
             self.maintenance.function,
-            name=stage.resource_name("maintenance"),
+            name=runtime.stage.resource_name("maintenance"),
             description="One round of maintenance",
         )
 
@@ -66,8 +60,7 @@ class Recovery(Construct):
             queue=queues[Queue.PAYMENT_PROCESSING],
             batch_size=_PAYMENT_BATCH_SIZE,
             runtime=runtime,
-            database=database,
-            environment=stage.payments.environment,
+            environment=runtime.stage.payments.environment,
             with_payment_provider=True,
             description="payment-processing: holds each movement of money against the gateway",
         )
@@ -77,6 +70,5 @@ class Recovery(Construct):
             queue=queues[Queue.INVENTORY_MANAGEMENT],
             batch_size=_INVENTORY_BATCH_SIZE,
             runtime=runtime,
-            database=database,
             description="inventory-management: one alert for each product that becomes low on stock",
         )

@@ -6,11 +6,9 @@ from typing import Final
 from aws_cdk import Duration
 from constructs import Construct
 
-from infra.constructs.database import Database
 from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.constructs.queues import Queues
 from infra.constructs.schedule import start_every_minute
-from infra.stages import Stage
 
 WINDOW_SECONDS: Final = 61
 """How long one run looks for new events. A second more than the interval, so that there is always a relay alive:
@@ -31,9 +29,7 @@ class OutboxRelay(Construct):
         scope: Construct,
         id: str,
         *,
-        stage: Stage,
         runtime: FunctionRuntime,
-        database: Database,
         queues: Queues,
     ) -> None:
         super().__init__(scope, id)
@@ -41,7 +37,6 @@ class OutboxRelay(Construct):
             self,
             "OutboxRelay",
             runtime=runtime,
-            database=database,
             timeout=_TIMEOUT,
             environment={
                 "QUEUE_URLS": json.dumps({pair.name: pair.queue.queue_url for pair in queues.pairs}),
@@ -54,6 +49,6 @@ class OutboxRelay(Construct):
         start_every_minute(
             self,
             self.relay.function,
-            name=stage.resource_name("outbox-relay"),
+            name=runtime.stage.resource_name("outbox-relay"),
             description="Keeps one relay alive",
         )

@@ -10,13 +10,10 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
-from infra.constructs.consumer import QueueConsumer
-from infra.constructs.database import Database
-from infra.constructs.function import FunctionRuntime, OrdersFunction
+from infra.constructs.function import FunctionRuntime, OrdersFunction, QueueConsumer
 from infra.findings import accept
 from infra.names import snake
 from infra.saga_definition import saga_definition
-from infra.stages import Stage
 from orders.domain import SagaStep
 
 # Less than a Task's TimeoutSeconds (30): a step that is too slow has ended, and cannot write late, before the state
@@ -30,12 +27,11 @@ _START_BATCH_SIZE: Final = 10
 class OrderSaga(Construct):
     """The state machine of `statemachines/order_saga.asl.json`; each of its steps is a function of `saga_steps`."""
 
-    def __init__(
-        self, scope: Construct, id: str, *, stage: Stage, runtime: FunctionRuntime, database: Database
-    ) -> None:
+    def __init__(self, scope: Construct, id: str, *, runtime: FunctionRuntime) -> None:
         super().__init__(scope, id)
+        stage = runtime.stage
         self._name = stage.resource_name("order-saga")
-        self.steps = {step: self._step(stage, runtime, database, step) for step in SagaStep}
+        self.steps = {step: self._step(runtime, step) for step in SagaStep}
         self.state_machine = stepfunctions.StateMachine(
             self,
             "StateMachine",
@@ -87,6 +83,7 @@ class OrderSaga(Construct):
             batch_size=_START_BATCH_SIZE,
             runtime=runtime,
             environment={"STATE_MACHINE_ARN": self.state_machine.state_machine_arn},
+            with_database=False,
             description="order-processing: one execution for each order, by name",
         )
         self.state_machine.grant_start_execution(starter.function)
@@ -114,16 +111,14 @@ class OrderSaga(Construct):
             f"{executions}]",
         )
 
-    def _step(
-        self, stage: Stage, runtime: FunctionRuntime, database: Database, step: SagaStep
-    ) -> OrdersFunction:
+    def _step(self, runtime: FunctionRuntime, step: SagaStep) -> OrdersFunction:
+        stage = runtime.stage
         return OrdersFunction(
             self,
             step.value,
             runtime=runtime,
             package="saga_steps",
             entry=snake(step),
-            database=database,
             timeout=_STEP_TIMEOUT,
             environment={
                 "RESERVATION_TTL_SECONDS": str(stage.reservation_ttl_seconds),

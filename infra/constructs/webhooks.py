@@ -7,11 +7,8 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.constructs.consumer import QueueConsumer
-from infra.constructs.database import Database
-from infra.constructs.function import FunctionRuntime, OrdersFunction
+from infra.constructs.function import FunctionRuntime, OrdersFunction, QueueConsumer
 from infra.findings import accept
-from infra.stages import Stage
 
 # A customer's server may take ten seconds. In a larger batch others' messages would wait behind it, or go back to the
 # queue untouched until they count as poison.
@@ -31,14 +28,13 @@ class Webhooks(Construct):
         scope: Construct,
         id: str,
         *,
-        stage: Stage,
         runtime: FunctionRuntime,
-        database: Database,
         queue: sqs.Queue,
         api: OrdersFunction,
     ) -> None:
         """`api` is the function in which customers register."""
         super().__init__(scope, id)
+        stage = runtime.stage
         key = secretsmanager.Secret(
             self,
             "Key",
@@ -57,7 +53,6 @@ class Webhooks(Construct):
             batch_size=_BATCH_SIZE,
             max_concurrency=stage.webhook_concurrency,
             runtime=runtime,
-            database=database,
             environment={"WEBHOOK_RETRY_SECONDS": json.dumps(stage.webhook_retry_seconds)},
             description="webhook-delivery: one signed request for each attempt",
         )
