@@ -83,7 +83,7 @@ def prepare(settings: Settings, stack: Stack, plan: Plan) -> Iterator[SystemUnde
         contextlib.ExitStack() as closing,
         catalogue.on_sale(engine, products),
         PostgresProxy.to(server, database_faults.connected) as proxy,
-        SqsProxy.to(settings.endpoint_url) as sqs_proxy,
+        SqsProxy(settings.endpoint_url).serving() as sqs_proxy,
     ):
         closing.callback(engine.dispose)
         system = SystemUnderTest(
