@@ -44,7 +44,7 @@ def deployed(settings: Settings) -> dict[str, dict[str, str]]:
 
 
 def environment(
-    settings: Settings, variables: Mapping[str, str], credentials: Credentials, endpoints: Mapping[str, str]
+    settings: Settings, variables: Mapping[str, str], credentials: Credentials, aws_url: str
 ) -> dict[str, str]:
     """What a process finds in its environment: the function's variables, and of ours hardly more than the PATH."""
     inherited = {
@@ -56,7 +56,7 @@ def environment(
         **inherited,
         **variables,
         **_OURS,
-        **endpoints,
+        "AWS_ENDPOINT_URL": aws_url,
         "DATABASE_SECRET_ID": credentials.model_dump_json(),
     }
 

@@ -1,7 +1,6 @@
 """The local cloud that is measured: the same that `make up` starts, with a home and a port of its own."""
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final
@@ -18,8 +17,8 @@ from tools.bench.order_watch import Watch, watch_orders
 from tools.cloud import aws, catalogue, local_cloud, postgres
 from tools.cloud.settings import STAGE, Settings
 from tools.cloud.stack import Stack, sign_in
+from tools.waiting import wait_until
 
-_LOOK_EVERY_SECONDS: Final = 0.01
 _WARM_UP_ORDERS: Final = 80
 _WARM_UP_SECONDS: Final = 90
 
@@ -145,12 +144,10 @@ class MeasuredCloud:
         return int(available), int(reserved), int(sold)
 
     def _await_relay(self) -> None:
-        deadline = time.monotonic() + _RELAY_SECONDS
+        pending = "SELECT FROM outbox WHERE status = 'PENDING' LIMIT 1"
         with self.connect() as connection:
-            while connection.run("SELECT FROM outbox WHERE status = 'PENDING' LIMIT 1"):
-                if time.monotonic() > deadline:
-                    raise TimeoutError(f"the outbox is not empty after {_RELAY_SECONDS} s")
-                time.sleep(_LOOK_EVERY_SECONDS)
+            if not wait_until(lambda: not connection.run(pending), _RELAY_SECONDS):
+                raise TimeoutError(f"the outbox is not empty after {_RELAY_SECONDS} s")
 
     def _call_off(self) -> None:
         database = BenchDatabase(Credentials.model_validate(postgres.credentials(self._settings)))

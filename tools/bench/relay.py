@@ -12,6 +12,7 @@ from tools.bench.database import BenchDatabase
 from tools.bench.functions import Call, Worker
 from tools.bench.run import LARGEST, Bench, Stocked
 from tools.round_trips import RoundTripCounter
+from tools.waiting import wait_until
 
 _POLLS: Final = 300
 _WARM_UP_EVENTS: Final = 100
@@ -20,7 +21,6 @@ _EVENTS: Final = {1: 6_000, 4: 12_000}
 """By the number of relays: enough for some seconds."""
 _LONGEST_SECONDS: Final = 30
 """A relay that has not published everything by then never will."""
-_LOOK_EVERY_SECONDS: Final = 0.05
 
 # As `create_order` writes them, of orders that there are.
 _ADD_PENDING: Final = """
@@ -94,12 +94,9 @@ def _start(workers: list[Worker], seconds: float) -> None:
 
 def _drained(database: BenchDatabase) -> float:
     """When the last pending event was marked, by the database's clock (seconds)."""
-    deadline = time.monotonic() + _LONGEST_SECONDS
     with database.administer() as connection:
-        while connection.run(_IS_PENDING):
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"the relay has not drained the outbox within {_LONGEST_SECONDS} s")
-            time.sleep(_LOOK_EVERY_SECONDS)
+        if not wait_until(lambda: not connection.run(_IS_PENDING), _LONGEST_SECONDS):
+            raise RuntimeError(f"the relay has not drained the outbox within {_LONGEST_SECONDS} s")
         ((last,),) = connection.run(
             "SELECT CAST(extract(epoch FROM max(published_at)) AS float8) FROM outbox"
         )

@@ -1,6 +1,8 @@
 """One run of the benchmarks: what the families share."""
 
 import contextlib
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,7 +12,7 @@ from uuid import UUID
 import psutil
 
 from orders.db import Credentials
-from tools.bench import aws_fakes, functions, volume
+from tools.bench import functions, volume
 from tools.bench.database import BenchDatabase, BenchServer
 from tools.bench.functions import Worker
 from tools.bench.measured_cloud import MeasuredCloud
@@ -23,6 +25,8 @@ SMALLEST: Final = SIZES[0]
 LARGEST: Final = SIZES[-1]
 
 _LOOK_SECONDS: Final = 2
+_SQS_SECONDS: Final = 0.010
+"""How long SQS takes for a call; the relay's budget holds for that."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ class Bench:
     settings: Settings
     report: Report
     server: BenchServer
-    endpoints: dict[str, str]
+    aws_url: str
+    """What functions call besides Postgres, when they run outside the local cloud."""
     _at_the_end: contextlib.ExitStack
     _stocked: dict[int, Stocked] = field(default_factory=dict)
 
@@ -54,11 +59,11 @@ class Bench:
     def running(cls, settings: Settings, report: Report) -> Iterator["Bench"]:
         with (
             BenchServer.running(settings) as server,
-            aws_fakes.running() as endpoints,
+            _aws() as aws_url,
             contextlib.ExitStack() as at_the_end,
         ):
             _note_others(report, "at the start")
-            yield cls(settings, report, server, endpoints, at_the_end)
+            yield cls(settings, report, server, aws_url, at_the_end)
 
     def stocked(self, orders: int) -> Stocked:
         """The database of this size, filled when it is first asked for."""
@@ -76,7 +81,7 @@ class Bench:
 
     def environment(self, package: str, credentials: Credentials) -> dict[str, str]:
         """A function's environment on the database of the credentials."""
-        return functions.environment(self.settings, self.functions[package], credentials, self.endpoints)
+        return functions.environment(self.settings, self.functions[package], credentials, self.aws_url)
 
     @cached_property
     def functions(self) -> dict[str, dict[str, str]]:
@@ -88,6 +93,18 @@ class Bench:
         """The local cloud, started when it is first asked for: nothing else is measured beside it after that."""
         _note_others(self.report, "before the local cloud")
         return self._at_the_end.enter_context(MeasuredCloud.running(self.settings, self.report.say))
+
+
+@contextlib.contextmanager
+def _aws() -> Iterator[str]:
+    """An SQS that takes 10 ms, and a Secrets Manager, in a process of their own; yields their URL."""
+    command = [sys.executable, "-m", "tools.aws_server", str(_SQS_SECONDS)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
 
 
 def _note_others(report: Report, when: str) -> None:

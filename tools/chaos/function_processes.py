@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Collection
 from typing import Final
 
@@ -13,10 +12,10 @@ from infra.names import snake
 from orders.domain import FORWARD_STEPS, UNDOES
 from tools.chaos.plan import Target
 from tools.cloud.processes import is_alive
+from tools.waiting import wait_until
 
 _RUNTIME_CLIENT: Final = "awslambdaric"
 _END_SECONDS: Final = 2.0
-_POLL_SECONDS: Final = 0.005
 
 
 def handler_of(pid: int) -> str:
@@ -65,10 +64,7 @@ def kill(pid: int) -> bool:
         process.kill()
     except psutil.NoSuchProcess:
         return False
-    deadline = time.monotonic() + _END_SECONDS
-    while is_alive(process) and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
-    return was_alive and not is_alive(process)
+    return wait_until(lambda: not is_alive(process), _END_SECONDS, every=0.005) and was_alive
 
 
 def freeze(pid: int) -> None:

@@ -21,6 +21,7 @@ from tools.chaos.plan import DeadEvent, Fault, Plan, PlannedFault, Poison, Targe
 from tools.chaos.system import STEP_TIMEOUT_SECONDS, SystemUnderTest, function_name
 from tools.cloud import aws, postgres
 from tools.postgres_proxy import Disturbance, Loss, Moment
+from tools.waiting import wait_until
 
 FREEZE_SECONDS: Final = STEP_TIMEOUT_SECONDS + 3.0
 """How long a step stands still: the state machine has given it up by then, and Lambda has not ended it yet."""
@@ -91,9 +92,7 @@ class Nemesis:
 
     def await_victims(self, seconds: float) -> None:
         """Gives faults that still wait for somebody so much more time."""
-        deadline = time.monotonic() + seconds
-        while self._is_busy and time.monotonic() < deadline:
-            time.sleep(_LOOK_EVERY_SECONDS)
+        wait_until(lambda: not self._is_busy, seconds, _LOOK_EVERY_SECONDS)
 
     def heal(self) -> None:
         """Ends every fault: from here on nothing is struck, and all that stood still goes on."""

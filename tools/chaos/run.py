@@ -24,6 +24,7 @@ from tools.cloud import aws
 from tools.cloud.aws import depth
 from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack
+from tools.waiting import wait_until
 
 REST_SECONDS: Final = 300
 """An order that has not ended by then is lost."""
@@ -81,9 +82,7 @@ def _place(
 
 def _await_end(system: SystemUnderTest) -> None:
     """Until the first orders have ended: then the functions are warm, and a fault meets work instead of a start."""
-    deadline = time.monotonic() + _WARM_UP_SECONDS
-    while open_orders(system) and time.monotonic() < deadline:
-        time.sleep(_LOOK_EVERY_SECONDS)
+    wait_until(lambda: not open_orders(system), _WARM_UP_SECONDS, _LOOK_EVERY_SECONDS)
 
 
 def _report(

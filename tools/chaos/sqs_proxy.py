@@ -1,18 +1,18 @@
 """An endpoint between the relay and SQS, which can fail a part of a batch, and remembers what was sent."""
 
+import asyncio
 import contextlib
 import http.client
 import json
 import math
-import threading
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from tools.cloud.settings import LOOPBACK, STAGE
+from tools.aws_server import AwsServer, Headers, Response
+from tools.cloud.settings import STAGE
 
 _BATCH: Final = "AmazonSQS.SendMessageBatch"
 _REMEMBERED: Final = 20
@@ -27,28 +27,13 @@ Struck = Callable[[str], None]
 """Is told what was hit."""
 
 
-class SqsProxy:
+class SqsProxy(AwsServer):
     """Passes every request on, unless it is told otherwise."""
 
     def __init__(self, endpoint_url: str) -> None:
         self._endpoint = urlsplit(endpoint_url)
         self._armed: deque[tuple[int, Struck]] = deque()
         self._sent: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
-        self._server = _Server((LOOPBACK, 0), _handler(self))
-        self.url = f"http://{LOOPBACK}:{self._server.server_port}"
-
-    @classmethod
-    @contextlib.contextmanager
-    def to(cls, endpoint_url: str) -> Iterator[Self]:
-        proxy = cls(endpoint_url)
-        serving = threading.Thread(target=proxy._server.serve_forever, daemon=True)
-        serving.start()
-        try:
-            yield proxy
-        finally:
-            proxy._server.shutdown()
-            proxy._server.server_close()
-            serving.join()
 
     def fail_part(self, percent: int, struck: Struck) -> None:
         """Of the next batch of several messages so many are not stored: one at least, and never all."""
@@ -67,13 +52,14 @@ class SqsProxy:
         sent = self._sent[queue]
         return sent[-1] if sent else None
 
-    def respond(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
-        """The status, headers and body of the response to a request."""
+    async def respond(self, path: str, headers: Headers, body: bytes) -> Response:
         if headers.get("x-amz-target") != _BATCH:
-            return self._forward(path, headers, body)
+            return await asyncio.to_thread(self._forward, path, headers, body)
         batch = json.loads(body)
         failed = self._take_part(batch)
-        status, answered, content = self._forward(path, headers, json.dumps(batch).encode())
+        status, answered, content = await asyncio.to_thread(
+            self._forward, path, headers, json.dumps(batch).encode()
+        )
         if status == HTTPStatus.OK:
             self._sent[_queue_of(batch)].extend(entry["MessageBody"] for entry in batch["Entries"])
             if failed:
@@ -96,59 +82,24 @@ class SqsProxy:
         struck(f"{number} of {len(entries)} to {_queue_of(batch)}")
         return [entry["Id"] for entry in entries[:number]]
 
-    def _forward(self, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+    def _forward(self, path: str, headers: Headers, body: bytes) -> Response:
+        """Raises OSError when SQS is not there, or hangs up."""
         assert self._endpoint.hostname is not None, "it is a URL of this machine"
         connection = http.client.HTTPConnection(
             self._endpoint.hostname, self._endpoint.port, timeout=_TIMEOUT_SECONDS
         )
         with contextlib.closing(connection):
-            connection.request("POST", path, body, _passed_on(headers))
-            response = connection.getresponse()
-            return response.status, _passed_on(dict(response.getheaders())), response.read()
-
-
-def _handler(proxy: SqsProxy) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_POST(self) -> None:
-            length = int(self.headers["Content-Length"])
-            body = self.rfile.read(length)
-            if len(body) < length:
-                # The sender was killed in the middle of it.
-                self.close_connection = True
-                return
-            headers = {name.lower(): value for name, value in self.headers.items()}
             try:
-                status, answered, content = proxy.respond(self.path, headers, body)
-            except OSError:
-                # The relay is hung up on, as by an SQS that is not there.
-                self.close_connection = True
-                return
-            self.send_response(status)
-            for name, value in answered.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Not on anybody's terminal."""
-
-    return Handler
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A relay that was killed has hung up: nobody needs to be told."""
+                connection.request("POST", path, body, _passed_on(headers))
+                response = connection.getresponse()
+                return response.status, _passed_on(dict(response.getheaders())), response.read()
+            except http.client.HTTPException as error:
+                raise ConnectionError from error
 
 
 def _queue_of(batch: dict[str, Any]) -> str:
     return str(batch["QueueUrl"]).rsplit("/", 1)[-1].removeprefix(f"orders-{STAGE}-")
 
 
-def _passed_on(headers: dict[str, str]) -> dict[str, str]:
+def _passed_on(headers: Headers) -> Headers:
     return {name: value for name, value in headers.items() if name.lower() not in _NOT_PASSED_ON}

@@ -81,9 +81,9 @@ def prepare(settings: Settings, stack: Stack, plan: Plan) -> Iterator[SystemUnde
     engine = create_engine(stack["database_url"], poolclass=NullPool)
     with (
         contextlib.ExitStack() as closing,
-        catalogue.on_sale(engine, products),
+        catalogue.on_sale(settings, products),
         PostgresProxy.to(server, database_faults.connected) as proxy,
-        SqsProxy.to(settings.endpoint_url) as sqs_proxy,
+        SqsProxy(settings.endpoint_url).serving() as sqs_proxy,
     ):
         closing.callback(engine.dispose)
         system = SystemUnderTest(

@@ -2,13 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Engine, func, insert, update
-
-from orders import tables
 from tools.cloud import postgres
 from tools.cloud.settings import Settings
 
@@ -84,53 +81,34 @@ _RECEIVE: Final = """
 
 def seed(settings: Settings) -> None:
     """Brings catalogue and stock to what the demonstration needs; nothing changes if they are there."""
-    ids = [product.id for product in PRODUCTS]
+    _offer(settings, PRODUCTS)
+
+
+@contextmanager
+def on_sale(settings: Settings, products: Sequence[Product]) -> Iterator[None]:
+    """Puts new products on sale with an exact stock that nobody else buys from, and takes them off at the end.
+
+    A killed run leaves its products on sale, which harms nobody: the next run brings its own.
+    """
+    _offer(settings, products)
+    try:
+        yield
+    finally:
+        _offer(settings, [replace(product, active=False, available=0) for product in products])
+
+
+def _offer(settings: Settings, products: Sequence[Product]) -> None:
+    ids = [product.id for product in products]
     with postgres.connect(settings) as connection:
         connection.run("BEGIN")
         connection.run(
             _UPSERT_PRODUCTS,
             ids=ids,
-            names=[product.name for product in PRODUCTS],
-            prices=[product.unit_price for product in PRODUCTS],
-            active=[product.active for product in PRODUCTS],
+            names=[product.name for product in products],
+            prices=[product.unit_price for product in products],
+            active=[product.active for product in products],
             currency=CURRENCY,
         )
         connection.run(_ADD_STOCK_ROWS, ids=ids)
-        connection.run(_RECEIVE, ids=ids, available=[product.available for product in PRODUCTS])
+        connection.run(_RECEIVE, ids=ids, available=[product.available for product in products])
         connection.run("COMMIT")
-
-
-@contextmanager
-def on_sale(engine: Engine, products: Sequence[Product]) -> Iterator[None]:
-    """Puts new products on sale with an exact stock that nobody else buys from, and takes them off at the end.
-
-    A killed run leaves its products on sale, which harms nobody: the next run brings its own.
-    """
-    with engine.begin() as connection:
-        for product in products:
-            connection.execute(
-                insert(tables.products).values(
-                    id=product.id,
-                    name=product.name,
-                    unit_price=product.unit_price,
-                    currency=CURRENCY,
-                    active=product.active,
-                )
-            )
-            units = product.available
-            connection.execute(
-                insert(tables.stock).values(product_id=product.id, stocked=units, available=units)
-            )
-            connection.execute(
-                insert(tables.stock_movements).values(product_id=product.id, kind="RECEIVED", quantity=units)
-            )
-    try:
-        yield
-    finally:
-        with engine.begin() as connection:
-            ids = [product.id for product in products]
-            connection.execute(
-                update(tables.products)
-                .where(tables.products.c.id.in_(ids))
-                .values(active=False, updated_at=func.now())
-            )

@@ -19,13 +19,13 @@ from tools.cloud import aws, catalogue, deploy, emulator, postgres, recovery, st
 from tools.cloud.settings import LOOPBACK, ROOT, Settings
 from tools.cloud.stack import Stack
 from tools.errors import LocalCloudError
+from tools.waiting import wait_until
 
 Report = Callable[[str], None]
 """Takes one line about what has been done."""
 
 _READY_PATH: Final = f"{API_PREFIX}/health/ready"
 _READY_SECONDS: Final = 30
-_POLL_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -184,14 +184,13 @@ def _stop(report: Report, name: str, stop: Callable[[], bool]) -> None:
 
 def _await_ready(deployed: Stack) -> None:
     """Waits until the API says that it can take an order; this also warms the function that answers."""
-    deadline = time.monotonic() + _READY_SECONDS
-    while True:
-        answer = httpx.get(deployed["api_url"] + _READY_PATH, timeout=_READY_SECONDS)
-        if answer.is_success:
-            return
-        if time.monotonic() > deadline:
-            raise LocalCloudError(f"The API is not ready: {answer.status_code} {answer.text[:500]}")
-        time.sleep(_POLL_SECONDS)
+
+    def look() -> httpx.Response:
+        return httpx.get(deployed["api_url"] + _READY_PATH, timeout=_READY_SECONDS)
+
+    if not wait_until(lambda: look().is_success, _READY_SECONDS):
+        last = look()
+        raise LocalCloudError(f"The API is not ready: {last.status_code} {last.text[:500]}")
 
 
 def _record(settings: Settings) -> Path:

@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,8 @@ import psutil
 
 from tools.cloud.settings import ROOT
 from tools.errors import LocalCloudError
+from tools.waiting import wait_until
 
-_POLL_SECONDS: Final = 0.05
 # Linux derives start times from ticks and the boot time; the latter moves a little when the clock is adjusted.
 _START_TIME_TOLERANCE_SECONDS: Final = 1.5
 _LOG_TAIL_LINES: Final = 20
@@ -60,7 +59,7 @@ class Daemon:
         if self.log.exists():
             self.log.replace(self.log.with_suffix(".previous.log"))
         user_id, group_id = (str(number) for number in account)
-        launcher = [sys.executable, "-m", "tools.cloud.daemon", str(self.pidfile), user_id, group_id]
+        launcher = [sys.executable, "-m", "tools.cloud.processes", str(self.pidfile), user_id, group_id]
         with self.log.open("wb") as log:
             started = subprocess.run(
                 [*launcher, *command],
@@ -76,13 +75,14 @@ class Daemon:
 
     def await_ready(self, is_ready: Callable[[], bool], seconds: float) -> None:
         """Waits until it works; raises LocalCloudError with the end of its log if it ends or takes too long."""
-        deadline = time.monotonic() + seconds
-        while not is_ready():
-            if self.find() is None:
-                raise self.failure("ended while it was starting")
-            if time.monotonic() > deadline:
-                raise self.failure(f"did not answer within {seconds:.0f} s")
-            time.sleep(_POLL_SECONDS)
+
+        def is_ready_or_gone() -> bool:
+            return is_ready() or self.find() is None
+
+        if not wait_until(is_ready_or_gone, seconds):
+            raise self.failure(f"did not answer within {seconds:.0f} s")
+        if self.find() is None:
+            raise self.failure("ended while it was starting")
 
     def stop(self) -> bool:
         """Ends it, gently at first. False if it was not running."""
@@ -150,10 +150,7 @@ def end(process: psutil.Process, stop_signal: signal.Signals, seconds: float) ->
     for final in (stop_signal, signal.SIGKILL):
         with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(final)
-        deadline = time.monotonic() + seconds
-        while is_alive(process) and time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
-        if not is_alive(process):
+        if wait_until(lambda: not is_alive(process), seconds):
             return
 
 
@@ -170,3 +167,35 @@ def _session_of(pid: int) -> int:
         return os.getsid(pid)
     except OSError:
         return -1
+
+
+def _become(pidfile: Path, user_id: int, group_id: int, command: list[str]) -> None:
+    """Forks, registers the child and turns it into the command; returns in the parent once it is registered.
+
+    The process writes its own pidfile before it becomes the command, so however early the one who asked for it is
+    killed, no process is ever left without a pidfile. The ids are -1 to stay who we are.
+    """
+    registered, register = os.pipe()
+    if os.fork():
+        os.close(register)
+        if not os.read(registered, 1):
+            sys.exit(f"could not write {pidfile}")
+        return
+
+    os.setsid()
+    process = psutil.Process()
+    record = {"pid": process.pid, "create_time": process.create_time()}
+    unfinished = pidfile.with_suffix(f".{process.pid}")
+    unfinished.write_text(json.dumps(record))
+    unfinished.replace(pidfile)
+    os.write(register, b"1")
+    if user_id >= 0:
+        os.setgroups([])
+        os.setgid(group_id)
+        os.setuid(user_id)
+    os.execv(command[0], command)
+
+
+if __name__ == "__main__":
+    # Called by `Daemon.start`.
+    _become(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:])

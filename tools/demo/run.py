@@ -34,12 +34,12 @@ from tools.demo.placing import Observer, Run, play
 from tools.demo.report import Report
 from tools.demo.scenarios import scenarios
 from tools.errors import LocalCloudError
+from tools.waiting import wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 _USERS: Final = ("customer", "other")
-_POLL_SECONDS: Final = 0.2
 
 
 def run_demo(settings: Settings, stack: Stack, console: Console) -> Report:
@@ -62,7 +62,7 @@ def _run(settings: Settings, stack: Stack, console: Console, engine: Engine) -> 
     runs = [Run(scenario) for scenario in scenarios()]
     own_products = [product for run in runs for product in run.scenario.products]
 
-    with catalogue.on_sale(engine, own_products), live_display(runs, console) as observe:
+    with catalogue.on_sale(settings, own_products), live_display(runs, console) as observe:
         try:
             asyncio.run(_play(settings, stack, runs, observe))
         except* httpx.TransportError as errors:
@@ -108,6 +108,5 @@ def _records(engine: Engine, client: "SFNClient", stack: Stack, order_ids: Itera
 
 def _visits(client: "SFNClient", arn: str, deadline: float) -> tuple[Visit, ...]:
     """The order ends a moment before its execution does."""
-    while executions.is_running(client, arn) and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
+    wait_until(lambda: not executions.is_running(client, arn), deadline - time.monotonic(), every=0.2)
     return executions.visits(client, arn)

@@ -16,8 +16,8 @@ from infra.constructs.api import ROUTES, Route
 from infra.names import snake
 from orders.contract import API_PREFIX
 from orders.http import Api
-from orders.problem import Problem
 from orders.payments.settings import PaymentSettings
+from orders.problem import Problem
 from orders.settings import FunctionSettings
 from tools.openapi import common
 from tools.openapi.schemas import example, tidy

@@ -4,12 +4,12 @@ import pytest
 
 from orders.db import Database
 from tests.integration.relay.world import Relays, connect
-from tools.sqs_server import SqsServer
+from tools.aws_server import SqsServer
 
 
 @pytest.fixture
 def sqs(monkeypatch: pytest.MonkeyPatch) -> Iterator[SqsServer]:
-    with SqsServer.running() as server:
+    with SqsServer().serving() as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         yield server
 

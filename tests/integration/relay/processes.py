@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orders.db import Credentials
 from tests.integration.relay.world import queue_urls
-from tools.sqs_server import SqsServer
+from tools.aws_server import SqsServer
 
 ROOT = Path(__file__).resolve().parents[3]
 

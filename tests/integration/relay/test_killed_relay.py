@@ -25,7 +25,7 @@ from tests.integration.relay.world import Relays, make_due, statuses, times_acce
 from tests.support.api import lambda_context
 from tests.support.consumers import batch, failed
 from tests.support.factories import TRACE, add_order, rows
-from tools.sqs_server import SqsServer
+from tools.aws_server import SqsServer
 
 SENDER = "orders@example.com"
 

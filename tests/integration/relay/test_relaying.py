@@ -27,7 +27,7 @@ from tests.integration.relay.world import (
 )
 from tests.support.factories import execute, rows
 from tests.support.written import recorded
-from tools.sqs_server import CallRefused, Entry, EntryRefused, SqsServer
+from tools.aws_server import CallRefused, Entry, EntryRefused, SqsServer
 
 
 def entry_ids(entries: list[Entry]) -> set[str]:
@@ -182,7 +182,7 @@ def test_a_call_that_fails_is_an_outage_and_kills_nothing(
 def test_a_queue_that_nobody_answers_for_is_an_outage(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with SqsServer.running() as server:
+    with SqsServer().serving() as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         relays = Relays(database, connect(server))
     add_events(database, 25)

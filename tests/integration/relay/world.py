@@ -18,7 +18,7 @@ from orders.domain import Notification, Priority
 from orders.events import EventData, NotificationRequested, OrderCreated, Queue
 from orders.ids import uuid7
 from tests.support.factories import TRACE, execute, rows
-from tools.sqs_server import SqsServer
+from tools.aws_server import SqsServer
 
 PLENTY_SECONDS = 900.0
 

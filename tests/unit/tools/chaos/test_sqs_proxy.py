@@ -7,21 +7,21 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from tools.aws_server import SqsServer
 from tools.chaos.sqs_proxy import SqsProxy
-from tools.sqs_server import SqsServer
 
 QUEUE_URL = "http://127.0.0.1/000000000000/orders-local-order-processing"
 
 
 @pytest.fixture
 def server() -> Iterator[SqsServer]:
-    with SqsServer.running() as server:
+    with SqsServer().serving() as server:
         yield server
 
 
 @pytest.fixture
 def proxy(server: SqsServer) -> Iterator[SqsProxy]:
-    with SqsProxy.to(server.url) as proxy:
+    with SqsProxy(server.url).serving() as proxy:
         yield proxy
 
 

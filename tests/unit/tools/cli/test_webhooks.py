@@ -33,7 +33,7 @@ CALLS: list[tuple[list[str], str, str, Any]] = [
     (["deliveries", WEBHOOK, "--limit", "5"], "GET", f"/{WEBHOOK}/deliveries?limit=5", None),
     (["redeliver", WEBHOOK, DELIVERY], "POST", f"/{WEBHOOK}/deliveries/{DELIVERY}/redeliver", {}),
 ]
-RESPONSE = {
+RESPONSE: dict[str, Any] = {
     "items": [],
     "nextCursor": None,
     "webhookId": WEBHOOK,
