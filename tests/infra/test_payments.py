@@ -66,7 +66,7 @@ def test_another_provider_ships_neither_the_simulators_code_nor_its_migrations(
 def test_what_the_check_looks_for_is_what_the_simulator_ships(local: SynthesizedStack) -> None:
     found = {file.name for file in shipped(local) if is_of_the_simulator(file)}
 
-    assert {"gateway.py", "0001_ledger.py", "tables.py"} <= found
+    assert {"gateway.py", "0001_ledger.py"} <= found
 
 
 def test_a_functions_environment_holds_only_what_its_provider_needs(with_paper: SynthesizedStack) -> None:

@@ -8,12 +8,12 @@ from functions.notify.notify import notify
 from functions.outbox_relay.claims import Claims
 from functions.payment_events.reconcile import reconcile
 from functions.saga_steps import order, payment, stock
-from orders import tables
 from orders.db import Credentials, Database
 from orders.domain import Channel, Notification
 from orders.events import InventoryReserved, NotificationRequested, PaymentCaptured
 from payment_simulator.gateway import SimulatedGateway
 from tests.integration.notify.world import FakeSender
+from tests.support import tables
 from tests.support.consumers import cloud_event, notification_requested
 from tests.support.factories import TRACE, order_body, order_request
 from tests.support.payments import BEHAVIOUR

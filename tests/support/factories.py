@@ -12,7 +12,7 @@ from functions.create_order.place_order import OrderRequest, place_order
 from orders.db import Database
 from orders.events import Trace
 from orders.ids import uuid7
-from orders.tables import products, stock
+from tests.support.tables import products, stock
 
 ALICE = "alice-4b1f"
 BOB = "bob-77ac"

@@ -14,7 +14,7 @@ _LOCK_TIMEOUT = "2s"
 # A concurrent build locks nobody out while it waits for the transactions before it to end.
 _BUILD_LOCK_TIMEOUT = "60s"
 
-# The CASEs keep statements about one row away from these indexes; see `orders.tables`.
+# The CASEs keep statements about one row away from these indexes; see `tests.support.tables`.
 _INDEXES = {
     "orders_unfinished": """
         orders (updated_at) WHERE CASE WHEN status IN ('PENDING', 'PROCESSING') THEN true ELSE false END

@@ -34,7 +34,7 @@ _COLUMNS = (
     "ALTER TABLE outbox VALIDATE CONSTRAINT outbox_priority_known_check",
 )
 
-# The CASE keeps statements about single rows away from the index; see `orders.tables`.
+# The CASE keeps statements about single rows away from the index; see `tests.support.tables`.
 _INDEX = "outbox_due"
 _INDEXED = "outbox (priority, available_at, id) WHERE CASE WHEN status = 'PENDING' THEN true ELSE false END"
 # The marks of single events chose it when Postgres had no statistics, and read everybody's.

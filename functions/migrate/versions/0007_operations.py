@@ -13,7 +13,7 @@ _LOCK_TIMEOUT = "2s"
 # A concurrent build locks nobody out while it waits for the transactions before it to end.
 _BUILD_LOCK_TIMEOUT = "60s"
 
-# The CASEs keep statements about one row away from these indexes; see `orders.tables`.
+# The CASEs keep statements about one row away from these indexes; see `tests.support.tables`.
 _INDEXES = {
     "orders_in_review": "orders (id) WHERE CASE WHEN status = 'NEEDS_REVIEW' THEN true ELSE false END",
     "outbox_dead": "outbox (id) WHERE CASE WHEN status = 'DEAD' THEN true ELSE false END",

@@ -24,7 +24,7 @@ from orders.http import ApiModel
 from orders.ids import parse_uuid
 from orders.pages import FIRST_ID, cut, id_before
 
-# Each condition is that of an index which holds nothing else; see `orders.tables`.
+# Each condition is that of an index which holds nothing else; see `tests.support.tables`.
 _UNFINISHED: Final = "CASE WHEN status IN ('PENDING', 'PROCESSING') THEN true ELSE false END"
 _IN_REVIEW: Final = "CASE WHEN status = 'NEEDS_REVIEW' THEN true ELSE false END"
 _CONDITIONS: Final = {

@@ -7,10 +7,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import MetaData, text
 
-from orders import tables
 from orders.db import Credentials
-from payment_simulator import tables as simulator_tables
 from tests.integration.migrate.catalogue import catalogue, connected
+from tests.support import simulator_tables, tables
 
 DECLARED = MetaData(naming_convention=tables.metadata.naming_convention)
 for metadata in (tables.metadata, simulator_tables.metadata):

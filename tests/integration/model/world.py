@@ -26,7 +26,6 @@ from orders.errors import OrdersError, PaymentGatewayCircuitOpen
 from orders.events import CloudEvent, NotificationRequested, Queue
 from orders.executions import ExecutionStatus
 from orders.payments.breaker import CircuitBreaker
-from orders.tables import metadata
 from payment_simulator.gateway import SimulatedGateway
 from tests.integration.model.outside import (
     Delivery,
@@ -52,6 +51,7 @@ from tests.integration.saga.pipeline import TASKS
 from tests.support.asl import Execution, StateMachine, TaskFailed
 from tests.support.factories import ALICE, TRACE, Product, order_body, order_request
 from tests.support.payments import BEHAVIOUR
+from tests.support.tables import metadata
 from tools.audit.database import EVERY_ORDER, PROMISES, broken_at_once, snapshot, unsettled
 from tools.audit.verdict import Verdict
 

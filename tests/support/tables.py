@@ -1,6 +1,7 @@
-"""The tables, for SQLAlchemy Core. Migrations create them (`functions/migrate`); a test compares the two.
+"""The tables as the migrations leave them, with the reasons for their indexes and checks; a test compares the two.
 
-Rules that only a table can keep are kept here: uniqueness decides idempotency, checks decide stock.
+The deployed code imports none of this: it writes SQL. Rules that only a table can keep: uniqueness decides idempotency,
+checks decide stock.
 """
 
 from typing import Final

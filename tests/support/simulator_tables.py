@@ -1,4 +1,4 @@
-"""The simulator's tables, for SQLAlchemy Core. Its own migrations create them; a test compares the two.
+"""The payment simulator's tables as its own migrations leave them; a test compares the two.
 
 They have a schema of their own: the simulator stands for a system outside ours, so nothing joins them.
 """
@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-from orders import tables
+from tests.support import tables
 
 SCHEMA: Final = "gateway"
 
