@@ -48,10 +48,10 @@ from tests.integration.model.processes import (
 )
 from tests.integration.model.strands import Killed, Strand
 from tests.integration.saga.pipeline import TASKS
+from tests.support import simulator_tables, tables
 from tests.support.asl import Execution, StateMachine, TaskFailed
 from tests.support.factories import ALICE, TRACE, Product, order_body, order_request
 from tests.support.payments import BEHAVIOUR
-from tests.support.tables import metadata
 from tools.audit.database import EVERY_ORDER, PROMISES, broken_at_once, snapshot, unsettled
 from tools.audit.verdict import Verdict
 
@@ -176,7 +176,7 @@ class World:
     def begin(self, stock: Sequence[int]) -> None:
         """A new world, with so many units of each product."""
         self.executions, self.queues, self.notices, self.posted, self._ended = {}, Queues(), [], {}, {}
-        for table in reversed(metadata.sorted_tables):
+        for table in reversed([*tables.metadata.sorted_tables, *simulator_tables.metadata.sorted_tables]):
             if table.name not in ("products", "stock"):
                 self._execute(f"DELETE FROM {table.fullname}")
         for product, units in zip(self.products, stock, strict=True):
