@@ -19,7 +19,7 @@ from functions.read_orders.models import (
 )
 from orders import notifications, pages
 from orders.db import Database
-from orders.domain import FailureReason, OrderStatus, Priority, SagaStep, StepStatus, progress
+from orders.domain import OrderStatus, SagaStep, StepStatus, progress
 from orders.errors import OrderNotFound, ProductNotFound
 from orders.ids import parse_uuid
 
@@ -106,7 +106,7 @@ def list_orders(
         limit,
     )
     return OrderList(
-        items=[OrderSummary(**_head(order), item_count=order.item_count) for order in page],
+        items=[OrderSummary.of(order._mapping, order_id=order.id) for order in page],
         next_cursor=next_cursor,
     )
 
@@ -118,13 +118,8 @@ def read_order(database: Database, user_id: str, order_id: str) -> OrderDetail:
         OrderNotFound: there is none, it is somebody else's, or no order can have such an id.
     """
     lines = _rows_of_order(database, _ORDER, user_id, order_id)
-    return OrderDetail(
-        **_head(lines[0]),
-        items=[
-            OrderLine(product_id=line.product_id, quantity=line.quantity, unit_price=line.unit_price)
-            for line in lines
-        ],
-    )
+    items = [OrderLine.of(line._mapping) for line in lines]
+    return OrderDetail.of(lines[0]._mapping, order_id=lines[0].id, items=items)
 
 
 def read_progress(database: Database, user_id: str, order_id: str) -> OrderProgress:
@@ -141,10 +136,9 @@ def read_progress(database: Database, user_id: str, order_id: str) -> OrderProgr
         if row.step is not None
     ]
     status = OrderStatus(order.status)
-    return OrderProgress(
+    return OrderProgress.of(
+        order._mapping,
         order_id=order.id,
-        status=status,
-        failure_reason=_reason(order),
         progress=progress(status, {step.name for step in steps if step.status == StepStatus.SUCCEEDED}),
         steps=steps,
     )
@@ -175,10 +169,8 @@ def list_products(database: Database, *, limit: int, cursor: str | None) -> Prod
     """
     after = pages.id_before("products", cursor, pages.FIRST_ID)
     page, next_cursor = pages.cut("products", _rows(database, _PRODUCTS, after=after, limit=limit + 1), limit)
-    return ProductList(
-        items=[_product(row) for row in page],
-        next_cursor=next_cursor,
-    )
+    items = [Product.of(row._mapping, product_id=row.id) for row in page]
+    return ProductList(items=items, next_cursor=next_cursor)
 
 
 def read_product(database: Database, product_id: str) -> Product:
@@ -191,7 +183,7 @@ def read_product(database: Database, product_id: str) -> Product:
     found = _rows(database, _PRODUCT, product_id=uuid) if uuid else []
     if not found:
         raise ProductNotFound("There is no such product")
-    return _product(found[0])
+    return Product.of(found[0]._mapping, product_id=found[0].id)
 
 
 def ask_database(database: Database) -> None:
@@ -215,32 +207,3 @@ def _rows_of_order(
 
 def _rows(database: Database, statement: TextClause, **parameters: object) -> Sequence[Row[Any]]:
     return database.transact_alone(lambda connection: connection.execute(statement, parameters).all())
-
-
-def _head(order: Row[Any]) -> dict[str, Any]:
-    """The fields of `OrderHead`."""
-    return {
-        "order_id": order.id,
-        "status": OrderStatus(order.status),
-        "failure_reason": _reason(order),
-        "total_amount": order.total_amount,
-        "currency": order.currency,
-        "priority": Priority(order.priority),
-        "created_at": order.created_at,
-        "updated_at": order.updated_at,
-    }
-
-
-def _reason(order: Row[Any]) -> FailureReason | None:
-    return None if order.failure_reason is None else FailureReason(order.failure_reason)
-
-
-def _product(row: Row[Any]) -> Product:
-    return Product(
-        product_id=row.id,
-        name=row.name,
-        unit_price=row.unit_price,
-        currency=row.currency,
-        available=row.available,
-        active=row.active,
-    )
