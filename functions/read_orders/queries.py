@@ -17,9 +17,9 @@ from functions.read_orders.models import (
     ProductList,
     Step,
 )
-from orders import notifications, pages
+from orders import pages
 from orders.db import Database
-from orders.domain import OrderStatus, SagaStep, StepStatus, progress
+from orders.domain import Channel, OrderStatus, SagaStep, StepStatus, progress
 from orders.errors import OrderNotFound, ProductNotFound
 from orders.ids import parse_uuid
 
@@ -79,6 +79,14 @@ _PRODUCT: Final = text("""
     SELECT product.id, product.name, product.unit_price, product.currency, product.active, stock.available
     FROM products AS product JOIN stock ON stock.product_id = product.id
     WHERE product.id = :product_id
+""")
+
+_NOTIFICATIONS: Final = text("""
+    SELECT orders.contact_email, orders.contact_phone, told.type, told.channel, told.status, told.attempts,
+           told.provider_id, told.error, told.created_at AS queued_at, told.sent_at
+    FROM orders LEFT JOIN notifications AS told ON told.order_id = orders.id
+    WHERE orders.id = :order_id AND orders.user_id = :user_id
+    ORDER BY told.created_at, told.type, told.channel
 """)
 
 _PING: Final = text("SELECT 1")
@@ -150,15 +158,22 @@ def list_notifications(database: Database, user_id: str, order_id: str) -> Notif
     Raises:
         OrderNotFound: as for `read_order`.
     """
-    uuid = parse_uuid(order_id)
-    found = (
-        database.transact_alone(lambda connection: notifications.tracked(connection, uuid, user_id))
-        if uuid
-        else None
-    )
-    if found is None:
-        raise OrderNotFound("You have no such order")
-    return NotificationList(items=[NotificationDelivery(**vars(each)) for each in found])
+    items = [
+        NotificationDelivery.of(
+            row._mapping,
+            recipient=masked(row.contact_phone if row.channel == Channel.SMS else row.contact_email),
+        )
+        for row in _rows_of_order(database, _NOTIFICATIONS, user_id, order_id)
+        if row.type is not None
+    ]
+    return NotificationList(items=items)
+
+
+def masked(address: str) -> str:
+    """`a***@example.com` of an e-mail address, `+***56` of a telephone number: never more or less, whatever its
+    length."""
+    name, at, domain = address.partition("@")
+    return f"{name[:1]}***@{domain}" if at else f"+***{address[-2:]}"
 
 
 def list_products(database: Database, *, limit: int, cursor: str | None) -> ProductList:
