@@ -237,25 +237,19 @@ def _byte_compile(directory: Path, root: Path, target: Target) -> None:
 
 
 def _pip_install(requirements: Path, into: Path, options: list[str]) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
+    options = [
+        *options,
         "--quiet",
         "--disable-pip-version-check",
         "--no-compile",
-    ]
-    command += [
         "--no-deps",
         "--require-hashes",
-        "--requirement",
-        str(requirements),
-        "--target",
-        str(into),
-        *options,
     ]
-    _run(command, f"the packages in requirements/{requirements.name}")
+    where = ["--requirement", str(requirements), "--target", str(into)]
+    _run(
+        [sys.executable, "-m", "pip", "install", *options, *where],
+        f"the packages in requirements/{requirements.name}",
+    )
 
 
 def _run(command: list[str], purpose: str) -> None:

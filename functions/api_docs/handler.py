@@ -7,12 +7,12 @@ from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.api_docs.files import ASSETS, DOCUMENT, PAGE, content, methods_of
-from functions.api_docs.settings import Settings
 from orders.contract import API_PREFIX
 from orders.errors import AddressNotFound
 from orders.http import Api
 from orders.observability import instrumented
 from orders.openapi import responses
+from orders.settings import FunctionSettings
 
 _TYPES: Final = {".css": "text/css", ".html": "text/html", ".js": "text/javascript"}
 _HEADERS: Final = ("ETag", "Cache-Control")
@@ -23,7 +23,7 @@ _PAGE_POLICY: Final = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-settings = Settings.from_environment()
+settings = FunctionSettings.from_environment()
 api = Api(methods_of)
 
 

@@ -5,13 +5,13 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.inventory_events.low_stock import watch_stock
-from functions.inventory_events.settings import Settings
 from orders.consumer import consume
 from orders.db import Database
 from orders.events import CloudEvent, InventoryReserved
 from orders.observability import instrumented
+from orders.settings import DatabaseSettings
 
-settings = Settings.from_environment()
+settings = DatabaseSettings.from_environment()
 database = Database.from_settings(settings)
 
 

@@ -8,7 +8,6 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Header
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.manage_catalogue import models, products, stock, versions
-from functions.manage_catalogue.settings import Settings
 from orders.contract import API_PREFIX
 from orders.db import Database
 from orders.errors import (
@@ -25,8 +24,9 @@ from orders.idempotency import REPLAYED_HEADER, replay_header
 from orders.observability import instrumented
 from orders.openapi import responses
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
+from orders.settings import DatabaseSettings
 
-settings = Settings.from_environment()
+settings = DatabaseSettings.from_environment()
 database = Database.from_settings(settings)
 api = Api()
 

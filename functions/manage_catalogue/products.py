@@ -146,10 +146,8 @@ def list_products(database: Database, *, limit: int, cursor: str | None) -> Stoc
         lambda connection: connection.execute(_PAGE, {"after": after, "limit": limit + 1}).all()
     )
     page, next_cursor = pages.cut(_LISTING, rows, limit)
-    return StockedProductList(
-        items=[_product(row) for row in page],
-        next_cursor=next_cursor,
-    )
+    items = [StockedProduct.of(row._mapping, product_id=row.id) for row in page]
+    return StockedProductList(items=items, next_cursor=next_cursor)
 
 
 def read(connection: Connection, product_id: UUID) -> StockedProduct:
@@ -161,7 +159,7 @@ def read(connection: Connection, product_id: UUID) -> StockedProduct:
     found = connection.execute(_ONE, {"product_id": product_id}).one_or_none()
     if found is None:
         raise no_product()
-    return _product(found)
+    return StockedProduct.of(found._mapping, product_id=found.id)
 
 
 def parse_id(product_id: str) -> UUID:
@@ -179,8 +177,3 @@ def parse_id(product_id: str) -> UUID:
 def no_product() -> ProductNotFound:
     """What there is to say of a product that is not there."""
     return ProductNotFound("There is no such product")
-
-
-def _product(row: Row[Any]) -> StockedProduct:
-    fields = dict(row._mapping)
-    return StockedProduct(product_id=fields.pop("id"), **fields)

@@ -119,24 +119,11 @@ def list_movements(
     if not rows:
         raise products.no_product()
     page, next_cursor = pages.cut(listing, [row for row in rows if row.id is not None], limit)
-    return StockMovementList(
-        items=[_movement(row) for row in page],
-        next_cursor=next_cursor,
-    )
+    items = [StockMovement.of(row._mapping, movement_id=row.id) for row in page]
+    return StockMovementList(items=items, next_cursor=next_cursor)
 
 
 def _adjustment(connection: Connection, product_id: UUID, movement_id: int) -> StockAdjustment:
-    movement = connection.execute(_MOVEMENT, {"movement_id": movement_id}).one()
-    return StockAdjustment(movement=_movement(movement), product=products.read(connection, product_id))
-
-
-def _movement(row: Row[Any]) -> StockMovement:
-    return StockMovement(
-        movement_id=row.id,
-        kind=MovementKind(row.kind),
-        quantity=row.quantity,
-        order_id=row.order_id,
-        actor=row.actor,
-        reason=row.reason,
-        created_at=row.created_at,
-    )
+    row = connection.execute(_MOVEMENT, {"movement_id": movement_id}).one()
+    movement = StockMovement.of(row._mapping, movement_id=movement_id)
+    return StockAdjustment(movement=movement, product=products.read(connection, product_id))

@@ -93,15 +93,7 @@ def list_dead(database: Database, cursor: str | None, limit: int) -> DeadEventLi
 
     def work(connection: Connection) -> list[DeadEvent]:
         return [
-            DeadEvent(
-                event_id=row.id,
-                type=row.type,
-                order_id=row.subject,
-                correlation_id=row.correlation_id,
-                attempts=row.attempts,
-                last_error=row.last_error,
-                created_at=row.created_at,
-            )
+            DeadEvent.of(row._mapping, event_id=row.id, order_id=row.subject)
             for row in connection.execute(LIST, parameters)
         ]
 

@@ -8,16 +8,19 @@ still being sent.
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, wait
+from dataclasses import asdict, dataclass, field
 from typing import Final, Protocol
+
+from aws_lambda_powertools.metrics import MetricUnit
 
 from functions.outbox_relay import outcomes
 from functions.outbox_relay.claims import BackOff, Burial, ClaimedEvent, most_urgent
 from functions.outbox_relay.messages import Batch, QueueMessage, compose, pack
 from functions.outbox_relay.outcomes import EventRefused, Failure, Outcome, Published, Undelivered
-from functions.outbox_relay.tally import Counts, Tally
+from orders.contract import Metric
 from orders.domain import Priority
 from orders.errors import DatabaseUnavailable
-from orders.observability import logger
+from orders.observability import count, logger, write_metrics
 
 SENDERS: Final = 25
 """Threads, each with a connection to SQS. At 10 ms a call, the interpreter is busy with fewer than these."""
@@ -37,6 +40,9 @@ LONGEST_PAUSE_IN_OUTAGE_SECONDS: Final = 2.0
 SAFETY_MARGIN_SECONDS: Final = 25
 """Nothing new is claimed when less than this is left of the function's time: it is what the events in flight may need
 to be sent and marked."""
+
+WRITE_EVERY_SECONDS: Final = 10
+"""A run lasts a minute: metrics of its start are too old at its end, and one line for each poll is too many."""
 
 
 class Outbox(Protocol):
@@ -59,6 +65,56 @@ class Clock(Protocol):
 
     def monotonic(self) -> float: ...
     def sleep(self, seconds: float, /) -> None: ...
+
+
+@dataclass
+class Counts:
+    published: int = 0
+    retried: int = 0
+    dead: int = 0
+
+    def add(self, other: "Counts") -> None:
+        self.published += other.published
+        self.retried += other.retried
+        self.dead += other.dead
+
+
+@dataclass
+class Tally:
+    """Counts of the whole run, and of the time since metrics were last written. Times are the relay's own clock."""
+
+    written_at: float
+    total: Counts = field(default_factory=Counts)
+    _recent: Counts = field(default_factory=Counts)
+    _lag_ms: float | None = None
+
+    def add(self, counts: Counts, lag_ms: float | None) -> None:
+        """`lag_ms` is that of the oldest event just published, if any was."""
+        self.total.add(counts)
+        self._recent.add(counts)
+        if lag_ms is not None:
+            self._lag_ms = max(lag_ms, self._lag_ms or 0)
+
+    def write(self, now: float) -> None:
+        """Writes what happened since the last time; nothing, if nothing did."""
+        for metric, value in (
+            (Metric.OUTBOX_PUBLISHED, self._recent.published),
+            (Metric.OUTBOX_RETRIED, self._recent.retried),
+            (Metric.OUTBOX_DEAD, self._recent.dead),
+        ):
+            if value:
+                count(metric, value)
+        if self._lag_ms is not None:
+            count(Metric.OUTBOX_LAG, self._lag_ms, MetricUnit.Milliseconds)
+        write_metrics()
+        self._recent, self._lag_ms, self.written_at = Counts(), None, now
+
+    def write_if_due(self, now: float) -> None:
+        if now - self.written_at >= WRITE_EVERY_SECONDS:
+            self.write(now)
+
+    def summary(self) -> dict[str, int]:
+        return asdict(self.total)
 
 
 class Relay:

@@ -7,7 +7,6 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.read_orders import models, queries
-from functions.read_orders.settings import Settings
 from orders.conditional import etag
 from orders.contract import API_PREFIX
 from orders.db import Database
@@ -17,8 +16,9 @@ from orders.http import Api, Body, json_response
 from orders.observability import instrumented
 from orders.openapi import responses
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
+from orders.settings import DatabaseSettings
 
-settings = Settings.from_environment()
+settings = DatabaseSettings.from_environment()
 database = Database.from_settings(settings)
 api = Api()
 

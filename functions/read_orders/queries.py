@@ -17,9 +17,9 @@ from functions.read_orders.models import (
     ProductList,
     Step,
 )
-from orders import notifications, pages
+from orders import pages
 from orders.db import Database
-from orders.domain import FailureReason, OrderStatus, Priority, SagaStep, StepStatus, progress
+from orders.domain import Channel, OrderStatus, SagaStep, StepStatus, progress
 from orders.errors import OrderNotFound, ProductNotFound
 from orders.ids import parse_uuid
 
@@ -81,6 +81,14 @@ _PRODUCT: Final = text("""
     WHERE product.id = :product_id
 """)
 
+_NOTIFICATIONS: Final = text("""
+    SELECT orders.contact_email, orders.contact_phone, told.type, told.channel, told.status, told.attempts,
+           told.provider_id, told.error, told.created_at AS queued_at, told.sent_at
+    FROM orders LEFT JOIN notifications AS told ON told.order_id = orders.id
+    WHERE orders.id = :order_id AND orders.user_id = :user_id
+    ORDER BY told.created_at, told.type, told.channel
+""")
+
 _PING: Final = text("SELECT 1")
 
 
@@ -106,7 +114,7 @@ def list_orders(
         limit,
     )
     return OrderList(
-        items=[OrderSummary(**_head(order), item_count=order.item_count) for order in page],
+        items=[OrderSummary.of(order._mapping, order_id=order.id) for order in page],
         next_cursor=next_cursor,
     )
 
@@ -118,13 +126,8 @@ def read_order(database: Database, user_id: str, order_id: str) -> OrderDetail:
         OrderNotFound: there is none, it is somebody else's, or no order can have such an id.
     """
     lines = _rows_of_order(database, _ORDER, user_id, order_id)
-    return OrderDetail(
-        **_head(lines[0]),
-        items=[
-            OrderLine(product_id=line.product_id, quantity=line.quantity, unit_price=line.unit_price)
-            for line in lines
-        ],
-    )
+    items = [OrderLine.of(line._mapping) for line in lines]
+    return OrderDetail.of(lines[0]._mapping, order_id=lines[0].id, items=items)
 
 
 def read_progress(database: Database, user_id: str, order_id: str) -> OrderProgress:
@@ -141,10 +144,9 @@ def read_progress(database: Database, user_id: str, order_id: str) -> OrderProgr
         if row.step is not None
     ]
     status = OrderStatus(order.status)
-    return OrderProgress(
+    return OrderProgress.of(
+        order._mapping,
         order_id=order.id,
-        status=status,
-        failure_reason=_reason(order),
         progress=progress(status, {step.name for step in steps if step.status == StepStatus.SUCCEEDED}),
         steps=steps,
     )
@@ -156,15 +158,22 @@ def list_notifications(database: Database, user_id: str, order_id: str) -> Notif
     Raises:
         OrderNotFound: as for `read_order`.
     """
-    uuid = parse_uuid(order_id)
-    found = (
-        database.transact_alone(lambda connection: notifications.tracked(connection, uuid, user_id))
-        if uuid
-        else None
-    )
-    if found is None:
-        raise OrderNotFound("You have no such order")
-    return NotificationList(items=[NotificationDelivery(**vars(each)) for each in found])
+    items = [
+        NotificationDelivery.of(
+            row._mapping,
+            recipient=masked(row.contact_phone if row.channel == Channel.SMS else row.contact_email),
+        )
+        for row in _rows_of_order(database, _NOTIFICATIONS, user_id, order_id)
+        if row.type is not None
+    ]
+    return NotificationList(items=items)
+
+
+def masked(address: str) -> str:
+    """`a***@example.com` of an e-mail address, `+***56` of a telephone number: never more or less, whatever its
+    length."""
+    name, at, domain = address.partition("@")
+    return f"{name[:1]}***@{domain}" if at else f"+***{address[-2:]}"
 
 
 def list_products(database: Database, *, limit: int, cursor: str | None) -> ProductList:
@@ -175,10 +184,8 @@ def list_products(database: Database, *, limit: int, cursor: str | None) -> Prod
     """
     after = pages.id_before("products", cursor, pages.FIRST_ID)
     page, next_cursor = pages.cut("products", _rows(database, _PRODUCTS, after=after, limit=limit + 1), limit)
-    return ProductList(
-        items=[_product(row) for row in page],
-        next_cursor=next_cursor,
-    )
+    items = [Product.of(row._mapping, product_id=row.id) for row in page]
+    return ProductList(items=items, next_cursor=next_cursor)
 
 
 def read_product(database: Database, product_id: str) -> Product:
@@ -191,7 +198,7 @@ def read_product(database: Database, product_id: str) -> Product:
     found = _rows(database, _PRODUCT, product_id=uuid) if uuid else []
     if not found:
         raise ProductNotFound("There is no such product")
-    return _product(found[0])
+    return Product.of(found[0]._mapping, product_id=found[0].id)
 
 
 def ask_database(database: Database) -> None:
@@ -215,32 +222,3 @@ def _rows_of_order(
 
 def _rows(database: Database, statement: TextClause, **parameters: object) -> Sequence[Row[Any]]:
     return database.transact_alone(lambda connection: connection.execute(statement, parameters).all())
-
-
-def _head(order: Row[Any]) -> dict[str, Any]:
-    """The fields of `OrderHead`."""
-    return {
-        "order_id": order.id,
-        "status": OrderStatus(order.status),
-        "failure_reason": _reason(order),
-        "total_amount": order.total_amount,
-        "currency": order.currency,
-        "priority": Priority(order.priority),
-        "created_at": order.created_at,
-        "updated_at": order.updated_at,
-    }
-
-
-def _reason(order: Row[Any]) -> FailureReason | None:
-    return None if order.failure_reason is None else FailureReason(order.failure_reason)
-
-
-def _product(row: Row[Any]) -> Product:
-    return Product(
-        product_id=row.id,
-        name=row.name,
-        unit_price=row.unit_price,
-        currency=row.currency,
-        available=row.available,
-        active=row.active,
-    )

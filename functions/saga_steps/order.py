@@ -24,12 +24,7 @@ def send_confirmation(database: Database, order_id: UUID) -> OrderStatus:
         OrderIncomplete: it would not be true.
         StepFenced: the customer has been told that the order is cancelled.
     """
-    forward(
-        database,
-        order_id,
-        SagaStep.SEND_CONFIRMATION,
-        lambda connection: lifecycle.check_complete(connection, order_id),
-    )
+    forward(database, order_id, SagaStep.SEND_CONFIRMATION, lifecycle.check_complete)
     return OrderStatus.PROCESSING
 
 
@@ -66,7 +61,7 @@ def complete(database: Database, order_id: UUID, trace: Trace) -> OrderStatus:
         database,
         order_id,
         SagaStep.COMPLETE_ORDER,
-        lambda connection: lifecycle.confirm(connection, order_id, trace),
+        lambda connection, order_id: lifecycle.confirm(connection, order_id, trace),
     )
     if is_first:
         count(Metric.ORDERS_CONFIRMED)

@@ -58,7 +58,7 @@ def process(database: Database, gateway: PaymentGateway, order_id: UUID, trace: 
         database.transact(decline)
         raise
 
-    def capture(connection: Connection) -> None:
+    def capture(connection: Connection, order_id: UUID) -> None:
         records.decide(connection, order_id, PaymentStatus.CAPTURED, payment.payment_id)
         captured = PaymentCaptured(amount=intent.charge.amount, currency=intent.charge.currency)
         outbox.add(connection, order_id, captured, trace)

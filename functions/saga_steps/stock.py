@@ -18,14 +18,11 @@ def verify(database: Database, order_id: UUID) -> OrderStatus:
         InsufficientStock: final.
     """
 
-    def begin(connection: Connection) -> None:
+    def effect(connection: Connection, order_id: UUID) -> None:
         lifecycle.begin(connection, order_id)
-
-    def effect(connection: Connection) -> None:
-        begin(connection)
         inventory.verify_available(connection, order_id)
 
-    forward(database, order_id, SagaStep.VERIFY_STOCK, effect, on_failure=begin)
+    forward(database, order_id, SagaStep.VERIFY_STOCK, effect, on_failure=lifecycle.begin)
     return OrderStatus.PROCESSING
 
 
@@ -37,7 +34,7 @@ def reserve(database: Database, order_id: UUID, ttl_seconds: int, trace: Trace) 
         StepFenced: the reservation was released before it was made.
     """
 
-    def effect(connection: Connection) -> None:
+    def effect(connection: Connection, order_id: UUID) -> None:
         inventory.reserve(connection, order_id, ttl_seconds)
         outbox.add(connection, order_id, InventoryReserved(ttl_seconds=ttl_seconds), trace)
 
@@ -51,12 +48,7 @@ def release(database: Database, order_id: UUID) -> ReservationStatus:
     Raises:
         OrderAlreadyCompleted: nothing may be undone.
     """
-    compensate(
-        database,
-        order_id,
-        SagaStep.RELEASE_RESERVATION,
-        lambda connection: inventory.release(connection, order_id),
-    )
+    compensate(database, order_id, SagaStep.RELEASE_RESERVATION, inventory.release)
     return ReservationStatus.RELEASED
 
 
@@ -67,12 +59,7 @@ def confirm(database: Database, order_id: UUID) -> ReservationStatus:
         ReservationExpired: final; some line is no longer held.
         StepFenced: the sale was undone before it was made.
     """
-    forward(
-        database,
-        order_id,
-        SagaStep.CONFIRM_RESERVATION,
-        lambda connection: inventory.confirm(connection, order_id),
-    )
+    forward(database, order_id, SagaStep.CONFIRM_RESERVATION, inventory.confirm)
     return ReservationStatus.CONFIRMED
 
 
@@ -82,10 +69,5 @@ def restore(database: Database, order_id: UUID) -> ReservationStatus:
     Raises:
         OrderAlreadyCompleted: nothing may be undone.
     """
-    compensate(
-        database,
-        order_id,
-        SagaStep.RESTORE_INVENTORY,
-        lambda connection: inventory.restore(connection, order_id),
-    )
+    compensate(database, order_id, SagaStep.RESTORE_INVENTORY, inventory.restore)
     return ReservationStatus.RESTORED

@@ -11,7 +11,8 @@ from orders.db import Database
 from orders.domain import SagaStep
 from orders.errors import BusinessFailure
 
-Effect = Callable[[Connection], None]
+Effect = Callable[[Connection, UUID], object]
+"""What a step does to its order, in the caller's transaction."""
 
 
 def forward(
@@ -31,7 +32,7 @@ def forward(
     def work(connection: Connection) -> bool:
         is_first = saga.begin(connection, order_id, step)
         if is_first:
-            effect(connection)
+            effect(connection, order_id)
         return is_first
 
     try:
@@ -42,7 +43,7 @@ def forward(
         def remember(connection: Connection) -> None:
             saga.record_failure(connection, order_id, step, failure)
             if on_failure is not None:
-                on_failure(connection)
+                on_failure(connection, order_id)
 
         database.transact(remember)
         raise
@@ -75,7 +76,7 @@ def compensate(database: Database, order_id: UUID, compensation: SagaStep, effec
 
     def work(connection: Connection) -> None:
         saga.close(connection, order_id, compensation)
-        effect(connection)
+        effect(connection, order_id)
         saga.record_compensation(connection, order_id, compensation)
 
     database.transact(work)

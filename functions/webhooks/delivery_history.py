@@ -10,7 +10,7 @@ from orders.db import Database
 from orders.errors import DeliveryNotFound, WebhookDisabled, WebhookNotFound
 from orders.events import Trace, WebhookAttemptScheduled
 from orders.ids import parse_uuid
-from orders.webhooks.states import DeliveryError, DeliveryStatus, EndpointStatus
+from orders.webhooks.states import EndpointStatus
 
 _COLUMNS: Final = """
     delivery.id, delivery.event_id, delivery.event_type, delivery.order_id, delivery.status, delivery.attempts,
@@ -70,10 +70,8 @@ def list_page(
     if not rows:
         raise WebhookNotFound("You have no such webhook")
     page, next_cursor = pages.cut(listing, [row for row in rows if row.id is not None], limit)
-    return DeliveryList(
-        items=[_delivery(row) for row in page],
-        next_cursor=next_cursor,
-    )
+    items = [Delivery.of(row._mapping, delivery_id=row.id) for row in page]
+    return DeliveryList(items=items, next_cursor=next_cursor)
 
 
 def send_again(database: Database, user_id: str, webhook_id: str, delivery_id: str, trace: Trace) -> Delivery:
@@ -104,20 +102,5 @@ def send_again(database: Database, user_id: str, webhook_id: str, delivery_id: s
         outbox.add(connection, row.order_id, scheduled, trace)
         return row
 
-    return _delivery(database.transact(work))
-
-
-def _delivery(row: Row[Any]) -> Delivery:
-    return Delivery(
-        delivery_id=row.id,
-        event_id=row.event_id,
-        event_type=row.event_type,
-        order_id=row.order_id,
-        status=DeliveryStatus(row.status),
-        attempts=row.attempts,
-        last_status=row.last_status,
-        last_error=None if row.last_error is None else DeliveryError(row.last_error),
-        next_attempt_at=row.next_attempt_at,
-        created_at=row.created_at,
-        delivered_at=row.delivered_at,
-    )
+    row = database.transact(work)
+    return Delivery.of(row._mapping, delivery_id=row.id)

@@ -12,7 +12,7 @@ from orders.ids import parse_uuid, uuid7
 from orders.webhooks.destination import Destination, ForbiddenDestination, addresses_of, parse
 from orders.webhooks.keys import SigningKeys
 from orders.webhooks.resolver import HostNotFound, Resolver
-from orders.webhooks.states import MAX_WEBHOOKS, DisabledReason, EndpointStatus
+from orders.webhooks.states import MAX_WEBHOOKS
 
 OVERLAP_SECONDS: Final = 24 * 3600
 """How long a secret is signed with after it was replaced."""
@@ -96,7 +96,7 @@ class Registrar:
         row = database.transact(work)
         if row is None:
             raise WebhookLimitReached(f"A user may have {MAX_WEBHOOKS} webhooks; delete one of yours first")
-        return RegisteredWebhook(**_fields(row), secret=secret)
+        return RegisteredWebhook.of(row._mapping, webhook_id=row.id, secret=secret)
 
     def _checked(self, url: str) -> Destination:
         try:
@@ -183,16 +183,4 @@ def _one(
 
 
 def _webhook(row: Row[Any]) -> Webhook:
-    return Webhook(**_fields(row))
-
-
-def _fields(row: Row[Any]) -> dict[str, Any]:
-    return {
-        "webhook_id": row.id,
-        "url": row.url,
-        "description": row.description,
-        "status": EndpointStatus(row.status),
-        "disabled_reason": None if row.disabled_reason is None else DisabledReason(row.disabled_reason),
-        "disabled_at": row.disabled_at,
-        "created_at": row.created_at,
-    }
+    return Webhook.of(row._mapping, webhook_id=row.id)

@@ -8,7 +8,6 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.webhooks import delivery_history, endpoints, models
-from functions.webhooks.settings import Settings
 from orders.contract import API_PREFIX
 from orders.db import Database
 from orders.errors import (
@@ -25,8 +24,9 @@ from orders.openapi import responses
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
 from orders.webhooks.keys import SigningKeys
 from orders.webhooks.resolver import SystemResolver
+from orders.webhooks.settings import WebhookSettings
 
-settings = Settings.from_environment()
+settings = WebhookSettings.from_environment()
 database = Database.from_settings(settings)
 keys = SigningKeys.from_secret(settings.webhook_key_id)
 registrar = endpoints.Registrar(keys, SystemResolver(), settings.allow_loopback_webhooks)

@@ -55,8 +55,20 @@ def handler_of(stack: SynthesizedStack, function: str) -> tuple[str, str]:
 
 
 def settings_of(package: str) -> type[FunctionSettings]:
-    """The settings class that a function's package declares."""
-    settings: type[FunctionSettings] = importlib.import_module(f"functions.{package}.settings").Settings
+    """The settings class that a function reads: its own, or the one of the shared package that its handler names."""
+    directory = ROOT / "functions" / package
+    if (directory / "settings.py").is_file():
+        name, module = "Settings", f"functions.{package}.settings"
+    else:
+        handler = ast.parse((directory / "handler.py").read_text())
+        name, module = next(
+            (alias.name, node.module)
+            for node in handler.body
+            if isinstance(node, ast.ImportFrom) and node.module
+            for alias in node.names
+            if alias.name.endswith("Settings")
+        )
+    settings: type[FunctionSettings] = getattr(importlib.import_module(module), name)
     assert issubclass(settings, FunctionSettings)
     return settings
 

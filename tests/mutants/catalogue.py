@@ -215,7 +215,7 @@ STEPS: Final = (
     mutant(
         "An order that fails its first step stays PENDING",
         _TRANSACTION,
-        "            if on_failure is not None:\n                on_failure(connection)\n",
+        "            if on_failure is not None:\n                on_failure(connection, order_id)\n",
         "",
         f"{_STATUS}::test_an_order_that_failed_the_first_step_for_good_is_started_as_well",
     ),
@@ -322,8 +322,8 @@ STEPS: Final = (
     mutant(
         "The last check before the end looks at nothing",
         _ORDER,
-        "        lambda connection: lifecycle.check_complete(connection, order_id),\n",
-        "        lambda connection: None,\n",
+        "SagaStep.SEND_CONFIRMATION, lifecycle.check_complete)",
+        "SagaStep.SEND_CONFIRMATION, lambda connection, order_id: None)",
         f"{_STATUS}::test_the_last_check_before_the_end_finds_an_order_that_lacks_money_or_stock",
     ),
     mutant(

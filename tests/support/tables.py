@@ -4,6 +4,7 @@ The deployed code imports none of this: it writes SQL. Rules that only a table c
 checks decide stock.
 """
 
+from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import (
@@ -27,8 +28,18 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.schema import SchemaItem
 
+from orders.domain import (
+    NotificationStatus,
+    OrderStatus,
+    PaymentStatus,
+    Priority,
+    ReservationStatus,
+    StepStatus,
+)
 from orders.events import OrderCreated
+from orders.webhooks.states import DeliveryStatus, EndpointStatus
 
 metadata: Final = MetaData(
     naming_convention={
@@ -38,6 +49,14 @@ metadata: Final = MetaData(
         "ck": "%(table_name)s_%(constraint_name)s_check",
     }
 )
+
+
+def _table(name: str, *parts: SchemaItem) -> Table:
+    return Table(name, metadata, *parts)
+
+
+def _one_of(column: str, words: type[StrEnum]) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(map(repr, map(str, words)))})", name=f"{column}_known")
 
 
 def _now(name: str) -> Column[object]:
@@ -51,9 +70,8 @@ def _sweepers_only(condition: str) -> TextClause:
     return text(f"CASE WHEN {condition} THEN true ELSE false END")
 
 
-products: Final = Table(
+products: Final = _table(
     "products",
-    metadata,
     Column("id", Uuid, primary_key=True),
     Column("name", Text, nullable=False),
     Column("unit_price", BigInteger, nullable=False),
@@ -67,9 +85,8 @@ products: Final = Table(
 Index("products_on_sale", products.c.id, postgresql_where=text("active"))
 
 # Apart from `products`: reservations update this row all day, and readers of the catalogue must not wait for them.
-stock: Final = Table(
+stock: Final = _table(
     "stock",
-    metadata,
     Column("product_id", Uuid, ForeignKey("products.id"), primary_key=True),
     Column("stocked", BigInteger, nullable=False),
     Column("available", BigInteger, nullable=False),
@@ -84,9 +101,8 @@ stock: Final = Table(
 # Reservations change nothing in it, so it costs them nothing.
 Index("stock_low", stock.c.product_id, postgresql_where=text("low_since IS NOT NULL"))
 
-orders: Final = Table(
+orders: Final = _table(
     "orders",
-    metadata,
     Column("id", Uuid, primary_key=True),
     Column("user_id", Text, nullable=False),
     Column("status", Text, nullable=False, server_default=text("'PENDING'")),
@@ -102,10 +118,8 @@ orders: Final = Table(
     _now("created_at"),
     _now("updated_at"),
     CheckConstraint("total_amount > 0", name="total_positive"),
-    CheckConstraint("priority IN ('normal', 'high')", name="priority_known"),
-    CheckConstraint(
-        "status IN ('PENDING', 'PROCESSING', 'CONFIRMED', 'CANCELLED', 'NEEDS_REVIEW')", name="status_known"
-    ),
+    _one_of("priority", Priority),
+    _one_of("status", OrderStatus),
 )
 # What waits for an operator, oldest first.
 Index("orders_in_review", orders.c.id, postgresql_where=_sweepers_only("status = 'NEEDS_REVIEW'"))
@@ -120,9 +134,8 @@ Index(
     postgresql_where=_sweepers_only("status IN ('PENDING', 'PROCESSING')"),
 )
 
-order_items: Final = Table(
+order_items: Final = _table(
     "order_items",
-    metadata,
     Column("order_id", Uuid, ForeignKey("orders.id"), primary_key=True),
     Column("line_no", SmallInteger, primary_key=True),
     Column("product_id", Uuid, ForeignKey("products.id"), nullable=False),
@@ -132,9 +145,8 @@ order_items: Final = Table(
     CheckConstraint("quantity BETWEEN 1 AND 100", name="quantity_bounded"),
 )
 
-idempotency_keys: Final = Table(
+idempotency_keys: Final = _table(
     "idempotency_keys",
-    metadata,
     Column("user_id", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("fingerprint", Text, nullable=False),
@@ -144,9 +156,8 @@ idempotency_keys: Final = Table(
 Index("idempotency_keys_by_age", idempotency_keys.c.created_at)
 
 # How many orders a user has placed in the window that began last. A generous allowance has several lanes.
-order_rates: Final = Table(
+order_rates: Final = _table(
     "order_rates",
-    metadata,
     Column("user_id", Text, primary_key=True),
     Column("lane", SmallInteger, primary_key=True),
     _now("window_started_at"),
@@ -154,9 +165,8 @@ order_rates: Final = Table(
     CheckConstraint("placed > 0", name="placed_positive"),
 )
 
-outbox: Final = Table(
+outbox: Final = _table(
     "outbox",
-    metadata,
     Column("id", Uuid, primary_key=True),
     Column("type", Text, nullable=False),
     Column("subject", Uuid, nullable=False),
@@ -177,7 +187,7 @@ outbox: Final = Table(
     _now("created_at"),
     Column("published_at", DateTime(timezone=True)),
     CheckConstraint("status IN ('PENDING', 'PUBLISHED', 'DEAD')", name="status_known"),
-    CheckConstraint("priority IN ('normal', 'high')", name="priority_known"),
+    _one_of("priority", Priority),
 )
 # The relay's poll reads this index only: published rows, however many, are not in it.
 Index(
@@ -191,29 +201,26 @@ Index("outbox_dead", outbox.c.id, postgresql_where=_sweepers_only("status = 'DEA
 # The event that starts an order's saga, for whoever has to start it again.
 Index("outbox_order_created", outbox.c.subject, postgresql_where=text(f"type = '{OrderCreated.type}'"))
 
-inbox: Final = Table(
+inbox: Final = _table(
     "inbox",
-    metadata,
     Column("consumer", Text, primary_key=True),
     Column("event_id", Uuid, primary_key=True),
     _now("processed_at"),
 )
 
-saga_steps: Final = Table(
+saga_steps: Final = _table(
     "saga_steps",
-    metadata,
     Column("order_id", Uuid, ForeignKey("orders.id"), primary_key=True),
     Column("step", Text, primary_key=True),
     Column("status", Text, nullable=False),
     Column("attempts", Integer, nullable=False, server_default=text("1")),
     Column("error", Text),
     _now("at"),
-    CheckConstraint("status IN ('SUCCEEDED', 'FAILED', 'COMPENSATED', 'FENCED')", name="status_known"),
+    _one_of("status", StepStatus),
 )
 
-reservations: Final = Table(
+reservations: Final = _table(
     "reservations",
-    metadata,
     Column("order_id", Uuid, ForeignKey("orders.id"), primary_key=True),
     Column("product_id", Uuid, ForeignKey("products.id"), primary_key=True),
     Column("quantity", Integer, nullable=False),
@@ -222,17 +229,14 @@ reservations: Final = Table(
     _now("created_at"),
     _now("updated_at"),
     CheckConstraint("quantity > 0", name="quantity_positive"),
-    CheckConstraint(
-        "status IN ('ACTIVE', 'CONFIRMED', 'RELEASED', 'RESTORED', 'EXPIRED')", name="status_known"
-    ),
+    _one_of("status", ReservationStatus),
 )
 Index(
     "reservations_expiring", reservations.c.expires_at, postgresql_where=_sweepers_only("status = 'ACTIVE'")
 )
 
-stock_movements: Final = Table(
+stock_movements: Final = _table(
     "stock_movements",
-    metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("product_id", Uuid, ForeignKey("products.id"), nullable=False),
     Column("order_id", Uuid),
@@ -250,9 +254,8 @@ Index("stock_movements_by_product", stock_movements.c.product_id, stock_movement
 
 # What administrators asked for under which key: a request that is repeated is answered from here. There are few, and
 # they stay.
-catalogue_requests: Final = Table(
+catalogue_requests: Final = _table(
     "catalogue_requests",
-    metadata,
     Column("user_id", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("fingerprint", Text, nullable=False),
@@ -261,9 +264,8 @@ catalogue_requests: Final = Table(
     _now("created_at"),
 )
 
-payments: Final = Table(
+payments: Final = _table(
     "payments",
-    metadata,
     Column("order_id", Uuid, ForeignKey("orders.id"), primary_key=True),
     Column("provider_key", Text, nullable=False, unique=True),
     Column("status", Text, nullable=False),
@@ -278,9 +280,7 @@ payments: Final = Table(
     CheckConstraint(
         "0 <= refunded AND refunded <= captured AND captured <= amount", name="refund_within_capture"
     ),
-    CheckConstraint(
-        "status IN ('PENDING', 'UNKNOWN', 'CAPTURED', 'DECLINED', 'VOIDED', 'REFUNDED')", name="status_known"
-    ),
+    _one_of("status", PaymentStatus),
 )
 Index(
     "payments_undecided",
@@ -288,9 +288,8 @@ Index(
     postgresql_where=_sweepers_only("status IN ('PENDING', 'UNKNOWN')"),
 )
 
-notifications: Final = Table(
+notifications: Final = _table(
     "notifications",
-    metadata,
     Column("id", Uuid, primary_key=True),
     Column("order_id", Uuid, ForeignKey("orders.id"), nullable=False),
     Column("type", Text, nullable=False),
@@ -303,12 +302,11 @@ notifications: Final = Table(
     _now("created_at"),
     Column("sent_at", DateTime(timezone=True)),
     UniqueConstraint("order_id", "type", "channel"),
-    CheckConstraint("status IN ('QUEUED', 'SENDING', 'SENT', 'FAILED', 'UNCERTAIN')", name="status_known"),
+    _one_of("status", NotificationStatus),
 )
 
-webhook_endpoints: Final = Table(
+webhook_endpoints: Final = _table(
     "webhook_endpoints",
-    metadata,
     Column("id", Uuid, primary_key=True),
     Column("user_id", Text, nullable=False),
     # Which of the user's few places it takes: this and its uniqueness are the limit, however many register at once.
@@ -324,12 +322,11 @@ webhook_endpoints: Final = Table(
     _now("created_at"),
     UniqueConstraint("user_id", "slot"),
     CheckConstraint("slot BETWEEN 1 AND 5", name="slot_bounded"),
-    CheckConstraint("status IN ('ENABLED', 'DISABLED')", name="status_known"),
+    _one_of("status", EndpointStatus),
 )
 
-webhook_deliveries: Final = Table(
+webhook_deliveries: Final = _table(
     "webhook_deliveries",
-    metadata,
     Column("id", Uuid, primary_key=True),
     Column("endpoint_id", Uuid, ForeignKey("webhook_endpoints.id", ondelete="CASCADE"), nullable=False),
     Column("event_id", Uuid, nullable=False),
@@ -350,7 +347,7 @@ webhook_deliveries: Final = Table(
     _now("created_at"),
     Column("delivered_at", DateTime(timezone=True)),
     UniqueConstraint("endpoint_id", "event_id"),
-    CheckConstraint("status IN ('PENDING', 'DELIVERED', 'FAILED')", name="status_known"),
+    _one_of("status", DeliveryStatus),
 )
 # Ids are UUIDv7, so this is "an endpoint's deliveries, newest first".
 Index("webhook_deliveries_by_endpoint", webhook_deliveries.c.endpoint_id, webhook_deliveries.c.id.desc())
@@ -361,9 +358,8 @@ Index(
 )
 
 # Only orders that recovery has ever had to look at. `resumes` is the number in the name of the newest execution.
-saga_recoveries: Final = Table(
+saga_recoveries: Final = _table(
     "saga_recoveries",
-    metadata,
     Column("order_id", Uuid, ForeignKey("orders.id"), primary_key=True),
     Column("resumes", Integer, nullable=False, server_default=text("0")),
     Column("next_check_at", DateTime(timezone=True), nullable=False),
@@ -371,9 +367,8 @@ saga_recoveries: Final = Table(
 )
 
 # What recovery and reconciliation have done, for operators: written with the repair, never read by code.
-repairs: Final = Table(
+repairs: Final = _table(
     "repairs",
-    metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("kind", Text, nullable=False),
     Column("order_id", Uuid, ForeignKey("orders.id"), nullable=False),
@@ -383,9 +378,8 @@ repairs: Final = Table(
 Index("repairs_by_order", repairs.c.order_id)
 
 # What operators have asked for, for whoever asks who did it: written before it is done, never read by code.
-operator_actions: Final = Table(
+operator_actions: Final = _table(
     "operator_actions",
-    metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("action", Text, nullable=False),
     # The subject of the operator's token.
@@ -401,9 +395,8 @@ operator_actions: Final = Table(
 )
 Index("operator_actions_by_order", operator_actions.c.order_id)
 
-stock_alerts: Final = Table(
+stock_alerts: Final = _table(
     "stock_alerts",
-    metadata,
     Column("id", BigInteger, Identity(always=True), primary_key=True),
     Column("product_id", Uuid, ForeignKey("products.id"), nullable=False),
     Column("available", BigInteger, nullable=False),
@@ -412,9 +405,8 @@ stock_alerts: Final = Table(
 )
 
 # One row for each outside system that is called through a breaker; without a row its circuit is closed.
-circuit_breakers: Final = Table(
+circuit_breakers: Final = _table(
     "circuit_breakers",
-    metadata,
     Column("name", Text, primary_key=True),
     # In a row, over all processes.
     Column("failures", Integer, nullable=False, server_default=text("0")),

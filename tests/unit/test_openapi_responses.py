@@ -32,8 +32,8 @@ def test_refusals_with_one_status_are_examples_of_one_answer() -> None:
 
 
 def test_a_problem_that_passes_tells_when_to_come_back() -> None:
-    passing = problem.Kind(name="busy", title="Busy", status=503, retry_after=2)
-    lasting = problem.Kind(name="gone", title="Gone", status=410)
+    passing = problem.Kind(503, "busy", "Busy", retry_after=2)
+    lasting = problem.Kind(410, "gone", "Gone")
 
     documented = problems([passing, lasting])
 

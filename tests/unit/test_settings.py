@@ -8,7 +8,6 @@ from pydantic import ValidationError
 
 from functions.create_order.settings import Settings as CreateOrderSettings
 from functions.migrate.settings import Settings as MigrateSettings
-from functions.read_orders.settings import Settings as ReadOrdersSettings
 from orders.payments.provider import PaymentProvider
 from orders.payments.settings import PaymentSettings
 from orders.settings import DatabaseSettings, FunctionSettings
@@ -34,7 +33,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     }
 
 
-@pytest.mark.parametrize("settings", [CreateOrderSettings, ReadOrdersSettings, MigrateSettings])
+@pytest.mark.parametrize("settings", [CreateOrderSettings, DatabaseSettings, MigrateSettings])
 @pytest.mark.parametrize("name", ["STAGE", "LOG_LEVEL", "DATABASE_SECRET_ID"])
 def test_a_function_does_not_start_without_one_and_says_which(
     monkeypatch: pytest.MonkeyPatch, settings: type[FunctionSettings], name: str

@@ -229,15 +229,7 @@ def list_orders(database: Database, status: OrderStatus, cursor: str | None, lim
 
     def work(connection: Connection) -> list[OpenOrder]:
         return [
-            OpenOrder(
-                order_id=row.id,
-                status=OrderStatus(row.status),
-                failure_reason=None if row.failure_reason is None else FailureReason(row.failure_reason),
-                total_amount=row.total_amount,
-                currency=row.currency,
-                created_at=row.created_at,
-                updated_at=row.updated_at,
-            )
+            OpenOrder.of(row._mapping, order_id=row.id)
             for row in connection.execute(LIST[status], parameters)
         ]
 

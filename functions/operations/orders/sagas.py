@@ -14,7 +14,7 @@ from orders.closing import Balance, blockers
 from orders.db import Database
 from orders.domain import OrderStatus, ReservationStatus
 from orders.errors import PaymentGatewayUnavailable
-from orders.executions import Execution, Executions, ExecutionStatus, execution_name
+from orders.executions import Executions, ExecutionStatus
 from orders.http import ApiModel
 from orders.pages import LAST_NUMBER, cursor_after, number_before
 from orders.payments.gateway import GatewayStatus, PaymentGateway
@@ -105,9 +105,7 @@ def read_report(
     """
     records = read_records(database, order_id)
     with sdk_calls("Step Functions"):
-        execution = _summary(
-            order_id, records.executions - 1, executions.describe(order_id, records.executions - 1)
-        )
+        execution = ExecutionSummary.of(vars(executions.describe(order_id, records.executions - 1)))
     at_gateway = _at_gateway(gateway, records)
     return OrderReport(
         order=records,
@@ -152,26 +150,9 @@ def _error(event: Mapping[str, Any]) -> str:
 
 def _report(executions: Executions, order_id: UUID, number: int) -> ExecutionReport:
     execution = executions.describe(order_id, number)
-    states = [] if execution is None else summarise(executions.history(order_id, number))
-    return ExecutionReport(**dict(_summary(order_id, number, execution)), states=states)
-
-
-def _summary(order_id: UUID, number: int, execution: Execution | None) -> ExecutionSummary:
-    if execution is None:
-        return ExecutionSummary(
-            name=execution_name(order_id, number),
-            status=ExecutionStatus.GONE,
-            started_at=None,
-            stopped_at=None,
-            error=None,
-        )
-    return ExecutionSummary(
-        name=execution.name,
-        status=execution.status,
-        started_at=execution.started_at,
-        stopped_at=execution.stopped_at,
-        error=execution.error,
-    )
+    is_gone = execution.status is ExecutionStatus.GONE
+    states = [] if is_gone else summarise(executions.history(order_id, number))
+    return ExecutionReport.of(vars(execution), states=states)
 
 
 def _at_gateway(gateway: PaymentGateway, records: OrderRecords) -> GatewayRecord | None:

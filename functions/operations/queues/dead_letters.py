@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic import Field
+
 from orders import aws
 from orders.aws import sdk_calls
 from orders.errors import NothingToRedrive, ServiceUnavailable
 from orders.events import Queue
+from orders.http import ApiModel
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -41,12 +44,11 @@ MayGoOn = Callable[[], bool]
 """Whether there is time for another call."""
 
 
-@dataclass(frozen=True)
-class Depth:
-    """Messages of one queue, as SQS counts them: approximately."""
+class QueueDepth(ApiModel):
+    """Messages as SQS counts them: approximately."""
 
     visible: int
-    in_flight: int
+    in_flight: int = Field(description="Received, and neither deleted nor given back yet")
     delayed: int
 
 
@@ -85,7 +87,7 @@ class DeadLetters:
         self._dlqs = dlq_urls
         self._wait_seconds = wait_seconds
 
-    def depths(self) -> dict[Queue, tuple[Depth, Depth]]:
+    def depths(self) -> dict[Queue, tuple[QueueDepth, QueueDepth]]:
         """Each queue's depth, and that of its dead-letter queue."""
         return {queue: (self._depth(self._queues[queue]), self._depth(self._dlqs[queue])) for queue in Queue}
 
@@ -148,10 +150,12 @@ class DeadLetters:
             # would end the task, unless the destination is named (CouldNotDetermineMessageSource).
             self._client.start_message_move_task(SourceArn=dlq_arn, DestinationArn=queue_arn)
 
-    def _depth(self, url: str) -> Depth:
+    def _depth(self, url: str) -> QueueDepth:
         with sdk_calls("SQS"):
             found = self._attributes(url, _VISIBLE, _IN_FLIGHT, _DELAYED)
-        return Depth(int(found[_VISIBLE]), int(found[_IN_FLIGHT]), int(found[_DELAYED]))
+        return QueueDepth(
+            visible=int(found[_VISIBLE]), in_flight=int(found[_IN_FLIGHT]), delayed=int(found[_DELAYED])
+        )
 
     def _attributes(self, url: str, *names: Any) -> Mapping[Any, str]:
         return self._client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]

@@ -8,20 +8,12 @@ from pydantic import Field
 
 from functions.operations import operator_actions
 from functions.operations.operator_actions import Action, Note, Operator
-from functions.operations.queues.dead_letters import DeadLetter, DeadLetters, Depth, MayGoOn
+from functions.operations.queues.dead_letters import DeadLetter, DeadLetters, MayGoOn, QueueDepth
 from functions.operations.queues.explanation import DeadMessage, explain, is_done
 from orders.db import Database
 from orders.errors import MessageNotFound, NothingToRedrive, QueueNotFound
 from orders.events import Queue
 from orders.http import ApiModel, ApiRequest
-
-
-class QueueDepth(ApiModel):
-    """Messages as SQS counts them: approximately."""
-
-    visible: int
-    in_flight: int = Field(description="Received, and neither deleted nor given back yet")
-    delayed: int
 
 
 class QueueState(ApiModel):
@@ -85,7 +77,7 @@ class QueueOperations:
         """Every queue and its dead-letter queue, with their messages counted."""
         return QueueList(
             items=[
-                QueueState(name=queue, queue=_depth(depth), dlq=_depth(dead))
+                QueueState(name=queue, queue=depth, dlq=dead)
                 for queue, (depth, dead) in self.dead_letters.depths().items()
             ]
         )
@@ -152,7 +144,3 @@ class QueueOperations:
             )
         )
         operator_actions.report(operator, action, target)
-
-
-def _depth(depth: Depth) -> QueueDepth:
-    return QueueDepth(visible=depth.visible, in_flight=depth.in_flight, delayed=depth.delayed)

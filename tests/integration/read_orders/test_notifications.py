@@ -7,6 +7,7 @@ import pytest
 
 from functions.notify.notify import notify
 from functions.notify.sending import NotificationRefused, NotSent
+from functions.read_orders import queries
 from orders import notifications
 from orders.db import Database
 from orders.domain import Channel, Notification
@@ -92,19 +93,12 @@ def test_addresses_are_not_repeated(alice: Client, order_id: UUID) -> None:
     assert PHONE not in text
 
 
-def test_administrators_ask_for_anybody_s(database: Database, order_id: UUID) -> None:
-    told = database.transact(lambda connection: notifications.tracked(connection, order_id))
-
-    assert told is not None
-    assert [each.channel for each in told] == [Channel.EMAIL, Channel.SMS]
-
-
 @pytest.mark.parametrize(
     ("address", "shown"),
     [("alice@example.com", "a***@example.com"), ("a@b.cd", "a***@b.cd"), ("+34600123456", "+***56")],
 )
 def test_a_masked_address_tells_nothing_of_its_length(address: str, shown: str) -> None:
-    assert notifications.masked(address) == shown
+    assert queries.masked(address) == shown
 
 
 def test_what_is_asked_for_is_what_is_published(database: Database, order_id: UUID) -> None:

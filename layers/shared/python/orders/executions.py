@@ -53,7 +53,7 @@ class Execution:
 
     name: str
     status: ExecutionStatus
-    started_at: datetime
+    started_at: datetime | None
     stopped_at: datetime | None
     error: str | None
     """The name of what ended it, if it failed."""
@@ -110,15 +110,14 @@ class Executions:
 
     def status(self, order_id: UUID, resumes: int = 0) -> ExecutionStatus:
         """What has become of the execution of that name."""
-        execution = self.describe(order_id, resumes)
-        return ExecutionStatus.GONE if execution is None else execution.status
+        return self.describe(order_id, resumes).status
 
-    def describe(self, order_id: UUID, resumes: int = 0) -> Execution | None:
-        """The execution of that name; None if there is none, or not any more."""
+    def describe(self, order_id: UUID, resumes: int = 0) -> Execution:
+        """The execution of that name; GONE if there is none, or not any more."""
         try:
             described = self._client.describe_execution(executionArn=self._arn(order_id, resumes))
         except self._client.exceptions.ExecutionDoesNotExist:
-            return None
+            return Execution(execution_name(order_id, resumes), ExecutionStatus.GONE, None, None, None)
         return Execution(
             described["name"],
             ExecutionStatus(described["status"]),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 from urllib.parse import quote
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response, content_types
@@ -80,6 +80,15 @@ class ApiModel(BaseModel):
         # At the first use: a cold start imports all bodies of an API, and serves one request.
         defer_build=True,
     )
+
+    @classmethod
+    def of(cls, row: Mapping[Any, Any], **others: object) -> Self:
+        """The model from those of a database row's columns that have its fields' names, and from `others`.
+
+        The database has its own types for enumerations and the like, so these are converted.
+        """
+        columns = {name: value for name, value in row.items() if name in cls.model_fields}
+        return cls.model_validate({**columns, **others}, strict=False)
 
 
 Body = TypeVar("Body", bound=ApiModel)

@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem details. One table maps an error's type to its status; nothing else decides."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -33,111 +34,76 @@ class Problem(BaseModel):
     errors: list[ProblemField] | None = None
 
 
-class Kind(BaseModel):
-    """A problem type: its last path segment, its title, its HTTP status."""
+@dataclass(frozen=True)
+class Kind:
+    """A problem type: its HTTP status, its last path segment, its title."""
 
-    model_config = ConfigDict(frozen=True)
-
+    status: int
     name: str
     title: str
-    status: int
     retry_after: int | None = None
     """Seconds, for the `Retry-After` header."""
     example: str = ""
     """What `detail` may say, for the API's document; else the title stands there."""
 
 
-NO_ROUTE: Final = Kind(
-    name="not-found", title="Not found", status=404, example="There is nothing at this address"
-)
+NO_ROUTE: Final = Kind(404, "not-found", "Not found", example="There is nothing at this address")
 INVALID: Final = Kind(
-    name="invalid-request",
-    title="The request is not valid",
-    status=422,
-    example="Refused: #/items/0/quantity",
+    422, "invalid-request", "The request is not valid", example="Refused: #/items/0/quantity"
 )
 UNEXPECTED: Final = Kind(
-    name="internal-error",
-    title="Something went wrong on our side",
-    status=500,
-    example="The error has been recorded",
+    500, "internal-error", "Something went wrong on our side", example="The error has been recorded"
 )
 
 _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
-    errors.MalformedRequest: Kind(name="malformed-request", title="The request is malformed", status=400),
-    errors.BodyTooLarge: Kind(name="body-too-large", title="The request body is too large", status=413),
-    errors.UnsupportedMediaType: Kind(
-        name="unsupported-media-type", title="The media type is not supported", status=415
-    ),
-    errors.AdministratorsOnly: Kind(
-        name="administrators-only", title="This is for administrators", status=403
-    ),
+    errors.MalformedRequest: Kind(400, "malformed-request", "The request is malformed"),
+    errors.BodyTooLarge: Kind(413, "body-too-large", "The request body is too large"),
+    errors.UnsupportedMediaType: Kind(415, "unsupported-media-type", "The media type is not supported"),
+    errors.AdministratorsOnly: Kind(403, "administrators-only", "This is for administrators"),
     errors.AddressNotFound: NO_ROUTE,
-    errors.MethodNotAllowed: Kind(
-        name="method-not-allowed", title="The method is not allowed here", status=405
-    ),
+    errors.MethodNotAllowed: Kind(405, "method-not-allowed", "The method is not allowed here"),
     errors.InvalidOrder: INVALID,
     errors.IdempotencyKeyReused: Kind(
-        name="idempotency-key-reused", title="The Idempotency-Key was used for another request", status=422
+        422, "idempotency-key-reused", "The Idempotency-Key was used for another request"
     ),
-    errors.TooManyOrders: Kind(name="too-many-orders", title="Too many orders", status=429),
-    errors.OrderNotFound: Kind(
-        name="order-not-found", title="No such order", status=404, example="You have no such order"
-    ),
+    errors.TooManyOrders: Kind(429, "too-many-orders", "Too many orders"),
+    errors.OrderNotFound: Kind(404, "order-not-found", "No such order", example="You have no such order"),
     errors.InvalidCursor: INVALID,
-    errors.VersionRequired: Kind(
-        name="version-required", title="The change must say which version it is of", status=428
-    ),
-    errors.VersionOutdated: Kind(
-        name="version-outdated", title="It has been changed by somebody else", status=412
-    ),
+    errors.VersionRequired: Kind(428, "version-required", "The change must say which version it is of"),
+    errors.VersionOutdated: Kind(412, "version-outdated", "It has been changed by somebody else"),
     errors.StockNotFree: Kind(
-        name="stock-not-free",
-        title="Less stock is free than would be taken away",
-        status=409,
+        409,
+        "stock-not-free",
+        "Less stock is free than would be taken away",
         example="3 are free; the others are reserved or sold",
     ),
-    errors.ProductNotFound: Kind(name="product-not-found", title="No such product", status=404),
-    errors.QueueNotFound: Kind(name="queue-not-found", title="No such queue", status=404),
-    errors.MessageNotFound: Kind(name="message-not-found", title="No such message", status=404),
-    errors.EventNotFound: Kind(name="event-not-found", title="No such event", status=404),
-    errors.OperationRefused: Kind(
-        name="operation-refused", title="This cannot be done to what there is", status=409
-    ),
-    errors.OrderNotInReview: Kind(
-        name="order-not-in-review", title="The order does not wait for an operator", status=409
-    ),
-    errors.OrderDoesNotFit: Kind(
-        name="order-does-not-fit", title="The order's money or stock does not fit", status=409
-    ),
-    errors.NothingToRedrive: Kind(
-        name="nothing-to-redrive", title="There is nothing left to redrive", status=409
-    ),
+    errors.ProductNotFound: Kind(404, "product-not-found", "No such product"),
+    errors.QueueNotFound: Kind(404, "queue-not-found", "No such queue"),
+    errors.MessageNotFound: Kind(404, "message-not-found", "No such message"),
+    errors.EventNotFound: Kind(404, "event-not-found", "No such event"),
+    errors.OperationRefused: Kind(409, "operation-refused", "This cannot be done to what there is"),
+    errors.OrderNotInReview: Kind(409, "order-not-in-review", "The order does not wait for an operator"),
+    errors.OrderDoesNotFit: Kind(409, "order-does-not-fit", "The order's money or stock does not fit"),
+    errors.NothingToRedrive: Kind(409, "nothing-to-redrive", "There is nothing left to redrive"),
     errors.ServiceUnavailable: Kind(
-        name="service-unavailable",
-        title="A service that this needs does not answer",
-        status=503,
-        retry_after=5,
+        503, "service-unavailable", "A service that this needs does not answer", retry_after=5
     ),
     errors.PaymentGatewayUnavailable: Kind(
-        name="payment-gateway-unavailable",
-        title="The payment gateway does not answer",
-        status=503,
-        retry_after=30,
+        503, "payment-gateway-unavailable", "The payment gateway does not answer", retry_after=30
     ),
     errors.InvalidWebhook: INVALID,
     errors.WebhookNotFound: Kind(
-        name="webhook-not-found", title="No such webhook", status=404, example="You have no such webhook"
+        404, "webhook-not-found", "No such webhook", example="You have no such webhook"
     ),
-    errors.DeliveryNotFound: Kind(name="delivery-not-found", title="No such delivery", status=404),
+    errors.DeliveryNotFound: Kind(404, "delivery-not-found", "No such delivery"),
     errors.WebhookLimitReached: Kind(
-        name="webhook-limit-reached", title="There are as many webhooks as one user may have", status=409
+        409, "webhook-limit-reached", "There are as many webhooks as one user may have"
     ),
-    errors.WebhookDisabled: Kind(name="webhook-disabled", title="The webhook is disabled", status=409),
+    errors.WebhookDisabled: Kind(409, "webhook-disabled", "The webhook is disabled"),
     errors.DatabaseUnavailable: Kind(
-        name="temporarily-unavailable",
-        title="The service is temporarily unavailable",
-        status=503,
+        503,
+        "temporarily-unavailable",
+        "The service is temporarily unavailable",
         retry_after=2,
         example="Please try again",
     ),

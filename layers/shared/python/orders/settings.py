@@ -1,8 +1,8 @@
 """Settings are read once, from the environment, into frozen typed classes. Nothing else reads `os.environ`.
 
-Each function declares its own subclass in `functions/<name>/settings.py`; a test holds the environment that the CDK
-app gives a function against that class. A missing or malformed value stops the function when it starts: there are no
-default secrets, hosts or credentials.
+A function that needs more than what is here declares its own subclass in `functions/<name>/settings.py`; a test holds
+the environment that the CDK app gives a function against the class that it reads. A missing or malformed value stops
+the function when it starts: there are no default secrets, hosts or credentials.
 """
 
 import os

@@ -1,5 +1,0 @@
-from orders.settings import DatabaseSettings
-
-
-class Settings(DatabaseSettings):
-    """Nothing beyond the database."""
