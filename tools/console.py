@@ -7,6 +7,16 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from orders.domain import OrderStatus
+
+COLOURS: Final = {
+    OrderStatus.PENDING: "cyan",
+    OrderStatus.PROCESSING: "cyan",
+    OrderStatus.CONFIRMED: "green",
+    OrderStatus.CANCELLED: "yellow",
+    OrderStatus.NEEDS_REVIEW: "red",
+}
+"""Of an order's status."""
 TICK: Final = "[green]✓[/green]"
 CROSS: Final = "[red]✗[/red]"
 MOST_SHOWN: Final = 40

@@ -52,10 +52,9 @@ def accepting(bench: Bench) -> None:
             posted = customers.busy(clients, _SECONDS, order)
             spent = cloud.spent() - earlier
             milliseconds = [1000 * each.seconds for each in posted]
-            name = f"POST {{}}, {clients} client{'s' if clients > 1 else ''}"
-            report.add(name.format("p50"), stats.p50(milliseconds), "ms")
-            report.add(name.format("p95"), stats.p95(milliseconds), "ms")
-            report.add(name.format("p99"), stats.p99(milliseconds), "ms")
+            for rank in (50, 95, 99):
+                name = f"POST p{rank}, {clients} client{'s' if clients > 1 else ''}"
+                report.add(name, stats.percentile(milliseconds, rank), "ms")
             report.add(accepted(clients), len(posted) / _SECONDS, "orders/s")
             spent.write(report, accepted(clients), len(posted))
         crowd = customers.at_once(CROWD, order)
@@ -132,8 +131,8 @@ def _burst(bench: Bench, orders: int, payment_method: str) -> float:
 def buyers(bench: Bench) -> None:
     """Twenty buyers of one product, which has less than they want: throughput, and the exact stock."""
     cloud = bench.cloud
-    product = cloud.add_product(uuid7(), _STOCK)
-    with cloud.watch() as watch:
+    product = uuid7()
+    with cloud.on_sale(product, _STOCK), cloud.watch() as watch:
         posted = cloud.customers().at_once(_BUYERS, cloud.order(product=product), each=_ORDERS_PER_BUYER)
         watch.wait(posted, _BURST_DRAIN_SECONDS)
     confirmed = sum(watch.ended[each.order_id].status is OrderStatus.CONFIRMED for each in posted)

@@ -12,7 +12,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -99,15 +99,11 @@ class Customers:
                 posted.append(customer.post(order))
             return posted
 
-        return [posted for each in self._together(number, post) for posted in each]
+        return self._together(number, post)
 
     def at_once(self, number: int, order: dict[str, Any], each: int = 1) -> list[AcceptedOrder]:
         """So many clients that all start in the same moment, with so many orders each."""
-        return [
-            posted
-            for theirs in self._together(number, lambda customer: [customer.post(order) for _ in range(each)])
-            for posted in theirs
-        ]
+        return self._together(number, lambda customer: [customer.post(order) for _ in range(each)])
 
     def steady(self, rate: float, seconds: float, order: dict[str, Any]) -> list[AcceptedOrder]:
         """So many orders a second, whatever becomes of them."""
@@ -127,7 +123,7 @@ class Customers:
 
     def _together(
         self, number: int, work: Callable[[Customer], Sequence[AcceptedOrder]]
-    ) -> Iterable[Sequence[AcceptedOrder]]:
+    ) -> list[AcceptedOrder]:
         start = threading.Barrier(number)
 
         def run(customer: Customer) -> Sequence[AcceptedOrder]:
@@ -138,4 +134,5 @@ class Customers:
                 customer.close()
 
         with ThreadPoolExecutor(number) as threads:
-            return list(threads.map(run, [Customer(self._api_url, self._token) for _ in range(number)]))
+            customers = [Customer(self._api_url, self._token) for _ in range(number)]
+            return [order for orders in threads.map(run, customers) for order in orders]

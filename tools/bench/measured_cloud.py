@@ -1,23 +1,97 @@
 """The local cloud that is measured: the same that `make up` starts, with a home and a port of its own."""
 
 import contextlib
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
 import pg8000.native
 
 from orders.db import Credentials
+from orders.domain import TERMINAL_STATUSES, OrderStatus
+from orders.ids import uuid7
 from tools.audit import executions
 from tools.bench.cpu import CpuTime
 from tools.bench.database import BenchDatabase
 from tools.bench.load import AcceptedOrder, Customers
-from tools.bench.order_watch import Watch, watch_orders
 from tools.cloud import aws, catalogue, local_cloud, postgres
 from tools.cloud.settings import STAGE, Settings
 from tools.cloud.stack import Stack, sign_in
 from tools.waiting import wait_until
+
+_LOOK_EVERY_SECONDS: Final = 0.02
+_ENDED: Final = """
+    SELECT id, status FROM orders WHERE id > :since AND status = ANY (CAST(:terminal AS text[]))
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """An order that was seen in its last status."""
+
+    at: float
+    """`time.time()`, late by up to 20 ms."""
+    status: OrderStatus
+
+
+@dataclass
+class Watch:
+    """Notes when orders that were placed since it began end."""
+
+    ended: dict[UUID, Ended] = field(default_factory=dict)
+
+    def wait(self, orders: Sequence[AcceptedOrder], seconds: float) -> None:
+        """Until all of these have ended.
+
+        Raises:
+            TimeoutError: some have not within so many seconds.
+        """
+        deadline = time.monotonic() + seconds
+        while missing := [order for order in orders if order.order_id not in self.ended]:
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"{len(missing)} of {len(orders)} orders have not ended within {seconds:.0f} s"
+                )
+            time.sleep(_LOOK_EVERY_SECONDS / 2)
+
+    def seconds(self, orders: Sequence[AcceptedOrder]) -> list[float]:
+        """From the first attempt to post it to CONFIRMED, of each of these that was confirmed."""
+        return [
+            self.ended[order.order_id].at - order.sent_at
+            for order in orders
+            if self.ended[order.order_id].status is OrderStatus.CONFIRMED
+        ]
+
+    def rate(self, orders: Sequence[AcceptedOrder]) -> float:
+        """Orders a second, from the first attempt to post any of them to the last end."""
+        last = max(self.ended[order.order_id].at for order in orders)
+        return len(orders) / (last - min(order.sent_at for order in orders))
+
+
+@contextlib.contextmanager
+def watch_orders(connect: Callable[[], AbstractContextManager[pg8000.native.Connection]]) -> Iterator[Watch]:
+    """Watches the orders that are placed while it is open, over a connection of its own."""
+    watch, since, stop = Watch(), uuid7(), threading.Event()
+
+    def look() -> None:
+        with connect() as connection:
+            while not stop.wait(_LOOK_EVERY_SECONDS):
+                ended = connection.run(_ENDED, since=since, terminal=sorted(TERMINAL_STATUSES)) or []
+                for order_id, status in ended:
+                    watch.ended.setdefault(order_id, Ended(time.time(), OrderStatus(status)))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield watch
+    finally:
+        stop.set()
+        looking.join()
+
 
 _WARM_UP_ORDERS: Final = 80
 _WARM_UP_SECONDS: Final = 90
@@ -33,10 +107,6 @@ _LAGS: Final = """
     WHERE subject = ANY (CAST(:ids AS uuid[])) AND type = 'com.orders.order.created.v1' AND status = 'PUBLISHED'
 """
 
-_ADD_PRODUCT: Final = """
-    INSERT INTO products (id, name, unit_price, currency) VALUES (:id, 'In demand', 1000, :currency)
-"""
-_ADD_STOCK: Final = "INSERT INTO stock (product_id, stocked, available) VALUES (:id, :units, :units)"
 _STOCK: Final = "SELECT available, reserved, sold FROM stock WHERE product_id = :id"
 
 
@@ -65,11 +135,9 @@ class MeasuredCloud:
             self._stack["api_url"], sign_in(self._settings, self._stack, "customer").access_token
         )
 
-    @contextlib.contextmanager
-    def connect(self) -> Iterator[pg8000.native.Connection]:
+    def connect(self) -> AbstractContextManager[pg8000.native.Connection]:
         """The database behind it."""
-        with postgres.connect(self._settings) as connection:
-            yield connection
+        return postgres.connect(self._settings)
 
     def watch(self) -> AbstractContextManager[Watch]:
         """Watches the orders that are placed while it is open."""
@@ -130,12 +198,11 @@ class MeasuredCloud:
             "contact": {"email": "somebody@example.com"},
         }
 
-    def add_product(self, product_id: UUID, units: int) -> UUID:
-        """A product with so many units in stock."""
-        with self.connect() as connection:
-            connection.run(_ADD_PRODUCT, id=product_id, currency=catalogue.CURRENCY)
-            connection.run(_ADD_STOCK, id=product_id, units=units)
-        return product_id
+    def on_sale(self, product_id: UUID, units: int) -> AbstractContextManager[None]:
+        """A product with so many units in stock, while it is open."""
+        return catalogue.on_sale(
+            self._settings, [catalogue.Product(product_id, "In demand", 1000, available=units)]
+        )
 
     def stock(self, product_id: UUID) -> tuple[int, int, int]:
         """Units available, reserved and sold."""

@@ -12,10 +12,6 @@ def p95(values: Sequence[float]) -> float:
     return percentile(values, 95)
 
 
-def p99(values: Sequence[float]) -> float:
-    return percentile(values, 99)
-
-
 def percentile(values: Sequence[float], rank: int) -> float:
     """Linear between the neighbours, as `percentile_cont` in Postgres."""
     if len(values) == 1:

@@ -10,10 +10,9 @@ from uuid import UUID
 
 import httpx
 
-from orders.domain import Locale
 from tools.chaos.plan import PlannedOrder
 from tools.client.http import ApiError
-from tools.client.orders_client import Contact, Line, NewOrder, OrdersClient
+from tools.client.orders_client import Contact, NewOrder, OrdersClient
 from tools.cloud.catalogue import CURRENCY
 from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack, sign_in
@@ -95,7 +94,8 @@ class _Customer:
     progress: Progress
 
     async def post(self) -> PostedOrder:
-        body = _body(self.order, self.products)
+        lines = [(self.products[place], quantity) for place, quantity in self.order.lines]
+        body = NewOrder.of(lines, CURRENCY, self.order.payment_method)
         responses = await asyncio.gather(
             *(self._send(body, self.order.copies > 1) for _ in range(self.order.copies))
         )
@@ -130,14 +130,3 @@ async def _until_final(client: OrdersClient, body: NewOrder, key: str, takes_con
             return FinalResponse(202, accepted.order_id, accepted.replayed)
         await asyncio.sleep(_PAUSE_SECONDS)
     return FinalResponse(0)
-
-
-def _body(order: PlannedOrder, products: Sequence[UUID]) -> NewOrder:
-    return NewOrder(
-        items=tuple(
-            Line(product_id=products[product], quantity=quantity) for product, quantity in order.lines
-        ),
-        currency=CURRENCY,
-        payment_method=order.payment_method,
-        contact=Contact(email="ada@example.com", locale=Locale.EN),
-    )

@@ -32,7 +32,15 @@ def signup(email: Email) -> None:
     """Make an account. The password is asked for, or read from standard input."""
     settings = Settings.from_environment()
     client_id = local_cloud.require_up(settings)["user_pool_client_id"]
-    if _sign_up(settings, client_id, email, _password(new=True)):
+    password = _password(new=True)
+    with _refusals():
+        answer = aws.cognito(settings).sign_up(
+            ClientId=client_id,
+            Username=email,
+            Password=password,
+            UserAttributes=[{"Name": "email", "Value": email}],
+        )
+    if answer["UserConfirmed"]:
         console.print(f"{email} has an account. Sign in with: bin/orders login {email}")
     else:
         console.print(f"A code was sent to {email}. Go on with: bin/orders confirm {email} CODE")
@@ -44,7 +52,9 @@ def confirm(
 ) -> None:
     """Prove with the code from the mail that the address is yours."""
     settings = Settings.from_environment()
-    _confirm(settings, local_cloud.require_up(settings)["user_pool_client_id"], email, code)
+    client_id = local_cloud.require_up(settings)["user_pool_client_id"]
+    with _refusals():
+        aws.cognito(settings).confirm_sign_up(ClientId=client_id, Username=email, ConfirmationCode=code)
     console.print(f"{email} is confirmed. Sign in with: bin/orders login {email}")
 
 
@@ -113,32 +123,6 @@ class Session(TypedDict):
     refresh_token: str
     expires_at: float
     """Of the access token, as `time.time()`."""
-
-
-def _sign_up(settings: Settings, client_id: str, email: str, password: str) -> bool:
-    """Makes an account. False: Cognito has sent a code to the address, and `orders confirm` wants it.
-
-    Raises:
-        LocalCloudError: refused, e.g. a weak password, or an address that has an account.
-    """
-    with _refusals():
-        answer = aws.cognito(settings).sign_up(
-            ClientId=client_id,
-            Username=email,
-            Password=password,
-            UserAttributes=[{"Name": "email", "Value": email}],
-        )
-    return answer["UserConfirmed"]
-
-
-def _confirm(settings: Settings, client_id: str, email: str, code: str) -> None:
-    """Proves that the address is the account's owner's.
-
-    Raises:
-        LocalCloudError: the code is wrong or too old.
-    """
-    with _refusals():
-        aws.cognito(settings).confirm_sign_up(ClientId=client_id, Username=email, ConfirmationCode=code)
 
 
 def _log_in(settings: Settings, client_id: str, email: str, password: str) -> None:

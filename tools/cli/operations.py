@@ -1,8 +1,7 @@
 """The commands of operators: `dlq`, `review`, `outbox` and `health`. docs/operations.md says when to use which."""
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
 
 import typer
 from rich.console import Console
@@ -60,15 +59,11 @@ _EVENT_COLUMNS: Final = {
 }
 
 
-@dataclass(frozen=True)
-class ApiAccess:
+class ApiAccess(NamedTuple):
     """Where the API is, and who asks."""
 
     api_url: str
     token: str
-
-    def client(self) -> AbstractContextManager[ApiClient]:
-        return ApiClient.connect(self.api_url, self.token)
 
 
 def api_access(api_url: str | None, token: str | None, settings: Settings | None = None) -> ApiAccess:
@@ -90,10 +85,15 @@ def api_access(api_url: str | None, token: str | None, settings: Settings | None
     return ApiAccess(running["api_url"], token or sign_in(settings, running, "admin").access_token)
 
 
+def connect(api_url: str | None, token: str | None) -> AbstractContextManager[ApiClient]:
+    """A client of that API. Raises as `api_access` does."""
+    return ApiClient.connect(*api_access(api_url, token))
+
+
 @dlq.command("list")
 def list_queues(api_url: ApiUrl = None, token: Token = None) -> None:
     """Every queue, and how much of it was given up."""
-    with api_access(api_url, token).client() as client:
+    with connect(api_url, token) as client:
         queues = client.get("admin/queues")["items"]
     shown = table("Queue", "Waiting", "In flight", "Delayed", "Given up")
     for queue in queues:
@@ -108,7 +108,7 @@ def list_queues(api_url: ApiUrl = None, token: Token = None) -> None:
 @dlq.command("show")
 def show_messages(queue: QueueName, api_url: ApiUrl = None, token: Token = None) -> None:
     """Dead letters of a queue, each with why it is there. They stay where they are."""
-    with api_access(api_url, token).client() as client:
+    with connect(api_url, token) as client:
         messages = client.get(f"admin/dlqs/{queue}/messages")["items"]
     for message in messages:
         console.print(f"[bold]{message['messageId']}[/bold]  {message['cause']}", soft_wrap=True)
@@ -134,7 +134,7 @@ def redrive_messages(
     """Send one dead letter, or all of them, back to the queue."""
     if everything == (message is not None):
         raise typer.BadParameter("name one message, or say --all")
-    with api_access(api_url, token).client() as client:
+    with connect(api_url, token) as client:
         answer = client.post(f"admin/dlqs/{queue}/redrive", messageId=message, note=note)
     if answer["moved"] is None:
         console.print("SQS moves them by itself. Look at it with: bin/orders dlq list")
@@ -147,7 +147,7 @@ def discard_message(
     queue: QueueName, message: MessageId, note: Note, api_url: ApiUrl = None, token: Token = None
 ) -> None:
     """Delete one dead letter for good."""
-    with api_access(api_url, token).client() as client:
+    with connect(api_url, token) as client:
         client.post(f"admin/dlqs/{queue}/messages/{message}/discard", note=note)
     console.print(f"{message} is discarded", soft_wrap=True)
 
@@ -160,7 +160,7 @@ def list_orders(
 ) -> None:
     """Orders that wait for an operator, oldest first."""
     shown = table("Order", "Status", "Reason", "Total", "Since")
-    with api_access(api_url, token).client() as client:
+    with connect(api_url, token) as client:
         for order in client.items("admin/orders", status=status):
             shown.add_row(
                 order["orderId"],
@@ -180,7 +180,7 @@ def show_order(
     token: Token = None,
 ) -> None:
     """One order with all that is known of it, and what may be done."""
-    with api_access(api_url, token).client() as client:
+    with connect(api_url, token) as client:
         console.print(order_report(client.get(f"admin/orders/{order}")), soft_wrap=True)
         if history:
             for execution in client.items(f"admin/sagas/{order}"):
@@ -190,7 +190,7 @@ def show_order(
 @review.command("resume")
 def resume_order(order: OrderId, note: MaybeNote = None, api_url: ApiUrl = None, token: Token = None) -> None:
     """Go on with an order: what could not be undone is tried again."""
-    with api_access(api_url, token).client() as client:
+    with connect(api_url, token) as client:
         answer: Any = client.post(f"admin/orders/{order}/resume", note=note)
     begun = "has started" if answer["started"] else "will be started by maintenance"
     console.print(f"Order {order} is {answer['status']}: {answer['execution']} {begun}", soft_wrap=True)
@@ -205,7 +205,7 @@ def close_order(
     token: Token = None,
 ) -> None:
     """End an order by hand, if its money and its stock are what that end needs."""
-    with api_access(api_url, token).client() as client:
+    with connect(api_url, token) as client:
         answer = client.post(f"admin/orders/{order}/close", status=end, note=note)
     console.print(f"Order {order} is {answer['status']}", soft_wrap=True)
 
@@ -213,7 +213,7 @@ def close_order(
 @outbox.command("dead")
 def list_dead_events(api_url: ApiUrl = None, token: Token = None) -> None:
     """Events that could not be published, oldest first."""
-    with api_access(api_url, token).client() as client:
+    with connect(api_url, token) as client:
         shown = table_of(client.items("admin/outbox"), _EVENT_COLUMNS)
     console.print(shown if shown.row_count else "Every event was published, or will be.")
 
@@ -223,7 +223,7 @@ def redrive_event(
     event: EventId, note: MaybeNote = None, api_url: ApiUrl = None, token: Token = None
 ) -> None:
     """Publish a dead event after all."""
-    with api_access(api_url, token).client() as client:
+    with connect(api_url, token) as client:
         client.post(f"admin/outbox/{event}/redrive", note=note)
     console.print(f"{event} is the relay's again", soft_wrap=True)
 
@@ -231,7 +231,7 @@ def redrive_event(
 @app.command("health")
 def show_health(api_url: ApiUrl = None, token: Token = None) -> None:
     """Each part of the system. Exit code 0 only if nothing is down."""
-    with api_access(api_url, token).client() as client:
+    with connect(api_url, token) as client:
         health = client.get("health/detailed")
     console.print(health_table(health))
     if health["status"] == "down":

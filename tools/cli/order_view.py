@@ -15,7 +15,7 @@ from rich.text import Text
 from orders.domain import FORWARD_STEPS, OrderStatus, StepStatus
 from tools.audit.executions import Visit
 from tools.client.orders_client import OrdersClient, Progress, Step
-from tools.demo.live_display import COLOURS
+from tools.console import COLOURS
 
 _POLL_SECONDS: Final = 0.2
 _BAR_WIDTH: Final = 40

@@ -1,8 +1,7 @@
 """The commands of an administrator of the catalogue: `product list`, `add`, `change` and `stock`."""
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
-from typing import Annotated, Final
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Annotated, Any, Final, TypeVar
 from uuid import uuid4
 
 import typer
@@ -12,6 +11,8 @@ from tools.client.orders_client import CatalogueClient, StockedProduct
 from tools.cloud.settings import Settings
 from tools.console import console_of_width, table
 from tools.errors import LocalCloudError
+
+T = TypeVar("T")
 
 app = typer.Typer(help="The catalogue, as administrators see and change it.", no_args_is_help=True)
 
@@ -25,12 +26,7 @@ Key = Annotated[str | None, typer.Option(help="Idempotency-Key; a new one unless
 @app.command("list")
 def show_all() -> None:
     """Show all products with their stock, also those that are not on sale."""
-
-    async def work() -> list[StockedProduct]:
-        async with _catalogue() as catalogue:
-            return await catalogue.all_products()
-
-    show(run(work()))
+    show(_ask(lambda catalogue: catalogue.all_products()))
 
 
 @app.command()
@@ -42,12 +38,8 @@ def add(
     key: Key = None,
 ) -> None:
     """Put a product on sale."""
-
-    async def work() -> StockedProduct:
-        async with _catalogue() as catalogue:
-            return await catalogue.add(name, price, currency, stock, key=key or str(uuid4()))
-
-    show([run(work())])
+    new_key = key or str(uuid4())
+    show([_ask(lambda catalogue: catalogue.add(name, price, currency, stock, key=new_key))])
 
 
 @app.command()
@@ -62,13 +54,12 @@ def change(
     """Change a product; what is not given stays."""
     given = {"name": name, "unitPrice": price, "active": active}
 
-    async def work() -> StockedProduct:
-        async with _catalogue() as catalogue:
-            chosen = choose(await catalogue.all_products(), product)
-            wanted = {field: value for field, value in given.items() if value is not None}
-            return await catalogue.change(chosen.product_id, wanted)
+    async def change_it(catalogue: CatalogueClient) -> StockedProduct:
+        chosen = choose(await catalogue.all_products(), product)
+        wanted = {field: value for field, value in given.items() if value is not None}
+        return await catalogue.change(chosen.product_id, wanted)
 
-    show([run(work())])
+    show([_ask(change_it)])
 
 
 # `-3` is a number of units, and no option.
@@ -81,12 +72,11 @@ def stock(
 ) -> None:
     """Add units to a product, or take away units that are free."""
 
-    async def work() -> StockedProduct:
-        async with _catalogue() as catalogue:
-            chosen = choose(await catalogue.all_products(), product)
-            return await catalogue.adjust(chosen.product_id, delta, reason, key=key or str(uuid4()))
+    async def adjust(catalogue: CatalogueClient) -> StockedProduct:
+        chosen = choose(await catalogue.all_products(), product)
+        return await catalogue.adjust(chosen.product_id, delta, reason, key=key or str(uuid4()))
 
-    show([run(work())])
+    show([_ask(adjust)])
 
 
 def choose(products: Sequence[StockedProduct], name: str) -> StockedProduct:
@@ -107,8 +97,12 @@ def choose(products: Sequence[StockedProduct], name: str) -> StockedProduct:
     return found[0]
 
 
-def _catalogue() -> AbstractAsyncContextManager[CatalogueClient]:
-    return connect(CatalogueClient, Settings.from_environment(), "admin")
+def _ask(request: Callable[[CatalogueClient], Coroutine[Any, Any, T]]) -> T:
+    async def connected() -> T:
+        async with connect(CatalogueClient, Settings.from_environment(), "admin") as catalogue:
+            return await request(catalogue)
+
+    return run(connected())
 
 
 def show(products: Sequence[StockedProduct]) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from http import HTTPStatus
@@ -49,6 +49,16 @@ class NewOrder(Body):
     payment_method: str
     contact: Contact
     priority: Priority = Priority.NORMAL
+
+    @classmethod
+    def of(cls, lines: Iterable[tuple[UUID, int]], currency: str, payment_method: str) -> Self:
+        """An order of products and quantities, by a customer of no importance."""
+        return cls(
+            items=tuple(Line(product_id=product, quantity=quantity) for product, quantity in lines),
+            currency=currency,
+            payment_method=payment_method,
+            contact=Contact(email="ada@example.com"),
+        )
 
 
 class Accepted(Body):

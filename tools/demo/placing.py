@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID, uuid4
 
-from orders.domain import Locale
 from tools.client.http import ApiError, Problem
-from tools.client.orders_client import Accepted, Contact, Line, NewOrder, OrdersClient, Progress
+from tools.client.orders_client import Accepted, NewOrder, OrdersClient, Progress
 from tools.cloud import catalogue
 from tools.demo.scenarios import Post, Response, Scenario
 
@@ -20,7 +19,6 @@ _POLL_SECONDS: Final = 0.1
 _LOOKS_AT_ONCE: Final = 2
 """Requests for a status under way at the same time. Each more would cost the local cloud another process, which is
 then missing for the orders themselves."""
-_CONTACT: Final = Contact(email="ada@example.com", locale=Locale.EN)
 
 
 @dataclass(frozen=True)
@@ -141,9 +139,11 @@ async def _play(run: Run, shared: _Shared) -> None:
 
 
 async def _post(client: OrdersClient, post: Post, key: str) -> PostResult:
+    lines = [(product.id, quantity) for product, quantity in post.lines]
+    order = NewOrder.of(lines, catalogue.CURRENCY, post.payment_method)
     started = time.perf_counter()
     try:
-        accepted = await client.place(_order(post), key)
+        accepted = await client.place(order, key)
     except ApiError as error:
         return PostResult(post, _milliseconds_since(started), status=error.status, problem=error.problem)
     return PostResult(post, _milliseconds_since(started), accepted)
@@ -162,15 +162,6 @@ async def _follow(client: OrdersClient, order: Followed, looks: asyncio.Semaphor
             order.milliseconds = _milliseconds_since(order.posted_at)
             return
         await asyncio.sleep(_POLL_SECONDS)
-
-
-def _order(post: Post) -> NewOrder:
-    return NewOrder(
-        items=tuple(Line(product_id=product.id, quantity=quantity) for product, quantity in post.lines),
-        currency=catalogue.CURRENCY,
-        payment_method=post.payment_method,
-        contact=_CONTACT,
-    )
 
 
 def _new_key() -> str:

@@ -1,16 +1,26 @@
-"""One run of the demonstration on a local cloud that is up."""
+"""One run of the demonstration on a local cloud that is up, and its progress while it runs.
+
+The progress is a live display on a terminal, and a line for each scenario that is over anywhere else.
+"""
 
 import asyncio
 import time
-from collections.abc import Iterable
-from contextlib import AsyncExitStack
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import httpx
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
 from sqlalchemy import Engine, create_engine
 
+from orders.domain import OrderStatus
 from tools.audit import dead_letters, executions
 from tools.audit.database import (
     REST_SECONDS,
@@ -28,8 +38,8 @@ from tools.client.orders_client import OrdersClient
 from tools.cloud import aws, catalogue
 from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack, sign_in
+from tools.console import COLOURS
 from tools.demo.comparison import Records, compare
-from tools.demo.live_display import live_display
 from tools.demo.placing import Observer, Run, play
 from tools.demo.report import Report
 from tools.demo.scenarios import scenarios
@@ -110,3 +120,65 @@ def _visits(client: "SFNClient", arn: str, deadline: float) -> tuple[Visit, ...]
     """The order ends a moment before its execution does."""
     wait_until(lambda: not executions.is_running(client, arn), deadline - time.monotonic(), every=0.2)
     return executions.visits(client, arn)
+
+
+_FRAMES_PER_SECOND: Final = 8
+_BAR_WIDTH: Final = 16
+
+
+@contextmanager
+def live_display(runs: Sequence[Run], console: Console) -> Iterator[Observer]:
+    """Shows the runs for as long as it is held; yields whom to tell when one is over."""
+    if not console.is_terminal:
+        yield lambda run: console.print(f"{run.scenario.name}: {_standing(run).plain.strip()}")
+        return
+    picture = _Display(runs)
+    with Live(picture, console=console, refresh_per_second=_FRAMES_PER_SECOND, transient=True):
+        yield lambda run: None
+
+
+class _Display:
+    """Drawn anew for each frame from the state of the runs."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self._runs = runs
+        self._started = time.monotonic()
+        self._spinner = Spinner("dots", style="cyan")
+
+    def __rich__(self) -> RenderableType:
+        table = Table.grid(padding=(0, 2))
+        for run in self._runs:
+            table.add_row(self._mark(run), run.scenario.name, _bar(run), _standing(run))
+        over = sum(run.is_over for run in self._runs)
+        elapsed = time.monotonic() - self._started
+        table.add_row("", f"[dim]{over} of {len(self._runs)} scenarios over, {elapsed:.0f} s[/dim]")
+        return table
+
+    def _mark(self, run: Run) -> RenderableType:
+        if run.is_over:
+            return Text("●", "green")
+        return self._spinner if run.is_started else Text("○", "dim")
+
+
+def _bar(run: Run) -> RenderableType:
+    total = len(run.scenario.posts) + sum(run.scenario.endings.values())
+    done = len(run.posted) + sum(order.milliseconds is not None for order in run.orders.values())
+    return ProgressBar(total=total, completed=done, width=_BAR_WIDTH)
+
+
+def _standing(run: Run) -> Text:
+    """Where the scenario's orders stand, e.g. `5 × CONFIRMED  3 × CANCELLED`, and how posts were refused."""
+    line = Text()
+    statuses = Counter(
+        order.progress.status if order.progress else OrderStatus.PENDING for order in run.orders.values()
+    )
+    for status, number in sorted(statuses.items()):
+        line.append(f"{number} × {status}  " if number > 1 else f"{status}  ", COLOURS[status])
+    refused = Counter(posted.response for posted in run.posted if posted.accepted is None)
+    for response, number in refused.items():
+        line.append(f"{number} × {response}  " if number > 1 else f"{response}  ", "yellow")
+    if not run.is_over and len(run.orders) == 1:
+        (order,) = run.orders.values()
+        if order.progress and order.progress.steps:
+            line.append(f"{order.progress.steps[-1].name}", "dim")
+    return line
