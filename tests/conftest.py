@@ -1,6 +1,7 @@
 """What every suite gets: a function's environment, and a real Postgres with a fresh database a test."""
 
 import io
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -11,15 +12,20 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from orders.db import Credentials, Database
+from orders.events import Queue
 from tests.support import payments
 from tests.support.logs import Logs
 from tests.support.postgres import Server
 
+_QUEUE_URLS = json.dumps({queue: f"https://sqs.example/{queue}" for queue in Queue})
 FUNCTION_ENVIRONMENT = {
     "STAGE": "test",
     "LOG_LEVEL": "INFO",
     "DATABASE_SECRET_ID": "orders-test-database",
     "ORDERS_PER_MINUTE": "10000",
+    "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:orders-test-order-saga",
+    "QUEUE_URLS": _QUEUE_URLS,
+    "DLQ_URLS": _QUEUE_URLS,
     "POWERTOOLS_SERVICE_NAME": "orders",
     "POWERTOOLS_METRICS_NAMESPACE": "Orders",
     "AWS_DEFAULT_REGION": "us-east-1",

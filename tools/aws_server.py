@@ -6,6 +6,7 @@ as a module it prints its URL and serves until its input ends: a benchmark must 
 measures.
 """
 
+import abc
 import asyncio
 import contextlib
 import json
@@ -20,18 +21,18 @@ Response = tuple[int, Headers, bytes]
 """Status, headers and body."""
 
 
-class AwsServer:
+class AwsServer(abc.ABC):
     """A server on a port of its own, which handles the requests of a connection one after the other."""
 
     url: str = ""
 
+    @abc.abstractmethod
     async def respond(self, path: str, headers: Headers, body: bytes) -> Response:
         """The response to a POST; the names of headers are in lower case.
 
         Raises:
             OSError: the connection ends without a response.
         """
-        raise NotImplementedError
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[Self]:

@@ -31,7 +31,7 @@ TTL_SECONDS = 900
 
 
 @dataclass(frozen=True)
-class World:
+class Audited:
     """One confirmed and one cancelled order of two units each, both at rest, in books without a fault."""
 
     database: Database
@@ -60,13 +60,13 @@ class World:
 
 
 @pytest.fixture
-def world(database: Database) -> World:
+def audited(database: Database) -> Audited:
     product = add_product(database)
     confirmed = add_order(database, [(product, 2)])
     cancelled = add_order(database, [(product, 2)])
     _confirm(database, confirmed)
     _cancel(database, cancelled)
-    return World(database, product, confirmed, cancelled)
+    return Audited(database, product, confirmed, cancelled)
 
 
 def _confirm(database: Database, order_id: UUID) -> None:
@@ -166,9 +166,9 @@ def _publish_and_notify(database: Database, order_id: UUID, notification: Notifi
     )
 
 
-def test_books_without_a_fault_keep_every_promise(world: World) -> None:
-    assert world.broken() == {}
-    assert {number: verdict.checked for number, verdict in world.audit().items()} == {
+def test_books_without_a_fault_keep_every_promise(audited: Audited) -> None:
+    assert audited.broken() == {}
+    assert {number: verdict.checked for number, verdict in audited.audit().items()} == {
         "I1": 2,
         "I2": 1,
         "I3": 2,
@@ -188,166 +188,170 @@ def test_an_empty_database_keeps_every_promise_by_having_nothing_to_check(databa
     assert all(verdict.holds and verdict.checked == 0 for verdict in verdicts)
 
 
-def _plant_order_without_event(world: World) -> None:
-    world.execute(
-        "DELETE FROM outbox WHERE subject = :id AND type LIKE '%order.created%'", id=world.confirmed
+def _plant_order_without_event(audited: Audited) -> None:
+    audited.execute(
+        "DELETE FROM outbox WHERE subject = :id AND type LIKE '%order.created%'", id=audited.confirmed
     )
 
 
-def _plant_second_event(world: World) -> None:
-    world.execute(
+def _plant_second_event(audited: Audited) -> None:
+    audited.execute(
         """
         INSERT INTO outbox (id, type, subject, data, correlation_id, traceparent, status, published_at)
         SELECT :id, type, subject, data, correlation_id, traceparent, status, published_at
         FROM outbox WHERE subject = :order_id AND type LIKE '%order.created%'
         """,
         id=uuid7(),
-        order_id=world.confirmed,
+        order_id=audited.confirmed,
     )
 
 
-def _plant_double_capture(world: World) -> None:
+def _plant_double_capture(audited: Audited) -> None:
     # Given back, so that only the second capture itself is wrong.
-    _enter(world.database, world.confirmed, "CAPTURE")
-    _enter(world.database, world.confirmed, "REFUND")
+    _enter(audited.database, audited.confirmed, "CAPTURE")
+    _enter(audited.database, audited.confirmed, "REFUND")
 
 
-def _plant_charge_of_nobody(world: World) -> None:
-    world.execute("DELETE FROM payments WHERE order_id = :id", id=world.confirmed)
+def _plant_charge_of_nobody(audited: Audited) -> None:
+    audited.execute("DELETE FROM payments WHERE order_id = :id", id=audited.confirmed)
 
 
-def _plant_refund_of_a_confirmed_order(world: World) -> None:
-    _enter(world.database, world.confirmed, "REFUND")
+def _plant_refund_of_a_confirmed_order(audited: Audited) -> None:
+    _enter(audited.database, audited.confirmed, "REFUND")
 
 
-def _plant_charge_of_a_cancelled_order(world: World) -> None:
-    _charge(world.database, world.cancelled)
+def _plant_charge_of_a_cancelled_order(audited: Audited) -> None:
+    _charge(audited.database, audited.cancelled)
 
 
-def _plant_stock_that_does_not_add_up(world: World) -> None:
-    world.unguarded("stock", "stock_adds_up_check", "UPDATE stock SET available = available - 1")
+def _plant_stock_that_does_not_add_up(audited: Audited) -> None:
+    audited.unguarded("stock", "stock_adds_up_check", "UPDATE stock SET available = available - 1")
 
 
-def _plant_negative_stock(world: World) -> None:
-    world.unguarded(
+def _plant_negative_stock(audited: Audited) -> None:
+    audited.unguarded(
         "stock",
         "stock_never_negative_check",
         "UPDATE stock SET available = -1, stocked = reserved + sold - 1",
     )
 
 
-def _plant_stock_sold_to_nobody(world: World) -> None:
-    world.execute("UPDATE stock SET available = available - 1, sold = sold + 1")
+def _plant_stock_sold_to_nobody(audited: Audited) -> None:
+    audited.execute("UPDATE stock SET available = available - 1, sold = sold + 1")
 
 
-def _plant_live_reservation(world: World) -> None:
+def _plant_live_reservation(audited: Audited) -> None:
     """As if the release had never happened, anywhere."""
-    world.execute("UPDATE reservations SET status = 'ACTIVE' WHERE order_id = :id", id=world.cancelled)
-    world.execute(
-        "DELETE FROM stock_movements WHERE order_id = :id AND kind = 'RELEASED'", id=world.cancelled
+    audited.execute("UPDATE reservations SET status = 'ACTIVE' WHERE order_id = :id", id=audited.cancelled)
+    audited.execute(
+        "DELETE FROM stock_movements WHERE order_id = :id AND kind = 'RELEASED'", id=audited.cancelled
     )
-    world.execute("UPDATE stock SET available = available - 2, reserved = reserved + 2")
+    audited.execute("UPDATE stock SET available = available - 2, reserved = reserved + 2")
 
 
-def _plant_confirmed_order_that_bought_nothing(world: World) -> None:
-    world.execute("DELETE FROM reservations WHERE order_id = :id", id=world.confirmed)
-    world.execute("DELETE FROM stock_movements WHERE order_id = :id", id=world.confirmed)
-    world.execute("UPDATE stock SET available = available + 2, sold = sold - 2")
+def _plant_confirmed_order_that_bought_nothing(audited: Audited) -> None:
+    audited.execute("DELETE FROM reservations WHERE order_id = :id", id=audited.confirmed)
+    audited.execute("DELETE FROM stock_movements WHERE order_id = :id", id=audited.confirmed)
+    audited.execute("UPDATE stock SET available = available + 2, sold = sold - 2")
 
 
-def _plant_cancelled_order_that_bought(world: World) -> None:
-    world.execute("UPDATE reservations SET status = 'CONFIRMED' WHERE order_id = :id", id=world.cancelled)
-    world.execute(
+def _plant_cancelled_order_that_bought(audited: Audited) -> None:
+    audited.execute("UPDATE reservations SET status = 'CONFIRMED' WHERE order_id = :id", id=audited.cancelled)
+    audited.execute(
         "UPDATE stock_movements SET kind = 'CONFIRMED' WHERE order_id = :id AND kind = 'RELEASED'",
-        id=world.cancelled,
+        id=audited.cancelled,
     )
-    world.execute("UPDATE stock SET available = available - 2, sold = sold + 2")
+    audited.execute("UPDATE stock SET available = available - 2, sold = sold + 2")
 
 
-def _plant_completed_but_cancelled(world: World) -> None:
-    world.execute(
+def _plant_completed_but_cancelled(audited: Audited) -> None:
+    audited.execute(
         "INSERT INTO saga_steps (order_id, step, status) VALUES (:id, 'CompleteOrder', 'SUCCEEDED')",
-        id=world.cancelled,
+        id=audited.cancelled,
     )
 
 
-def _plant_cancelled_but_confirmed(world: World) -> None:
-    world.execute(
+def _plant_cancelled_but_confirmed(audited: Audited) -> None:
+    audited.execute(
         "INSERT INTO saga_steps (order_id, step, status) VALUES (:id, 'MarkCancelled', 'SUCCEEDED')",
-        id=world.confirmed,
+        id=audited.confirmed,
     )
 
 
-def _plant_cancelled_without_reason(world: World) -> None:
-    world.execute("UPDATE orders SET failure_reason = NULL WHERE id = :id", id=world.cancelled)
+def _plant_cancelled_without_reason(audited: Audited) -> None:
+    audited.execute("UPDATE orders SET failure_reason = NULL WHERE id = :id", id=audited.cancelled)
 
 
-def _plant_confirmed_without_completion(world: World) -> None:
-    world.execute(
-        "DELETE FROM saga_steps WHERE order_id = :id AND step = 'CompleteOrder'", id=world.confirmed
+def _plant_confirmed_without_completion(audited: Audited) -> None:
+    audited.execute(
+        "DELETE FROM saga_steps WHERE order_id = :id AND step = 'CompleteOrder'", id=audited.confirmed
     )
 
 
-def _plant_unguarded_transitions(world: World) -> None:
-    world.execute("ALTER TABLE orders DISABLE TRIGGER orders_check_transition")
+def _plant_unguarded_transitions(audited: Audited) -> None:
+    audited.execute("ALTER TABLE orders DISABLE TRIGGER orders_check_transition")
 
 
-def _plant_published_by_hand(world: World) -> None:
-    world.execute("UPDATE outbox SET published_at = NULL WHERE subject = :id", id=world.confirmed)
+def _plant_published_by_hand(audited: Audited) -> None:
+    audited.execute("UPDATE outbox SET published_at = NULL WHERE subject = :id", id=audited.confirmed)
 
 
-def _plant_pending_event(world: World) -> None:
-    world.execute(
+def _plant_pending_event(audited: Audited) -> None:
+    audited.execute(
         "UPDATE outbox SET status = 'PENDING', published_at = NULL, attempts = 3, last_error = 'no queue' "
         "WHERE subject = :id AND type LIKE '%notification%'",
-        id=world.confirmed,
+        id=audited.confirmed,
     )
 
 
-def _plant_delivery_of_nothing(world: World) -> None:
-    world.execute("INSERT INTO inbox (consumer, event_id) VALUES ('notify', :id)", id=uuid4())
+def _plant_delivery_of_nothing(audited: Audited) -> None:
+    audited.execute("INSERT INTO inbox (consumer, event_id) VALUES ('notify', :id)", id=uuid4())
 
 
-def _plant_second_request_to_notify(world: World) -> None:
+def _plant_second_request_to_notify(audited: Audited) -> None:
     _plant = NotificationRequested(notification=Notification.ORDER_CONFIRMED)
-    world.database.transact(lambda connection: outbox.add(connection, world.confirmed, _plant, TRACE))
-    world.execute("UPDATE outbox SET status = 'PUBLISHED', published_at = now()")
+    audited.database.transact(lambda connection: outbox.add(connection, audited.confirmed, _plant, TRACE))
+    audited.execute("UPDATE outbox SET status = 'PUBLISHED', published_at = now()")
 
 
-def _plant_stock_moved_twice(world: World) -> None:
+def _plant_stock_moved_twice(audited: Audited) -> None:
     # Both ways, so that the counters still agree: the movements alone give it away.
-    world.execute("ALTER TABLE stock_movements DROP CONSTRAINT stock_movements_order_id_product_id_kind_key")
+    audited.execute(
+        "ALTER TABLE stock_movements DROP CONSTRAINT stock_movements_order_id_product_id_kind_key"
+    )
     for kind in ("RESERVED", "RELEASED"):
-        world.execute(
+        audited.execute(
             "INSERT INTO stock_movements (product_id, order_id, kind, quantity) VALUES (:product, :id, :kind, 2)",
-            product=world.product.product_id,
-            id=world.cancelled,
+            product=audited.product.product_id,
+            id=audited.cancelled,
             kind=kind,
         )
 
 
-def _plant_order_without_key(world: World) -> None:
-    world.execute("DELETE FROM idempotency_keys WHERE order_id = :id", id=world.confirmed)
+def _plant_order_without_key(audited: Audited) -> None:
+    audited.execute("DELETE FROM idempotency_keys WHERE order_id = :id", id=audited.confirmed)
 
 
-def _plant_key_of_another_user(world: World) -> None:
-    world.execute("UPDATE idempotency_keys SET user_id = 'mallory' WHERE order_id = :id", id=world.confirmed)
+def _plant_key_of_another_user(audited: Audited) -> None:
+    audited.execute(
+        "UPDATE idempotency_keys SET user_id = 'mallory' WHERE order_id = :id", id=audited.confirmed
+    )
 
 
-def _plant_second_mail(world: World) -> None:
-    world.unguarded(
+def _plant_second_mail(audited: Audited) -> None:
+    audited.unguarded(
         "notifications",
         "notifications_order_id_type_channel_key",
         "INSERT INTO notifications (id, order_id, type, channel, status, lease_until) "
         "SELECT :id, order_id, type, channel, status, lease_until FROM notifications WHERE order_id = :order_id",
         id=uuid7(),
-        order_id=world.confirmed,
+        order_id=audited.confirmed,
     )
 
 
 TOTAL = 2 * 1250
 
-PLANTED: list[tuple[Callable[[World], None], dict[str, list[str]]]] = [
+PLANTED: list[tuple[Callable[[Audited], None], dict[str, list[str]]]] = [
     (_plant_order_without_event, {"I1": ["0 OrderCreated rows in the outbox"]}),
     (_plant_second_event, {"I1": ["2 OrderCreated rows in the outbox"]}),
     (_plant_double_capture, {"I2": ["2 captures under {confirmed}"]}),
@@ -399,145 +403,145 @@ PLANTED: list[tuple[Callable[[World], None], dict[str, list[str]]]] = [
     ("plant", "found"), PLANTED, ids=[plant.__name__.removeprefix("_plant_") for plant, _ in PLANTED]
 )
 def test_a_planted_fault_breaks_its_promise_and_no_other(
-    world: World, plant: Callable[[World], None], found: dict[str, list[str]]
+    audited: Audited, plant: Callable[[Audited], None], found: dict[str, list[str]]
 ) -> None:
-    plant(world)
+    plant(audited)
     expected = {
-        number: [problem.format(confirmed=world.confirmed) for problem in problems]
+        number: [problem.format(confirmed=audited.confirmed) for problem in problems]
         for number, problems in found.items()
     }
-    assert world.broken() == expected
-    with snapshot(world.database.engine) as connection:
+    assert audited.broken() == expected
+    with snapshot(audited.database.engine) as connection:
         at_once = broken_at_once(connection, expected)
     assert sorted(at_once) == sorted(
         f"{number}: {violation.subject}: {violation.problem}"
-        for number, verdict in world.audit().items()
+        for number, verdict in audited.audit().items()
         for violation in verdict.violations
     )
 
 
-def test_an_order_that_does_not_end_breaks_the_first_promise(world: World) -> None:
-    stuck = add_order(world.database, [(world.product, 1)])
-    world.execute(
+def test_an_order_that_does_not_end_breaks_the_first_promise(audited: Audited) -> None:
+    stuck = add_order(audited.database, [(audited.product, 1)])
+    audited.execute(
         "UPDATE outbox SET status = 'PUBLISHED', published_at = now() WHERE subject = :id", id=stuck
     )
-    assert world.broken() == {"I1": ["is still PENDING"]}
+    assert audited.broken() == {"I1": ["is still PENDING"]}
 
 
-def test_a_webhook_that_is_tried_again_later_keeps_nobody_from_an_audit(world: World) -> None:
+def test_a_webhook_that_is_tried_again_later_keeps_nobody_from_an_audit(audited: Audited) -> None:
     attempt = WebhookAttemptScheduled(delivery_id=uuid7(), attempt=2)
-    world.database.transact(lambda connection: outbox.add(connection, world.confirmed, attempt, TRACE))
-    with snapshot(world.database.engine) as connection:
+    audited.database.transact(lambda connection: outbox.add(connection, audited.confirmed, attempt, TRACE))
+    with snapshot(audited.database.engine) as connection:
         assert unsettled(connection) == []
-    assert world.broken() == {}
+    assert audited.broken() == {}
 
 
-def test_an_answered_order_that_does_not_exist_is_found(world: World) -> None:
+def test_an_answered_order_that_does_not_exist_is_found(audited: Audited) -> None:
     lost = uuid7()
-    verdict = world.audit(Scope.of([world.confirmed, lost]))["I1"]
+    verdict = audited.audit(Scope.of([audited.confirmed, lost]))["I1"]
     assert verdict.checked == 2
     assert [(violation.subject, violation.problem) for violation in verdict.violations] == [
         (str(lost), "was answered with 202, but there is no such order")
     ]
 
 
-def test_an_audit_of_some_orders_is_not_disturbed_by_what_an_earlier_run_left(world: World) -> None:
-    add_order(world.database)
-    _charge(world.database, world.cancelled)
-    _plant_delivery_of_nothing(world)
-    assert set(world.broken()) == {"I1", "I3", "I8", "I9"}
-    assert world.broken(Scope.of([world.confirmed])) == {}
+def test_an_audit_of_some_orders_is_not_disturbed_by_what_an_earlier_run_left(audited: Audited) -> None:
+    add_order(audited.database)
+    _charge(audited.database, audited.cancelled)
+    _plant_delivery_of_nothing(audited)
+    assert set(audited.broken()) == {"I1", "I3", "I8", "I9"}
+    assert audited.broken(Scope.of([audited.confirmed])) == {}
 
 
-def test_an_audit_of_some_orders_finds_what_came_meanwhile_and_belongs_to_none(world: World) -> None:
-    other = add_order(world.database, [(world.product, 1)])
-    _charge(world.database, other)
-    (placed,) = rows(world.database, "SELECT created_at FROM orders WHERE id = :id", id=other)
-    world.execute("DELETE FROM payments WHERE order_id = :id", id=other)
-    _plant_delivery_of_nothing(world)
-    orders = [world.confirmed, world.cancelled]
+def test_an_audit_of_some_orders_finds_what_came_meanwhile_and_belongs_to_none(audited: Audited) -> None:
+    other = add_order(audited.database, [(audited.product, 1)])
+    _charge(audited.database, other)
+    (placed,) = rows(audited.database, "SELECT created_at FROM orders WHERE id = :id", id=other)
+    audited.execute("DELETE FROM payments WHERE order_id = :id", id=other)
+    _plant_delivery_of_nothing(audited)
+    orders = [audited.confirmed, audited.cancelled]
     since = placed["created_at"]
-    assert set(world.broken(Scope.of(orders, since))) == {"I2", "I9"}
-    assert world.broken(Scope.of(orders, since + timedelta(hours=1))) == {}
-    assert world.broken(Scope.of(orders)) == {}
+    assert set(audited.broken(Scope.of(orders, since))) == {"I2", "I9"}
+    assert audited.broken(Scope.of(orders, since + timedelta(hours=1))) == {}
+    assert audited.broken(Scope.of(orders)) == {}
 
 
-def test_an_audit_since_a_time_leaves_out_the_orders_before_it(world: World) -> None:
-    _charge(world.database, world.cancelled)
-    (placed,) = rows(world.database, "SELECT created_at FROM orders WHERE id = :id", id=world.cancelled)
-    assert "I3" in world.broken(Scope(since=placed["created_at"]))
-    assert world.broken(Scope(since=placed["created_at"] + timedelta(microseconds=1))) == {}
+def test_an_audit_since_a_time_leaves_out_the_orders_before_it(audited: Audited) -> None:
+    _charge(audited.database, audited.cancelled)
+    (placed,) = rows(audited.database, "SELECT created_at FROM orders WHERE id = :id", id=audited.cancelled)
+    assert "I3" in audited.broken(Scope(since=placed["created_at"]))
+    assert audited.broken(Scope(since=placed["created_at"] + timedelta(microseconds=1))) == {}
 
 
-def test_a_dead_event_is_a_remark_for_the_operator_and_no_broken_promise(world: World) -> None:
-    world.execute(
+def test_a_dead_event_is_a_remark_for_the_operator_and_no_broken_promise(audited: Audited) -> None:
+    audited.execute(
         "UPDATE outbox SET status = 'DEAD', published_at = NULL, last_error = 'too large' "
         "WHERE subject = :id AND type LIKE '%notification%'",
-        id=world.confirmed,
+        id=audited.confirmed,
     )
-    verdict = world.audit()["I8"]
+    verdict = audited.audit()["I8"]
     assert verdict.holds
     assert [remark.problem for remark in verdict.remarks] == [
-        f"DEAD: {NotificationRequested.type} of order {world.confirmed}: too large"
+        f"DEAD: {NotificationRequested.type} of order {audited.confirmed}: too large"
     ]
 
 
-def test_an_order_that_needs_review_is_a_remark(world: World) -> None:
-    order_id = add_order(world.database, [(world.product, 1)])
-    _move(world.database, order_id, "PROCESSING")
-    _move(world.database, order_id, "NEEDS_REVIEW", "PROCESSING_FAILED")
-    verdict = world.audit()["I1"]
+def test_an_order_that_needs_review_is_a_remark(audited: Audited) -> None:
+    order_id = add_order(audited.database, [(audited.product, 1)])
+    _move(audited.database, order_id, "PROCESSING")
+    _move(audited.database, order_id, "NEEDS_REVIEW", "PROCESSING_FAILED")
+    verdict = audited.audit()["I1"]
     assert [(remark.subject, remark.problem) for remark in verdict.remarks] == [
         (str(order_id), "needs review")
     ]
 
 
-def test_a_mail_that_may_not_have_been_sent_is_a_remark(world: World) -> None:
-    world.execute(
+def test_a_mail_that_may_not_have_been_sent_is_a_remark(audited: Audited) -> None:
+    audited.execute(
         "UPDATE notifications SET status = 'UNCERTAIN', error = 'NoOutcomeRecorded' WHERE order_id = :id",
-        id=world.confirmed,
+        id=audited.confirmed,
     )
-    verdict = world.audit()["I11"]
+    verdict = audited.audit()["I11"]
     assert verdict.holds
     assert [remark.problem for remark in verdict.remarks] == ["UNCERTAIN: NoOutcomeRecorded"]
 
 
-def test_orders_are_at_rest_only_when_everything_about_them_is_done(world: World) -> None:
+def test_orders_are_at_rest_only_when_everything_about_them_is_done(audited: Audited) -> None:
     def still_under_way() -> list[str]:
-        with snapshot(world.database.engine) as connection:
+        with snapshot(audited.database.engine) as connection:
             return unsettled(connection)
 
     assert still_under_way() == []
 
-    order_id = add_order(world.database, [(world.product, 1)])
-    (event,) = rows(world.database, "SELECT id FROM outbox WHERE subject = :id", id=order_id)
+    order_id = add_order(audited.database, [(audited.product, 1)])
+    (event,) = rows(audited.database, "SELECT id FROM outbox WHERE subject = :id", id=order_id)
     assert still_under_way() == [
         f"order {order_id} is PENDING",
         f"event {event['id']} waits in the outbox",
     ]
 
-    world.execute("UPDATE outbox SET status = 'PUBLISHED', published_at = now()")
-    _move(world.database, order_id, "PROCESSING")
-    _move(world.database, order_id, "CONFIRMED")
+    audited.execute("UPDATE outbox SET status = 'PUBLISHED', published_at = now()")
+    _move(audited.database, order_id, "PROCESSING")
+    _move(audited.database, order_id, "CONFIRMED")
     assert still_under_way() == []
 
-    world.execute("UPDATE notifications SET status = 'SENDING' WHERE order_id = :id", id=world.confirmed)
-    assert still_under_way() == [f"order_confirmed for order {world.confirmed} is being sent"]
-    world.execute("UPDATE notifications SET status = 'SENT'")
+    audited.execute("UPDATE notifications SET status = 'SENDING' WHERE order_id = :id", id=audited.confirmed)
+    assert still_under_way() == [f"order_confirmed for order {audited.confirmed} is being sent"]
+    audited.execute("UPDATE notifications SET status = 'SENT'")
 
-    world.execute("DELETE FROM inbox")
+    audited.execute("DELETE FROM inbox")
     assert len(still_under_way()) == 2
 
 
-def test_charges_are_read_from_the_gateways_ledger_and_not_from_our_own_record(world: World) -> None:
-    world.execute("UPDATE payments SET captured = 0, refunded = 0")
-    _enter(world.database, world.confirmed, "REFUND")
-    with snapshot(world.database.engine) as connection:
+def test_charges_are_read_from_the_gateways_ledger_and_not_from_our_own_record(audited: Audited) -> None:
+    audited.execute("UPDATE payments SET captured = 0, refunded = 0")
+    _enter(audited.database, audited.confirmed, "REFUND")
+    with snapshot(audited.database.engine) as connection:
         found = charges(connection)
-    assert found == {world.confirmed: Charge(captures=1, captured=TOTAL, refunded=TOTAL)}
+    assert found == {audited.confirmed: Charge(captures=1, captured=TOTAL, refunded=TOTAL)}
 
 
-def test_an_audit_sees_one_instant_and_changes_nothing(world: World) -> None:
-    with snapshot(world.database.engine) as connection:
+def test_an_audit_sees_one_instant_and_changes_nothing(audited: Audited) -> None:
+    with snapshot(audited.database.engine) as connection:
         assert connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "on"
         assert connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "repeatable read"

@@ -35,9 +35,9 @@ from orders.payments.breaker import CircuitBreaker
 from orders.payments.gateway import PaymentGateway
 from orders.webhooks.keys import SigningKeys
 from payment_simulator.gateway import SimulatedGateway
-from tests.integration.deliver_webhooks.world import CONFIRMED
-from tests.integration.deliver_webhooks.world import FakeSender as WebhookSender
-from tests.integration.notify.world import FakeSender
+from tests.integration.deliver_webhooks.webhook_setup import CONFIRMED
+from tests.integration.deliver_webhooks.webhook_setup import FakeSender as WebhookSender
+from tests.integration.notify.fake_sender import FakeSender
 from tests.support import plans
 from tests.support.consumers import cloud_event, notification_requested
 from tests.support.factories import ALICE, TRACE, execute, order_body, order_request, rows
@@ -59,7 +59,7 @@ FAILURE = Failure(step=SagaStep.PROCESS_PAYMENT, error="PaymentDeclined")
 
 
 @dataclass(frozen=True)
-class World:
+class CountedSystem:
     """A process's database behind a counter, and other processes that cost it nothing."""
 
     counter: RoundTripCounter
@@ -96,52 +96,52 @@ class World:
         return Claims(self.database)
 
 
-Step = Callable[[World, Database, UUID], object]
-Case = Callable[[World, int], Callable[[], object]]
+Step = Callable[[CountedSystem, Database, UUID], object]
+Case = Callable[[CountedSystem, int], Callable[[], object]]
 """Prepares what the use case works on (of a size), and answers the use case."""
 
 
-def verify(world: World, database: Database, order_id: UUID) -> object:
+def verify(system: CountedSystem, database: Database, order_id: UUID) -> object:
     return stock.verify(database, order_id)
 
 
-def reserve(world: World, database: Database, order_id: UUID) -> object:
+def reserve(system: CountedSystem, database: Database, order_id: UUID) -> object:
     return stock.reserve(database, order_id, 900, TRACE)
 
 
-def process(world: World, database: Database, order_id: UUID) -> object:
-    return payment.process(database, world.gateway, order_id, TRACE)
+def process(system: CountedSystem, database: Database, order_id: UUID) -> object:
+    return payment.process(database, system.gateway, order_id, TRACE)
 
 
-def confirm(world: World, database: Database, order_id: UUID) -> object:
+def confirm(system: CountedSystem, database: Database, order_id: UUID) -> object:
     return stock.confirm(database, order_id)
 
 
-def send_confirmation(world: World, database: Database, order_id: UUID) -> object:
+def send_confirmation(system: CountedSystem, database: Database, order_id: UUID) -> object:
     return order.send_confirmation(database, order_id)
 
 
-def complete(world: World, database: Database, order_id: UUID) -> object:
+def complete(system: CountedSystem, database: Database, order_id: UUID) -> object:
     return order.complete(database, order_id, TRACE)
 
 
-def restore(world: World, database: Database, order_id: UUID) -> object:
+def restore(system: CountedSystem, database: Database, order_id: UUID) -> object:
     return stock.restore(database, order_id)
 
 
-def refund(world: World, database: Database, order_id: UUID) -> object:
-    return payment.refund(database, world.gateway, order_id, TRACE)
+def refund(system: CountedSystem, database: Database, order_id: UUID) -> object:
+    return payment.refund(database, system.gateway, order_id, TRACE)
 
 
-def release(world: World, database: Database, order_id: UUID) -> object:
+def release(system: CountedSystem, database: Database, order_id: UUID) -> object:
     return stock.release(database, order_id)
 
 
-def send_cancellation(world: World, database: Database, order_id: UUID) -> object:
+def send_cancellation(system: CountedSystem, database: Database, order_id: UUID) -> object:
     return order.send_cancellation(database, order_id, FailureReason.PAYMENT_DECLINED, TRACE)
 
 
-def mark_cancelled(world: World, database: Database, order_id: UUID) -> object:
+def mark_cancelled(system: CountedSystem, database: Database, order_id: UUID) -> object:
     return order.cancel(database, order_id, FAILURE, {}, TRACE)
 
 
@@ -150,139 +150,141 @@ SOLD = (*PAID, confirm)
 
 
 def step(this: Step, *before: Step) -> Case:
-    def prepare(world: World, lines: int) -> Callable[[], object]:
-        order_id = world.order(lines, *before)
-        return lambda: this(world, world.database, order_id)
+    def prepare(system: CountedSystem, lines: int) -> Callable[[], object]:
+        order_id = system.order(lines, *before)
+        return lambda: this(system, system.database, order_id)
 
     return prepare
 
 
-def place(world: World, lines: int) -> Callable[[], object]:
-    request = order_request(order_body([(product, 1) for product in world.products[:lines]]))
-    return lambda: place_order(world.database, request)
+def place(system: CountedSystem, lines: int) -> Callable[[], object]:
+    request = order_request(order_body([(product, 1) for product in system.products[:lines]]))
+    return lambda: place_order(system.database, request)
 
 
-def read_order(world: World, lines: int) -> Callable[[], object]:
-    order_id = str(world.order(lines))
-    return lambda: queries.read_order(world.database, ALICE, order_id)
+def read_order(system: CountedSystem, lines: int) -> Callable[[], object]:
+    order_id = str(system.order(lines))
+    return lambda: queries.read_order(system.database, ALICE, order_id)
 
 
-def read_progress(world: World, lines: int) -> Callable[[], object]:
-    order_id = str(world.order(lines, verify, reserve, process))
-    return lambda: queries.read_progress(world.database, ALICE, order_id)
+def read_progress(system: CountedSystem, lines: int) -> Callable[[], object]:
+    order_id = str(system.order(lines, verify, reserve, process))
+    return lambda: queries.read_progress(system.database, ALICE, order_id)
 
 
-def list_notifications(world: World, lines: int) -> Callable[[], object]:
-    order_id = str(world.order(lines, *SOLD, complete))
-    return lambda: queries.list_notifications(world.database, ALICE, order_id)
+def list_notifications(system: CountedSystem, lines: int) -> Callable[[], object]:
+    order_id = str(system.order(lines, *SOLD, complete))
+    return lambda: queries.list_notifications(system.database, ALICE, order_id)
 
 
-def read_product(world: World, size: int) -> Callable[[], object]:
-    return lambda: queries.read_product(world.database, str(world.products[0]))
+def read_product(system: CountedSystem, size: int) -> Callable[[], object]:
+    return lambda: queries.read_product(system.database, str(system.products[0]))
 
 
-def list_products(world: World, size: int) -> Callable[[], object]:
-    return lambda: queries.list_products(world.database, limit=size, cursor=None)
+def list_products(system: CountedSystem, size: int) -> Callable[[], object]:
+    return lambda: queries.list_products(system.database, limit=size, cursor=None)
 
 
-def list_all_products(world: World, size: int) -> Callable[[], object]:
-    return lambda: products.list_products(world.database, limit=size, cursor=None)
+def list_all_products(system: CountedSystem, size: int) -> Callable[[], object]:
+    return lambda: products.list_products(system.database, limit=size, cursor=None)
 
 
-def list_orders(world: World, size: int) -> Callable[[], object]:
-    body = order_body([(world.products[0], 1)])
+def list_orders(system: CountedSystem, size: int) -> Callable[[], object]:
+    body = order_body([(system.products[0], 1)])
     for _ in range(size + 1):
-        place_order(world.others, order_request(body, user_id=f"lister-{size}"))
-    return lambda: queries.list_orders(world.database, f"lister-{size}", status=None, limit=size, cursor=None)
+        place_order(system.others, order_request(body, user_id=f"lister-{size}"))
+    return lambda: queries.list_orders(
+        system.database, f"lister-{size}", status=None, limit=size, cursor=None
+    )
 
 
-def poll_in_vain(world: World, events: int) -> Callable[[], object]:
+def poll_in_vain(system: CountedSystem, events: int) -> Callable[[], object]:
     # As after a drain: so many rows have just left the index of pending ones.
-    claims = world.pending(events)
-    world.pending(0)
+    claims = system.pending(events)
+    system.pending(0)
     return lambda: claims.claim(250)
 
 
-def claim(world: World, events: int) -> Callable[[], object]:
-    claims = world.pending(events)
+def claim(system: CountedSystem, events: int) -> Callable[[], object]:
+    claims = system.pending(events)
     return lambda: claims.claim(250)
 
 
-def mark_published(world: World, events: int) -> Callable[[], object]:
-    claims = world.pending(events)
+def mark_published(system: CountedSystem, events: int) -> Callable[[], object]:
+    claims = system.pending(events)
     claimed = claims.claim(250)
     return lambda: claims.mark_published(claimed)
 
 
-def back_off(world: World, events: int) -> Callable[[], object]:
-    claims = world.pending(events)
+def back_off(system: CountedSystem, events: int) -> Callable[[], object]:
+    claims = system.pending(events)
     failures = [BackOff(event, 1.0, 0, "Throttled") for event in claims.claim(250)]
     return lambda: claims.back_off(failures)
 
 
-def bury(world: World, events: int) -> Callable[[], object]:
-    claims = world.pending(events)
+def bury(system: CountedSystem, events: int) -> Callable[[], object]:
+    claims = system.pending(events)
     failures = [Burial(event, "UnknownEventType") for event in claims.claim(250)]
     return lambda: claims.bury(failures)
 
 
-def send_mail(world: World, lines: int) -> Callable[[], object]:
-    requested = notification_requested(world.order(lines), Notification.ORDER_CONFIRMED)
+def send_mail(system: CountedSystem, lines: int) -> Callable[[], object]:
+    requested = notification_requested(system.order(lines), Notification.ORDER_CONFIRMED)
     data = requested.payload()
     assert isinstance(data, NotificationRequested)
-    return lambda: notify(world.database, FakeSender(), requested, data)
+    return lambda: notify(system.database, FakeSender(), requested, data)
 
 
-def reconcile_payment(world: World, lines: int) -> Callable[[], object]:
+def reconcile_payment(system: CountedSystem, lines: int) -> Callable[[], object]:
     captured = cloud_event(
-        world.order(lines, *PAID), PaymentCaptured(amount=lines * volume.UNIT_PRICE, currency="USD")
+        system.order(lines, *PAID), PaymentCaptured(amount=lines * volume.UNIT_PRICE, currency="USD")
     )
-    return lambda: reconcile(world.database, world.gateway, captured)
+    return lambda: reconcile(system.database, system.gateway, captured)
 
 
-def watch_for_low_stock(world: World, lines: int) -> Callable[[], object]:
-    reserved = cloud_event(world.order(lines, verify, reserve), InventoryReserved(ttl_seconds=900))
-    return lambda: watch_stock(world.database, reserved)
+def watch_for_low_stock(system: CountedSystem, lines: int) -> Callable[[], object]:
+    reserved = cloud_event(system.order(lines, verify, reserve), InventoryReserved(ttl_seconds=900))
+    return lambda: watch_stock(system.database, reserved)
 
 
-def listen(world: World, deliveries: int) -> tuple[WebhookDelivery, CloudEvent]:
+def listen(system: CountedSystem, deliveries: int) -> tuple[WebhookDelivery, CloudEvent]:
     """An order of somebody with two webhooks and so many deliveries behind them, and the event of its end. Many others
     have webhooks, too."""
     execute(
-        world.others,
+        system.others,
         """
         INSERT INTO webhook_endpoints (id, user_id, slot, url)
         SELECT gen_random_uuid(), gen_random_uuid()::text, 1, 'https://shop.example.com/' FROM generate_series(1, 1000)
         """,
     )
     user_id = str(uuid4())
-    body = order_body([(world.products[0], 1)])
-    order_id = place_order(world.others, order_request(body, user_id=user_id)).order_id
+    body = order_body([(system.products[0], 1)])
+    order_id = place_order(system.others, order_request(body, user_id=user_id)).order_id
     for slot in (1, 2):
         execute(
-            world.others,
+            system.others,
             """
             INSERT INTO webhook_deliveries (id, endpoint_id, event_id, event_type, order_id, body, status)
             SELECT gen_random_uuid(), :endpoint_id, gen_random_uuid(), 'type', :order_id, '{}', 'DELIVERED'
             FROM generate_series(1, :deliveries)
             """,
-            endpoint_id=add_endpoint(world.others, user_id=user_id, slot=slot),
+            endpoint_id=add_endpoint(system.others, user_id=user_id, slot=slot),
             order_id=order_id,
             deliveries=25 * deliveries,
         )
-    delivery = WebhookDelivery(world.database, SigningKeys(lambda: KEY), WebhookSender(), Schedule((1.0,)))
+    delivery = WebhookDelivery(system.database, SigningKeys(lambda: KEY), WebhookSender(), Schedule((1.0,)))
     return delivery, cloud_event(order_id, CONFIRMED)
 
 
-def fan_out(world: World, deliveries: int) -> Callable[[], object]:
-    delivery, event = listen(world, deliveries)
+def fan_out(system: CountedSystem, deliveries: int) -> Callable[[], object]:
+    delivery, event = listen(system, deliveries)
     return lambda: delivery.handle(event, CONFIRMED)
 
 
-def make_attempt(world: World, deliveries: int) -> Callable[[], object]:
-    delivery, event = listen(world, deliveries)
-    replace(delivery, database=world.others).handle(event, CONFIRMED)
-    (row, _) = rows(world.others, "SELECT id FROM webhook_deliveries WHERE event_id = :id", id=event.id)
+def make_attempt(system: CountedSystem, deliveries: int) -> Callable[[], object]:
+    delivery, event = listen(system, deliveries)
+    replace(delivery, database=system.others).handle(event, CONFIRMED)
+    (row, _) = rows(system.others, "SELECT id FROM webhook_deliveries WHERE event_id = :id", id=event.id)
     scheduled = WebhookAttemptScheduled(delivery_id=row["id"], attempt=1)
     return lambda: delivery.handle(event, scheduled)
 
@@ -363,7 +365,7 @@ BACKLOG = (
 
 
 @pytest.fixture(scope="module")
-def world(postgres_server: Server) -> Iterator[World]:
+def system(postgres_server: Server) -> Iterator[CountedSystem]:
     with postgres_server.fresh_database() as credentials, RoundTripCounter.to(credentials) as counter:
         filled = bench_database.BenchDatabase(credentials)
         products = volume.stock_up(filled)
@@ -378,17 +380,17 @@ def world(postgres_server: Server) -> Iterator[World]:
         overheard.transact(lambda connection: connection.execute(text("SELECT 1")))
         simulated = SimulatedGateway(others, BEHAVIOUR)
         gateway = CircuitBreaker(simulated, overheard)
-        yield World(counter, overheard, others, gateway, products)
+        yield CountedSystem(counter, overheard, others, gateway, products)
         for database in (others, overheard):
             database.engine.dispose()
 
 
 @pytest.mark.parametrize("size", [ONE, MANY])
 @pytest.mark.parametrize("case", CASES)
-def test_a_use_case_costs_what_it_did(world: World, case: str, size: int) -> None:
+def test_a_use_case_costs_what_it_did(system: CountedSystem, case: str, size: int) -> None:
     prepare, cost = CASES[case]
-    run = prepare(world, size)
-    with explaining(world.database) as explained, world.counter.listening() as heard:
+    run = prepare(system, size)
+    with explaining(system.database) as explained, system.counter.listening() as heard:
         run()
 
     assert len(heard.work) == cost.statements

@@ -187,7 +187,7 @@ class LastComesFirst(Executor):
 
 
 @dataclass
-class World:
+class RelaySetup:
     clock: FakeClock = field(default_factory=FakeClock)
     queues: FakeQueues = field(default_factory=FakeQueues)
     executor: Executor = field(default_factory=Inline)
@@ -233,72 +233,72 @@ def an_event() -> ClaimedEvent:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def setup() -> RelaySetup:
+    return RelaySetup()
 
 
-def test_every_due_event_is_sent_and_marked(world: World) -> None:
-    world.outbox.add(1200)
-    counts = world.run()
-    assert world.outbox.statuses() == {"PUBLISHED": 1200}
-    assert sorted(world.queues.sent) == sorted(world.outbox.rows)
+def test_every_due_event_is_sent_and_marked(setup: RelaySetup) -> None:
+    setup.outbox.add(1200)
+    counts = setup.run()
+    assert setup.outbox.statuses() == {"PUBLISHED": 1200}
+    assert sorted(setup.queues.sent) == sorted(setup.outbox.rows)
     assert counts == {"published": 1200, "retried": 0, "dead": 0}
 
 
-def test_one_claim_and_one_mark_serve_hundreds_of_events(world: World) -> None:
-    world.outbox.add(4 * CLAIM_LIMIT)
-    world.run(window_seconds=0.01)
-    assert world.outbox.calls["claim"] <= 5
-    assert world.outbox.calls["mark_published"] <= 4
+def test_one_claim_and_one_mark_serve_hundreds_of_events(setup: RelaySetup) -> None:
+    setup.outbox.add(4 * CLAIM_LIMIT)
+    setup.run(window_seconds=0.01)
+    assert setup.outbox.calls["claim"] <= 5
+    assert setup.outbox.calls["mark_published"] <= 4
 
 
-def test_only_what_the_queue_confirmed_is_published(world: World) -> None:
-    unlucky, *others = world.outbox.add(10)
-    world.queues.answer = lambda message: (
+def test_only_what_the_queue_confirmed_is_published(setup: RelaySetup) -> None:
+    unlucky, *others = setup.outbox.add(10)
+    setup.queues.answer = lambda message: (
         Undelivered(message.event, "InternalError")
         if message.event.id == unlucky
         else Published(message.event)
     )
-    world.run(window_seconds=0.1)
-    assert world.outbox.rows[unlucky].status == "PENDING"
-    assert world.outbox.rows[unlucky].error == "InternalError"
-    assert {world.outbox.rows[event_id].status for event_id in others} == {"PUBLISHED"}
+    setup.run(window_seconds=0.1)
+    assert setup.outbox.rows[unlucky].status == "PENDING"
+    assert setup.outbox.rows[unlucky].error == "InternalError"
+    assert {setup.outbox.rows[event_id].status for event_id in others} == {"PUBLISHED"}
 
 
-def test_a_failed_event_backs_off_instead_of_waiting_for_its_lease(world: World) -> None:
-    (unlucky,) = world.outbox.add()
+def test_a_failed_event_backs_off_instead_of_waiting_for_its_lease(setup: RelaySetup) -> None:
+    (unlucky,) = setup.outbox.add()
     answers = iter([Undelivered, Undelivered])
-    world.queues.answer = lambda message: (
+    setup.queues.answer = lambda message: (
         failure(message.event, "InternalError")
         if (failure := next(answers, None))
         else Published(message.event)
     )
-    started = world.clock.now
-    world.run(window_seconds=5)
-    assert world.outbox.rows[unlucky].status == "PUBLISHED"
-    assert world.queues.sent == [unlucky] * 3
-    assert world.clock.now - started < claims.LEASE_SECONDS
+    started = setup.clock.now
+    setup.run(window_seconds=5)
+    assert setup.outbox.rows[unlucky].status == "PUBLISHED"
+    assert setup.queues.sent == [unlucky] * 3
+    assert setup.clock.now - started < claims.LEASE_SECONDS
 
 
-def test_an_event_that_is_refused_again_and_again_is_dead_and_blocks_nobody(world: World) -> None:
-    (poison,) = world.outbox.add()
-    others = world.outbox.add(25)
-    world.queues.answer = lambda message: (
+def test_an_event_that_is_refused_again_and_again_is_dead_and_blocks_nobody(setup: RelaySetup) -> None:
+    (poison,) = setup.outbox.add()
+    others = setup.outbox.add(25)
+    setup.queues.answer = lambda message: (
         EventRefused(message.event, "InvalidMessageContents")
         if message.event.id == poison
         else Published(message.event)
     )
     with recorded() as written:
-        counts = world.run()
-    assert world.outbox.rows[poison].status == "DEAD"
-    assert world.queues.sent.count(poison) == MAX_REFUSALS
-    assert {world.outbox.rows[event_id].status for event_id in others} == {"PUBLISHED"}
+        counts = setup.run()
+    assert setup.outbox.rows[poison].status == "DEAD"
+    assert setup.queues.sent.count(poison) == MAX_REFUSALS
+    assert {setup.outbox.rows[event_id].status for event_id in others} == {"PUBLISHED"}
     assert counts == {"published": 25, "retried": MAX_REFUSALS - 1, "dead": 1}
 
     (line,) = written.logs("Outbox event is dead")
     assert line["level"] == "ERROR"
     assert line["event_id"] == str(poison)
-    assert line["order_id"] == str(world.outbox.rows[poison].event.subject)
+    assert line["order_id"] == str(setup.outbox.rows[poison].event.subject)
     assert line["error"] == "InvalidMessageContents"
     assert written.log_lines == 1
     assert "totalAmount" not in written.text
@@ -313,14 +313,14 @@ def test_an_event_that_is_refused_again_and_again_is_dead_and_blocks_nobody(worl
     ],
 )
 def test_an_event_that_can_never_be_sent_is_dead_at_once(
-    world: World, changes: dict[str, Any], error: str
+    setup: RelaySetup, changes: dict[str, Any], error: str
 ) -> None:
-    (poison,) = world.outbox.add(**changes)
-    world.outbox.add(3)
-    world.run(window_seconds=0.1)
-    assert (world.outbox.rows[poison].status, world.outbox.rows[poison].error) == ("DEAD", error)
-    assert poison not in world.queues.sent
-    assert world.outbox.statuses() == {"DEAD": 1, "PUBLISHED": 3}
+    (poison,) = setup.outbox.add(**changes)
+    setup.outbox.add(3)
+    setup.run(window_seconds=0.1)
+    assert (setup.outbox.rows[poison].status, setup.outbox.rows[poison].error) == ("DEAD", error)
+    assert poison not in setup.queues.sent
+    assert setup.outbox.statuses() == {"DEAD": 1, "PUBLISHED": 3}
 
 
 @pytest.mark.parametrize(
@@ -328,137 +328,137 @@ def test_an_event_that_can_never_be_sent_is_dead_at_once(
     ["{}", "[]", '{"totalAmount": -1, "currency": "USD"}', "[" * 5000 + "]" * 5000],
     ids=["empty", "array", "negative", "nested without end"],
 )
-def test_data_that_does_not_fit_its_type_is_dead_after_its_last_refusal(world: World, data: str) -> None:
-    (poison,) = world.outbox.add(data=data)
-    world.outbox.add(3)
-    world.run(window_seconds=0.1)
-    assert world.outbox.statuses() == {"PENDING": 1, "PUBLISHED": 3}
-    world.run()
-    assert (world.outbox.rows[poison].status, world.outbox.rows[poison].error) == ("DEAD", "InvalidEventData")
-    assert world.outbox.rows[poison].event.attempts == MAX_REFUSALS
+def test_data_that_does_not_fit_its_type_is_dead_after_its_last_refusal(setup: RelaySetup, data: str) -> None:
+    (poison,) = setup.outbox.add(data=data)
+    setup.outbox.add(3)
+    setup.run(window_seconds=0.1)
+    assert setup.outbox.statuses() == {"PENDING": 1, "PUBLISHED": 3}
+    setup.run()
+    assert (setup.outbox.rows[poison].status, setup.outbox.rows[poison].error) == ("DEAD", "InvalidEventData")
+    assert setup.outbox.rows[poison].event.attempts == MAX_REFUSALS
 
 
 def test_urgent_events_have_arrived_before_normal_ones_of_their_claim_leave(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    setup: RelaySetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = LastComesFirst()
-    world.executor = calls
+    setup.executor = calls
     monkeypatch.setattr("functions.outbox_relay.relay.wait", calls.wait)
-    world.outbox.add(100)
-    urgent = world.outbox.add(5, priority=Priority.HIGH)
-    world.run(window_seconds=0.1)
-    assert set(world.queues.sent[:5]) == set(urgent)
-    assert world.outbox.statuses() == {"PUBLISHED": 105}
+    setup.outbox.add(100)
+    urgent = setup.outbox.add(5, priority=Priority.HIGH)
+    setup.run(window_seconds=0.1)
+    assert set(setup.queues.sent[:5]) == set(urgent)
+    assert setup.outbox.statuses() == {"PUBLISHED": 105}
 
 
-def test_an_outage_of_any_length_kills_no_event(world: World) -> None:
-    world.outbox.add(20)
-    world.queues.answer = lambda message: Undelivered(message.event, "EndpointConnectionError")
+def test_an_outage_of_any_length_kills_no_event(setup: RelaySetup) -> None:
+    setup.outbox.add(20)
+    setup.queues.answer = lambda message: Undelivered(message.event, "EndpointConnectionError")
     for _ in range(30):
-        world.run()
-    assert world.outbox.statuses() == {"PENDING": 20}
-    assert min(row.event.attempts for row in world.outbox.rows.values()) > 5 * MAX_REFUSALS
+        setup.run()
+    assert setup.outbox.statuses() == {"PENDING": 20}
+    assert min(row.event.attempts for row in setup.outbox.rows.values()) > 5 * MAX_REFUSALS
 
-    world.queues.answer = lambda message: Published(message.event)
-    world.run()
-    assert world.outbox.statuses() == {"PUBLISHED": 20}
+    setup.queues.answer = lambda message: Published(message.event)
+    setup.run()
+    assert setup.outbox.statuses() == {"PUBLISHED": 20}
 
 
-def test_what_failed_in_an_outage_still_has_all_its_refusals_after_it(world: World) -> None:
-    (event_id,) = world.outbox.add()
-    world.queues.answer = lambda message: Undelivered(message.event, "EndpointConnectionError")
+def test_what_failed_in_an_outage_still_has_all_its_refusals_after_it(setup: RelaySetup) -> None:
+    (event_id,) = setup.outbox.add()
+    setup.queues.answer = lambda message: Undelivered(message.event, "EndpointConnectionError")
     for _ in range(10):
-        world.run()
-    world.queues.sent.clear()
+        setup.run()
+    setup.queues.sent.clear()
 
-    world.queues.answer = lambda message: EventRefused(message.event, "InvalidMessageContents")
-    while world.outbox.rows[event_id].status == "PENDING":
-        world.run()
-    assert len(world.queues.sent) == MAX_REFUSALS
-
-
-def test_an_outage_is_not_met_with_a_storm_of_claims(world: World) -> None:
-    world.outbox.add(20_000)
-    world.queues.answer = lambda message: Undelivered(message.event, "EndpointConnectionError")
-    world.run()
-    assert max(world.clock.sleeps) == LONGEST_PAUSE_IN_OUTAGE_SECONDS
-    assert world.outbox.calls["claim"] < 60
+    setup.queues.answer = lambda message: EventRefused(message.event, "InvalidMessageContents")
+    while setup.outbox.rows[event_id].status == "PENDING":
+        setup.run()
+    assert len(setup.queues.sent) == MAX_REFUSALS
 
 
-def test_a_poll_is_quick_while_there_is_work_and_slower_when_there_is_none(world: World) -> None:
-    world.outbox.add()
-    world.run(window_seconds=3)
-    assert world.clock.sleeps[:4] == pytest.approx([0.05, 0.1, 0.2, 0.2])
+def test_an_outage_is_not_met_with_a_storm_of_claims(setup: RelaySetup) -> None:
+    setup.outbox.add(20_000)
+    setup.queues.answer = lambda message: Undelivered(message.event, "EndpointConnectionError")
+    setup.run()
+    assert max(setup.clock.sleeps) == LONGEST_PAUSE_IN_OUTAGE_SECONDS
+    assert setup.outbox.calls["claim"] < 60
+
+
+def test_a_poll_is_quick_while_there_is_work_and_slower_when_there_is_none(setup: RelaySetup) -> None:
+    setup.outbox.add()
+    setup.run(window_seconds=3)
+    assert setup.clock.sleeps[:4] == pytest.approx([0.05, 0.1, 0.2, 0.2])
     assert SHORTEST_PAUSE_SECONDS == 0.05
     assert LONGEST_PAUSE_SECONDS == 0.2
 
-    world.clock.sleeps.clear()
-    world.clock.after(1, world.outbox.add)
-    world.run(window_seconds=3)
-    assert world.clock.sleeps.count(0.05) == 1
+    setup.clock.sleeps.clear()
+    setup.clock.after(1, setup.outbox.add)
+    setup.run(window_seconds=3)
+    assert setup.clock.sleeps.count(0.05) == 1
 
 
-def test_a_full_claim_is_followed_by_the_next_without_a_pause(world: World) -> None:
-    world.outbox.add(10 * CLAIM_LIMIT)
-    world.run(window_seconds=0.01)
-    assert world.outbox.statuses() == {"PUBLISHED": 10 * CLAIM_LIMIT}
+def test_a_full_claim_is_followed_by_the_next_without_a_pause(setup: RelaySetup) -> None:
+    setup.outbox.add(10 * CLAIM_LIMIT)
+    setup.run(window_seconds=0.01)
+    assert setup.outbox.statuses() == {"PUBLISHED": 10 * CLAIM_LIMIT}
 
 
-def test_a_run_ends_with_its_window(world: World) -> None:
-    started = world.clock.now
-    world.run(window_seconds=5)
-    assert 5 <= world.clock.now - started < 5 + LONGEST_PAUSE_SECONDS
+def test_a_run_ends_with_its_window(setup: RelaySetup) -> None:
+    started = setup.clock.now
+    setup.run(window_seconds=5)
+    assert 5 <= setup.clock.now - started < 5 + LONGEST_PAUSE_SECONDS
 
 
-def test_a_run_ends_when_the_functions_time_nearly_has(world: World) -> None:
-    started = world.clock.now
-    world.run(window_seconds=600, remaining_seconds=SAFETY_MARGIN_SECONDS + 5)
-    assert 5 <= world.clock.now - started < 5 + LONGEST_PAUSE_SECONDS
+def test_a_run_ends_when_the_functions_time_nearly_has(setup: RelaySetup) -> None:
+    started = setup.clock.now
+    setup.run(window_seconds=600, remaining_seconds=SAFETY_MARGIN_SECONDS + 5)
+    assert 5 <= setup.clock.now - started < 5 + LONGEST_PAUSE_SECONDS
 
 
-def test_without_time_nothing_is_claimed(world: World) -> None:
-    world.outbox.add(3)
-    world.run(remaining_seconds=SAFETY_MARGIN_SECONDS)
-    assert world.outbox.calls["claim"] == 0
+def test_without_time_nothing_is_claimed(setup: RelaySetup) -> None:
+    setup.outbox.add(3)
+    setup.run(remaining_seconds=SAFETY_MARGIN_SECONDS)
+    assert setup.outbox.calls["claim"] == 0
 
 
 def test_a_run_never_ends_with_claimed_events_that_it_did_not_try_to_send(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world = World()
-    world.delay_calls(monkeypatch, lambda batch: 0.5)
-    world.outbox.add(3 * MAX_IN_FLIGHT)
-    world.run(window_seconds=0.3)
-    claimed = [row for row in world.outbox.rows.values() if row.event.attempts]
+    setup = RelaySetup()
+    setup.delay_calls(monkeypatch, lambda batch: 0.5)
+    setup.outbox.add(3 * MAX_IN_FLIGHT)
+    setup.run(window_seconds=0.3)
+    claimed = [row for row in setup.outbox.rows.values() if row.event.attempts]
     assert claimed
     assert {row.status for row in claimed} == {"PUBLISHED"}
-    assert sorted(world.queues.sent) == sorted(row.event.id for row in claimed)
+    assert sorted(setup.queues.sent) == sorted(row.event.id for row in claimed)
 
 
 def test_a_slow_call_holds_up_only_its_own_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World()
-    slow = world.outbox.add(MAX_BATCH_MESSAGES)
-    world.delay_calls(monkeypatch, lambda batch: 8 if batch.messages[0].event.id in slow else 0.01)
-    others = world.outbox.add(MAX_BATCH_MESSAGES)
+    setup = RelaySetup()
+    slow = setup.outbox.add(MAX_BATCH_MESSAGES)
+    setup.delay_calls(monkeypatch, lambda batch: 8 if batch.messages[0].event.id in slow else 0.01)
+    others = setup.outbox.add(MAX_BATCH_MESSAGES)
     seen: list[dict[str, int]] = []
-    world.clock.after(3, lambda: world.outbox.add(5))
-    world.clock.after(4, lambda: seen.append(world.outbox.statuses()))
-    world.run(window_seconds=10)
+    setup.clock.after(3, lambda: setup.outbox.add(5))
+    setup.clock.after(4, lambda: seen.append(setup.outbox.statuses()))
+    setup.run(window_seconds=10)
     assert seen == [{"PENDING": len(slow), "PUBLISHED": len(others) + 5}]
-    assert world.outbox.statuses() == {"PUBLISHED": len(slow) + len(others) + 5}
+    assert setup.outbox.statuses() == {"PUBLISHED": len(slow) + len(others) + 5}
 
 
 def test_no_more_is_claimed_than_can_be_sent_within_a_lease(monkeypatch: pytest.MonkeyPatch) -> None:
-    world = World()
-    world.delay_calls(monkeypatch, lambda batch: 30)
+    setup = RelaySetup()
+    setup.delay_calls(monkeypatch, lambda batch: 30)
     claimed: list[int] = []
-    world.outbox.add(2 * MAX_IN_FLIGHT)
-    world.clock.after(
-        20, lambda: claimed.append(sum(row.event.attempts for row in world.outbox.rows.values()))
+    setup.outbox.add(2 * MAX_IN_FLIGHT)
+    setup.clock.after(
+        20, lambda: claimed.append(sum(row.event.attempts for row in setup.outbox.rows.values()))
     )
-    world.run(window_seconds=100)
+    setup.run(window_seconds=100)
     assert claimed == [MAX_IN_FLIGHT]
-    assert world.outbox.statuses() == {"PUBLISHED": 2 * MAX_IN_FLIGHT}
+    assert setup.outbox.statuses() == {"PUBLISHED": 2 * MAX_IN_FLIGHT}
 
 
 def test_the_safety_margin_and_the_lease_cover_the_slowest_sending() -> None:
@@ -468,56 +468,58 @@ def test_the_safety_margin_and_the_lease_cover_the_slowest_sending() -> None:
     assert SAFETY_MARGIN_SECONDS < claims.LEASE_SECONDS
 
 
-def test_a_database_that_is_away_is_waited_for(world: World) -> None:
-    world.outbox.add(3)
-    world.outbox.failing = {"claim": 4}
+def test_a_database_that_is_away_is_waited_for(setup: RelaySetup) -> None:
+    setup.outbox.add(3)
+    setup.outbox.failing = {"claim": 4}
     with recorded() as written:
-        world.run()
-    assert world.outbox.statuses() == {"PUBLISHED": 3}
+        setup.run()
+    assert setup.outbox.statuses() == {"PUBLISHED": 3}
     assert len(written.logs("The outbox cannot be reached")) == 4
 
 
-def test_what_was_sent_while_the_database_was_away_is_marked_later_and_not_sent_again(world: World) -> None:
-    world.outbox.add(3)
-    world.outbox.failing = {"mark_published": 4}
-    counts = world.run()
-    assert world.outbox.statuses() == {"PUBLISHED": 3}
-    assert len(world.queues.sent) == 3
+def test_what_was_sent_while_the_database_was_away_is_marked_later_and_not_sent_again(
+    setup: RelaySetup,
+) -> None:
+    setup.outbox.add(3)
+    setup.outbox.failing = {"mark_published": 4}
+    counts = setup.run()
+    assert setup.outbox.statuses() == {"PUBLISHED": 3}
+    assert len(setup.queues.sent) == 3
     assert counts["published"] == 3
 
 
-def test_a_run_that_cannot_record_what_it_sent_fails(world: World) -> None:
-    world.outbox.add(3)
-    world.outbox.failing = {"mark_published": 1000}
+def test_a_run_that_cannot_record_what_it_sent_fails(setup: RelaySetup) -> None:
+    setup.outbox.add(3)
+    setup.outbox.failing = {"mark_published": 1000}
     with pytest.raises(DatabaseUnavailable):
-        world.run()
+        setup.run()
 
 
-def test_metrics_are_written_every_few_seconds_and_not_for_each_poll(world: World) -> None:
+def test_metrics_are_written_every_few_seconds_and_not_for_each_poll(setup: RelaySetup) -> None:
     def add_some() -> None:
-        world.outbox.add(2)
-        world.clock.after(0.5, add_some)
+        setup.outbox.add(2)
+        setup.clock.after(0.5, add_some)
 
     add_some()
     with recorded() as written:
-        world.run(window_seconds=60)
+        setup.run(window_seconds=60)
     assert 5 <= len(written.metric_lines) <= 7
     assert all(line["OutboxLag"] == [12.5] for line in written.metric_lines)
-    assert written.metrics["OutboxPublished"] == world.outbox.statuses()["PUBLISHED"]
+    assert written.metrics["OutboxPublished"] == setup.outbox.statuses()["PUBLISHED"]
     assert written.log_lines == 0
 
 
-def test_retries_are_counted(world: World) -> None:
-    world.outbox.add(4)
-    world.queues.answer = lambda message: Undelivered(message.event, "RequestThrottled")
+def test_retries_are_counted(setup: RelaySetup) -> None:
+    setup.outbox.add(4)
+    setup.queues.answer = lambda message: Undelivered(message.event, "RequestThrottled")
     with recorded() as written:
-        world.run(window_seconds=0.01)
+        setup.run(window_seconds=0.01)
     assert written.metrics == {"OutboxRetried": 4}
 
 
-def test_an_idle_run_writes_nothing(world: World) -> None:
+def test_an_idle_run_writes_nothing(setup: RelaySetup) -> None:
     with recorded() as written:
-        world.run()
+        setup.run()
     assert written.text == ""
 
 

@@ -3,13 +3,13 @@ from uuid import UUID
 import pytest
 
 from orders.db import Database
-from tests.integration.deliver_webhooks.world import World
+from tests.integration.deliver_webhooks.webhook_setup import WebhookSetup
 from tests.support.webhooks import add_endpoint
 
 
 @pytest.fixture
-def world(database: Database) -> World:
-    return World(database)
+def setup(database: Database) -> WebhookSetup:
+    return WebhookSetup(database)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from functions.deliver_webhooks.deliver import NEEDED_SECONDS
 from orders.db import Credentials, Database
 from orders.events import OrderCreated
 from orders.webhooks.keys import SigningKeys
-from tests.integration.deliver_webhooks.world import World
+from tests.integration.deliver_webhooks.webhook_setup import WebhookSetup
 from tests.support.api import lambda_context
 from tests.support.consumers import batch, cloud_event, failed
 from tests.support.factories import rows
@@ -53,12 +53,12 @@ def deliver(handler: Any, *bodies: str, remaining_ms: int = 30_000) -> list[str]
 
 
 def test_an_order_that_ended_reaches_its_owners_server(
-    handler: Any, database: Database, world: World
+    handler: Any, database: Database, setup: WebhookSetup
 ) -> None:
     with customer_server(200) as server, recorded() as written:
         endpoint_id = add_endpoint(database, url=server.url)
-        assert deliver(handler, world.end_order().model_dump_json()) == []
-        (attempt,) = world.due()
+        assert deliver(handler, setup.end_order().model_dump_json()) == []
+        (attempt,) = setup.due()
         assert deliver(handler, attempt.model_dump_json()) == []
 
     (received,) = server.received
@@ -69,21 +69,21 @@ def test_an_order_that_ended_reaches_its_owners_server(
     assert server.url not in written.text
 
 
-def test_of_a_batch_with_bad_messages_exactly_those_go_back(handler: Any, world: World) -> None:
+def test_of_a_batch_with_bad_messages_exactly_those_go_back(handler: Any, setup: WebhookSetup) -> None:
     other_event = cloud_event(uuid4(), OrderCreated(total_amount=1, currency="USD"))
 
     assert deliver(
-        handler, world.end_order().model_dump_json(), other_event.model_dump_json(), "not json"
+        handler, setup.end_order().model_dump_json(), other_event.model_dump_json(), "not json"
     ) == ["message-1", "message-2"]
 
 
 def test_no_attempt_is_begun_that_might_not_be_finished(
-    handler: Any, database: Database, world: World
+    handler: Any, database: Database, setup: WebhookSetup
 ) -> None:
     with customer_server(200) as server:
         add_endpoint(database, url=server.url)
-        deliver(handler, world.end_order().model_dump_json())
-        (attempt,) = world.due()
+        deliver(handler, setup.end_order().model_dump_json())
+        (attempt,) = setup.due()
 
         almost = int(1000 * NEEDED_SECONDS) - 1
         assert deliver(handler, attempt.model_dump_json(), remaining_ms=almost) == ["message-0"]
@@ -93,12 +93,14 @@ def test_no_attempt_is_begun_that_might_not_be_finished(
         assert len(server.received) == 1
 
 
-def test_a_broken_server_is_no_failure_of_the_message(handler: Any, database: Database, world: World) -> None:
+def test_a_broken_server_is_no_failure_of_the_message(
+    handler: Any, database: Database, setup: WebhookSetup
+) -> None:
     """It would come to the dead-letter queue, and call an operator."""
     with customer_server(500) as server:
         add_endpoint(database, url=server.url)
-        deliver(handler, world.end_order().model_dump_json())
-        (attempt,) = world.due()
+        deliver(handler, setup.end_order().model_dump_json())
+        (attempt,) = setup.due()
         assert deliver(handler, attempt.model_dump_json()) == []
 
-    assert world.pending() == 1
+    assert setup.pending() == 1

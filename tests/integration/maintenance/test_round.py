@@ -1,6 +1,7 @@
 """One round of maintenance, as the handler runs it."""
 
 import importlib
+import os
 from typing import Any
 from uuid import UUID
 
@@ -18,15 +19,9 @@ from tests.support.api import lambda_context
 from tests.support.factories import TRACE, add_order, add_product, execute, rows
 from tests.support.payments import BEHAVIOUR
 
-ENVIRONMENT = {
-    "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:orders-test-order-saga",
-}
-
 
 @pytest.fixture
 def handler(database: Database, monkeypatch: pytest.MonkeyPatch) -> Any:
-    for name, value in ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
     handler = importlib.import_module("functions.maintenance.handler")
     monkeypatch.setattr(handler, "database", database)
     monkeypatch.setattr(handler, "gateway", SimulatedGateway(database, BEHAVIOUR))
@@ -127,5 +122,5 @@ def test_executions_are_listed_to_the_last_page(
 def test_an_execution_that_a_person_started_under_another_name_is_no_orders(
     step_functions: StepFunctions,
 ) -> None:
-    step_functions.client.start_execution(stateMachineArn=ENVIRONMENT["STATE_MACHINE_ARN"], name="order-try")
+    step_functions.client.start_execution(stateMachineArn=os.environ["STATE_MACHINE_ARN"], name="order-try")
     assert step_functions.executions.live_orders(lambda: True) == set()

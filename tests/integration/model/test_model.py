@@ -23,7 +23,7 @@ from functions.outbox_relay import outcomes
 from orders import db
 from orders.db import Credentials, Database
 from tests.integration.model.outside import Delivery, Notice
-from tests.integration.model.world import SagaExecution, World
+from tests.integration.model.simulated_system import SagaExecution, SimulatedSystem
 from tests.integration.saga.pipeline import FORWARD, Pipeline
 from tests.support.factories import Product, add_product
 from tests.support.postgres import Server
@@ -93,11 +93,11 @@ class Histories(RuleBasedStateMachine):
     the state of a database, which it would take for a flaky test.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, system: SimulatedSystem) -> None:
         super().__init__()
-        self.world = world
+        self.system = system
         self.posts = 0
-        world.begin([SCARCE, PLENTY])
+        system.begin([SCARCE, PLENTY])
 
     @initialize(
         orders=strategies.lists(
@@ -107,18 +107,18 @@ class Histories(RuleBasedStateMachine):
     def accept_some_orders(self, orders: list[tuple[Cart, str, int]]) -> None:
         """Their sagas have started, and have come as far as it says."""
         for key, (cart, payment_method, _) in enumerate(orders):
-            self.world.run(self.world.post(f"key-{key}", self._lines(cart), payment_method))
-        self.world.run(self.world.relay([Delivery.SENT]))
-        for message in list(self.world.queues.messages):
-            self.world.run(self.world.deliver(message))
-        for execution, (_, _, states) in zip(self.world.waiting_executions, orders, strict=True):
+            self.system.run(self.system.post(f"key-{key}", self._lines(cart), payment_method))
+        self.system.run(self.system.relay([Delivery.SENT]))
+        for message in list(self.system.queues.messages):
+            self.system.run(self.system.deliver(message))
+        for execution, (_, _, states) in zip(self.system.waiting_executions, orders, strict=True):
             self._go_on(execution, states)
 
     @rule(key=strategies.integers(0, ORDERS), cart=carts, payment_method=methods, gates=gates)
     def post_an_order(self, key: int, cart: Cart, payment_method: str, gates: int) -> None:
         if self._has_room and self.posts < MORE_POSTS:
             self.posts += 1
-            self.world.run(self.world.post(f"key-{key}", self._lines(cart), payment_method), gates)
+            self.system.run(self.system.post(f"key-{key}", self._lines(cart), payment_method), gates)
 
     @rule(
         deliveries=strategies.lists(
@@ -139,7 +139,7 @@ class Histories(RuleBasedStateMachine):
     )
     def relay(self, deliveries: list[str], gates: int) -> None:
         if self._has_room:
-            self.world.run(self.world.relay(deliveries), gates)
+            self.system.run(self.system.relay(deliveries), gates)
 
     @rule(
         which=strategies.integers(0, 20),
@@ -148,39 +148,39 @@ class Histories(RuleBasedStateMachine):
     )
     def deliver_a_message(self, which: int, notice: str, gates: int) -> None:
         messages = sorted(
-            self.world.queues.messages, key=lambda message: (message.is_done, message.deliveries)
+            self.system.queues.messages, key=lambda message: (message.is_done, message.deliveries)
         )
         if self._has_room and messages:
-            self.world.run(self.world.deliver(messages[which % len(messages)], notice), gates)
+            self.system.run(self.system.deliver(messages[which % len(messages)], notice), gates)
 
     @rule(gates=gates)
     def maintain(self, gates: int) -> None:
         if self._has_room:
-            self.world.run(self.world.maintain(), gates)
+            self.system.run(self.system.maintain(), gates)
 
     @rule(seconds=strategies.sampled_from([45, 130, 1000]))
     def let_time_pass(self, seconds: float) -> None:
-        self.world.pass_time(seconds)
+        self.system.pass_time(seconds)
 
     @rule(which=which, states=strategies.integers(1, 8))
     def let_a_saga_go_on(self, which: int, states: int) -> None:
-        for execution in chosen(which, self.world.waiting_executions):
+        for execution in chosen(which, self.system.waiting_executions):
             self._go_on(execution, states)
 
     @rule(which=which, gates=gates)
     def let_a_function_go_on(self, which: int, gates: int) -> None:
-        for invocation in chosen(which, self.world.stopped):
-            self.world.run(invocation, gates)
+        for invocation in chosen(which, self.system.stopped):
+            self.system.run(invocation, gates)
 
     @rule(which=which)
     def lose_an_answer(self, which: int) -> None:
-        for invocation in chosen(which, self.world.stopped):
-            self.world.lose_answer(invocation)
+        for invocation in chosen(which, self.system.stopped):
+            self.system.lose_answer(invocation)
 
     @rule(which=which)
     def kill_a_process(self, which: int) -> None:
-        for invocation in chosen(which, self.world.stopped):
-            self.world.kill(invocation)
+        for invocation in chosen(which, self.system.stopped):
+            self.system.kill(invocation)
 
     @rule(which=which, for_good=strategies.booleans())
     def give_a_step_up(self, which: int, for_good: bool) -> None:
@@ -188,56 +188,56 @@ class Histories(RuleBasedStateMachine):
         for execution in self._chosen_execution(which):
             step = execution.waits_for
             assert step is not None
-            self.world.time_out(execution)
+            self.system.time_out(execution)
             while for_good and execution.waits_for is not None and execution.waits_for.name == step.name:
-                self.world.kill(execution.waits_for)
+                self.system.kill(execution.waits_for)
 
     @rule(which=which, gates=gates)
     def call_a_step_twice(self, which: int, gates: int) -> None:
         for execution in self._chosen_execution(which):
             assert execution.waits_for is not None
-            self.world.run(self.world.repeat(execution.waits_for), gates)
+            self.system.run(self.system.repeat(execution.waits_for), gates)
 
     @rule(which=which, step=strategies.sampled_from(FORWARD), gates=gates)
     def call_a_step_after_the_end(self, which: int, step: str, gates: int) -> None:
         if self._has_room:
-            for execution in chosen(which, self.world.executions_at_their_end):
-                self.world.run(self.world.call_after_the_end(execution, step), gates)
+            for execution in chosen(which, self.system.executions_at_their_end):
+                self.system.run(self.system.call_after_the_end(execution, step), gates)
 
     @rule(which=which)
     def stop_an_execution(self, which: int) -> None:
         for execution in self._chosen_execution(which):
-            self.world.abort(execution)
+            self.system.abort(execution)
 
     @invariant()
     def promises_hold(self) -> None:
-        if self.world.has_moved:
-            assert self.world.broken_promises() == []
+        if self.system.has_moved:
+            assert self.system.broken_promises() == []
 
     def teardown(self) -> None:
         try:
-            assert self.world.come_to_rest() == []
-            assert self.world.broken_promises_at_rest() == []
+            assert self.system.come_to_rest() == []
+            assert self.system.broken_promises_at_rest() == []
         finally:
-            self.world.end()
+            self.system.end()
 
     @property
     def _has_room(self) -> bool:
-        return len(self.world.invocations) < AT_ONCE
+        return len(self.system.invocations) < AT_ONCE
 
     def _chosen_execution(self, which: int) -> Sequence[SagaExecution]:
         """One whose step may become one more function that is under way."""
-        return chosen(which, self.world.waiting_executions) if self._has_room else []
+        return chosen(which, self.system.waiting_executions) if self._has_room else []
 
     def _go_on(self, execution: SagaExecution, states: int) -> None:
         for _ in range(states):
             step = execution.waits_for
             if step is None or step.is_blocked:
                 break
-            self.world.run(step)
+            self.system.run(step)
 
     def _lines(self, cart: Cart) -> list[tuple[Product, int]]:
-        return [(self.world.products[product], quantity) for product, quantity in cart]
+        return [(self.system.products[product], quantity) for product, quantity in cart]
 
 
 # A long search takes as long as it takes. Nothing in it waits for ever: a strand that neither stops nor waits fails.
@@ -245,8 +245,8 @@ class Histories(RuleBasedStateMachine):
 def test_no_history_breaks_a_promise(
     model_credentials: Credentials, products: list[Product], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = World(model_credentials, products)
-    Pipeline(world.database, world.gateway).deploy(monkeypatch)
+    system = SimulatedSystem(model_credentials, products)
+    Pipeline(system.database, system.gateway).deploy(monkeypatch)
     # How fast this machine is must make no difference: nothing is waited for, nothing gives up for want of time, and
     # nothing becomes due while a history is told.
     monkeypatch.setattr(db, "BACKOFF_SECONDS", (0.0,) * len(db.BACKOFF_SECONDS))
@@ -255,7 +255,7 @@ def test_no_history_breaks_a_promise(
 
     class HistoriesOfThisWorld(Histories):
         def __init__(self) -> None:
-            super().__init__(world)
+            super().__init__(system)
 
     usual = settings()
     run_state_machine_as_test(
@@ -266,4 +266,4 @@ def test_no_history_breaks_a_promise(
             stateful_step_count=MOVES,
         ),
     )
-    world.close()
+    system.close()

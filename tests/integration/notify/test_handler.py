@@ -22,7 +22,7 @@ from functions.notify.rendering import RenderedMessage
 from orders.db import Credentials, Database
 from orders.domain import Channel, Notification
 from orders.events import OrderCreated
-from tests.integration.notify.world import notification
+from tests.integration.notify.fake_sender import notification
 from tests.support.api import lambda_context
 from tests.support.consumers import batch, cloud_event, failed, notification_requested
 from tests.support.factories import EMAIL, PHONE, add_order, rows

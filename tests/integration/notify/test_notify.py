@@ -27,7 +27,14 @@ from orders.errors import OrderNotFound, UnexpectedEvent
 from orders.events import CloudEvent, NotificationRequested
 from orders.ids import uuid7
 from orders.observability import write_metrics
-from tests.integration.notify.world import FakeSender, Killed, end_leases, notification, processed, raising
+from tests.integration.notify.fake_sender import (
+    FakeSender,
+    Killed,
+    end_leases,
+    notification,
+    processed,
+    raising,
+)
 from tests.support.consumers import cloud_event, notification_requested
 from tests.support.factories import EMAIL, PHONE, TRACE, add_order, execute, rows
 from tests.support.written import recorded

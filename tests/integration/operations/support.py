@@ -1,8 +1,6 @@
 """What the tests of operations share: the handler on a real database, with moto's SQS and Step Functions behind it."""
 
 import itertools
-import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +11,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from functions.operations import dependencies, handler
+from functions.operations.queues.dead_letters import DeadLetters
 from orders.db import Database
 from orders.events import CloudEvent, Queue
 from orders.payments.gateway import PaymentGateway
@@ -24,17 +24,6 @@ from tests.support.payments import BEHAVIOUR
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-
-_PLACEHOLDERS = json.dumps({queue: f"https://sqs.example/{queue}" for queue in Queue})
-# Before the import below: the function reads its settings when it is imported.
-os.environ.update(
-    STATE_MACHINE_ARN="arn:aws:states:us-east-1:123456789012:stateMachine:orders-test-order-saga",
-    QUEUE_URLS=_PLACEHOLDERS,
-    DLQ_URLS=_PLACEHOLDERS,
-)
-
-from functions.operations import dependencies, handler  # noqa: E402
-from functions.operations.queues.dead_letters import DeadLetters  # noqa: E402
 
 OPERATOR = "olivia-0c11"
 ADMIN = "/api/v1/admin"

@@ -12,7 +12,7 @@ from orders import notifications
 from orders.db import Database
 from orders.domain import Channel, Notification
 from orders.events import NotificationRequested
-from tests.integration.notify.world import FakeSender, raising
+from tests.integration.notify.fake_sender import FakeSender, raising
 from tests.support.api import Client
 from tests.support.consumers import notification_requested
 from tests.support.factories import EMAIL, PHONE, TRACE, add_order, rows

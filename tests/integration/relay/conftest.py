@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from orders.db import Database
-from tests.integration.relay.world import Relays, connect
+from tests.integration.relay.outbox_setup import Relays, connect
 from tools.aws_server import SqsServer
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from orders.db import Credentials
-from tests.integration.relay.world import queue_urls
+from tests.integration.relay.outbox_setup import queue_urls
 from tools.aws_server import SqsServer
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -14,7 +14,7 @@ from functions.outbox_relay.publisher import SqsPublisher
 from functions.outbox_relay.relay import SENDERS
 from orders.db import Credentials, Database
 from orders.events import Queue
-from tests.integration.relay.world import Relays
+from tests.integration.relay.outbox_setup import Relays
 
 KILLED = 9
 

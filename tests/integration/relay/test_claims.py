@@ -15,7 +15,7 @@ from orders import outbox
 from orders.db import Credentials, Database
 from orders.domain import Priority
 from orders.ids import uuid7
-from tests.integration.relay.world import ORDER_CREATED, add_event, add_events, make_due, row, statuses
+from tests.integration.relay.outbox_setup import ORDER_CREATED, add_event, add_events, make_due, row, statuses
 from tests.support.factories import TRACE, execute, rows
 from tools.round_trips import RoundTripCounter
 

@@ -13,7 +13,7 @@ from moto import mock_aws
 from functions.outbox_relay.relay import SAFETY_MARGIN_SECONDS
 from orders.db import Credentials, Database
 from orders.events import CloudEvent, Queue
-from tests.integration.relay.world import add_events, statuses
+from tests.integration.relay.outbox_setup import add_events, statuses
 from tests.support.api import lambda_context
 from tests.support.written import recorded
 

@@ -20,8 +20,8 @@ from orders.domain import Notification
 from orders.events import NotificationRequested, OrderCreated, Queue
 from orders.executions import Executions, connect
 from tests.integration.relay import processes
+from tests.integration.relay.outbox_setup import Relays, make_due, statuses, times_accepted
 from tests.integration.relay.relay_process import KILLED
-from tests.integration.relay.world import Relays, make_due, statuses, times_accepted
 from tests.support.api import lambda_context
 from tests.support.consumers import batch, failed
 from tests.support.factories import TRACE, add_order, rows

@@ -14,7 +14,7 @@ from orders.db import Credentials, Database
 from orders.domain import Priority
 from orders.events import CloudEvent, Queue
 from tests.integration.relay import processes
-from tests.integration.relay.world import (
+from tests.integration.relay.outbox_setup import (
     NOTIFICATION_REQUESTED,
     Relays,
     add_event,

@@ -66,7 +66,7 @@ class FakeSender:
 
 
 @dataclass
-class World:
+class WebhookSetup:
     """One consumer of `webhook-delivery`, with what it works with."""
 
     database: Database

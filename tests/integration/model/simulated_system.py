@@ -144,7 +144,7 @@ class Posted:
     order_ids: set[UUID] = field(default_factory=set)
 
 
-class World:
+class SimulatedSystem:
     """Everything there is, and the only hands that move it."""
 
     def __init__(self, credentials: Credentials, products: Sequence[Product]) -> None:
@@ -174,7 +174,7 @@ class World:
         return self._database
 
     def begin(self, stock: Sequence[int]) -> None:
-        """A new world, with so many units of each product."""
+        """A new history, with so many units of each product."""
         self.executions, self.queues, self.notices, self.posted, self._ended = {}, Queues(), [], {}, {}
         for table in reversed([*tables.metadata.sorted_tables, *simulator_tables.metadata.sorted_tables]):
             if table.name not in ("products", "stock"):
