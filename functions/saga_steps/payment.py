@@ -38,7 +38,7 @@ def process(database: Database, gateway: PaymentGateway, order_id: UUID, trace: 
     intent = database.transact_alone(
         lambda connection: records.intend(connection, order_id, if_new=PaymentStatus.PENDING)
     )
-    if intent.is_journaled or intent.status not in UNDECIDED:
+    if intent.status not in UNDECIDED:
         return _repeat(database, order_id, intent)
     try:
         payment = _capture(gateway, intent)

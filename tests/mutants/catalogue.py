@@ -354,6 +354,7 @@ STEPS: Final = (
         "            WHERE order_id = :order_id AND step = 'CompleteOrder' AND status = 'FENCED'\n",
         "            WHERE false\n",
         f"{_LATE}::test_any_step_refuses_an_order_that_was_cancelled_before_the_step_ever_began",
+        f"{_PAYMENTS}::test_while_a_refund_is_still_failing_a_late_charge_does_not_reach_the_gateway",
     ),
     mutant(
         "A late answer opens a closed payment again",
@@ -389,13 +390,6 @@ STEPS: Final = (
         "SETTLED: Final = frozenset({PaymentStatus.DECLINED,",
         "SETTLED: Final = frozenset({PaymentStatus.UNKNOWN, PaymentStatus.DECLINED,",
         f"{_PAYMENTS}::test_a_charge_of_unknown_outcome_is_found_and_refunded",
-    ),
-    mutant(
-        "A fenced charge asks the gateway all the same",
-        _PAYMENT,
-        "    if intent.is_journaled or intent.status not in UNDECIDED:\n",
-        "    if intent.status not in UNDECIDED:\n",
-        f"{_PAYMENTS}::test_while_a_refund_is_still_failing_a_late_charge_does_not_reach_the_gateway",
     ),
     mutant(
         "The gateway is not told that no charge may come any more",

@@ -51,10 +51,7 @@ _INTEND: Final = text("""
         SET attempts = payments.attempts + excluded.attempts, updated_at = now()
         RETURNING provider_key, status, attempts, amount, currency
     )
-    SELECT intent.*, orders.payment_method, journal.status IS NOT NULL AS is_journaled
-    FROM intent CROSS JOIN orders LEFT JOIN saga_steps AS journal ON journal.order_id = orders.id
-        AND journal.step = 'ProcessPayment'
-    WHERE orders.id = :order_id
+    SELECT intent.*, orders.payment_method FROM intent CROSS JOIN orders WHERE orders.id = :order_id
 """)
 
 # Only what is undecided can be decided: a payment that was closed meanwhile stays closed.
@@ -123,8 +120,6 @@ class Intent(Payment):
     """What is known of the payment before the gateway is asked."""
 
     attempts: int
-    is_journaled: bool
-    """ProcessPayment has been taken, has failed for good, or is fenced."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +149,6 @@ def intend(connection: Connection, order_id: UUID, *, if_new: PaymentStatus) -> 
         charge=Charge(row.amount, row.currency, row.payment_method),
         status=PaymentStatus(row.status),
         attempts=row.attempts,
-        is_journaled=row.is_journaled,
     )
 
 
