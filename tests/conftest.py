@@ -4,8 +4,9 @@ import io
 import json
 import logging
 import os
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,7 +18,11 @@ from tests.support import payments
 from tests.support.logs import Logs
 from tests.support.postgres import Server
 
+if TYPE_CHECKING:
+    from tests.infra.stacks import SynthesizedStack
+
 _QUEUE_URLS = json.dumps({queue: f"https://sqs.example/{queue}" for queue in Queue})
+
 FUNCTION_ENVIRONMENT = {
     "STAGE": "test",
     "LOG_LEVEL": "INFO",
@@ -32,6 +37,9 @@ FUNCTION_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_SESSION_TOKEN": "testing",
+    "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:orders-test-order-saga",
+    "QUEUE_URLS": _QUEUE_URLS,
+    "DLQ_URLS": _QUEUE_URLS,
     **payments.ENVIRONMENT,
 }
 # Before any test module is imported: handlers read their settings when they are imported.
@@ -52,6 +60,7 @@ _TOGETHER = {
     "tests/e2e/test_killed_cloud.py": "a cloud of its own",
     "tests/e2e/": "one cloud",
     "tests/infra/": "one synthesis of each stage",
+    "tests/integration/relay/test_bindings.py": "one synthesis of each stage",
     "tests/integration/manage_catalogue/test_plans_at_volume.py": "a million orders",
     "tests/integration/read_orders/test_plans_at_volume.py": "a million orders",
 }
@@ -109,6 +118,16 @@ def database(credentials: Credentials) -> Iterator[Database]:
     database = Database(lambda: credentials)
     yield database
     database.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def synthesize(tmp_path_factory: pytest.TempPathFactory) -> "Callable[[str], SynthesizedStack]":
+    """Synthesizes a stage, once: it takes seconds."""
+    # Here, since the CDK takes seconds too, and a process of Node's.
+    from infra.stages import STAGES
+    from tests.infra.stacks import SynthesizedStack
+
+    return cache(lambda name: SynthesizedStack(STAGES[name], tmp_path_factory.mktemp(f"cdk.out.{name}-")))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Synthesis takes seconds, so each stage is synthesized once for the whole run."""
+"""The stages that tests ask about."""
 
 from collections.abc import Callable
 
@@ -15,19 +15,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/infra/" in item.path.as_posix():
             item.add_marker(pytest.mark.timeout(_TIMEOUT_SECONDS))
-
-
-@pytest.fixture(scope="session")
-def synthesize(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], SynthesizedStack]:
-    """Synthesizes a stage, once."""
-    synthesized: dict[str, SynthesizedStack] = {}
-
-    def once(name: str) -> SynthesizedStack:
-        if name not in synthesized:
-            synthesized[name] = SynthesizedStack(STAGES[name], tmp_path_factory.mktemp(f"cdk.out.{name}-"))
-        return synthesized[name]
-
-    return once
 
 
 @pytest.fixture(scope="session", params=sorted(STAGES))

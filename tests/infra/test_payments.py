@@ -23,17 +23,20 @@ def choose(monkeypatch: pytest.MonkeyPatch, stage: str, provider: PaymentProvide
     monkeypatch.setitem(STAGES, stage, dataclasses.replace(STAGES[stage], payments=provider))
 
 
-@pytest.fixture(params=["dev", "local"])
+@pytest.fixture(scope="module", params=["dev", "local"])
 def with_paper(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SynthesizedStack]:
     """A stage with a provider that takes cheques."""
-    package = tmp_path / "layers" / "payment_paper" / "python" / "payment_paper"
+    directory = tmp_path_factory.mktemp("paper")
+    package = directory / "layers" / "payment_paper" / "python" / "payment_paper"
     package.mkdir(parents=True)
     (package / "gateway.py").write_text("def connect(database): ...\n")
-    monkeypatch.setattr(assets, "LAYERS", tmp_path / "layers")
-    choose(monkeypatch, request.param, PaymentProvider("paper", {"PAPER_DAYS_TO_CLEAR": "3"}))
-    yield SynthesizedStack(STAGES[request.param], tmp_path / "cdk.out")
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(assets, "LAYERS", directory / "layers")
+        choose(monkeypatch, request.param, PaymentProvider("paper", {"PAPER_DAYS_TO_CLEAR": "3"}))
+        stack = SynthesizedStack(STAGES[request.param], directory / "cdk.out")
+    yield stack
     for target in ("aws", "local"):
         shutil.rmtree(assets.BUILD / target / "payment_paper", ignore_errors=True)
 

@@ -1,20 +1,20 @@
 """Trap T22: a queue without a consumer keeps its messages for ever. Here the deployed app is asked, not a list."""
 
 import ast
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from infra.stages import STAGES
 from orders.events import CATALOGUE, EventData
 from tests.infra.stacks import SynthesizedStack
 
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> SynthesizedStack:
-    return SynthesizedStack(STAGES["local"], tmp_path_factory.mktemp("cdk.out"))
+@pytest.fixture
+def stack(synthesize: Callable[[str], SynthesizedStack]) -> SynthesizedStack:
+    return synthesize("local")
 
 
 def written_events() -> list[str]:
