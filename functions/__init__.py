@@ -1,1 +1,1 @@
-"""One package per Lambda function (or family of them): parse, one call, answer."""
+"""One package per Lambda function (or family of them): parse, one call, respond."""

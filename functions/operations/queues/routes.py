@@ -21,7 +21,7 @@ from orders.errors import MessageNotFound, NothingToRedrive, QueueNotFound, Serv
 from orders.openapi import responses
 
 MAX_MESSAGES: Final = 50
-"""Dead letters in one answer."""
+"""Dead letters in one response."""
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools' own gap
 
