@@ -22,10 +22,10 @@ demo: setup ## Start the local cloud, run the demonstration, print its table, st
 	@bin/orders demo
 
 # Two processes: more would each make a Postgres, a template and the stacks for themselves. The local clouds come
-# afterwards, since a test that measures should not run beside one that starts fifty processes.
+# afterwards and one at a time: a test that measures must not run beside one that starts fifty processes.
 test: setup static browser ## Run all checks and the whole test suite
 	@$(pytest) tests/unit tests/infra tests/integration
-	@$(pytest) tests/e2e tests/chaos
+	@$(python) -m pytest tests/e2e tests/chaos
 
 browser: setup
 	@$(python) -m tests.support.browser

@@ -54,15 +54,13 @@ settings.load_profile("orders")
 
 
 _TOGETHER = {
-    "tests/e2e/test_killed_cloud.py": "a cloud of its own",
-    "tests/e2e/": "one cloud",
     "tests/infra/": "one synthesis of each stage",
     "tests/integration/relay/test_bindings.py": "one synthesis of each stage",
     "tests/integration/manage_catalogue/test_plans_at_volume.py": "a million orders",
     "tests/integration/read_orders/test_plans_at_volume.py": "a million orders",
 }
 """What shares a fixture that takes long to make, by the beginning of its path; every other file is by itself."""
-_FIRST = ("one cloud", "tests/chaos/test_small_run.py", "a million orders", "one synthesis of each stage")
+_FIRST = ("a million orders", "one synthesis of each stage")
 """What takes longest is begun first."""
 
 
