@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from rich.table import Table
+from rich.text import Text
 
 from tools.console import CROSS, TICK, report_table
 
 NUMBERS: Final = tuple(f"I{number}" for number in range(1, 13))
 """The promises, in order."""
-_NOT_SHOWN: Final = "[dim]–[/dim]"
+_NOT_SHOWN: Final = Text("–", "dim")
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Verdict:
         return not self.violations
 
 
-def promise_table(title: str, verdicts: Iterable[Verdict], *, unchecked: str = _NOT_SHOWN) -> Table:
+def promise_table(title: str, verdicts: Iterable[Verdict], *, unchecked: Text = _NOT_SHOWN) -> Table:
     """A line for each verdict. `unchecked` marks a promise about things that there are none of."""
     table = report_table(title, "", "", "Promise", numbers=("Checked", "Violations"))
     for verdict in verdicts:
@@ -49,7 +50,7 @@ def promise_table(title: str, verdicts: Iterable[Verdict], *, unchecked: str = _
             verdict.promise,
             verdict.sentence,
             f"{verdict.checked:,}",
-            f"[red]{len(verdict.violations)}[/red]" if verdict.violations else "0",
+            Text(str(len(verdict.violations)), "red" if verdict.violations else ""),
         )
     return table
 

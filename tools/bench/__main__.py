@@ -9,13 +9,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from rich.console import Console
-
 from tools.bench import deployed, growth, handlers, plot, relay
 from tools.bench.report import Report, markdown, read
 from tools.bench.run import Bench
 from tools.cloud.local_cloud import new_sandbox
 from tools.cloud.settings import ROOT
+from tools.console import Console
 
 # In-process first: once the local cloud is up, nothing else has the machine for itself.
 FAMILIES: Final[dict[str, Callable[[Bench], None]]] = {
@@ -48,7 +47,7 @@ def main() -> int:
         print(markdown(read(RESULTS)))
         return 0
     chosen = arguments.only or list(FAMILIES)
-    console = Console(highlight=False)
+    console = Console()
     report = Report(console)
     started = time.monotonic()
     _measure(report, chosen)

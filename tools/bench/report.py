@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tools.bench.budgets import BUDGETS, Budget
+from tools.console import Console
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,8 @@ class Report:
         else:
             result = Result(name, _rounded(value), unit, str(budget), budget.allows(value))
         self._results.append(result)
-        self._console.print(
-            f"  {'' if result.ok else '[red]missed[/] '}{name}: {_shown(result.value)} {unit}"
-        )
+        missed = Text() if result.ok else Text("missed ", "red")
+        self._console.print(Text.assemble("  ", missed, f"{name}: {_shown(result.value)} {unit}"))
 
     def say(self, line: str) -> None:
         """One line about what takes its time now."""
@@ -79,7 +79,8 @@ class Report:
         for column in ("unit", "budget", "ok"):
             table.add_column(column)
         for result in self._results:
-            verdict = "" if result.budget is None else "[green]yes[/]" if result.ok else "[red]no[/]"
+            met = Text("yes", "green") if result.ok else Text("no", "red")
+            verdict = "" if result.budget is None else met
             table.add_row(result.name, _shown(result.value), result.unit, result.budget or "", verdict)
         return table
 

@@ -8,16 +8,15 @@ from io import StringIO
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from orders.domain import OrderStatus
 from tools.audit.verdict import Verdict, broken, promise_table
 from tools.chaos.faults import Injection
 from tools.chaos.plan import Fault, Plan
 from tools.chaos.verdicts import Repair
-from tools.console import CROSS, MOST_SHOWN, TICK, report_table
+from tools.console import CROSS, MOST_SHOWN, TICK, WARNING, Console, report_table
 
 _PAGE_WIDTH: Final = 120
 
@@ -115,16 +114,15 @@ class Report:
         console.print(promise_table(title, self.verdicts, unchecked=CROSS))
         console.print(self._fault_table())
         for line in self.summary:
-            console.print(line, highlight=False)
+            console.print(line)
         remarks = Counter(
             f"{verdict.promise}: {remark.problem}" for verdict in self.verdicts for remark in verdict.remarks
         )
         for remark, number in list(remarks.items())[:MOST_SHOWN]:
-            console.print(f"[yellow]![/yellow] {number} × {escape(remark)}", highlight=False)
+            console.print(WARNING, f"{number} × {remark}")
         for failure in self.failures[:MOST_SHOWN]:
-            console.print(f"{CROSS} {escape(failure)}", soft_wrap=True, highlight=False)
-        colour = "red" if self.failures else "green"
-        console.print(f"[{colour} bold]{self.outcome}[/{colour} bold]")
+            console.print(CROSS, failure, soft_wrap=True)
+        console.print(Text(self.outcome, "red bold" if self.failures else "green bold"))
 
     @property
     def summary(self) -> tuple[str, ...]:
@@ -151,5 +149,5 @@ class Report:
     def _injection_table(self) -> Table:
         table = report_table("Every fault that struck", "Second", "Fault", "Victim")
         for injection in self.injections:
-            table.add_row(f"{injection.at:.1f}", injection.fault, escape(injection.victim))
+            table.add_row(f"{injection.at:.1f}", injection.fault, injection.victim)
         return table

@@ -3,11 +3,11 @@
 import sys
 
 import typer
-from rich.console import Console
 
 from tools.cli import account, audit, operations, orders, products, status, webhooks
 from tools.cloud import local_cloud
 from tools.cloud.settings import Settings
+from tools.console import Console, visible
 from tools.errors import LocalCloudError
 
 app = typer.Typer(
@@ -23,7 +23,7 @@ app.add_typer(audit.app)
 app.add_typer(operations.app)
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(products.app, name="product")
-console = Console(highlight=False)
+console = Console()
 
 
 @app.command()
@@ -52,7 +52,7 @@ def main() -> None:
     try:
         app(prog_name="orders")
     except LocalCloudError as error:
-        sys.exit(f"\n{error}")
+        sys.exit(f"\n{visible(str(error))}")
     except PermissionError as error:
         sys.exit(f"\nPermission denied: {error.filename}. Did root, or another user, run this before?")
 

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Final, TypedDict, cast
 
 import typer
 from botocore.exceptions import ClientError
-from rich.console import Console
 
 from tools.cloud import aws, local_cloud, stack
 from tools.cloud.settings import Settings
 from tools.cloud.stack import sign_in
+from tools.console import Console
 from tools.errors import LocalCloudError
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp.type_defs import AuthenticationResultTypeTypeDef
 
 app = typer.Typer()
-console = Console(highlight=False)
+console = Console()
 
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The account's address.")]
 

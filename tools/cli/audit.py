@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Annotated, Final
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 from sqlalchemy import create_engine
 
 from tools.audit.database import REST_SECONDS, await_rest
@@ -13,7 +13,7 @@ from tools.audit.evidence import gather, judge
 from tools.audit.verdict import Verdict, broken, promise_table
 from tools.cloud import local_cloud
 from tools.cloud.settings import Settings
-from tools.console import CROSS, MOST_SHOWN, console_of_width
+from tools.console import CROSS, MOST_SHOWN, WARNING, console_of_width
 
 app = typer.Typer()
 
@@ -52,15 +52,13 @@ def _show(verdicts: list[Verdict], under_way: list[str], violations: tuple[str, 
     console = console_of_width(_UNSEEN_WIDTH)
     console.print(promise_table("Promises, checked everywhere that something is on record", verdicts))
     for remark in [remark for verdict in verdicts for remark in verdict.remarks][:MOST_SHOWN]:
-        console.print(f"[yellow]![/yellow] {escape(f'{remark.subject} {remark.problem}')}", soft_wrap=True)
+        console.print(WARNING, remark.subject, remark.problem, soft_wrap=True)
     for thing in under_way[:MOST_SHOWN]:
-        console.print(f"[yellow]![/yellow] not at rest: {escape(thing)}", soft_wrap=True)
+        console.print(WARNING, f"not at rest: {thing}", soft_wrap=True)
     for violation in violations[:MOST_SHOWN]:
-        console.print(f"{CROSS} {escape(violation)}", soft_wrap=True)
+        console.print(CROSS, violation, soft_wrap=True)
     if len(violations) > MOST_SHOWN:
         console.print(f"  … and {len(violations) - MOST_SHOWN} more")
     console.print(
-        "[red bold]A promise is broken.[/red bold]"
-        if violations
-        else "[green bold]Every promise held.[/green bold]"
+        Text("A promise is broken.", "red bold") if violations else Text("Every promise held.", "green bold")
     )

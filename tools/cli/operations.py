@@ -4,14 +4,14 @@ from contextlib import AbstractContextManager
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
 from tools.cli.operations_tables import execution_table, health_table, order_report
 from tools.client.http import ApiClient
 from tools.cloud import stack
 from tools.cloud.settings import Settings
 from tools.cloud.stack import sign_in
-from tools.console import money, table, table_of
+from tools.console import Console, in_one_line, money, table, table_of
 from tools.errors import LocalCloudError
 
 app = typer.Typer()
@@ -21,7 +21,7 @@ outbox = typer.Typer(help="Events that could not be published.", no_args_is_help
 app.add_typer(dlq, name="dlq")
 app.add_typer(review, name="review")
 app.add_typer(outbox, name="outbox")
-console = Console(highlight=False)
+console = Console()
 
 ApiUrl = Annotated[
     str | None,
@@ -111,13 +111,13 @@ def show_messages(queue: QueueName, api_url: ApiUrl = None, token: Token = None)
     with connect(api_url, token) as client:
         messages = client.get(f"admin/dlqs/{queue}/messages")["items"]
     for message in messages:
-        console.print(f"[bold]{message['messageId']}[/bold]  {message['cause']}", soft_wrap=True)
+        console.print(Text(message["messageId"], "bold"), f" {message['cause']}", soft_wrap=True)
         console.print(f"  {message['explanation']}", soft_wrap=True)
         for label, name in _LETTER_FIELDS.items():
             if message[name] is not None:
-                console.print(f"  {label:<12}{message[name]}", soft_wrap=True, markup=False)
+                console.print(f"  {label:<12}{in_one_line(message[name])}", soft_wrap=True)
         for error in message["errors"]:
-            console.print(f"  {'error':<12}{error}", soft_wrap=True, markup=False)
+            console.print(f"  {'error':<12}{in_one_line(error)}", soft_wrap=True)
     if not messages:
         console.print("Nothing was given up here, or somebody else is looking at it.")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
@@ -15,7 +15,7 @@ from rich.text import Text
 from orders.domain import FORWARD_STEPS, OrderStatus, StepStatus
 from tools.audit.executions import Visit
 from tools.client.orders_client import OrdersClient, Progress, Step
-from tools.console import COLOURS
+from tools.console import COLOURS, Console
 
 _POLL_SECONDS: Final = 0.2
 _BAR_WIDTH: Final = 40

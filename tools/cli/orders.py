@@ -7,7 +7,7 @@ from typing import Annotated, Final, NoReturn
 from uuid import UUID, uuid4
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
 from orders.domain import Locale, OrderStatus, Priority
 from tools.audit import executions
@@ -16,13 +16,13 @@ from tools.cli.order_view import history_of, show_order, watch_order
 from tools.client.orders_client import Accepted, Contact, Line, NewOrder, OrdersClient, Product
 from tools.cloud import aws, local_cloud
 from tools.cloud.settings import Settings
-from tools.console import console_of_width, money
+from tools.console import Console, console_of_width, money
 from tools.demo import report
 from tools.demo.run import run_demo
 from tools.errors import LocalCloudError
 
 app = typer.Typer()
-console = Console(highlight=False)
+console = Console()
 
 # A file or a pipe has no width of its own, and the demonstration's table is unreadable at Rich's default of 80.
 _UNSEEN_WIDTH: Final = 140
@@ -97,7 +97,7 @@ def show(
     status = _show(settings, order_id, user, watch=watch)
     if history:
         execution = executions.execution_arn(stack["state_machine_arn"], order_id)
-        console.print(f"[bold]Execution[/bold] {execution}", soft_wrap=True)
+        console.print(Text("Execution", "bold"), execution, soft_wrap=True)
         console.print(history_of(executions.visits(aws.sagas(settings), execution)))
     _exit_by(status)
 

@@ -9,7 +9,7 @@ import typer
 from tools.cli.api import connect, run
 from tools.client.orders_client import CatalogueClient, StockedProduct
 from tools.cloud.settings import Settings
-from tools.console import console_of_width, table
+from tools.console import console_of_width, in_one_line, table
 from tools.errors import LocalCloudError
 
 T = TypeVar("T")
@@ -112,7 +112,7 @@ def show(products: Sequence[StockedProduct]) -> None:
     for product in products:
         shown.add_row(
             str(product.product_id),
-            product.name,
+            in_one_line(product.name),
             f"{product.unit_price:,} {product.currency}",
             "yes" if product.active else "no",
             *(str(units) for units in (product.stocked, product.available, product.reserved, product.sold)),

@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from typing import Final
 
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
 from rich.table import Table
 
 from tools.cloud import aws, emulator, local_cloud, postgres
@@ -13,7 +12,7 @@ from tools.cloud.aws import depth
 from tools.cloud.processes import Daemon
 from tools.cloud.settings import STAGE, Settings
 from tools.cloud.stack import Stack
-from tools.console import table
+from tools.console import Console, table
 
 # Not the functions that CDK brings into a deploy: their names are PascalCase.
 _FUNCTION_NAME: Final = re.compile(rf"orders-{STAGE}-([a-z-]+)")

@@ -4,18 +4,17 @@ from contextlib import AbstractContextManager
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 
 from tools.cli.account import token_of
 from tools.client.http import ApiClient
 from tools.cloud import local_cloud
 from tools.cloud.settings import Settings
-from tools.console import table_of
+from tools.console import Console, table_of
 
 app = typer.Typer(
     help="Your own server hears of your orders; docs/webhooks.md tells how.", no_args_is_help=True
 )
-console = Console(highlight=False)
+console = Console()
 
 User = Annotated[
     str, typer.Option("--user", help="Whose webhooks: customer, other, admin, or me after bin/orders login.")

@@ -8,16 +8,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from orders.domain import FORWARD_STEPS, SagaStep
 from tools.audit.executions import Visit
 from tools.audit.verdict import Verdict, broken, promise_table
 from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack
-from tools.console import CROSS, MOST_SHOWN, TICK, report_table
+from tools.console import CROSS, MOST_SHOWN, TICK, WARNING, Console, report_table
 from tools.demo.comparison import Result
 from tools.demo.scenarios import ACCEPTED, Response, Scenario
 
@@ -78,17 +77,17 @@ def show(report: Report, console: Console) -> None:
     console.print(_dead_letters(report.dead_letters))
     remarks = [remark for verdict in report.verdicts for remark in verdict.remarks]
     for remark in remarks:
-        console.print(f"[yellow]![/yellow] {escape(f'{remark.subject} {remark.problem}')}")
+        console.print(WARNING, remark.subject, remark.problem)
 
 
 def show_outcome(report: Report, settings: Settings, console: Console) -> None:
     """Prints the last word: all is well, or what differed and where to find out why."""
     if not report.failures:
-        console.print("\n[green bold]Every order ended as expected, and every promise held.[/green bold]")
+        console.print(Text("\nEvery order ended as expected, and every promise held.", "green bold"))
         return
-    console.print("\n[red bold]Not everything is as it should be:[/red bold]")
+    console.print(Text("\nNot everything is as it should be:", "red bold"))
     for failure in report.failures[:MOST_SHOWN]:
-        console.print(f"  {CROSS} {escape(failure)}", soft_wrap=True, highlight=False)
+        console.print(Text.assemble("  ", CROSS), failure, soft_wrap=True)
     if len(report.failures) > MOST_SHOWN:
         console.print(f"  … and {len(report.failures) - MOST_SHOWN} more")
     console.print(f"\nThe logs of the functions, the emulator and Postgres are in {settings.logs}")
@@ -107,10 +106,10 @@ def show_next(settings: Settings, stack: Stack, console: Console, *, is_up: bool
         (stack["console_url"], "the emulator"),
         (f"AWS_ENDPOINT_URL={stack['endpoint_url']} {sagas}", "every saga, with the AWS CLI"),
     )
-    console.print("\n[bold]Where to look next[/bold]")
+    console.print(Text("\nWhere to look next", "bold"))
     for place, what in places:
         # Never broken into lines: it is there to be copied.
-        console.print(f"  {place}\n    [dim]{what}[/dim]", soft_wrap=True, highlight=False)
+        console.print(f"  {place}\n   ", Text(what, "dim"), soft_wrap=True)
 
 
 def _scenarios(results: Iterable[Result], width: int) -> Table:
@@ -126,14 +125,13 @@ def _scenarios(results: Iterable[Result], width: int) -> Table:
     table.add_column("ms to\n202", justify="right")
     table.add_column("ms to\nend", justify="right")
     for result in results:
-        colour = "green" if result.is_as_expected else "red"
-        actual = f"[{colour}]{escape(describe_actual(result))}[/{colour}]"
+        actual = Text(describe_actual(result), "green" if result.is_as_expected else "red")
         steps = _steps(result)
         table.add_row(
             TICK if result.is_as_expected else CROSS,
             result.scenario.name,
             describe_expected(result.scenario),
-            *((actual, steps) if is_wide else (f"{actual}\n{steps}".rstrip(),)),
+            *((actual, steps) if is_wide else (Text("\n").join(part for part in (actual, steps) if part),)),
             _milliseconds(result.response_milliseconds),
             _milliseconds(order.milliseconds for order in result.orders),
         )
@@ -166,26 +164,28 @@ def describe_actual(result: Result) -> str:
     return _summary(result.responses, endings)
 
 
-def _steps(result: Result) -> str:
-    """The ways the orders took through the saga, in Rich's markup; equal ways are told once."""
+def _steps(result: Result) -> Text:
+    """The ways the orders took through the saga; equal ways are told once."""
     ways = Counter(_way(order.visits) for order in result.orders)
-    return "\n".join(_times(number, way) for way, number in ways.items())
+    return Text("\n").join(Text.assemble(_times(number, ""), *way) for way, number in ways.items())
 
 
-def _way(visits: Iterable[Visit]) -> str:
-    way = ""
+def _way(visits: Iterable[Visit]) -> tuple[tuple[str, str], ...]:
+    """Words with their styles."""
+    way: list[tuple[str, str]] = []
     for visit in visits:
         is_forward = visit.state in FORWARD_STEPS
-        arrow = "" if not way else " ▸ " if is_forward else " ↩ "
-        way += f"[dim]{arrow}[/dim]{_visit(visit, 'green' if is_forward else 'yellow')}"
-    return way or "[dim]none[/dim]"
+        if way:
+            way.append((" ▸ " if is_forward else " ↩ ", "dim"))
+        way.append(_visit(visit, "green" if is_forward else "yellow"))
+    return tuple(way) or (("none", "dim"),)
 
 
-def _visit(visit: Visit, colour: str) -> str:
+def _visit(visit: Visit, colour: str) -> tuple[str, str]:
     attempts = len(visit.errors) + (1 if visit.succeeded else 0)
     repeated = f"×{attempts}" if attempts > 1 else ""
     name = _STEP_NAMES.get(visit.state, visit.state)
-    return f"[{colour}]{name}{repeated}[/{colour}]" if visit.succeeded else f"[red]{name}{repeated}✗[/red]"
+    return (f"{name}{repeated}", colour) if visit.succeeded else (f"{name}{repeated}✗", "red")
 
 
 def _summary(responses: Counter[Response], endings: Counter[str]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import httpx
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
@@ -38,7 +38,7 @@ from tools.client.orders_client import OrdersClient
 from tools.cloud import aws, catalogue
 from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack, sign_in
-from tools.console import COLOURS
+from tools.console import COLOURS, Console
 from tools.demo.comparison import Records, compare
 from tools.demo.placing import Observer, Run, play
 from tools.demo.report import Report
@@ -151,7 +151,7 @@ class _Display:
             table.add_row(self._mark(run), run.scenario.name, _bar(run), _standing(run))
         over = sum(run.is_over for run in self._runs)
         elapsed = time.monotonic() - self._started
-        table.add_row("", f"[dim]{over} of {len(self._runs)} scenarios over, {elapsed:.0f} s[/dim]")
+        table.add_row("", Text(f"{over} of {len(self._runs)} scenarios over, {elapsed:.0f} s", "dim"))
         return table
 
     def _mark(self, run: Run) -> RenderableType:

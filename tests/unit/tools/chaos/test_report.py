@@ -6,7 +6,6 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from orders.domain import OrderStatus
 from orders.ids import uuid7
@@ -16,6 +15,7 @@ from tools.chaos.faults import Injection
 from tools.chaos.plan import Fault
 from tools.chaos.report import FaultCount, Report
 from tools.chaos.verdicts import Repair
+from tools.console import Console
 
 GOOD = Report(
     plan=plan.make(1, 20),

@@ -6,13 +6,13 @@ from typing import Any
 
 import httpx
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 from tools.cli.operations import ApiAccess, api_access, app
 from tools.cli.operations_tables import execution_table, health_table, order_report
 from tools.client.http import ApiClient
 from tools.cloud.settings import Settings
+from tools.console import Console
 from tools.errors import LocalCloudError
 
 API = "https://api.example"

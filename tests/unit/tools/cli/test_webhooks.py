@@ -8,12 +8,11 @@ from typing import Any
 
 import httpx
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 from tools.cli import webhooks
 from tools.client.http import ApiClient
-from tools.console import table_of
+from tools.console import Console, table_of
 
 WEBHOOK = "018f3f7e-0000-7000-8000-000000000001"
 DELIVERY = "018f3f7e-0000-7000-8000-000000000002"

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
-from rich.console import Console
 
 from orders.domain import FORWARD_STEPS, FailureReason, OrderStatus, SagaStep
 from orders.ids import uuid7
@@ -15,6 +14,7 @@ from tools.audit.verdict import Verdict, Violation
 from tools.client.http import Problem
 from tools.client.orders_client import Accepted, Progress
 from tools.cloud.settings import Settings
+from tools.console import Console
 from tools.demo.comparison import Records, Result, compare, describe_charge
 from tools.demo.placing import Followed, PostResult, Run
 from tools.demo.report import Report, describe_actual, describe_expected, show, show_outcome
