@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orders.domain import OrderStatus
+from orders.money import decimal_text
 
 COLOURS: Final = {
     OrderStatus.PENDING: "cyan",
@@ -103,8 +104,8 @@ def report_table(title: str, *columns: str, numbers: Sequence[str] = ()) -> Tabl
 
 
 def money(amount: int, currency: str) -> str:
-    """An amount in minor units as people read it."""
-    return f"{amount // 100:,}.{amount % 100:02} {currency}"
+    """An amount in minor units as people read it: `129.00 USD`, `1,500 JPY`, `1.250 KWD`."""
+    return f"{decimal_text(amount, currency)} {currency}"
 
 
 def _with_columns(shown: Table, columns: Sequence[str], numbers: Sequence[str]) -> Table:

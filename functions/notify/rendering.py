@@ -12,22 +12,12 @@ from uuid import UUID
 
 from orders.domain import Channel, Locale, Notification
 from orders.errors import UnexpectedEvent
+from orders.money import format_money
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
-_DECIMALS: Final[Mapping[str, int]] = {
-    currency: decimals
-    for decimals, currencies in {
-        0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
-        3: "BHD IQD JOD KWD LYD OMR TND",
-        4: "CLF UYW",
-    }.items()
-    for currency in currencies.split()
-}
-"""ISO 4217's minor units, where they are not two decimals."""
-_SWAPPED_SEPARATORS: Final = str.maketrans(",.", ".,")
 
 
 @dataclass(frozen=True)
@@ -106,18 +96,6 @@ def _context(notification: Notification, order: Order) -> Mapping[str, Any]:
             for line in order.lines
         ],
     }
-
-
-def format_money(minor_units: int, currency: str, locale: Locale) -> str:
-    """`USD 1,234.50` in English, `1.234,50 USD` in Spanish. Integers all the way: no float holds every amount."""
-    decimals = _DECIMALS.get(currency, 2)
-    whole, fraction = divmod(minor_units, 10**decimals)
-    digits = f"{whole:,}" + (f".{fraction:0{decimals}}" if decimals else "")
-    match locale:
-        case Locale.EN:
-            return f"{currency} {digits}"
-        case Locale.ES:
-            return f"{digits.translate(_SWAPPED_SEPARATORS)} {currency}"
 
 
 @functools.cache

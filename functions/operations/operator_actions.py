@@ -9,19 +9,17 @@ from typing import Annotated, Final, Self
 from uuid import UUID
 
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
-from pydantic import Field, StringConstraints
+from pydantic import Field
 from sqlalchemy import Connection, text
 
 from orders.contract import Metric
-from orders.http import ApiRequest, ErrorMessage, caller
+from orders.fields import OneLine
+from orders.http import ApiRequest, caller
 from orders.observability import count, logger
 
-Note = Annotated[
-    str,
-    StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,500}$"),
-    Field(examples=["the provider's maintenance is over"]),
-    ErrorMessage("This must be text of 1 to 500 characters in one line"),
-]
+MAX_NOTE: Final = 500
+
+Note = Annotated[str, OneLine(MAX_NOTE), Field(examples=["the provider's maintenance is over"])]
 """Why it was done. It is kept, so it should name no customer."""
 
 

@@ -359,11 +359,17 @@ PLANTED: list[tuple[Callable[[Audited], None], dict[str, list[str]]]] = [
         _plant_charge_of_nobody,
         {
             "I2": ["was charged, but no payment has this key"],
-            "I3": [f"CONFIRMED: the gateway holds 0 instead of {TOTAL}"],
+            "I3": [f"CONFIRMED: the gateway holds 0 instead of {TOTAL} (minor units)"],
         },
     ),
-    (_plant_refund_of_a_confirmed_order, {"I3": [f"CONFIRMED: the gateway holds 0 instead of {TOTAL}"]}),
-    (_plant_charge_of_a_cancelled_order, {"I3": [f"CANCELLED: the gateway holds {TOTAL} instead of 0"]}),
+    (
+        _plant_refund_of_a_confirmed_order,
+        {"I3": [f"CONFIRMED: the gateway holds 0 instead of {TOTAL} (minor units)"]},
+    ),
+    (
+        _plant_charge_of_a_cancelled_order,
+        {"I3": [f"CANCELLED: the gateway holds {TOTAL} instead of 0 (minor units)"]},
+    ),
     (
         _plant_stock_that_does_not_add_up,
         {"I4": ["997 available + 0 reserved + 2 sold is not 1000 stocked"]},

@@ -11,9 +11,10 @@ import pytest
 from jinja2 import UndefinedError
 
 from functions.notify import rendering
-from functions.notify.rendering import Line, Order, RenderedMessage, format_money, render
+from functions.notify.rendering import Line, Order, RenderedMessage, render
 from orders.domain import Channel, Locale, Notification
 from orders.errors import UnexpectedEvent
+from orders.money import format_money
 
 ID = UUID("018f3f7e-0000-7000-8000-000000000001")
 EMAIL, PHONE = "alice@example.com", "+34600123456"
@@ -41,24 +42,6 @@ def text(notification: Notification, locale: Locale) -> RenderedMessage:
 def words_of(page: str) -> str:
     """What a reader of the HTML sees, on one line."""
     return " ".join(html.unescape(re.sub("<[^>]*>", " ", page)).split())
-
-
-@pytest.mark.parametrize(
-    ("minor_units", "currency", "english", "spanish"),
-    [
-        (123450, "USD", "USD 1,234.50", "1.234,50 USD"),
-        (5, "EUR", "EUR 0.05", "0,05 EUR"),
-        (100, "EUR", "EUR 1.00", "1,00 EUR"),
-        (1500, "JPY", "JPY 1,500", "1.500 JPY"),
-        (12345, "KWD", "KWD 12.345", "12,345 KWD"),
-        (9007199254740993, "USD", "USD 90,071,992,547,409.93", "90.071.992.547.409,93 USD"),
-    ],
-)
-def test_money_is_formatted_from_minor_units(
-    minor_units: int, currency: str, english: str, spanish: str
-) -> None:
-    assert format_money(minor_units, currency, Locale.EN) == english
-    assert format_money(minor_units, currency, Locale.ES) == spanish
 
 
 @EVERY

@@ -150,7 +150,7 @@ _MONEY_MATCHES_STATUS: Final = Promise(
     SELECT scope.id::text,
            CASE WHEN coalesce(captured - refunded, 0) <> due.amount
                 THEN scope.status || ': the gateway holds ' || coalesce(captured - refunded, 0)
-                     || ' instead of ' || due.amount END,
+                     || ' instead of ' || due.amount || ' (minor units)' END,
            NULL
     FROM scope LEFT JOIN charged ON charged.order_id = scope.id
     CROSS JOIN LATERAL (SELECT CASE scope.status WHEN 'CONFIRMED' THEN scope.total_amount ELSE 0 END) AS due (amount)

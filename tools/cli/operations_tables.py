@@ -6,7 +6,7 @@ from typing import Any, Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tools.console import table, table_of
+from tools.console import money, table, table_of
 
 _COLOURS: Final = {"up": "green", "degraded": "yellow", "down": "red", "unknown": "dim"}
 
@@ -32,11 +32,9 @@ def order_report(report: Mapping[str, Any]) -> RenderableType:
     order = report["order"]
     lines: list[RenderableType] = [
         Text(f"Order {order['orderId']}  {order['status']}  {order['failureReason'] or ''}", "bold"),
-        Text(
-            f"total {order['totalAmount']} {order['currency']} (minor units), correlation {order['correlationId']}"
-        ),
+        Text(f"total {money(order['totalAmount'], order['currency'])}, correlation {order['correlationId']}"),
         Text(_execution(report["execution"])),
-        Text(_payment(order["payment"], report["gateway"])),
+        Text(_payment(order["payment"], report["gateway"], order["currency"])),
         *(table_of(order[name], columns) for name, columns in _LISTS.items() if order[name]),
         Text(f"May be done now: {', '.join(report['actions']) or 'nothing'}"),
     ]
@@ -70,10 +68,11 @@ def _execution(execution: Mapping[str, Any]) -> str:
     return f"execution {execution['name']} {execution['status']}{error}"
 
 
-def _payment(payment: Mapping[str, Any] | None, gateway: Mapping[str, Any] | None) -> str:
+def _payment(payment: Mapping[str, Any] | None, gateway: Mapping[str, Any] | None, currency: str) -> str:
     if payment is None or gateway is None:
         return "no payment"
     return (
-        f"payment {payment['status']}, captured {payment['captured']}, refunded {payment['refunded']};"
+        f"payment {payment['status']}, captured {money(payment['captured'], currency)},"
+        f" refunded {money(payment['refunded'], currency)};"
         f" at the gateway {gateway['status']}"
     )

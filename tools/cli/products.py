@@ -9,7 +9,7 @@ import typer
 from tools.cli.api import connect, run
 from tools.client.orders_client import CatalogueClient, StockedProduct
 from tools.cloud.settings import Settings
-from tools.console import console_of_width, in_one_line, table
+from tools.console import console_of_width, in_one_line, money, table
 from tools.errors import LocalCloudError
 
 T = TypeVar("T")
@@ -32,9 +32,11 @@ def show_all() -> None:
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="What customers read.")],
-    price: Annotated[int, typer.Option(help="Minor units: 1250 is 12.50.")],
+    price: Annotated[
+        int, typer.Option(help="In the currency's minor units: 1250 is 12.50 USD, 1,250 JPY or 1.250 KWD.")
+    ],
     stock: Annotated[int, typer.Option(help="Units on hand.")] = 0,
-    currency: Annotated[str, typer.Option(help="ISO 4217.")] = "USD",
+    currency: Annotated[str, typer.Option(help="Its code in ISO 4217, e.g. USD.")] = "USD",
     key: Key = None,
 ) -> None:
     """Put a product on sale."""
@@ -113,7 +115,7 @@ def show(products: Sequence[StockedProduct]) -> None:
         shown.add_row(
             str(product.product_id),
             in_one_line(product.name),
-            f"{product.unit_price:,} {product.currency}",
+            money(product.unit_price, product.currency),
             "yes" if product.active else "no",
             *(str(units) for units in (product.stocked, product.available, product.reserved, product.sold)),
         )

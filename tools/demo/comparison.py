@@ -9,6 +9,7 @@ from orders.domain import FailureReason, OrderStatus, SagaStep
 from orders.errors import PaymentGatewayUnavailable
 from tools.audit.database import Charge
 from tools.audit.executions import Visit
+from tools.console import money
 from tools.demo.placing import PATIENCE_SECONDS, Followed, Run
 from tools.demo.scenarios import Ending, Money, Response, Scenario
 
@@ -84,13 +85,15 @@ def _ended(order: Followed, records: Records) -> Ended:
         order_id,
         order.progress.status if order.progress else None,
         order.progress.failure_reason if order.progress else None,
-        describe_charge(records.charges.get(order_id, Charge()), order.accepted.total_amount),
+        describe_charge(
+            records.charges.get(order_id, Charge()), order.accepted.total_amount, order.accepted.currency
+        ),
         records.visits.get(order_id, ()),
         order.milliseconds,
     )
 
 
-def describe_charge(charge: Charge, total_amount: int) -> str:
+def describe_charge(charge: Charge, total_amount: int, currency: str) -> str:
     """What the gateway did with an order's total; one of `Money`, if it is anything that should be."""
     if charge == Charge():
         return Money.NOT_CHARGED
@@ -98,7 +101,8 @@ def describe_charge(charge: Charge, total_amount: int) -> str:
         return Money.CHARGED_ONCE
     if charge == Charge(captures=1, captured=total_amount, refunded=total_amount):
         return "charged and refunded"
-    return f"captured {charge.captured} in {charge.captures}, refunded {charge.refunded}"
+    captured, refunded = (money(amount, currency) for amount in (charge.captured, charge.refunded))
+    return f"captured {captured} in {charge.captures}, refunded {refunded}"
 
 
 def _differing_responses(scenario: Scenario, responses: Counter[Response]) -> Iterable[str]:
@@ -110,8 +114,9 @@ def _differing_totals(orders: Iterable[Followed]) -> Iterable[str]:
     for order in orders:
         if order.accepted.total_amount != order.post.total_amount:
             yield (
-                f"order {order.accepted.order_id}: total {order.accepted.total_amount} "
-                f"instead of {order.post.total_amount}"
+                f"order {order.accepted.order_id}: total "
+                f"{money(order.accepted.total_amount, order.accepted.currency)} "
+                f"instead of {money(order.post.total_amount, order.accepted.currency)}"
             )
 
 

@@ -1,13 +1,140 @@
 """Fields that more than one function's requests have: what they may hold, and what is said of anything else."""
 
-from typing import Annotated, Final
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
 
 from aws_lambda_powertools.event_handler.openapi.params import Header
-from pydantic import StringConstraints
+from pydantic import AfterValidator, GetCoreSchemaHandler, StringConstraints, WithJsonSchema
+from pydantic_core import CoreSchema, core_schema
 
-from orders.http import ErrorMessage
+from orders.http import ErrorMessage, invalid_value
+from orders.money import CURRENCIES
 
 MAX_TEXT: Final = 200
+MAX_ADDRESS: Final = 254
+"""Of an e-mail address, as RFC 5321 (section 4.5.3.1.3) has it without the angle brackets."""
+
+# A cold start that meets these only is spared the import of the validator, which would change nothing in them.
+_COMMON_ADDRESS: Final = re.compile(
+    r"(?=.{6,64}\Z)[a-zA-Z0-9_+-]+(?:\.[a-zA-Z0-9_+-]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+(?:com|net|org)"
+)
+
+
+def deliverable_address(address: str) -> str:
+    """The e-mail address in the form in which SES takes it: its domain in ASCII (IDNA 2008) and small letters.
+
+    Raises:
+        ValueError: no mail can be sent to it; the message says why. SES takes no letters outside ASCII before the @,
+            and the internet has neither hosts without a dot nor those of RFC 6761.
+    """
+    if _COMMON_ADDRESS.fullmatch(address):
+        return address
+    if len(address) > MAX_ADDRESS:
+        raise ValueError(f"It has more than {MAX_ADDRESS} characters.")
+    from email_validator import validate_email
+
+    found = validate_email(address, allow_smtputf8=False, check_deliverability=False, strict=True)
+    assert found.ascii_email is not None  # as SMTPUTF8 is not allowed
+    return found.ascii_email
+
+
+def _email(address: str) -> str:
+    try:
+        return deliverable_address(address)
+    except ValueError as error:
+        raise invalid_value(f"This must be an address that mail can be sent to. {error}") from None
+
+
+def _currency(code: str) -> str:
+    if code not in CURRENCIES:
+        raise invalid_value("This must be the code of a currency in circulation (ISO 4217), e.g. USD")
+    return code
+
+
+# The classes of a regular expression, in the notation that Python's and ECMAScript's have in common.
+_NOT_IN_A_LINE: Final = {
+    "a control character": r"\u0000-\u001f\u007f-\u009f",
+    "a line or paragraph separator": r"\u2028\u2029",
+    # Bidi_Control (UAX #9). Text is laid out by its letters; these can show it in another order than it is stored in.
+    "a character that changes the direction of text": r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069",
+    # Default_Ignorable_Code_Point (UAX #44), without joiners and variation selectors.
+    "a character that shows nothing": r"\u00ad\u034f\u115f\u1160\u17b4\u17b5\u200b\u2060-\u2065"
+    r"\u206a-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb",
+    "a code point that is no character": r"\ufdd0-\ufdef\ufffe\uffff",
+    # They mean something between two who agreed on it.
+    "a private-use character": r"\ue000-\uf8ff",
+}
+_NOT_IN_A_LINE_BEYOND_FFFF: Final = {
+    "a character that shows nothing": r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff"
+    r"\U000e01f0-\U000e0fff",
+    "a code point that is no character": "".join(
+        rf"\U{plane:04x}fffe\U{plane:04x}ffff" for plane in range(1, 15)
+    ),
+    "a private-use character": r"\U000f0000-\U0010ffff",
+}
+_REFUSED: Final = {
+    reason: re.compile(f"[{characters}{_NOT_IN_A_LINE_BEYOND_FFFF.get(reason, '')}]")
+    for reason, characters in _NOT_IN_A_LINE.items()
+}
+# The flags of England, Scotland and Wales are the only ones that are spelt in characters that show nothing (UTS #51).
+_SPELT_FLAG: Final = re.compile("\U0001f3f4[\U000e0061-\U000e007a]{5}\U000e007f")
+_BLANKS: Final = r"\s\u2800"
+_JOINERS: Final = r"\u200c\u200d"
+_VARIANTS: Final = r"\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
+_UNATTACHED: Final = re.compile(rf"(?:\A|[{_BLANKS}{_JOINERS}])[{_JOINERS}{_VARIANTS}]|[{_VARIANTS}]{{2}}")
+"""A joiner (Persian, Indic scripts, emoji) or variation selector that follows no character which it could belong to."""
+
+
+@dataclass(frozen=True)
+class OneLine:
+    """Annotates a string that others read in one line, in any language: a name, a note, a description.
+
+    It shows something, and what it shows is all that there is in it (ADR 0031). It is kept in Unicode's form NFC, in
+    which equal text is equal. Code points without a character yet are accepted: an emoji of next year is no mistake.
+    """
+
+    max_length: int
+    """In code points."""
+
+    def __call__(self, text: str) -> str:
+        """The text in NFC.
+
+        Raises:
+            PydanticCustomError: it is not such a text; the message says why.
+        """
+        if text.isascii() and text.isprintable():
+            normal = text
+        else:
+            normal = unicodedata.normalize("NFC", text)
+            unspelt = _SPELT_FLAG.sub("", normal)
+            for reason, characters in _REFUSED.items():
+                if found := characters.search(unspelt):
+                    raise invalid_value(f"This must not contain {reason}: U+{ord(found[0]):04X}")
+            if found := _UNATTACHED.search(normal):
+                raise invalid_value(
+                    f"This has U+{ord(found[0][-1]):04X} where no character is that it could change"
+                )
+        if not 1 <= len(normal) <= self.max_length:
+            raise invalid_value(f"This must be 1 to {self.max_length} characters")
+        if re.match(f"[{_BLANKS}]", normal) or re.search(rf"[{_BLANKS}]\Z", normal):
+            raise invalid_value("This must not begin or end with a space")
+        return normal
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: Any) -> dict[str, Any]:
+        refused = "".join(_NOT_IN_A_LINE.values())
+        edge = rf"[^\s{refused}]"
+        return {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": self.max_length,
+            "pattern": f"^{edge}([^{refused}]{{0,{self.max_length - 2}}}{edge})?$",
+        }
+
 
 IdempotencyKey = Annotated[
     str,
@@ -16,15 +143,11 @@ IdempotencyKey = Annotated[
     Header(alias="Idempotency-Key"),
 ]
 Currency = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Z]{3}$"),
-    ErrorMessage("This must be a currency code of three capital letters (ISO 4217), e.g. USD"),
+    str, AfterValidator(_currency), WithJsonSchema({"type": "string", "enum": sorted(CURRENCIES)})
 ]
-# Postgres takes no NUL, and no list of products should break at a line's end.
-Text = Annotated[
+Email = Annotated[
     str,
-    StringConstraints(
-        pattern=r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0," + str(MAX_TEXT - 2) + r"}[^\s\x00-\x1f\x7f])?$"
-    ),
-    ErrorMessage(f"This must be 1 to {MAX_TEXT} characters in one line, with no space at either end"),
+    AfterValidator(_email),
+    WithJsonSchema({"type": "string", "format": "email", "minLength": 6, "maxLength": MAX_ADDRESS}),
 ]
+Text = Annotated[str, OneLine(MAX_TEXT)]

@@ -139,7 +139,7 @@ def test_a_report_shows_money_stock_errors_and_what_may_be_done() -> None:
         )
     )
 
-    assert "captured 6500, refunded 0; at the gateway CAPTURED" in shown
+    assert "captured 65.00 USD, refunded 0.00 USD; at the gateway CAPTURED" in shown
     assert "order-order-1 FAILED: States.Timeout" in shown
     assert "13" in shown
     assert "May be done now: resume" in shown

@@ -122,7 +122,7 @@ def test_a_product_is_one_line_of_what_is_shown(capsys: pytest.CaptureFixture[st
     show([product(1, "Mechanical keyboard with a name as long as anybody would want"), product(2, "Mouse")])
 
     _, keyboard, mouse = capsys.readouterr().out.splitlines()
-    assert keyboard.split()[-7:] == ["12,900", "USD", "yes", "10", "7", "2", "1"]
+    assert keyboard.split()[-7:] == ["129.00", "USD", "yes", "10", "7", "2", "1"]
     assert mouse.startswith(str(UUID(int=2)))
 
 

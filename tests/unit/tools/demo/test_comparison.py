@@ -14,7 +14,7 @@ from tools.audit.verdict import Verdict, Violation
 from tools.client.http import Problem
 from tools.client.orders_client import Accepted, Progress
 from tools.cloud.settings import Settings
-from tools.console import Console
+from tools.console import Console, money
 from tools.demo.comparison import Records, Result, compare, describe_charge
 from tools.demo.placing import Followed, PostResult, Run
 from tools.demo.report import Report, describe_actual, describe_expected, show, show_outcome
@@ -163,7 +163,8 @@ def test_a_double_charge_is_a_difference() -> None:
     differences = judged_with(
         scenario("Charged"), charge=Charge(captures=2, captured=2 * total, refunded=total)
     )
-    assert any(f"captured {2 * total} in 2, refunded {total}" in difference for difference in differences)
+    told = f"captured {money(2 * total, 'USD')} in 2, refunded {money(total, 'USD')}"
+    assert any(told in difference for difference in differences)
 
 
 def test_compensations_in_another_order_are_a_difference() -> None:
@@ -219,7 +220,7 @@ def test_a_wrong_total_is_a_difference() -> None:
     (order,) = run.orders.values()
     order.accepted = order.accepted.model_copy(update={"total_amount": 1})
     differences = compare(run, Records(visits_as_expected(run), charges, told)).differences
-    assert any("total 1 instead of 22700" in difference for difference in differences)
+    assert any("total 0.01 USD instead of 227.00 USD" in difference for difference in differences)
 
 
 def test_a_refusal_for_another_reason_is_a_difference() -> None:
@@ -247,10 +248,10 @@ def test_a_second_order_under_one_key_is_a_difference() -> None:
 
 
 def test_money_is_told_as_the_ledger_has_it() -> None:
-    assert describe_charge(Charge(), 500) == "not charged"
-    assert describe_charge(Charge(1, 500), 500) == "charged once"
-    assert describe_charge(Charge(1, 500, 500), 500) == "charged and refunded"
-    assert describe_charge(Charge(1, 400), 500) == "captured 400 in 1, refunded 0"
+    assert describe_charge(Charge(), 500, "USD") == "not charged"
+    assert describe_charge(Charge(1, 500), 500, "USD") == "charged once"
+    assert describe_charge(Charge(1, 500, 500), 500, "USD") == "charged and refunded"
+    assert describe_charge(Charge(1, 400), 500, "USD") == "captured 4.00 USD in 1, refunded 0.00 USD"
 
 
 def report(**changes: object) -> Report:
