@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 
 def http_event(
@@ -49,7 +50,10 @@ def http_event(
         "isBase64Encoded": isinstance(body, bytes),
     }
     if query:
-        event["queryStringParameters"] = dict(pair.split("=", 1) for pair in query.split("&"))
+        parameters: dict[str, list[str]] = {}
+        for name, value in parse_qsl(query, keep_blank_values=True):
+            parameters.setdefault(name, []).append(value)
+        event["queryStringParameters"] = {name: ",".join(values) for name, values in parameters.items()}
     if body is not None:
         event["body"] = base64.b64encode(body).decode() if isinstance(body, bytes) else body
     return event

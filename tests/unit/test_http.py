@@ -1,11 +1,13 @@
 """The resolver every API function shares."""
 
+from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Body, Header
+from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Query
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import Field, StringConstraints, ValidationError
 
 from functions.create_order.models import PlaceOrder
@@ -259,3 +261,126 @@ def test_an_address_with_a_control_character_is_none_of_ours(service: Service, e
 
     assert answer.status == 404
     assert answer.json["type"].endswith("/not-found")
+
+
+class Status(StrEnum):
+    OPEN = "OPEN"
+
+
+class Shelf:
+    """A function with lists to filter, behind a router too, and one address without parameters."""
+
+    def __init__(self) -> None:
+        self.api = Api()
+        router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools' own gap
+        for route, path in ((self.api, "/boxes"), (router, "/admin/boxes")):
+            route.get(API_PREFIX + path)(self._boxes)
+        self.api.get(f"{API_PREFIX}/health/live")(lambda: Taken(small_code="abc"))
+        self.api.post(f"{API_PREFIX}/boxes")(self._put)
+        self.api.include_router(router)
+        self.client = Client(lambda event, context: self.api.resolve(event, context), groups="[admin]")
+
+    def _boxes(
+        self,
+        limit: Annotated[int, Query(ge=1, le=100)] = 20,
+        status: Annotated[Status | None, Query()] = None,
+        late: Annotated[bool | None, Query()] = None,
+        cursor: Annotated[str | None, Query()] = None,
+    ) -> dict[str, Any]:
+        return {"asked": [limit, status, late, cursor]}
+
+    def _put(self, order: Annotated[Order, Body()]) -> Taken:
+        return Taken(small_code="abc")
+
+    def asked(self, query: str, path: str = "/boxes") -> Answer:
+        return self.client.get(f"{API_PREFIX}{path}?{query}")
+
+
+@pytest.mark.parametrize("path", ["/boxes", "/admin/boxes", "/health/live"])
+@pytest.mark.parametrize(
+    ("query", "pointers"),
+    [
+        ("email=ada%40example.com", ["#/query/email"]),
+        ("Limits=1", ["#/query/Limits"]),
+        ("b=1&a=2&b=3", ["#/query/a", "#/query/b"]),
+        ("a%2Fb=1", ["#/query/a~1b"]),
+        ("_=1764240000", ["#/query/_"]),
+        ("page", ["#/query/page"]),
+        ("=1", ["#/query/"]),
+        ("LIMIT=1", ["#/query/LIMIT"]),
+    ],
+)
+def test_a_parameter_that_no_route_knows_is_refused_by_its_name(
+    path: str, query: str, pointers: list[str]
+) -> None:
+    answer = Shelf().asked(query, path)
+
+    assert answer.status == 422
+    assert answer.pointers == pointers
+    assert {error["detail"] for error in answer.json["errors"]} == {"This parameter is not known"}
+
+
+def test_unknown_parameters_are_told_with_the_wrong_ones_and_first() -> None:
+    assert Shelf().asked("limit=x&status=&zoom=1&email=a").pointers == [
+        "#/query/email",
+        "#/query/zoom",
+        "#/query/limit",
+        "#/query/status",
+    ]
+
+
+def test_an_unknown_parameter_is_refused_where_there_is_a_body_too() -> None:
+    answer = Shelf().client.post(f"{API_PREFIX}/boxes?dryRun=true", {"smallCode": "abc"})
+
+    assert (answer.status, answer.pointers) == (422, ["#/query/dryRun"])
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("limit=1&limit=2", "This may be given only once"),
+        ("limit=2&limit=2", "This may be given only once"),
+        ("cursor=a&cursor=b", "This may be given only once"),
+        ("cursor=", "This must not be empty"),
+        ("cursor", "This must not be empty"),
+        ("limit=", "This must not be empty"),
+        ("status=", "This must not be empty"),
+        *(
+            (f"limit={value}", "This must be a whole number")
+            for value in (
+                *("1_0", "+1", "%2B1", "%2010", "10%20", "1e1", "1.0", "0x1", "010", "ten", "1,2"),
+                *("%EF%BC%90", "%EF%BC%91%EF%BC%90", "%D9%A1", "10%00", "10%0A", "--1", "true"),
+            )
+        ),
+        ("limit=" + "9" * 5_000, "This must be a whole number"),
+        ("limit=-1", "This must be at least 1"),
+        ("limit=0", "This must be at least 1"),
+        ("limit=101", "This must be at most 100"),
+        *((f"late={value}", "This must be true or false") for value in ("1", "yes", "on", "True", "t")),
+        ("status=open", "This must be 'OPEN'"),
+        ("status=OPEN%20", "This must be 'OPEN'"),
+    ],
+)
+def test_a_parameter_has_one_form_and_is_given_once(query: str, detail: str) -> None:
+    answer = Shelf().asked(query)
+
+    assert answer.status == 422
+    assert answer.json["errors"] == [
+        {"pointer": f"#/query/{query.partition('=')[0]}", "detail": detail},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        ("", [20, None, None, None]),
+        ("limit=10&status=OPEN&late=true&cursor=a,b", [10, "OPEN", True, "a,b"]),
+        ("late=false&cursor=%C3%A9%26%3D&limit=100", [100, None, False, "é&="]),
+    ],
+)
+def test_parameters_that_are_right_are_understood(query: str, asked: list[Any]) -> None:
+    assert Shelf().asked(query).json == {"asked": asked}
+
+
+def test_an_address_without_a_route_is_not_found_whatever_is_asked_of_it() -> None:
+    assert Shelf().asked("email=a", "/nowhere").status == 404

@@ -108,20 +108,18 @@ def _is_for_administrators(route: Route) -> bool:
     return f"{API_PREFIX}{route.path}".startswith(ADMIN_PATHS)
 
 
-def all_responses(route: Route, own: Responses, *, can_be_invalid: bool) -> Responses:
+def all_responses(route: Route, own: Responses) -> Responses:
     """The route's own responses and those that every route of its kind may give.
 
     Every response of ours has a correlation id. The gateway knows nothing of it: where both may respond it is optional.
     """
-    kinds = [problem.UNEXPECTED]
+    kinds = [problem.UNEXPECTED, problem.INVALID]
     gateway = [HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE]
     if route.method.value in METHODS_WITH_BODY:
         kinds += map(problem.kind_for, _BODY_REFUSALS)
         gateway.append(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     if route.function not in WITHOUT_DATABASE:
         kinds.append(problem.kind_for(errors.DatabaseUnavailable))
-    if can_be_invalid:
-        kinds.append(problem.INVALID)
     if not route.is_open:
         gateway += [HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN]
     if _is_for_administrators(route):

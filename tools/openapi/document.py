@@ -32,7 +32,8 @@ Accepts orders at once and processes them in the background; poll an order's sta
 * **Money** is a whole number of minor units beside its ISO 4217 currency. **Times** are UTC, RFC 3339. **Ids** are
   UUIDs.
 * **Errors** are problem details (RFC 9457): `type` tells what happened, `errors` names the fields, `correlationId`
-  finds the logs. What API Gateway itself refuses is `{"message": …}`.
+  finds the logs. What API Gateway itself refuses is `{"message": …}`. Fields and parameters that are not known are
+  refused by name.
 * **Repeat safely.** A `POST` with an `Idempotency-Key` may be sent again: it is done once, and answered alike.
 * **Lists** are pages: send `nextCursor` as `cursor` until it is `null`.
 """.strip()
@@ -126,8 +127,7 @@ def _complete(
     has_etag = any("ETag" in response.get("headers", {}) for response in own.values())
     shared = [common.CORRELATION_COMPONENT, *(["IfNoneMatch"] if has_etag else [])]
     body = operation.get("requestBody")
-    can_be_invalid = body is not None or any(parameter["in"] != "path" for parameter in parameters)
-    responses = common.all_responses(route, own, can_be_invalid=can_be_invalid)
+    responses = common.all_responses(route, own)
     completed = {
         "operationId": common.operation_id(route, operation["operationId"]),
         "summary": operation["summary"],

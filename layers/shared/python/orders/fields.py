@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from aws_lambda_powertools.event_handler.openapi.params import Header
-from pydantic import AfterValidator, GetCoreSchemaHandler, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    WithJsonSchema,
+)
 from pydantic_core import CoreSchema, core_schema
 
 from orders.http import ErrorMessage, invalid_value
@@ -125,14 +131,15 @@ class OneLine:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_after_validator_function(self, handler(source))
 
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
         refused = "".join(_NOT_IN_A_LINE.values())
-        edge = rf"[^\s{refused}]"
         return {
-            "type": "string",
+            **handler(schema),
             "minLength": 1,
             "maxLength": self.max_length,
-            "pattern": f"^{edge}([^{refused}]{{0,{self.max_length - 2}}}{edge})?$",
+            "pattern": f"^[^{refused}]*$",
         }
 
 

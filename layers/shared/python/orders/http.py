@@ -36,6 +36,7 @@ from orders.observability import (
     new_correlation_id,
     valid_correlation_id,
 )
+from orders.query import QueryValidation
 from orders.request_body import parse_object, with_plain_body
 
 # Who may call a route is read off its path, so that no new route can forget to ask.
@@ -48,11 +49,15 @@ MAX_ERRORS: Final = 20
 _DETAILS: Final = {
     "missing": "This field is required",
     "extra_forbidden": "This field is not known",
+    "unknown_parameter": "This parameter is not known",
+    "repeated_parameter": "This may be given only once",
+    "empty_parameter": "This must not be empty",
     "model_type": "This must be an object",
     "model_attributes_type": "This must be an object",
     "list_type": "This must be a list",
     "int_type": "This must be a whole number",
     "int_parsing": "This must be a whole number",
+    "int_parsing_size": "This must be a whole number",
     "bool_type": "This must be true or false",
     "string_type": "This must be a string",
     "string_unicode": "This is not valid Unicode text",
@@ -134,6 +139,7 @@ class Api(APIGatewayHttpResolver):
             response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
             json_body_deserializer=parse_object,
         )
+        self._request_validation_middleware = QueryValidation()
         self.correlation_id = ""
         self._instance = ""
         self._methods_of = methods_of
