@@ -42,7 +42,7 @@ def content(path: Path) -> Content:
 def methods_of(path: str) -> list[str]:
     """The methods that the document names for a path of a request, sorted; none if it knows no such path."""
     found = {method for pattern, methods in _paths() if pattern.fullmatch(path) for method in methods}
-    return sorted(found)
+    return sorted(found | ({"HEAD"} if "GET" in found else set()))
 
 
 @cache

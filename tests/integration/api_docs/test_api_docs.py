@@ -89,7 +89,8 @@ def test_an_address_that_the_api_does_not_have_is_answered_as_a_problem(path: st
     ("method", "path", "allowed"),
     [
         ("DELETE", "/api/v1/products/1", "GET"),
-        ("HEAD", "/api/v1/products", "GET"),
+        ("DELETE", "/api/v1/products", "HEAD"),
+        ("HEAD", "/api/v1/webhooks/1/secret", "POST"),
         ("PUT", "/api/v1/orders/1", "GET"),
         ("TRACE", "/api/v1/orders/1/status", "GET"),
         ("POST", "/api/v1/docs", "GET"),
