@@ -14,7 +14,7 @@ MAX_LINES = 50
 MAX_QUANTITY = 100
 
 # JSON has no UUIDs or enums, so a strict model has to allow their strings.
-ProductId = Annotated[UUID, Field(strict=False, examples=["018f3f7e-0000-7000-8000-000000000001"])]
+ProductId = Annotated[UUID, Field(strict=False)]
 Email = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9.-]{1,189}\.[A-Za-z]{2,63}$"),
