@@ -67,7 +67,7 @@ async function cognito(where, action, request) {
 }
 
 // The token stays in this page's memory: a reload forgets it.
-function letSignIn(ui, where) {
+function letSignIn(where) {
   const { email, password, code, out } = form.elements;
   let challenge = null;
   let expiry;
@@ -134,23 +134,32 @@ function letSignIn(ui, where) {
   out.addEventListener("click", () => forget("Signed out"));
 }
 
-async function start() {
-  const spec = withFreshKeys(await (await fetch("openapi.json")).json());
-  const ui = SwaggerUIBundle({
-    dom_id: "#api",
-    spec,
-    presets: [SwaggerUIBundle.presets.apis],
-    plugins: [{ fn: { opsFilter: operationsWith } }],
-    layout: "BaseLayout",
-    deepLinking: true,
-    docExpansion: "list",
-    defaultModelsExpandDepth: 0,
-    filter: true,
-    // Else Swagger UI would send the document's address to a service of its makers.
-    validatorUrl: null,
-  });
-  letSignIn(ui, spec.components.securitySchemes[SCHEME]["x-cognito"]);
-}
+let served = null;
 
+const ui = SwaggerUIBundle({
+  dom_id: "#api",
+  // Relative to the page, so that it is right at every stage's address.
+  url: "openapi.json",
+  responseInterceptor(response) {
+    // The first response is the document; the others are to be shown as they came.
+    if (served === null && response.ok) {
+      served = withFreshKeys(JSON.parse(response.text));
+      response.text = JSON.stringify(served);
+    }
+    return response;
+  },
+  onComplete() {
+    document.querySelector(".operation-filter-input").placeholder = "Filter by path, name or heading";
+    letSignIn(served.components.securitySchemes[SCHEME]["x-cognito"]);
+  },
+  presets: [SwaggerUIBundle.presets.apis],
+  plugins: [{ fn: { opsFilter: operationsWith } }],
+  layout: "BaseLayout",
+  deepLinking: true,
+  docExpansion: "list",
+  defaultModelsExpandDepth: 0,
+  filter: true,
+  // Else Swagger UI would send the document's address to a service of its makers.
+  validatorUrl: null,
+});
 followTheTheme();
-start().catch((error) => say(`The document cannot be read: ${error.message}`, true));
