@@ -1,12 +1,14 @@
 """Entry of the CDK command line: `cdk synth -c stage=prod`.
 
-Context values: `stage` (local, dev or prod; required), `database` (local only: the database secret's JSON) and
-`sender_email` (the verified address that mails come from; dev and prod need one of yours).
+Context values: `stage` (local, dev or prod; required), `database` (local only: the database secret's JSON),
+`sender_email` (the verified address that mails come from; dev and prod need one of yours) and `allowed_origins` (whose
+pages may call the API from a browser, separated by commas).
 """
 
 import dataclasses
+import re
 import sys
-from typing import Final
+from typing import Any, Final
 
 from aws_cdk import App, Tags
 
@@ -16,6 +18,11 @@ from infra.stages import STAGES, Stage
 
 # CDK believes that this type has tags; CloudFormation's schema, and with it CDK's own check, refuses them.
 _UNTAGGABLE: Final = ["AWS::RDS::DBProxyTargetGroup"]
+
+# As a browser writes it, so that it is the same text: no path, no capital letter. Without TLS only for this machine.
+_ORIGIN: Final = re.compile(
+    r"https://[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]+)?|http://(localhost|127\.0\.0\.1)(:[0-9]+)?"
+)
 
 
 def orders_stack(app: App) -> OrdersStack:
@@ -35,9 +42,18 @@ def _stage(app: App) -> Stage:
     name = app.node.try_get_context("stage")
     if name not in STAGES:
         raise ValueError(f"choose a stage with -c stage={'|'.join(STAGES)} (it is {name!r})")
-    stage = STAGES[name]
-    sender_email = app.node.try_get_context("sender_email")
-    return dataclasses.replace(stage, sender_email=sender_email) if sender_email else stage
+    changes: dict[str, Any] = {}
+    if sender_email := app.node.try_get_context("sender_email"):
+        changes["sender_email"] = sender_email
+    if origins := app.node.try_get_context("allowed_origins"):
+        changes["allowed_origins"] = tuple(map(_origin, origins.split(",")))
+    return dataclasses.replace(STAGES[name], **changes)
+
+
+def _origin(text: str) -> str:
+    if not _ORIGIN.fullmatch(text):
+        raise ValueError(f"allowed_origins: {text!r} is no origin, e.g. https://shop.example.com")
+    return text
 
 
 def main() -> None:

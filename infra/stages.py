@@ -52,6 +52,9 @@ class Stage:
     consumer_timeout_seconds: int = 30
     """What one batch may take. A failed message is tried again after six times that, and five times in all: long
     enough to sit out an outage where there are some, short enough to watch where somebody does."""
+    allowed_origins: tuple[str, ...] = ()
+    """Pages of these origins may call the API from a browser, e.g. `https://shop.example.com`. API Gateway compares the
+    whole text; the local cloud also takes `:*` for any port."""
     sender_email: str = "orders@example.com"
     sms_sender_id: str = "Orders"
     """The name that text messages come from: up to 11 letters and digits. Some countries want it registered, and some
@@ -93,6 +96,9 @@ LOCAL: Final = Stage(
     webhook_concurrency=4,
     webhook_retry_seconds=(1, 1, 2, 5, 10, 30, 60),
     allows_loopback_webhooks=True,
+    allowed_origins=tuple(
+        f"{scheme}://{host}:*" for scheme in ("http", "https") for host in ("localhost", "127.0.0.1", "[::1]")
+    ),
 )
 
 DEV: Final = Stage(
@@ -110,6 +116,8 @@ DEV: Final = Stage(
     payment_concurrency=10,
     consumer_concurrency=2,
     webhook_concurrency=5,
+    # Where the usual development servers serve a page that is being written.
+    allowed_origins=("http://localhost:3000", "http://localhost:5173"),
 )
 
 PROD: Final = Stage(

@@ -28,6 +28,8 @@ FUNCTION_ENVIRONMENT = {
     "LOG_LEVEL": "INFO",
     "DATABASE_SECRET_ID": "orders-test-database",
     "ORDERS_PER_MINUTE": "10000",
+    "USER_POOL_ID": "us-east-1_orders",
+    "USER_POOL_CLIENT_ID": "orders-client",
     "POWERTOOLS_SERVICE_NAME": "orders",
     "POWERTOOLS_METRICS_NAMESPACE": "Orders",
     "AWS_DEFAULT_REGION": "us-east-1",

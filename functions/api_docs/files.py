@@ -1,14 +1,16 @@
 """What this function serves. Everything comes from the deployed package, so nothing is asked of another host."""
 
-import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 import aws_lambda_powertools
+
+from orders.conditional import digest
 
 _HERE: Final = Path(__file__).parent
 _SWAGGER_UI: Final = Path(aws_lambda_powertools.__file__).parent / "event_handler" / "openapi" / "swagger_ui"
@@ -17,6 +19,7 @@ DOCUMENT: Final = _HERE / "openapi.json"
 PAGE: Final = _HERE / "page" / "index.html"
 
 ASSETS: Final = {
+    "page.css": _HERE / "page" / "page.css",
     "start.js": _HERE / "page" / "start.js",
     "swagger-ui.css": _SWAGGER_UI / "swagger-ui.min.css",
     "swagger-ui.js": _SWAGGER_UI / "swagger-ui-bundle.min.js",
@@ -35,14 +38,25 @@ class Content:
 @cache
 def content(path: Path) -> Content:
     """Read once in a process: what is deployed does not change."""
-    raw = path.read_bytes()
-    return Content(raw.decode(), f'"{hashlib.sha256(raw).hexdigest()[:32]}"')
+    return _tagged(path.read_text())
+
+
+def document(sign_in: Mapping[str, str]) -> Content:
+    """The API's document, which says where callers of this stage sign in."""
+    made = json.loads(content(DOCUMENT).text)
+    (scheme,) = made["components"]["securitySchemes"].values()
+    scheme["x-cognito"] = dict(sign_in)
+    return _tagged(json.dumps(made, ensure_ascii=False))
+
+
+def _tagged(text: str) -> Content:
+    return Content(text, f'"{digest(text)}"')
 
 
 def methods_of(path: str) -> list[str]:
     """The methods that the document names for a path of a request, sorted; none if it knows no such path."""
     found = {method for pattern, methods in _paths() if pattern.fullmatch(path) for method in methods}
-    return sorted(found)
+    return sorted(found | ({"HEAD"} if "GET" in found else set()))
 
 
 @cache

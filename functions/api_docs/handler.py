@@ -1,30 +1,39 @@
 """Parses the documentation's routes, returns what the package holds."""
 
-from pathlib import Path
+from functools import cache
 from typing import Any, Final
 
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.api_docs.files import ASSETS, DOCUMENT, PAGE, content, methods_of
+from functions.api_docs.files import ASSETS, PAGE, Content, content, document, methods_of
+from functions.api_docs.settings import Settings
 from orders.contract import API_PREFIX
 from orders.errors import AddressNotFound
 from orders.http import Api
 from orders.observability import instrumented
 from orders.openapi import responses
-from orders.settings import FunctionSettings
 
 _TYPES: Final = {".css": "text/css", ".html": "text/html", ".js": "text/javascript"}
 _HEADERS: Final = ("ETag", "Cache-Control")
 
-# The page may load what this API serves and talk to this API, and nobody may frame it.
-_PAGE_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-
-settings = FunctionSettings.from_environment()
+settings = Settings.from_environment()
 api = Api(methods_of)
+
+
+@cache
+def the_document() -> Content:
+    """Made at the first request for it: most cold starts are for something else."""
+    return document(settings.sign_in)
+
+
+def page_policy() -> str:
+    """The page may load what this API serves, and talk to this API and to Cognito. Nobody may frame it."""
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src data:; "
+        f"connect-src 'self' {settings.sign_in['endpoint']}; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
 
 
 @api.get(
@@ -34,7 +43,7 @@ api = Api(methods_of)
 )
 def get_document() -> Response[str]:
     """This document."""
-    return _file(DOCUMENT, content_types.APPLICATION_JSON)
+    return _file(the_document(), content_types.APPLICATION_JSON)
 
 
 @api.get(
@@ -42,7 +51,7 @@ def get_document() -> Response[str]:
 )
 def get_page() -> Response[str]:
     """The page that shows this document to people."""
-    return _file(PAGE, _TYPES[".html"], **{"Content-Security-Policy": _PAGE_POLICY})
+    return _file(content(PAGE), _TYPES[".html"], **{"Content-Security-Policy": page_policy()})
 
 
 @api.get(
@@ -58,20 +67,15 @@ def get_asset(asset: str) -> Response[str]:
     """What that page loads."""
     if asset not in ASSETS:
         raise AddressNotFound
-    return _file(ASSETS[asset], _TYPES[ASSETS[asset].suffix])
+    return _file(content(ASSETS[asset]), _TYPES[ASSETS[asset].suffix])
 
 
-def _file(path: Path, media_type: str, **headers: str) -> Response[str]:
+def _file(file: Content, media_type: str, **headers: str) -> Response[str]:
     return Response(
         status_code=200,
         content_type=media_type,
-        headers={
-            "ETag": content(path).etag,
-            "Cache-Control": "public, max-age=300",
-            "X-Content-Type-Options": "nosniff",
-            **headers,
-        },
-        body=content(path).text,
+        headers={"ETag": file.etag, "Cache-Control": "public, max-age=300", **headers},
+        body=file.text,
     )
 
 

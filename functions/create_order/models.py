@@ -14,7 +14,7 @@ MAX_LINES = 50
 MAX_QUANTITY = 100
 
 # JSON has no UUIDs or enums, so a strict model has to allow their strings.
-ProductId = Annotated[UUID, Field(strict=False, examples=["018f3f7e-0000-7000-8000-000000000001"])]
+ProductId = Annotated[UUID, Field(strict=False)]
 Phone = Annotated[
     str,
     StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$"),

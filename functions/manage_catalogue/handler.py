@@ -99,9 +99,8 @@ def get_movements(
 
 
 def _with_version(product: models.StockedProduct) -> Response[models.StockedProduct]:
-    """`200` with the tag that the next change has to bring. No cache keeps it: an administrator sees what there is."""
-    tag = versions.tag_of(product)
-    return json_response(product, headers={"ETag": tag, "Cache-Control": "no-store"})
+    """`200` with the tag that the next change has to bring."""
+    return json_response(product, headers={"ETag": versions.tag_of(product)})
 
 
 @instrumented

@@ -29,9 +29,7 @@ POLL_SECONDS: Final = 1
 CATALOGUE_SECONDS: Final = 5
 """How old what a shop window shows may be. Prices and stock are checked when an order is placed (ADR 0016)."""
 
-_PRIVATE: Final = "private, no-cache"
-"""May be kept by its owner's browser, and is asked about each time."""
-_PUBLIC: Final = f"public, max-age={CATALOGUE_SECONDS}, must-revalidate"
+_PUBLIC: Final = {"Cache-Control": f"public, max-age={CATALOGUE_SECONDS}, must-revalidate"}
 """May be kept by anybody between here and there, and is not to be shown a second longer."""
 
 _CONDITIONAL: Final = ("ETag", "Cache-Control")
@@ -45,13 +43,13 @@ def get_orders(
 ) -> Response[models.OrderList]:
     """The caller's orders, newest first."""
     page = queries.list_orders(database, api.user_id, status=status, limit=limit, cursor=cursor)
-    return _conditional(page, _PRIVATE)
+    return _conditional(page)
 
 
 @api.get(f"{API_PREFIX}/orders/<order_id>", responses=ORDER)
 def get_order(order_id: str) -> Response[models.OrderDetail]:
     """One of the caller's orders."""
-    return _conditional(queries.read_order(database, api.user_id, order_id), _PRIVATE)
+    return _conditional(queries.read_order(database, api.user_id, order_id))
 
 
 @api.get(
@@ -62,19 +60,19 @@ def get_progress(order_id: str) -> Response[models.OrderProgress]:
     """How far an order is. Until its end the response has `Retry-After`; send its `ETag` as `If-None-Match`."""
     found = queries.read_progress(database, api.user_id, order_id)
     coming_back = {} if found.status.is_terminal else {"Retry-After": str(POLL_SECONDS)}
-    return _conditional(found, _PRIVATE, **coming_back)
+    return _conditional(found, **coming_back)
 
 
 @api.get(f"{API_PREFIX}/orders/<order_id>/notifications", responses=ORDER)
 def get_notifications(order_id: str) -> Response[models.NotificationList]:
     """What the customer of one of the caller's orders was told, on which channel, and what became of it."""
-    return _conditional(queries.list_notifications(database, api.user_id, order_id), _PRIVATE)
+    return _conditional(queries.list_notifications(database, api.user_id, order_id))
 
 
 @api.get(f"{API_PREFIX}/products", responses=LIST)
 def get_products(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Response[models.ProductList]:
     """The products on sale, oldest first."""
-    return _conditional(queries.list_products(database, limit=limit, cursor=cursor), _PUBLIC)
+    return _conditional(queries.list_products(database, limit=limit, cursor=cursor), **_PUBLIC)
 
 
 @api.get(
@@ -83,7 +81,7 @@ def get_products(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Respons
 )
 def get_product(product_id: str) -> Response[models.Product]:
     """One product, also one that is no longer on sale: orders refer to it."""
-    return _conditional(queries.read_product(database, product_id), _PUBLIC)
+    return _conditional(queries.read_product(database, product_id), **_PUBLIC)
 
 
 @api.get(f"{API_PREFIX}/health/live")
@@ -99,8 +97,8 @@ def get_ready() -> models.Health:
     return models.Health(status="ready")
 
 
-def _conditional(found: Body, cache_control: str, **headers: str) -> Response[Body]:
-    return json_response(found, headers={"ETag": etag(found), "Cache-Control": cache_control, **headers})
+def _conditional(found: Body, **headers: str) -> Response[Body]:
+    return json_response(found, headers={"ETag": etag(found), **headers})
 
 
 @instrumented

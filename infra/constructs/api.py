@@ -1,6 +1,7 @@
 """The HTTP API: which route is whose, and how much of it one stage takes."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +25,33 @@ _TIMEOUT: Final = Duration.seconds(10)
 # The customer waits for these: twice the memory is twice the CPU, and half the cold start.
 _MEMORY_MB: Final = 512
 
+_REQUEST_HEADERS: Final = (
+    "Authorization",
+    "Content-Encoding",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "X-Correlation-Id",
+    "traceparent",
+)
+_RESPONSE_HEADERS: Final = (
+    "Accept-Encoding",
+    "Allow",
+    "ETag",
+    "Idempotency-Replayed",
+    "Location",
+    "RateLimit",
+    "RateLimit-Limit",
+    "RateLimit-Policy",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Retry-After",
+    "X-Correlation-Id",
+)
+"""What a page of another origin may send and read."""
+# The longest that Chromium heeds.
+_PREFLIGHT_AGE: Final = Duration.hours(2)
 
 _FUNCTIONS: Final = {
     "CreateOrder": "POST /orders: order, items and outbox row in one transaction",
@@ -43,6 +71,12 @@ class Route:
     path: str
     function: str
     is_open: bool = False
+
+    @property
+    def methods(self) -> list[apigatewayv2.HttpMethod]:
+        """Its own; HEAD is asked wherever GET is (RFC 9110, section 9.3.2)."""
+        is_get = self.method is apigatewayv2.HttpMethod.GET
+        return [self.method, *([apigatewayv2.HttpMethod.HEAD] if is_get else [])]
 
 
 ROUTES: Final = (
@@ -102,7 +136,13 @@ class OrdersApi(Construct):
     ) -> None:
         super().__init__(scope, id)
         stage = runtime.stage
-        environments = {"CreateOrder": {"ORDERS_PER_MINUTE": str(stage.orders_per_minute)}}
+        environments = {
+            "CreateOrder": {"ORDERS_PER_MINUTE": str(stage.orders_per_minute)},
+            "ApiDocs": {
+                "USER_POOL_ID": identity.user_pool.user_pool_id,
+                "USER_POOL_CLIENT_ID": identity.client.user_pool_client_id,
+            },
+        }
         self.functions = {
             name: OrdersFunction(
                 self,
@@ -122,6 +162,7 @@ class OrdersApi(Construct):
             api_name=stage.resource_name("api"),
             description="The order pipeline",
             create_default_stage=False,
+            cors_preflight=_cors(stage.allowed_origins),
             # A route is protected unless it says otherwise.
             default_authorizer=authorizers.HttpUserPoolAuthorizer(
                 "AccessToken", identity.user_pool, user_pool_clients=[identity.client]
@@ -167,7 +208,7 @@ class OrdersApi(Construct):
                 continue
             added = self.http_api.add_routes(
                 path=f"{API_PREFIX}{route.path}",
-                methods=[route.method],
+                methods=route.methods,
                 integration=integration,
                 authorizer=apigatewayv2.HttpNoneAuthorizer() if route.is_open else None,
                 authorization_scopes=[] if route.is_open else None,
@@ -178,6 +219,20 @@ class OrdersApi(Construct):
                         http_route, "The catalogue, the health and the document are for everyone.", "APIG4"
                     )
         return integration
+
+
+def _cors(origins: Sequence[str]) -> apigatewayv2.CorsPreflightOptions | None:
+    """The gateway answers every preflight itself, and adds its headers to its own refusals too (ADR 0032)."""
+    if not origins:
+        return None
+    methods = sorted({method.value for route in ROUTES for method in route.methods})
+    return apigatewayv2.CorsPreflightOptions(
+        allow_origins=[*origins],
+        allow_methods=[apigatewayv2.CorsHttpMethod(method) for method in methods],
+        allow_headers=[*_REQUEST_HEADERS],
+        expose_headers=[*_RESPONSE_HEADERS],
+        max_age=_PREFLIGHT_AGE,
+    )
 
 
 @jsii.implements(apigatewayv2.IAccessLogSettings)

@@ -1,10 +1,12 @@
 """The API's page in a real browser, which is the only one who can say that it works."""
 
+import re
 from collections.abc import Iterator
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from infra.constructs.api import ROUTES
 from orders.contract import API_PREFIX
@@ -15,11 +17,23 @@ PATIENCE_MS = 60_000
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
+def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable())
-        yield browser.new_page()
+        yield browser
         browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page()
+    yield page
+    page.close()
+
+
+def open_page(page: Page, cloud: Cloud) -> None:
+    page.goto(f"{cloud.stack['api_url']}{API_PREFIX}/docs", timeout=PATIENCE_MS)
+    page.wait_for_selector(".opblock", timeout=PATIENCE_MS)
 
 
 def test_the_page_shows_every_operation_without_an_error_or_a_request_to_elsewhere(
@@ -31,8 +45,7 @@ def test_the_page_shows_every_operation_without_an_error_or_a_request_to_elsewhe
     page.on("pageerror", lambda error: said.append(f"error: {error}"))
     page.on("request", lambda request: asked.append(request.url))
 
-    page.goto(f"{running_cloud.stack['api_url']}{API_PREFIX}/docs", timeout=PATIENCE_MS)
-    page.wait_for_selector(".opblock", timeout=PATIENCE_MS)
+    open_page(page, running_cloud)
 
     assert operations(page) == {f"{route.method.value} {API_PREFIX}{route.path}" for route in ROUTES}
     assert said == []
@@ -47,9 +60,74 @@ def test_the_page_shows_every_operation_without_an_error_or_a_request_to_elsewhe
     assert said == []
 
 
+def sign_in(page: Page, email: str, password: str) -> None:
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def test_somebody_who_signs_in_on_the_page_places_an_order_at_the_first_try(
+    running_cloud: Cloud, page: Page
+) -> None:
+    open_page(page, running_cloud)
+    customer = running_cloud.stack["users"]["customer"]
+    sign_in(page, customer["email"], "wrong")
+    page.wait_for_selector("output.error", timeout=PATIENCE_MS)
+    sign_in(page, customer["email"], customer["password"])
+    page.wait_for_selector("output:has-text('Signed in as')", timeout=PATIENCE_MS)
+
+    post = page.locator("#operations-Orders-postOrder")
+    post.locator(".opblock-summary-control").click()
+    post.get_by_role("button", name="Try it out").click()
+    post.get_by_role("button", name="Execute").click()
+    post.locator(".live-responses-table").wait_for(timeout=PATIENCE_MS)
+
+    assert post.locator(".live-responses-table .response-col_status").last.inner_text().startswith("202")
+    assert page.evaluate("localStorage.length + sessionStorage.length + document.cookie.length") == 0
+    page.get_by_role("button", name="Sign out").click()
+    post.get_by_role("button", name="Execute").click()
+    post.locator(".live-responses-table .response-col_status", has_text="401").wait_for(timeout=PATIENCE_MS)
+
+
+def test_operations_are_found_by_their_path_and_their_name(running_cloud: Cloud, page: Page) -> None:
+    open_page(page, running_cloud)
+
+    for phrase, found in (
+        ("stock-adj", {"/admin/products/{productId}/stock-adjustments"}),
+        ("getProgress", {"/orders/{orderId}/status"}),
+        ("how far an order", {"/orders/{orderId}/status"}),
+        ("catalogue", {"/products", "/products/{productId}"}),
+    ):
+        page.get_by_placeholder(re.compile("Filter")).fill(phrase)
+        page.wait_for_function(
+            "count => document.querySelectorAll('.opblock-tag-section .opblock').length === count",
+            arg=len(found),
+        )
+        assert {operation.split(API_PREFIX)[1] for operation in operations(page)} == found
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+@pytest.mark.parametrize(("theme", "is_dark"), [("light", False), ("dark", True)])
+def test_the_page_follows_the_theme_and_fits_its_width(
+    running_cloud: Cloud, browser: Browser, theme: Literal["light", "dark"], is_dark: bool, width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=theme)
+    open_page(page, running_cloud)
+    post = page.locator("#operations-Orders-postOrder")
+    post.locator(".opblock-summary-control").click()
+    post.get_by_role("button", name="Try it out").click()
+
+    brightness = page.evaluate(
+        "getComputedStyle(document.querySelector('.swagger-ui .opblock-tag')).color.match(/[0-9]+/g).map(Number)[0]"
+    )
+    assert (brightness > 128) is is_dark, "bright text on a dark page, or the other way round"
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
+
+
 def operations(page: Page) -> set[str]:
     """What the page shows, e.g. `GET /api/v1/products`."""
-    shown = page.locator(".opblock .opblock-summary").all()
+    shown = page.locator(".opblock-tag-section .opblock .opblock-summary").all()
     assert all(operation.is_visible() for operation in shown)
     parts = [
         [operation.locator(f".opblock-summary-{part}").first.inner_text() for part in ("method", "path")]

@@ -1,9 +1,15 @@
-"""The HTTP API: whose each route is, and what bounds its use."""
+"""The HTTP API: whose each route is, who may read it from another page, and what bounds its use."""
 
 import json
+from pathlib import Path
 
+import pytest
+from aws_cdk import App
+from aws_cdk.assertions import Template
+
+from infra.app import orders_stack
 from infra.constructs.identity import ACCESS_TOKEN_SCOPE
-from tests.infra.stacks import SynthesizedStack
+from tests.infra.stacks import ROOT, SynthesizedStack, context_of
 
 USER = "user"
 ANYONE = "anyone"
@@ -54,6 +60,10 @@ ROUTES = {
     "$default": ("api-docs", ANYONE),
     **dict.fromkeys(ADMINISTRATION, ("operations", USER)),
 }
+HEADS = {key.replace("GET ", "HEAD "): owner for key, owner in ROUTES.items() if key.startswith("GET ")}
+
+MOST_ROUTES = 300
+"""The default quota of API Gateway for one HTTP API."""
 
 
 def test_every_route_has_its_function_and_its_audience(stack: SynthesizedStack) -> None:
@@ -66,7 +76,8 @@ def test_every_route_has_its_function_and_its_audience(stack: SynthesizedStack) 
         integration = route["Target"]["Fn::Join"][1][1]["Ref"]
         audience = {"JWT": USER, "NONE": ANYONE}[route["AuthorizationType"]]
         actual[route["RouteKey"]] = (functions[integration], audience)
-    assert actual == ROUTES
+    assert actual == ROUTES | HEADS
+    assert len(actual) < MOST_ROUTES
 
 
 def test_a_user_s_route_takes_access_tokens_and_no_id_tokens(stack: SynthesizedStack) -> None:
@@ -139,3 +150,75 @@ def test_operators_are_a_group(stack: SynthesizedStack) -> None:
 def test_only_production_keeps_its_users_when_the_stack_goes(stack: SynthesizedStack) -> None:
     (pool,) = [r for r in stack.template["Resources"].values() if r["Type"] == "AWS::Cognito::UserPool"]
     assert pool["DeletionPolicy"] == ("Retain" if stack.stage.name == "prod" else "Delete")
+
+
+LOOPBACK = {
+    f"{scheme}://{host}:*" for scheme in ("http", "https") for host in ("localhost", "127.0.0.1", "[::1]")
+}
+
+
+def test_pages_of_the_stage_s_origins_may_call_the_api_and_no_other_page(stack: SynthesizedStack) -> None:
+    cors = stack.the("AWS::ApiGatewayV2::Api").get("CorsConfiguration")
+    expected = {"local": LOOPBACK, "dev": {"http://localhost:3000", "http://localhost:5173"}, "prod": set()}
+
+    assert set(cors["AllowOrigins"] if cors else ()) == expected[stack.stage.name]
+
+
+def test_a_page_of_another_origin_may_send_and_read_all_that_the_document_names(
+    local: SynthesizedStack,
+) -> None:
+    cors = local.the("AWS::ApiGatewayV2::Api")["CorsConfiguration"]
+    document = json.loads((ROOT / "functions" / "api_docs" / "openapi.json").read_text())
+    operations = [operation for methods in document["paths"].values() for operation in methods.values()]
+    parameters = [*document["components"]["parameters"].values()]
+    parameters += [parameter for operation in operations for parameter in operation["parameters"]]
+    sent = {parameter["name"].lower() for parameter in parameters if parameter.get("in") == "header"}
+    returned = {
+        name.lower()
+        for operation in operations
+        for response in operation["responses"].values()
+        for name in response.get("headers", {})
+    }
+
+    assert sent | {"authorization", "content-type", "content-encoding"} <= lower(cors["AllowHeaders"])
+    # A browser shows Cache-Control to every page (Fetch, "CORS-safelisted response-header name").
+    assert returned - {"cache-control"} <= lower(cors["ExposeHeaders"])
+    assert {"ratelimit", "ratelimit-policy", "allow"} <= lower(cors["ExposeHeaders"])
+    assert set(cors["AllowMethods"]) == {"GET", "HEAD", "POST", "PATCH", "DELETE"}
+    assert not cors.get("AllowCredentials"), "a token is sent by the page's own code, never by the browser"
+    assert cors["MaxAge"] > 0
+
+
+def lower(names: list[str]) -> set[str]:
+    return {name.lower() for name in names}
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        "*",
+        "https://*",
+        "shop.example.com",
+        "https://shop.example.com/",
+        "https://shop.example.com/path",
+        "http://shop.example.com",
+        "https://shop.example.com:port",
+        "https://Shop.example.com",
+        "null",
+        "https://a.example.com,*",
+    ],
+)
+def test_an_origin_that_no_browser_sends_or_that_stands_for_all_is_refused(origins: str) -> None:
+    with pytest.raises(ValueError, match="allowed_origins"):
+        orders_stack(App(context={**context_of("prod"), "allowed_origins": origins}))
+
+
+def test_production_s_origins_come_with_the_deploy(tmp_path: Path) -> None:
+    given = "https://shop.example.com,https://admin.example.com:8443,http://localhost:3000"
+    app = App(outdir=str(tmp_path), context={**context_of("prod"), "allowed_origins": given})
+
+    template = Template.from_stack(orders_stack(app))
+
+    template.has_resource_properties(
+        "AWS::ApiGatewayV2::Api", {"CorsConfiguration": {"AllowOrigins": given.split(",")}}
+    )

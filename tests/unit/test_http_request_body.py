@@ -2,14 +2,23 @@
 
 import base64
 import contextlib
+import gzip
 import json
+import tracemalloc
+import zlib
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orders.errors import BodyTooLarge, MalformedRequest, RequestRefused, UnsupportedMediaType
+from orders.errors import (
+    BodyTooLarge,
+    MalformedRequest,
+    RequestRefused,
+    UnsupportedContentCoding,
+    UnsupportedMediaType,
+)
 from orders.request_body import MAX_BODY_BYTES, parse_object, with_plain_body
 from tools.http_event import http_event
 
@@ -157,3 +166,73 @@ def test_base64_is_read_strictly() -> None:
 
     with pytest.raises(MalformedRequest):
         with_plain_body({**posted("x"), "body": almost, "isBase64Encoded": True})
+
+
+CODINGS = {"gzip": gzip.compress, "x-gzip": gzip.compress, "deflate": zlib.compress}
+
+
+@pytest.mark.parametrize("coding", [*CODINGS, "GZIP", " gzip "])
+def test_a_compressed_body_is_decoded(coding: str) -> None:
+    raw = CODINGS[coding.strip().lower()](b'{"name":"caf\xc3\xa9"}')
+
+    event = with_plain_body(posted(raw, **{"Content-Encoding": coding}))
+
+    assert event["body"] == '{"name":"café"}'
+    assert "content-encoding" not in event["headers"]
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", ""])
+def test_a_body_may_say_that_it_is_not_compressed(coding: str) -> None:
+    assert with_plain_body(posted("{}", **{"Content-Encoding": coding}))["body"] == "{}"
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_the_limit_is_that_of_the_decoded_body_and_a_bomb_is_never_unpacked(coding: str) -> None:
+    largest = b"x" * MAX_BODY_BYTES
+    assert len(
+        with_plain_body(posted(CODINGS[coding](largest), **{"Content-Encoding": coding}))["body"]
+    ) == len(largest)
+    bomb = posted(CODINGS[coding](b"x" * 50_000_000), **{"Content-Encoding": coding})
+
+    for event in (posted(CODINGS[coding](largest + b"x"), **{"Content-Encoding": coding}), bomb):
+        tracemalloc.start()
+        with pytest.raises(BodyTooLarge):
+            with_plain_body(event)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 1_000_000
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "compress", "gzip, gzip", "gzip, br", "aes128gcm", "*"])
+def test_another_coding_is_refused_with_those_that_are_accepted(coding: str) -> None:
+    with pytest.raises(UnsupportedContentCoding) as refused:
+        with_plain_body(posted(gzip.compress(b"{}"), **{"Content-Encoding": coding}))
+
+    assert refused.value.headers == {"Accept-Encoding": "gzip, deflate"}
+
+
+@pytest.mark.parametrize(
+    "raw", [b"{}", b"", gzip.compress(b"{}")[:-1], gzip.compress(b"{}") + b"more", gzip.compress(b"\xff")]
+)
+def test_what_is_not_in_its_coding_is_malformed(raw: bytes) -> None:
+    with pytest.raises(MalformedRequest):
+        with_plain_body(posted(raw, **{"Content-Encoding": "gzip"}))
+
+
+@given(st.binary(), st.sampled_from(["gzip", "deflate"]))
+def test_any_bytes_in_a_coding_are_text_or_a_refusal(raw: bytes, coding: str) -> None:
+    with contextlib.suppress(RequestRefused):
+        assert isinstance(with_plain_body(posted(raw, **{"Content-Encoding": coding}))["body"], str)
+
+
+def test_a_gateway_that_decoded_it_has_left_the_header() -> None:
+    """As API Gateway's REST APIs do."""
+    assert with_plain_body(posted("{}", **{"Content-Encoding": "gzip"}))["body"] == "{}"
+
+
+def test_what_a_gateway_made_unreadable_is_refused_as_a_coding_and_not_as_json() -> None:
+    """Compressed bytes that were read as UTF-8 are lost."""
+    lost = gzip.compress(b"{}").decode(errors="replace")
+
+    with pytest.raises(UnsupportedContentCoding):
+        with_plain_body(posted(lost, **{"Content-Encoding": "gzip"}))

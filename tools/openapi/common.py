@@ -11,6 +11,7 @@ from orders.http import ADMIN_PATHS
 from orders.observability import CORRELATION_HEADER
 from orders.openapi import problems
 from orders.request_body import METHODS_WITH_BODY
+from tools.openapi.examples import CORRELATION_ID
 
 Responses = dict[str, Any]
 """By status, which is text in JSON."""
@@ -36,14 +37,26 @@ _CORRELATION: Final[dict[str, Any]] = {
 }
 _UNLESS_GATEWAY: Final = "CorrelationIdUnlessGateway"
 
+_SIGN_IN: Final = """
+An access token of the Cognito user pool; it lives 15 minutes, and an ID token is refused. A client signs in with
+Cognito's own `InitiateAuth` (flow `USER_PASSWORD_AUTH` or `USER_SRP_AUTH`) and sends the `AccessToken` of the response:
+
+    curl ENDPOINT -H 'Content-Type: application/x-amz-json-1.1' \\
+      -H 'X-Amz-Target: AWSCognitoIdentityProviderService.InitiateAuth' \\
+      -d '{"AuthFlow": "USER_PASSWORD_AUTH", "ClientId": "CLIENT_ID",
+           "AuthParameters": {"USERNAME": "you@example.com", "PASSWORD": "…"}}'
+
+`x-cognito` of this scheme names endpoint, user pool and client of the stage that serves this document. The page at
+`/api/v1/docs` signs in by itself; on the local cloud `bin/orders token` prints a token too.
+""".strip()
+
 COMPONENTS: Final[dict[str, Any]] = {
     "securitySchemes": {
         SECURITY_SCHEME: {
             "type": "http",
             "scheme": "bearer",
             "bearerFormat": "JWT",
-            "description": "An access token of the Cognito user pool; an ID token is refused. "
-            "On the local cloud `bin/orders token` prints one.",
+            "description": _SIGN_IN,
         }
     },
     "headers": {
@@ -58,7 +71,7 @@ COMPONENTS: Final[dict[str, Any]] = {
             "required": False,
             "description": "An id of the caller's for logs, events and answers: 8 to 64 characters of "
             "`A-Za-z0-9._-`. Anything else is replaced by a new one.",
-            "schema": {"type": "string"},
+            "schema": {"type": "string", "examples": [CORRELATION_ID]},
         },
         "IfNoneMatch": {
             "name": "If-None-Match",
@@ -78,7 +91,12 @@ COMPONENTS: Final[dict[str, Any]] = {
     },
 }
 
-_BODY_REFUSALS: Final = (errors.MalformedRequest, errors.BodyTooLarge, errors.UnsupportedMediaType)
+_BODY_REFUSALS: Final = (
+    errors.MalformedRequest,
+    errors.BodyTooLarge,
+    errors.UnsupportedMediaType,
+    errors.UnsupportedContentCoding,
+)
 
 
 def tag(route: Route) -> str:

@@ -15,12 +15,15 @@ from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 from infra.constructs.api import ROUTES, Route
 from infra.names import snake
 from orders.contract import API_PREFIX
+from orders.events import Queue
 from orders.http import Api
 from orders.payments.settings import PaymentSettings
 from orders.problem import Problem
 from orders.settings import FunctionSettings
 from tools.openapi import common
+from tools.openapi.examples import EXAMPLES
 from tools.openapi.schemas import example, tidy
+from tools.openapi.webhooks import webhook_schemas, webhooks
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 TARGET: Final = ROOT / "functions" / "api_docs" / "openapi.json"
@@ -36,10 +39,19 @@ Accepts orders at once and processes them in the background; poll an order's sta
   refused by name.
 * **Repeat safely.** A `POST` with an `Idempotency-Key` may be sent again: it is done once, and answered alike.
 * **Lists** are pages: send `nextCursor` as `cursor` until it is `null`.
+* **Responses may gain fields**; requests with unknown fields are refused. Every `GET` takes `HEAD` as well.
+* **Bodies** may be compressed: `Content-Encoding: gzip` or `deflate`.
 """.strip()
 
 # Relative to where the document is served, so that it is right at every stage's address.
 _SERVER: Final = {"url": "../..", "description": "Where this document comes from"}
+
+_IN_EVERY_LOCAL_CLOUD: Final = {
+    "productId": EXAMPLES["productId"],
+    "queue": Queue.ORDER_PROCESSING.value,
+    "asset": "start.js",
+}
+"""Path variables that have an example: "Try it out" finds it. Orders and webhooks are their owners' own."""
 
 _REFERENCE: Final = "#/components/schemas/{model}"
 _MADE_BY_POWERTOOLS: Final = frozenset({"HTTPValidationError", "ResponseValidationError", "ValidationError"})
@@ -52,7 +64,7 @@ def document() -> dict[str, Any]:
         ValueError: what the functions declare does not fit together, or not to the routes of the CDK app.
     """
     declared = _merge()
-    schemas = _schemas(declared["components"]["schemas"])
+    schemas = _schemas(declared["components"]["schemas"] | webhook_schemas(_REFERENCE))
     paths: dict[str, dict[str, Any]] = {}
     for route, operation in _by_route(declared["paths"]):
         methods = paths.setdefault(f"{API_PREFIX}{route.path}", {})
@@ -63,6 +75,7 @@ def document() -> dict[str, Any]:
         "servers": [_SERVER],
         "tags": [{"name": name, "description": said} for name, said in _used_tags(paths)],
         "paths": paths,
+        "webhooks": webhooks(schemas),
         "components": common.COMPONENTS | {"schemas": dict(sorted(schemas.items()))},
     }
 
@@ -139,7 +152,8 @@ def _complete(
     if body is not None:
         completed["requestBody"] = body | {"content": _with_examples(body["content"], schemas)}
     completed["responses"] = {
-        status: response | {"content": _with_examples(response["content"], schemas)}
+        status: response
+        | {"content": _with_examples(response["content"], schemas, EXAMPLES.get(_name(route)))}
         if "content" in response
         else response
         for status, response in responses.items()
@@ -147,16 +161,22 @@ def _complete(
     return completed
 
 
-def _with_examples(content: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
+def _with_examples(
+    content: Mapping[str, Any], schemas: Mapping[str, Any], known: Any = None
+) -> dict[str, Any]:
     return {
         media_type: {"schema": tidy(said["schema"])}
         | (
             {"examples": said["examples"]}
             if "examples" in said
-            else {"example": example(said["schema"], schemas)}
+            else {"example": example(said["schema"], schemas) if known is None else known}
         )
         for media_type, said in content.items()
     }
+
+
+def _name(route: Route) -> str:
+    return f"{route.method.value} {route.path}"
 
 
 def _is_powertools(response: Mapping[str, Any]) -> bool:
@@ -182,6 +202,10 @@ def _parameter(declared: Mapping[str, Any]) -> dict[str, Any]:
         case "header":
             # Powertools writes them in lower case.
             parameter["name"] = declared["name"].title()
+    if known := parameter["schema"].get("examples"):
+        parameter["example"] = known[0]
+    elif parameter["in"] == "path" and parameter["name"] in _IN_EVERY_LOCAL_CLOUD:
+        parameter["example"] = _IN_EVERY_LOCAL_CLOUD[parameter["name"]]
     return parameter
 
 

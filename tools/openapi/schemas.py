@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tools.openapi.examples import EXAMPLES
+
 Schema = Mapping[str, Any]
 
 _VALUES: Final = frozenset({"const", "default", "enum", "example", "examples"})
@@ -32,8 +34,10 @@ def tidy(schema: Any) -> Any:
             return schema
 
 
-def example(schema: Schema, components: Mapping[str, Schema]) -> Any:
-    """One value that the schema allows, of the examples that its fields give.
+def example(schema: Schema, components: Mapping[str, Schema], name: str = "") -> Any:
+    """One value that the schema allows: what `EXAMPLES` says of its fields, else of the examples that they give.
+
+    `name` is the schema's, if it is a component.
 
     Raises:
         ValueError: a field has a pattern, and no example.
@@ -42,7 +46,8 @@ def example(schema: Schema, components: Mapping[str, Schema]) -> Any:
         case {"examples": [first, *_]}:
             return first
         case {"$ref": reference}:
-            return example(components[reference.rpartition("/")[2]], components)
+            referred = reference.rpartition("/")[2]
+            return example(components[referred], components, referred)
         case {"const": value}:
             return value
         case {"enum": [first, *_]}:
@@ -50,11 +55,19 @@ def example(schema: Schema, components: Mapping[str, Schema]) -> Any:
         case {"anyOf": [first, *_]} | {"oneOf": [first, *_]} | {"allOf": [first, *_]}:
             return example(first, components)
         case {"type": "object", "properties": fields}:
-            return {name: example(field, components) for name, field in fields.items()}
+            return {field: _of_field(name, field, said, components) for field, said in fields.items()}
         case {"type": "array", "items": item}:
             return [example(item, components)]
         case _:
             return _simple(schema)
+
+
+def _of_field(schema: str, field: str, said: Schema, components: Mapping[str, Schema]) -> Any:
+    known = next((key for key in (f"{schema}.{field}", field) if key in EXAMPLES), None)
+    # What a schema says of its own field is more than what is said of all fields of that name.
+    if known is None or (known == field and "examples" in said):
+        return example(said, components)
+    return EXAMPLES[known]
 
 
 def _simple(schema: Schema) -> Any:

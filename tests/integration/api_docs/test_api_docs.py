@@ -20,11 +20,18 @@ DIRECTIVES = {f"{kind}-src" for kind in ("default", "script", "style", "img", "c
 ANYONE = Client(handler, user_id=None)
 
 
-def test_the_document_is_the_committed_one() -> None:
+def test_the_document_is_the_committed_one_and_says_where_to_sign_in() -> None:
     answer = ANYONE.get("/api/v1/openapi.json")
+    served = answer.json
 
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
-    assert answer.json == json.loads(TARGET.read_text())
+    assert served["components"]["securitySchemes"]["accessToken"].pop("x-cognito") == {
+        "endpoint": "https://cognito-idp.us-east-1.amazonaws.com",
+        "region": "us-east-1",
+        "userPoolId": "us-east-1_orders",
+        "clientId": "orders-client",
+    }
+    assert served == json.loads(TARGET.read_text())
 
 
 @pytest.mark.parametrize("path", ["/api/v1/openapi.json", "/api/v1/docs", "/api/v1/docs/swagger-ui.js"])
@@ -43,7 +50,11 @@ def test_the_page_may_load_nothing_from_elsewhere() -> None:
     assert page.headers["content-type"] == "text/html"
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
-    assert set(re.findall(r"[^ ;]+", policy)) <= DIRECTIVES | {"'none'", "'self'", "'unsafe-inline'", "data:"}
+    sources = set(re.findall(r"[^ ;]+", policy)) - DIRECTIVES
+    assert sources - {"'none'", "'self'", "'unsafe-inline'", "data:"} == {
+        "https://cognito-idp.us-east-1.amazonaws.com"
+    }
+    assert "connect-src 'self' https://cognito-idp.us-east-1.amazonaws.com;" in policy
     assert "unsafe-inline" not in policy.partition("style-src")[0], "scripts come from files"
     assert "//" not in page.text
 
@@ -52,7 +63,7 @@ def test_everything_that_the_page_loads_is_here() -> None:
     page = ANYONE.get("/api/v1/docs")
     linked = re.findall(r'(?:src|href)="(docs/[^"]+)"', page.text)
 
-    assert len(linked) == 3
+    assert len(linked) == 4
     for address in linked:
         answer = ANYONE.get(f"/api/v1/{address}")
         assert answer.status == 200
@@ -60,6 +71,22 @@ def test_everything_that_the_page_loads_is_here() -> None:
             "text/css" if address.endswith(".css") else "text/javascript"
         )
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_page_keeps_its_token_in_memory_only() -> None:
+    script = ANYONE.get("/api/v1/docs/start.js").text
+
+    assert "preauthorizeApiKey" in script
+    assert not re.search("localStorage|sessionStorage|cookie|persistAuthorization|indexedDB", script)
+
+
+@pytest.mark.parametrize("path", ["/api/v1/openapi.json", "/api/v1/docs", "/api/v1/docs/page.css"])
+def test_head_of_what_is_served_has_its_length_and_its_tag(path: str) -> None:
+    get, head = ANYONE.get(path), ANYONE.call("HEAD", path)
+
+    assert (head.status, head.text) == (200, "")
+    assert head.headers["content-length"] == str(len(get.text.encode()))
+    assert head.headers["etag"] == get.headers["etag"]
 
 
 def test_big_files_are_compressed_for_those_who_can_read_it() -> None:
@@ -89,7 +116,7 @@ def test_an_address_that_the_api_does_not_have_is_answered_as_a_problem(path: st
     ("method", "path", "allowed"),
     [
         ("DELETE", "/api/v1/products/1", "GET"),
-        ("HEAD", "/api/v1/products", "GET"),
+        ("DELETE", "/api/v1/products", "HEAD"),
         ("PUT", "/api/v1/orders/1", "GET"),
         ("TRACE", "/api/v1/orders/1/status", "GET"),
         ("POST", "/api/v1/docs", "GET"),
@@ -104,3 +131,9 @@ def test_a_method_that_an_address_does_not_take_is_answered_with_those_it_does(
     assert allowed in answer.headers["allow"].split(", ")
     assert method not in answer.headers["allow"].split(", ")
     assert answer.json["type"].endswith("/method-not-allowed")
+
+
+def test_head_is_not_allowed_where_get_is_not() -> None:
+    answer = ANYONE.call("HEAD", "/api/v1/webhooks/1/secret")
+
+    assert (answer.status, answer.headers["allow"], answer.text) == (405, "POST", "")

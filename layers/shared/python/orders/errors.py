@@ -8,6 +8,7 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── MalformedRequest           the body is not a JSON object
     │   ├── BodyTooLarge
     │   ├── UnsupportedMediaType
+    │   ├── UnsupportedContentCoding
     │   ├── AdministratorsOnly
     │   ├── AddressNotFound
     │   ├── MethodNotAllowed           the address takes others
@@ -90,6 +91,15 @@ class BodyTooLarge(RequestRefused):
 
 class UnsupportedMediaType(RequestRefused):
     """The body is not declared as JSON."""
+
+
+class UnsupportedContentCoding(RequestRefused):
+    """The body is compressed in a way that is not accepted."""
+
+    def __init__(self, accepted: Sequence[str], detail: str) -> None:
+        super().__init__(detail)
+        # RFC 9110, section 12.5.3: this tells the refusal apart from that of a media type.
+        self.headers = {"Accept-Encoding": ", ".join(accepted)}
 
 
 class AdministratorsOnly(RequestRefused):

@@ -147,7 +147,12 @@ IdempotencyKey = Annotated[
     str,
     StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$"),
     ErrorMessage("This must be 1 to 255 visible ASCII characters"),
-    Header(alias="Idempotency-Key"),
+    Header(
+        alias="Idempotency-Key",
+        description="Stands for this request: sent again with the same key and body, it takes effect once and gets the "
+        "same response. Take a new one, e.g. a UUID, for everything new; with another body it is refused.",
+        examples=["5f0e3b5c-8d1c-4b7e-9a57-2f1d0c3b4a69"],
+    ),
 ]
 Currency = Annotated[
     str, AfterValidator(_currency), WithJsonSchema({"type": "string", "enum": sorted(CURRENCIES)})

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from orders import problem
+from orders import head, problem
 from orders.conditional import without_what_is_known
 from orders.contract import ADMIN_GROUP, API_PREFIX
 from orders.errors import (
@@ -41,6 +41,16 @@ from orders.request_body import parse_object, with_plain_body
 
 # Who may call a route is read off its path, so that no new route can forget to ask.
 ADMIN_PATHS: Final = (f"{API_PREFIX}/admin/", f"{API_PREFIX}/health/detailed")
+
+_HEADERS: Final = {
+    # What a route does not declare public concerns its caller only, or is an error.
+    "Cache-Control": "no-store",
+    "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+    # API Gateway adds the CORS headers of the origin that asks.
+    "Vary": "Origin, Accept-Encoding",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Of every response, unless its route says otherwise."""
 
 MAX_ERRORS: Final = 20
 """Fields that one problem names. A small body can hold thousands of mistakes."""
@@ -74,11 +84,10 @@ _DETAILS: Final = {
 
 
 class ApiModel(BaseModel):
-    """Base of request and response bodies: camelCase outside, unknown fields refused, no silent conversions."""
+    """Base of request and response bodies: camelCase outside, no silent conversions. A response may gain fields."""
 
     model_config = ConfigDict(
         frozen=True,
-        extra="forbid",
         strict=True,
         alias_generator=to_camel,
         populate_by_name=True,
@@ -100,9 +109,9 @@ Body = TypeVar("Body", bound=ApiModel)
 
 
 class ApiRequest(ApiModel):
-    """Base of request bodies: a field has one name, the camelCase one."""
+    """Base of request bodies: a field has one name, the camelCase one, and unknown fields are refused."""
 
-    model_config = ConfigDict(populate_by_name=False)
+    model_config = ConfigDict(populate_by_name=False, extra="forbid")
 
 
 @dataclass(frozen=True)
@@ -155,15 +164,19 @@ class Api(APIGatewayHttpResolver):
         )
         self._instance = event["rawPath"]
         correlate(self.correlation_id)
+        method = event["requestContext"]["http"]["method"]
+        if method == "HEAD":
+            event = head.as_get(event)
         try:
             _refuse_strangers(event)
             _refuse_control_characters(self._instance)
             response = super().resolve(event if self._methods_of else with_plain_body(event), context)
         except RequestRefused as refusal:
             response = _before_routing(self._refused(refusal))
-        response["headers"][CORRELATION_HEADER] = self.correlation_id
-        reads = event["requestContext"]["http"]["method"] == "GET"
-        return without_what_is_known(response, headers.get("if-none-match") if reads else None)
+        response["headers"] = {**_HEADERS, CORRELATION_HEADER: self.correlation_id, **response["headers"]}
+        if method in {"GET", "HEAD"}:
+            response = without_what_is_known(response, headers.get("if-none-match"))
+        return head.without_content(response) if method == "HEAD" else response
 
     @property
     def user_id(self) -> str:

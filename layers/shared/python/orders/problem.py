@@ -59,6 +59,12 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.MalformedRequest: Kind(400, "malformed-request", "The request is malformed"),
     errors.BodyTooLarge: Kind(413, "body-too-large", "The request body is too large"),
     errors.UnsupportedMediaType: Kind(415, "unsupported-media-type", "The media type is not supported"),
+    errors.UnsupportedContentCoding: Kind(
+        415,
+        "unsupported-content-coding",
+        "The content coding is not supported",
+        example="Send gzip or deflate",
+    ),
     errors.AdministratorsOnly: Kind(403, "administrators-only", "This is for administrators"),
     errors.AddressNotFound: NO_ROUTE,
     errors.MethodNotAllowed: Kind(405, "method-not-allowed", "The method is not allowed here"),

@@ -5,13 +5,29 @@ API Gateway hands a body over as text or as base64, whatever the client sent. HT
 
 import base64
 import json
+import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from orders.errors import BodyTooLarge, FieldError, MalformedRequest, UnsupportedMediaType
+from orders.errors import (
+    BodyTooLarge,
+    FieldError,
+    MalformedRequest,
+    UnsupportedContentCoding,
+    UnsupportedMediaType,
+)
 
 MAX_BODY_BYTES: Final = 64 * 1024
 MEDIA_TYPE: Final = "application/json"
+
+CODINGS: Final = ("gzip", "deflate")
+_IDENTITY: Final = frozenset({"", "identity"})
+_ALIASES: Final = {"x-gzip": "gzip"}
+"""RFC 9110, section 8.4.1.3."""
+_WINDOW_BITS: Final = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
+"""What tells zlib the format: that of RFC 1952, or that of RFC 1950."""
+_UNREADABLE: Final = "\ufffd"
+"""What stands in a text for bytes that were no UTF-8."""
 
 METHODS_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _MAX_DIGITS: Final = 20
@@ -24,7 +40,7 @@ def with_plain_body(event: Mapping[str, Any]) -> Mapping[str, Any]:
     requests ask for all they have to ask for by their path.
 
     Raises:
-        UnsupportedMediaType, BodyTooLarge, MalformedRequest: as their names say.
+        UnsupportedMediaType, UnsupportedContentCoding, BodyTooLarge, MalformedRequest: as their names say.
     """
     if event["requestContext"]["http"]["method"] not in METHODS_WITH_BODY:
         return event
@@ -32,7 +48,8 @@ def with_plain_body(event: Mapping[str, Any]) -> Mapping[str, Any]:
     declared = headers.get("content-type", MEDIA_TYPE).partition(";")[0].strip().lower()
     if declared != MEDIA_TYPE:
         raise UnsupportedMediaType(f"Send {MEDIA_TYPE}")
-    text = _text(event.get("body") or "", encoded=event.get("isBase64Encoded", False))
+    coding = headers.pop("content-encoding", "").strip().lower()
+    text = _text(event.get("body") or "", _ALIASES.get(coding, coding), event.get("isBase64Encoded", False))
     return {
         **event,
         "headers": {**headers, "content-type": MEDIA_TYPE},
@@ -61,14 +78,36 @@ def parse_object(text: str) -> dict[str, Any]:
     return body
 
 
-def _text(body: str, *, encoded: bool) -> str:
+def _text(body: str, coding: str, encoded: bool) -> str:
+    is_compressed = coding not in _IDENTITY
+    if is_compressed and coding not in CODINGS:
+        raise UnsupportedContentCoding(CODINGS, f"Send {' or '.join(CODINGS)}, or no Content-Encoding")
+    if is_compressed and not encoded and _UNREADABLE in body:
+        raise UnsupportedContentCoding(
+            ["identity"], "It arrived as text, and is lost. Send no Content-Encoding"
+        )
     try:
         raw = base64.b64decode(body, validate=True) if encoded else body.encode()
+        # A gateway that hands it over as text has decoded it.
+        if is_compressed and encoded:
+            raw = _decompressed(raw, coding)
         if len(raw) > MAX_BODY_BYTES:
             raise BodyTooLarge(f"At most {MAX_BODY_BYTES} bytes are accepted")
         return raw.decode()
     except ValueError:
         raise _malformed("This is not UTF-8 text") from None
+
+
+def _decompressed(raw: bytes, coding: str) -> bytes:
+    """At most one byte more than is accepted, however much there is."""
+    decoder = zlib.decompressobj(_WINDOW_BITS[coding])
+    try:
+        content = decoder.decompress(raw, MAX_BODY_BYTES + 1)
+    except zlib.error:
+        raise _malformed(f"This is not {coding}") from None
+    if len(content) <= MAX_BODY_BYTES and (not decoder.eof or decoder.unused_data):
+        raise _malformed(f"This is not {coding}, or not all of it")
+    return content
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -6,17 +6,23 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from functions.deliver_webhooks.webhook_request import body_of, headers_of
 from infra.constructs.api import ROUTES, Route
 from orders import errors, problem
 from orders.contract import API_PREFIX
+from orders.domain import FailureReason
+from orders.events import SOURCE, CloudEvent, OrderEnded
 from orders.observability import CORRELATION_HEADER
+from tools.cloud.catalogue import CURRENCY, PRODUCTS
 from tools.openapi.document import ROOT, TARGET
 from tools.openapi.schemas import example, tidy
 
@@ -194,13 +200,161 @@ def test_an_example_is_made_of_the_fields_examples() -> None:
         "properties": {
             "lines": {"type": "array", "items": {"$ref": "#/components/schemas/Line"}},
             "email": {"type": "string", "pattern": "@", "examples": ["ada@example.com"]},
-            "note": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+            "memo": {"anyOf": [{"type": "string"}, {"type": "null"}]},
         },
     }
     made = example(schema, components)
-    assert made == {"lines": [{"quantity": 2}], "email": "ada@example.com", "note": "text"}
+    assert made == {"lines": [{"quantity": 2}], "email": "ada@example.com", "memo": "text"}
 
 
 def test_a_field_with_a_pattern_must_bring_its_example() -> None:
     with pytest.raises(ValueError, match=r"\^pm_"):
         example({"type": "string", "pattern": "^pm_"}, {})
+
+
+WEBHOOKS = {name: item["post"] for name, item in DOCUMENT["webhooks"].items()}
+EXAMPLES = [
+    (name, value)
+    for name, operation in OPERATIONS.items()
+    for content in (operation.get("requestBody", {}), *operation["responses"].values())
+    for value, _ in examples(content.get("content", {}))
+]
+
+
+def objects(value: Any) -> Iterator[dict[str, Any]]:
+    """The value, if it is an object, and all objects in it."""
+    if isinstance(value, dict):
+        yield value
+    for member in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from objects(member)
+
+
+@pytest.mark.parametrize(("name", "value"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
+def test_an_example_says_what_the_local_system_might(name: str, value: Any) -> None:
+    catalogue = {str(product.id): product for product in PRODUCTS}
+    for said in objects(value):
+        assert "text" not in said.values(), "give the field an example in tools.openapi.examples"
+        assert said.get("currency", CURRENCY) == CURRENCY
+        if "productId" in said:
+            product = catalogue[said["productId"]]
+            assert product.active
+            assert said.get("name", product.name) == product.name
+            assert said.get("unitPrice", product.unit_price) == product.unit_price
+        if {"stocked", "sold"} <= said.keys():
+            assert said["available"] + said["reserved"] + said["sold"] == said["stocked"]
+        if {"totalAmount", "items"} <= said.keys():
+            lines = [(catalogue[line["productId"]], line["quantity"]) for line in said["items"]]
+            assert said["totalAmount"] == sum(product.unit_price * quantity for product, quantity in lines)
+        if "failureReason" in said:
+            assert (said["failureReason"] is None) is (said["status"] not in {"CANCELLED", "NEEDS_REVIEW"})
+
+
+def test_the_order_of_the_examples_is_one_order() -> None:
+    said = {name.removeprefix(f"GET {API_PREFIX}"): value for name, value in EXAMPLES if "GET" in name}
+    order = OPERATIONS["POST /api/v1/orders"]
+    asked = order["requestBody"]["content"]["application/json"]["example"]
+    accepted = order["responses"]["202"]["content"]["application/json"]["example"]
+    found = OPERATIONS["GET /api/v1/orders/{orderId}"]["responses"]["200"]["content"]["application/json"][
+        "example"
+    ]
+
+    assert said
+    for field in ("orderId", "totalAmount", "currency", "createdAt"):
+        assert accepted[field] == found[field]
+    assert [{name: line[name] for name in ("productId", "quantity")} for line in found["items"]] == asked[
+        "items"
+    ]
+    assert (accepted["status"], found["status"]) == ("PENDING", "CONFIRMED")
+
+
+def reachable(node: Any) -> set[str]:
+    """The components that a part of the document refers to, directly or not."""
+    found: set[str] = set()
+    waiting = [node]
+    while waiting:
+        for name in re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(waiting.pop())):
+            if name not in found:
+                found.add(name)
+                waiting.append(DOCUMENT["components"]["schemas"][name])
+    return found
+
+
+def test_requests_are_closed_and_responses_may_gain_fields() -> None:
+    """A client that is generated today reads the responses of tomorrow."""
+    requests = reachable([operation.get("requestBody") for operation in OPERATIONS.values()])
+    responses = reachable([operation["responses"] for operation in OPERATIONS.values()])
+    webhooks = reachable(DOCUMENT["webhooks"])
+    schemas = DOCUMENT["components"]["schemas"]
+
+    for name in requests - responses:
+        if schemas[name].get("type") == "object":
+            assert schemas[name]["additionalProperties"] is False, name
+    for name in responses | webhooks:
+        assert "additionalProperties" not in schemas[name], name
+
+
+IDEMPOTENT = [
+    name for name, said in OPERATIONS.items() if "Idempotency-Key" in json.dumps(said["parameters"])
+]
+
+
+@pytest.mark.parametrize("name", IDEMPOTENT)
+def test_an_idempotency_key_is_explained_and_has_an_example(name: str) -> None:
+    (key,) = [said for said in OPERATIONS[name]["parameters"] if said.get("name") == "Idempotency-Key"]
+
+    assert "takes effect once" in key["description"]
+    assert key["schema"]["examples"] == [key["example"]]
+    validate(key["example"], key["schema"])
+
+
+def test_every_parameter_that_try_it_out_needs_on_the_local_cloud_is_there() -> None:
+    """But for ids of what a user has made first."""
+    own = {"orderId", "webhookId", "deliveryId", "eventId", "messageId"}
+    for operation in OPERATIONS.values():
+        for parameter in operation["parameters"]:
+            if parameter.get("required") and parameter["name"] not in own:
+                assert "example" in parameter, parameter["name"]
+                validate(parameter["example"], parameter["schema"])
+
+
+def test_signing_in_is_explained() -> None:
+    said = DOCUMENT["components"]["securitySchemes"]["accessToken"]["description"]
+
+    for word in ("InitiateAuth", "USER_PASSWORD_AUTH", "ClientId", "x-amz-json-1.1", "x-cognito"):
+        assert word in said
+
+
+@pytest.mark.parametrize("kind", OrderEnded.__subclasses__(), ids=lambda kind: kind.__name__)
+def test_a_webhook_is_described_as_it_is_sent(kind: type[OrderEnded]) -> None:
+    operation = WEBHOOKS[kind.__name__[0].lower() + kind.__name__[1:]]
+    content = operation["requestBody"]["content"]["application/json"]
+    told = content["example"]["data"]
+    ended = kind(
+        failure_reason=told["failureReason"] and FailureReason(told["failureReason"]),
+        total_amount=told["totalAmount"],
+        currency=told["currency"],
+        created_at=datetime.fromisoformat(told["createdAt"]),
+    )
+    event = CloudEvent(
+        id=UUID(content["example"]["id"]),
+        source=SOURCE,
+        type=kind.type,
+        subject=UUID(content["example"]["subject"]),
+        time=datetime.fromisoformat(content["example"]["time"]),
+        data={},
+        correlationid="0198f3a1-7c1c-7d21-a5b4-6c7d8e9f0a1b",
+        traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    )
+
+    sent = json.loads(body_of(event, ended))
+
+    assert content["example"] == sent
+    validate(sent, content["schema"])
+    headers = headers_of(event.id, "{}", ["whsec_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"], datetime.now(UTC))
+    assert {parameter["name"] for parameter in operation["parameters"]} == {
+        name for name in headers if name.startswith("webhook-")
+    }
+    for other in WEBHOOKS.values():
+        if other is not operation:
+            with pytest.raises(ValidationError):
+                validate(sent, other["requestBody"]["content"]["application/json"]["schema"])
