@@ -132,8 +132,9 @@ def test_users_sign_in_by_password_and_the_answer_never_tells_who_exists(stack: 
     assert client["AllowedOAuthFlowsUserPoolClient"] is False
 
 
-def test_operators_are_a_group(stack: SynthesizedStack) -> None:
-    assert stack.the("AWS::Cognito::UserPoolGroup")["GroupName"] == "admin"
+def test_operators_and_those_who_may_place_urgent_orders_are_groups(stack: SynthesizedStack) -> None:
+    groups = stack.of_type("AWS::Cognito::UserPoolGroup").values()
+    assert {group["GroupName"] for group in groups} == {"admin", "priority"}
 
 
 def test_only_production_keeps_its_users_when_the_stack_goes(stack: SynthesizedStack) -> None:

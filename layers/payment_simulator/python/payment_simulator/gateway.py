@@ -1,7 +1,7 @@
 """A payment gateway with the behaviour of a real one: latency, declines, outages, and a ledger of its own.
 
 It stands for an outside system: it keeps its tables in its own schema, commits on its own, and shares nothing with an
-order but the key. Test methods behave the same whatever the rates (`_FIXED`); any other follows them.
+order but the key. Test methods behave the same whatever the rates (`_FIXED`); only `pm_simulated` follows them.
 """
 
 import random

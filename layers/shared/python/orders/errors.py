@@ -9,6 +9,7 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── BodyTooLarge
     │   ├── UnsupportedMediaType
     │   ├── AdministratorsOnly
+    │   ├── PriorityNotAllowed         an urgent order of somebody who has no right to one
     │   ├── AddressNotFound
     │   ├── MethodNotAllowed           the address takes others
     │   ├── InvalidOrder               fields name what is wrong
@@ -94,6 +95,10 @@ class UnsupportedMediaType(RequestRefused):
 
 class AdministratorsOnly(RequestRefused):
     """The caller is known, and not a member of the group of operators."""
+
+
+class PriorityNotAllowed(RequestRefused):
+    """The caller is not a member of a group whose orders may be urgent."""
 
 
 class AddressNotFound(RequestRefused):

@@ -60,6 +60,12 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.BodyTooLarge: Kind(413, "body-too-large", "The request body is too large"),
     errors.UnsupportedMediaType: Kind(415, "unsupported-media-type", "The media type is not supported"),
     errors.AdministratorsOnly: Kind(403, "administrators-only", "This is for administrators"),
+    errors.PriorityNotAllowed: Kind(
+        403,
+        "priority-not-allowed",
+        "Urgent orders are a right",
+        example="Only members of the group 'priority' may place urgent orders",
+    ),
     errors.AddressNotFound: NO_ROUTE,
     errors.MethodNotAllowed: Kind(405, "method-not-allowed", "The method is not allowed here"),
     errors.InvalidOrder: INVALID,
