@@ -6,6 +6,6 @@ from orders.settings import DatabaseSettings
 
 class Settings(DatabaseSettings):
     orders_per_minute: PositiveInt
-    """How many new orders one user may place."""
+    """How many new orders one user may place in any 60 seconds."""
     payment_provider: PaymentProvider
     """Whose payment methods an order may name. This function does not call it."""

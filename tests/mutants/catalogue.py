@@ -14,6 +14,7 @@ _INBOX: Final = "layers/shared/python/orders/inbox.py"
 _BREAKER: Final = "layers/shared/python/orders/payments/breaker.py"
 _RECORDS: Final = "layers/shared/python/orders/payments/records.py"
 _RECONCILIATION: Final = "layers/shared/python/orders/payments/reconciliation.py"
+_PLACE_ORDER: Final = "functions/create_order/place_order.py"
 _CLAIMS: Final = "functions/outbox_relay/claims.py"
 _RELAY: Final = "functions/outbox_relay/relay.py"
 _TRANSACTION: Final = "functions/saga_steps/transaction.py"
@@ -34,6 +35,7 @@ _SETTLED: Final = "tests/integration/maintenance/test_payments.py"
 _RECONCILED: Final = "tests/integration/payment_events/test_reconciliation.py"
 _LOW_STOCK: Final = "tests/integration/inventory_events/test_low_stock.py"
 _BREAKER_TESTS: Final = "tests/integration/breaker/test_breaker.py"
+_LIMITS: Final = "tests/integration/create_order/test_limits.py"
 _CLAIM_TESTS: Final = "tests/integration/relay/test_claims.py"
 _RELAYING: Final = "tests/integration/relay/test_relaying.py"
 
@@ -442,6 +444,21 @@ STEPS: Final = (
             ),
         ),
         (f"{_COMPENSATIONS}::test_a_compensation_whose_answer_is_lost_takes_effect_once",),
+    ),
+    # The limit on a user's orders.
+    mutant(
+        "Whoever looked in time may place an order, however many others did",
+        _PLACE_ORDER,
+        "        WHERE coalesce({_IN_THE_WAY} <= now() - CAST(:window AS interval), true)\n",
+        "",
+        f"{_LIMITS}::test_of_a_hundred_at_once_exactly_as_many_as_allowed_are_accepted",
+    ),
+    mutant(
+        "One order too many fits into a minute",
+        _PLACE_ORDER,
+        "rate.recent[cardinality(rate.recent) - CAST(:most AS integer) + 1]",
+        "rate.recent[cardinality(rate.recent) - CAST(:most AS integer)]",
+        f"{_LIMITS}::test_one_order_more_than_allowed_is_refused_until_the_minute_is_over",
     ),
     # The circuit breaker, and reconciliation.
     mutant(

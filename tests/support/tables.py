@@ -27,7 +27,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.schema import SchemaItem
 
 from orders.domain import (
@@ -155,7 +155,7 @@ idempotency_keys: Final = _table(
 )
 Index("idempotency_keys_by_age", idempotency_keys.c.created_at)
 
-# How many orders a user has placed in the window that began last. A generous allowance has several lanes.
+# When a user placed their last orders, oldest first. A large limit has several lanes.
 order_rates: Final = _table(
     "order_rates",
     Column("user_id", Text, primary_key=True),
@@ -163,6 +163,8 @@ order_rates: Final = _table(
     _now("window_started_at"),
     Column("placed", Integer, nullable=False, server_default=text("1")),
     CheckConstraint("placed > 0", name="placed_positive"),
+    # The two columns above are for the release before this one.
+    Column("recent", ARRAY(DateTime(timezone=True)), nullable=False, server_default=text("'{}'")),
 )
 
 outbox: Final = _table(
