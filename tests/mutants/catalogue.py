@@ -464,9 +464,30 @@ STEPS: Final = (
     mutant(
         "A decline counts as a failure of the gateway",
         _BREAKER,
-        "        except PaymentGatewayUnavailable:\n",
-        "        except (PaymentGatewayUnavailable, BusinessFailure):\n",
+        "NothingToRefund):\n            self._answered(probe, is_proof)\n",
+        "NothingToRefund):\n            self._failed(probe, key)\n",
         f"{_BREAKER_TESTS}::test_an_answer_we_do_not_like_is_not_a_failure",
+    ),
+    mutant(
+        "A method that fails by itself counts as a failure of the gateway",
+        _BREAKER,
+        "            if error.gateway_at_fault:\n",
+        "            if error.gateway_at_fault is not None:\n",
+        f"{_BREAKER_TESTS}::test_no_test_method_of_the_simulator_opens_the_circuit",
+    ),
+    mutant(
+        "The retries of one order stop all others",
+        _BREAKER,
+        "\n                         AND cardinality(failing_keys) >= :keys",
+        "",
+        f"{_BREAKER_TESTS}::test_the_retries_of_one_order_or_two_never_open_it",
+    ),
+    mutant(
+        "The circuit breaker counts failures and no successes",
+        _BREAKER,
+        "SET calls = calls + 1, updated_at = now()",
+        "SET updated_at = now()",
+        f"{_BREAKER_TESTS}::test_the_share_of_failures_decides_and_not_their_number",
     ),
     mutant(
         "Everybody probes at once",
@@ -480,7 +501,7 @@ STEPS: Final = (
         _BREAKER,
         "self._gateway.find(key), is_proof=False)",
         "self._gateway.find(key), is_proof=True)",
-        f"{_BREAKER_TESTS}::test_looking_a_payment_up_does_not_reset_the_count",
+        f"{_BREAKER_TESTS}::test_looking_a_payment_up_is_no_sign_of_health",
     ),
     mutant(
         "Reconciliation overwrites what somebody has recorded meanwhile",

@@ -410,7 +410,7 @@ stock_alerts: Final = _table(
 circuit_breakers: Final = _table(
     "circuit_breakers",
     Column("name", Text, primary_key=True),
-    # In a row, over all processes.
+    # Of the window that began at `window_started_at`, over all processes.
     Column("failures", Integer, nullable=False, server_default=text("0")),
     # NULL: closed. Past: a probe may go through.
     Column("open_until", DateTime(timezone=True)),
@@ -419,4 +419,9 @@ circuit_breakers: Final = _table(
     Column("probe_until", DateTime(timezone=True)),
     _now("updated_at"),
     CheckConstraint("failures >= 0", name="failures_counted"),
+    # NULL: there was no failure yet.
+    Column("window_started_at", DateTime(timezone=True)),
+    Column("calls", Integer, nullable=False, server_default=text("0")),
+    # Whose calls failed in the window: a few of them, to know that it is not one.
+    Column("failing_keys", ARRAY(Text), nullable=False, server_default=text("'{}'")),
 )

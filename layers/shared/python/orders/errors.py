@@ -231,7 +231,14 @@ class TransientFailure(OrdersError):
 
 
 class PaymentGatewayUnavailable(TransientFailure):
-    """The gateway refused to work; it says that nothing was charged."""
+    """The gateway refused to work; it says that nothing was charged.
+
+    `gateway_at_fault` False: this payment method or this input fails by itself, and the gateway works for others.
+    """
+
+    def __init__(self, detail: str, *, gateway_at_fault: bool = True) -> None:
+        super().__init__(detail)
+        self.gateway_at_fault = gateway_at_fault
 
 
 class PaymentGatewayTimeout(PaymentGatewayUnavailable):
