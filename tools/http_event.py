@@ -13,11 +13,11 @@ def http_event(
     body: str | bytes | None = None,
     headers: Mapping[str, str] | None = None,
     user_id: str | None = "user-1",
-    groups: str | None = None,
+    groups: Any = None,
 ) -> dict[str, Any]:
     """An API Gateway HTTP API event (payload 2.0). A body in bytes arrives in base64, as binary media types do.
 
-    `groups` is the caller's, as the gateway writes a list: `[admin]`.
+    `groups` is the claim of the caller's groups, as the gateway writes a list: `[admin]`.
     """
     # Not by urllib, which drops what does not belong into an address.
     path, _, query = path.partition("?")

@@ -9,11 +9,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.create_order.models import OrderAccepted, PlaceOrder
 from functions.create_order.place_order import OrderRequest, place_order
+from functions.create_order.rights import URGENT_GROUPS, check
 from functions.create_order.settings import Settings
 from orders.contract import API_PREFIX, Metric
 from orders.db import Database
 from orders.domain import OrderStatus
-from orders.errors import IdempotencyKeyReused, InvalidOrder, TooManyOrders
+from orders.errors import IdempotencyKeyReused, InvalidOrder, PriorityNotAllowed, TooManyOrders
 from orders.events import Trace
 from orders.fields import IdempotencyKey
 from orders.http import Api, json_response
@@ -39,7 +40,7 @@ api = Api()
     responses=responses(
         HTTPStatus.ACCEPTED,
         headers=["Location", REPLAYED_HEADER],
-        errors=[InvalidOrder, IdempotencyKeyReused, TooManyOrders],
+        errors=[PriorityNotAllowed, InvalidOrder, IdempotencyKeyReused, TooManyOrders],
     ),
 )
 def post_order(
@@ -47,6 +48,7 @@ def post_order(
     idempotency_key: IdempotencyKey,
 ) -> Response[OrderAccepted]:
     """Accepts an order; it is processed in the background. Poll `Location` + `/status` for the outcome."""
+    check(order, settings.payment_provider, may_be_urgent=api.is_member(URGENT_GROUPS))
     traceparent = valid_traceparent(api.current_event.headers.get("traceparent")) or new_traceparent()
     trace = Trace(api.correlation_id, traceparent)
     placed = place_order(

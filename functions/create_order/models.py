@@ -47,11 +47,15 @@ class PlaceOrder(ApiRequest):
     items: list[OrderItem] = Field(min_length=1, max_length=MAX_LINES)
     currency: Currency = Field(description="ISO 4217; the products must be priced in it", examples=["USD"])
     payment_method: PaymentMethod = Field(
-        repr=False, description="The payment provider's token", examples=["pm_card_visa"]
+        repr=False,
+        description="The payment provider's token. An unknown one is refused, with those that there are",
+        examples=["pm_card_visa"],
     )
     contact: Contact
     priority: Annotated[Priority, Field(strict=False)] = Field(
-        default=Priority.NORMAL, description="Under a backlog, urgent orders are started first"
+        default=Priority.NORMAL,
+        description="Under a backlog, urgent orders are started first. `high` is for members of the groups `priority` "
+        "and `admin`",
     )
 
 

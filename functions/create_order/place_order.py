@@ -18,21 +18,26 @@ from orders.idempotency import IdempotentRequest
 from orders.ids import uuid7
 
 RATE_WINDOW: Final = timedelta(minutes=1)
-LANE_ALLOWANCE: Final = 1_000
-"""A user's orders wait for each other's COMMIT to be counted. Of an allowance as large as this that would be felt, so
-it is split into lanes of this size, and each order is counted on one of them."""
+"""In any time of this length a user places no more orders than they may."""
+LANE_ALLOWANCE: Final = 200
+"""A user's orders wait for each other's COMMIT to be counted, and the times of as many orders as they may place are
+remembered. Of an allowance larger than this both would be felt, so it is split into lanes of this size, and each order
+is counted on one of them."""
 
-# The earlier order under this key, what is left of a window that is full, and the products of this order, in one round
-# trip. An earlier order is all that matters if there is one: its products may have been withdrawn since.
+# The order that must have left the window before another one may enter; NULL while the window has room.
+_IN_THE_WAY: Final = "rate.recent[cardinality(rate.recent) - CAST(:most AS integer) + 1]"
+
+# The earlier order under this key, how long the window stays full if it is, and the products of this order, in one
+# round trip. An earlier order is all that matters if there is one: its products may have been withdrawn since.
 _LOOK_UP: Final = text(f"""
     SELECT earlier.fingerprint, earlier.order_id, placed.total_amount, placed.currency AS order_currency,
            placed.created_at, product.id AS product_id, product.unit_price, product.currency, product.active,
-           rate.window_started_at + CAST(:window AS interval) - now() AS full_for
+           {_IN_THE_WAY} + CAST(:window AS interval) - now() AS full_for
     FROM (VALUES (CAST(:user_id AS text))) AS request (user_id)
     LEFT JOIN idempotency_keys AS earlier ON {idempotency.SAME_KEY}
     LEFT JOIN orders AS placed ON placed.id = earlier.order_id
-    LEFT JOIN order_rates AS rate ON (rate.user_id, rate.lane) = (request.user_id, :lane) AND rate.placed >= :most
-        AND rate.window_started_at > now() - CAST(:window AS interval)
+    LEFT JOIN order_rates AS rate ON (rate.user_id, rate.lane) = (request.user_id, :lane)
+        AND {_IN_THE_WAY} > now() - CAST(:window AS interval)
     LEFT JOIN products AS product ON product.id = ANY (CAST(:product_ids AS uuid[]))
 """)
 
@@ -53,17 +58,15 @@ _PLACE: Final = text(f"""
     ), event AS (
         {outbox.INSERT}
     ), counted AS (
-        INSERT INTO order_rates AS rate (user_id, lane) VALUES (:user_id, :lane)
+        INSERT INTO order_rates AS rate (user_id, lane, recent) VALUES (:user_id, :lane, ARRAY[now()])
         ON CONFLICT (user_id, lane) DO UPDATE
-        SET (window_started_at, placed) = (
-            SELECT CASE WHEN is_over THEN now() ELSE rate.window_started_at END,
-                   CASE WHEN is_over THEN 1 ELSE rate.placed + 1 END
-            FROM (SELECT rate.window_started_at <= now() - CAST(:window AS interval) AS is_over) AS earlier
-        )
-        WHERE rate.window_started_at <= now() - CAST(:window AS interval) OR rate.placed < :most
-        RETURNING placed
+        SET recent = rate.recent[cardinality(rate.recent) - CAST(:most AS integer) + 2 :]
+            -- An order may have waited here for one that began after it: times are kept in the order of counting.
+            || greatest(now(), rate.recent[cardinality(rate.recent)])
+        WHERE coalesce({_IN_THE_WAY} <= now() - CAST(:window AS interval), true)
+        RETURNING lane
     )
-    SELECT placed.created_at, counted.placed AS counted FROM placed LEFT JOIN counted ON true
+    SELECT placed.created_at, counted.lane AS counted_on FROM placed LEFT JOIN counted ON true
 """)
 
 
@@ -76,7 +79,7 @@ class OrderRequest:
     order: PlaceOrder
     trace: Trace
     allowance: int
-    """Orders that the user may place in a `RATE_WINDOW`."""
+    """Orders that the user may place in any `RATE_WINDOW`."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def place_order(database: Database, request: OrderRequest) -> Placed:
     Raises:
         InvalidOrder: a product is unknown, inactive or in another currency, or a merged line is too large.
         IdempotencyKeyReused: the key belongs to another request of this user's.
-        TooManyOrders: the user has placed as many in this window as they may. Nothing was written.
+        TooManyOrders: the user has placed as many in the last `RATE_WINDOW` as they may. Nothing was written.
         DatabaseUnavailable: nobody knows whether it was accepted; the same request may be sent again.
     """
     order_id = uuid7()
@@ -153,13 +156,13 @@ def _place(connection: Connection, request: OrderRequest, order_id: UUID, lines:
             **outbox.row(order_id, event, request.trace, priority=order.priority),
         },
     ).one()
-    if placed.counted is None:
+    if placed.counted_on is None:
         raise _OvertakenToTheLast
     return Placed(order_id, total_amount, order.currency, placed.created_at, replayed=False)
 
 
 def _lane(allowance: int, order_id: UUID) -> dict[str, int]:
-    """Which counter an order counts on, and what that may take."""
+    """Which row an order counts on, and what that may take."""
     lanes = max(1, allowance // LANE_ALLOWANCE)
     return {"lane": order_id.int % lanes, "most": allowance // lanes}
 

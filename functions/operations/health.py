@@ -20,7 +20,7 @@ from orders.errors import DatabaseUnavailable, ServiceUnavailable
 from orders.http import ApiModel
 from orders.observability import logger
 from orders.openapi import responses
-from orders.payments.breaker import CIRCUIT
+from orders.payments.breaker import CIRCUIT, POLICY
 
 MAX_LAG_SECONDS: Final = 60.0
 """An event that is due has been seen by a relay long before."""
@@ -39,7 +39,10 @@ _LOOK: Final = text("""
            (SELECT count(*) FROM outbox WHERE CASE WHEN status = 'DEAD' THEN true ELSE false END) AS dead,
            unfinished.pending AS orders_pending, unfinished.processing AS orders_processing,
            (SELECT count(*) FROM orders WHERE CASE WHEN status = 'NEEDS_REVIEW' THEN true ELSE false END) AS in_review,
-           circuit.failures, circuit.open_until IS NOT NULL AS is_open, circuit.open_until <= now() AS is_probing,
+           CASE WHEN circuit.open_until IS NOT NULL
+                     OR circuit.window_started_at > now() - make_interval(secs => :window)
+                THEN circuit.failures END AS failures,
+           circuit.open_until IS NOT NULL AS is_open, circuit.open_until <= now() AS is_probing,
            (SELECT sum(numbackends) FROM pg_stat_database) AS connections,
            CAST(current_setting('max_connections') AS integer) AS max_connections
     FROM (
@@ -90,7 +93,7 @@ class DiskHealth(HealthPart):
 
 class CircuitHealth(HealthPart):
     state: Literal["CLOSED", "OPEN", "PROBING"] | None
-    failures: int | None = Field(description="In a row, over all processes")
+    failures: int | None = Field(description="In the window that is counted, over all processes")
 
 
 class OrdersHealth(HealthPart):
@@ -151,7 +154,9 @@ def _look(database: Database) -> _Look:
     started = time.monotonic()
     try:
         row = database.transact_alone(
-            lambda connection: connection.execute(_LOOK, {"circuit": CIRCUIT}).one()
+            lambda connection: connection.execute(
+                _LOOK, {"circuit": CIRCUIT, "window": POLICY.window_seconds}
+            ).one()
         )
     # Also what no other attempt would help, as a password that is wrong.
     except (DatabaseUnavailable, SQLAlchemyError):

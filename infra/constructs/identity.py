@@ -1,4 +1,4 @@
-"""Who a caller is: a Cognito user pool, its client, and the group of operators."""
+"""Who a caller is: a Cognito user pool, its client, and the groups that may do more than others."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from constructs import Construct
 
 from infra.findings import accept
 from infra.stages import Stage
-from orders.contract import ADMIN_GROUP
+from orders.contract import ADMIN_GROUP, PRIORITY_GROUP
 
 ACCESS_TOKEN_SCOPE: Final = "aws.cognito.signin.user.admin"
 """In every access token that Cognito hands out for a password, and in no ID token: requiring it keeps ID tokens,
@@ -60,4 +60,7 @@ class Identity(Construct):
         )
         self.user_pool.add_group(
             "Admin", group_name=ADMIN_GROUP, description="Operators of the order pipeline"
+        )
+        self.user_pool.add_group(
+            "Priority", group_name=PRIORITY_GROUP, description="Customers whose orders may be urgent"
         )

@@ -82,8 +82,9 @@ def test_a_functions_environment_holds_only_what_its_provider_needs(with_paper: 
 
     of_a_caller = {"PAYMENT_PROVIDER": "paper", "PAPER_DAYS_TO_CLEAR": "3"}
     assert {name: settings(name) for name in CALLERS} == dict.fromkeys(CALLERS, of_a_caller)
-    assert settings("migrate") == {"PAYMENT_PROVIDER": "paper"}
-    assert settings("create-order") == settings("notify") == {}
+    # To know its tables, and its payment methods.
+    assert settings("migrate") == settings("create-order") == {"PAYMENT_PROVIDER": "paper"}
+    assert settings("notify") == {}
 
 
 def test_an_unknown_provider_is_refused_at_synthesis_with_those_that_there_are(

@@ -14,6 +14,7 @@ _INBOX: Final = "layers/shared/python/orders/inbox.py"
 _BREAKER: Final = "layers/shared/python/orders/payments/breaker.py"
 _RECORDS: Final = "layers/shared/python/orders/payments/records.py"
 _RECONCILIATION: Final = "layers/shared/python/orders/payments/reconciliation.py"
+_PLACE_ORDER: Final = "functions/create_order/place_order.py"
 _CLAIMS: Final = "functions/outbox_relay/claims.py"
 _RELAY: Final = "functions/outbox_relay/relay.py"
 _TRANSACTION: Final = "functions/saga_steps/transaction.py"
@@ -34,6 +35,7 @@ _SETTLED: Final = "tests/integration/maintenance/test_payments.py"
 _RECONCILED: Final = "tests/integration/payment_events/test_reconciliation.py"
 _LOW_STOCK: Final = "tests/integration/inventory_events/test_low_stock.py"
 _BREAKER_TESTS: Final = "tests/integration/breaker/test_breaker.py"
+_LIMITS: Final = "tests/integration/create_order/test_limits.py"
 _CLAIM_TESTS: Final = "tests/integration/relay/test_claims.py"
 _RELAYING: Final = "tests/integration/relay/test_relaying.py"
 
@@ -443,13 +445,49 @@ STEPS: Final = (
         ),
         (f"{_COMPENSATIONS}::test_a_compensation_whose_answer_is_lost_takes_effect_once",),
     ),
+    # The limit on a user's orders.
+    mutant(
+        "Whoever looked in time may place an order, however many others did",
+        _PLACE_ORDER,
+        "        WHERE coalesce({_IN_THE_WAY} <= now() - CAST(:window AS interval), true)\n",
+        "",
+        f"{_LIMITS}::test_of_a_hundred_at_once_exactly_as_many_as_allowed_are_accepted",
+    ),
+    mutant(
+        "One order too many fits into a minute",
+        _PLACE_ORDER,
+        "rate.recent[cardinality(rate.recent) - CAST(:most AS integer) + 1]",
+        "rate.recent[cardinality(rate.recent) - CAST(:most AS integer)]",
+        f"{_LIMITS}::test_one_order_more_than_allowed_is_refused_until_the_minute_is_over",
+    ),
     # The circuit breaker, and reconciliation.
     mutant(
         "A decline counts as a failure of the gateway",
         _BREAKER,
-        "        except PaymentGatewayUnavailable:\n",
-        "        except (PaymentGatewayUnavailable, BusinessFailure):\n",
+        "NothingToRefund):\n            self._answered(probe, is_proof)\n",
+        "NothingToRefund):\n            self._failed(probe, key)\n",
         f"{_BREAKER_TESTS}::test_an_answer_we_do_not_like_is_not_a_failure",
+    ),
+    mutant(
+        "A method that fails by itself counts as a failure of the gateway",
+        _BREAKER,
+        "            if error.gateway_at_fault:\n",
+        "            if error.gateway_at_fault is not None:\n",
+        f"{_BREAKER_TESTS}::test_no_test_method_of_the_simulator_opens_the_circuit",
+    ),
+    mutant(
+        "The retries of one order stop all others",
+        _BREAKER,
+        "\n                         AND cardinality(failing_keys) >= :keys",
+        "",
+        f"{_BREAKER_TESTS}::test_the_retries_of_one_order_or_two_never_open_it",
+    ),
+    mutant(
+        "The circuit breaker counts failures and no successes",
+        _BREAKER,
+        "SET calls = calls + 1, updated_at = now()",
+        "SET updated_at = now()",
+        f"{_BREAKER_TESTS}::test_the_share_of_failures_decides_and_not_their_number",
     ),
     mutant(
         "Everybody probes at once",
@@ -463,7 +501,7 @@ STEPS: Final = (
         _BREAKER,
         "self._gateway.find(key), is_proof=False)",
         "self._gateway.find(key), is_proof=True)",
-        f"{_BREAKER_TESTS}::test_looking_a_payment_up_does_not_reset_the_count",
+        f"{_BREAKER_TESTS}::test_looking_a_payment_up_is_no_sign_of_health",
     ),
     mutant(
         "Reconciliation overwrites what somebody has recorded meanwhile",

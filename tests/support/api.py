@@ -70,7 +70,7 @@ class Client:
     handler: Handler
     user_id: str | None = ALICE
     headers: dict[str, str] = field(default_factory=dict)
-    groups: str | None = None
+    groups: Any = None
 
     def call(self, method: str, path: str) -> Answer:
         """Any method, without a body."""

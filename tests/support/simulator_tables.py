@@ -55,3 +55,11 @@ entries: Final = Table(
     CheckConstraint("amount > 0", name="amount_positive"),
 )
 Index("entries_key", entries.c.key)
+
+outages: Final = Table(
+    "outages",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("started_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("ends_at", DateTime(timezone=True), nullable=False),
+)

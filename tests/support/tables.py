@@ -27,7 +27,7 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.schema import SchemaItem
 
 from orders.domain import (
@@ -155,7 +155,7 @@ idempotency_keys: Final = _table(
 )
 Index("idempotency_keys_by_age", idempotency_keys.c.created_at)
 
-# How many orders a user has placed in the window that began last. A generous allowance has several lanes.
+# When a user placed their last orders, oldest first. A large limit has several lanes.
 order_rates: Final = _table(
     "order_rates",
     Column("user_id", Text, primary_key=True),
@@ -163,6 +163,8 @@ order_rates: Final = _table(
     _now("window_started_at"),
     Column("placed", Integer, nullable=False, server_default=text("1")),
     CheckConstraint("placed > 0", name="placed_positive"),
+    # The two columns above are for the release before this one.
+    Column("recent", ARRAY(DateTime(timezone=True)), nullable=False, server_default=text("'{}'")),
 )
 
 outbox: Final = _table(
@@ -408,7 +410,7 @@ stock_alerts: Final = _table(
 circuit_breakers: Final = _table(
     "circuit_breakers",
     Column("name", Text, primary_key=True),
-    # In a row, over all processes.
+    # Of the window that began at `window_started_at`, over all processes.
     Column("failures", Integer, nullable=False, server_default=text("0")),
     # NULL: closed. Past: a probe may go through.
     Column("open_until", DateTime(timezone=True)),
@@ -417,4 +419,9 @@ circuit_breakers: Final = _table(
     Column("probe_until", DateTime(timezone=True)),
     _now("updated_at"),
     CheckConstraint("failures >= 0", name="failures_counted"),
+    # NULL: there was no failure yet.
+    Column("window_started_at", DateTime(timezone=True)),
+    Column("calls", Integer, nullable=False, server_default=text("0")),
+    # Whose calls failed in the window: a few of them, to know that it is not one.
+    Column("failing_keys", ARRAY(Text), nullable=False, server_default=text("'{}'")),
 )

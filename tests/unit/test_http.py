@@ -228,7 +228,7 @@ class Desk:
         for path in ("/admin/queues", "/health/detailed", "/administration"):
             self.api.get(API_PREFIX + path)(lambda: Taken(small_code="abc"))
 
-    def asked_by(self, user_id: str | None, groups: str | None, path: str) -> Answer:
+    def asked_by(self, user_id: str | None, groups: Any, path: str) -> Answer:
         client = Client(lambda event, context: self.api.resolve(event, context), user_id, groups=groups)
         return client.get(API_PREFIX + path)
 
@@ -246,9 +246,61 @@ def test_what_is_for_administrators_is_refused_where_no_authorizer_was_asked() -
     assert Desk().asked_by(None, None, "/admin/queues").status == 403
 
 
-@pytest.mark.parametrize("groups", ["[admin]", "[support admin]", "[support, admin]"])
+@pytest.mark.parametrize("groups", ["[admin]", "[support admin]", "[admin support]", "[a admin b]"])
 def test_an_administrator_is_let_in(groups: str) -> None:
     assert Desk().asked_by(ALICE, groups, "/admin/queues").status == 200
+
+
+def test_a_list_that_arrives_as_a_list_is_read_as_one() -> None:
+    assert Desk().asked_by(ALICE, ["support", "admin"], "/admin/queues").status == 200
+
+
+# As the gateway writes the names that Cognito allows in a group: anything without spaces.
+@pytest.mark.parametrize(
+    "groups",
+    [
+        "[x,admin]",
+        "[admin,x]",
+        "[admin, support]",
+        "[[admin]]",
+        "[[admin support]",
+        "[support admin]]",
+        "[]admin[]",
+        "[(admin)]",
+        '["admin"]',
+        "['admin']",
+        "[Admin]",
+        "[ADMIN]",
+        "[\u0430dmin]",
+        "[admin\u0301]",
+        "[\uff41dmin]",
+        "[support;admin]",
+        "[support|admin]",
+        "[admin\u00a0support]",
+        "[admin\u2003support]",
+        "[support\nadmin]",
+        "[*]",
+        "admin",
+        "support admin",
+        "admin,support",
+        "[admin",
+        "admin]",
+        "[admin]x",
+        " [admin]",
+        "",
+        ["x,admin"],
+        ["[admin]"],
+        ["support admin"],
+        [["admin"]],
+        {"admin": True},
+        True,
+    ],
+    ids=repr,
+)
+def test_no_other_spelling_of_a_group_is_an_administrator(groups: Any) -> None:
+    answer = Desk().asked_by(ALICE, groups, "/admin/queues")
+
+    assert (answer.status, answer.json["type"].rpartition("/")[2]) == (403, "administrators-only")
 
 
 def test_other_routes_ask_for_no_group() -> None:

@@ -51,7 +51,7 @@ def place(
     email: Annotated[str, typer.Option(help="Where the mails go.")] = "ada@example.com",
     phone: Annotated[str | None, typer.Option(help="Where text messages go, e.g. +34600123456.")] = None,
     priority: Annotated[
-        Priority, typer.Option(help="Under a backlog, urgent orders are started first.")
+        Priority, typer.Option(help="Under a backlog, urgent orders are started first: for --user admin.")
     ] = Priority.NORMAL,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow the order to its end.")] = False,
     user: User = "customer",

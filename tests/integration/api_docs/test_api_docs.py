@@ -137,3 +137,32 @@ def test_head_is_not_allowed_where_get_is_not() -> None:
     answer = ANYONE.call("HEAD", "/api/v1/webhooks/1/secret")
 
     assert (answer.status, answer.headers["allow"], answer.text) == (405, "POST", "")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("DELETE", "/api/v1/admin/queues", 405),
+        ("PUT", "/api/v1/admin/products/1", 405),
+        ("GET", "/api/v1/admin/orders/1/resume", 405),
+        ("POST", "/api/v1/health/detailed", 405),
+        ("GET", "/api/v1/admin/queues/", 404),
+        ("GET", "/api/v1/admin/products/1/", 404),
+        ("GET", "/api/v1/admin/nothing", 404),
+        ("GET", "/api/v1/admin/", 404),
+        ("GET", "/api/v1/health/detailed/", 404),
+    ],
+)
+@pytest.mark.parametrize(
+    "caller",
+    [ANYONE, Client(handler), Client(handler, groups="[admin]")],
+    ids=["anonymous", "customer", "administrator"],
+)
+def test_what_is_no_route_of_administrators_is_told_to_everybody_alike(
+    caller: Client, method: str, path: str, status: int
+) -> None:
+    """The gateway checks no token where there is no route, so nobody is known there, not even an administrator."""
+    answer = caller.call(method, path)
+
+    assert answer.status == status
+    assert ("allow" in answer.headers) == (status == 405)

@@ -1,9 +1,12 @@
 """What an order meets when the gateway is given a rest: it waits, it is not cancelled (trap T7)."""
 
+from contextlib import suppress
+
 import pytest
 
 from orders.errors import PaymentGatewayCircuitOpen, PaymentGatewayUnavailable
 from orders.payments.breaker import POLICY, CircuitBreaker
+from payment_simulator import outages
 from tests.integration.breaker.test_breaker import let_time_pass
 from tests.integration.saga.conftest import pipeline, process, shared_credentials  # noqa: F401
 from tests.integration.saga.pipeline import CONFIRMED, FORWARD, Order, Pipeline
@@ -17,21 +20,40 @@ REST = PaymentGatewayCircuitOpen.__name__
 def guarded(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Pipeline:  # noqa: F811
     """The saga with its gateway behind the breaker, and the circuit closed."""
     execute(pipeline.database, "DELETE FROM circuit_breakers")
+    pipeline.database.transact(outages.end)
     pipeline.gateway = CircuitBreaker(pipeline.gateway, pipeline.database)
     pipeline.deploy(monkeypatch)
     return pipeline
 
 
-def fail_technically(guarded: Pipeline, times: int) -> None:
-    for _ in range(times):
-        down = guarded.order("pm_card_down")
-        down.run_until("ProcessPayment")
-        with pytest.raises(PaymentGatewayUnavailable):
-            down.call("ProcessPayment")
+def open_the_circuit(guarded: Pipeline) -> None:
+    """By an outage of the whole gateway, as the payments of several orders meet it. It is over afterwards."""
+    orders = [guarded.order() for _ in range(POLICY.calls)]
+    for order in orders:
+        order.run_until("ProcessPayment")
+    guarded.database.transact(lambda connection: outages.begin(connection, 600))
+    for order in orders:
+        with pytest.raises(PaymentGatewayUnavailable, match="down"):
+            order.call("ProcessPayment")
+    guarded.database.transact(outages.end)
 
 
-def test_five_orders_that_find_the_gateway_down_make_the_sixth_wait(guarded: Pipeline) -> None:
-    fail_technically(guarded, POLICY.failures)
+@pytest.mark.parametrize("method", ["pm_card_down", "pm_card_flaky", "pm_card_timeout"])
+def test_a_customers_failing_methods_make_nobody_else_wait(guarded: Pipeline, method: str) -> None:
+    for _ in range(POLICY.calls // 2):
+        failing = guarded.order(method)
+        failing.run_until("ProcessPayment")
+        for _ in range(2):
+            with suppress(PaymentGatewayUnavailable):
+                failing.call("ProcessPayment")
+
+    order = guarded.order()
+    assert order.run().attempts["ProcessPayment"] == 1
+    assert order.ending() == CONFIRMED
+
+
+def test_orders_that_find_the_gateway_down_make_the_next_one_wait(guarded: Pipeline) -> None:
+    open_the_circuit(guarded)
     order = guarded.order()
     order.run_until("ProcessPayment")
 
@@ -48,7 +70,7 @@ def test_five_orders_that_find_the_gateway_down_make_the_sixth_wait(guarded: Pip
 def test_a_refund_waits_as_well(guarded: Pipeline) -> None:
     order = guarded.order()
     order.run_until("ConfirmReservation")
-    fail_technically(guarded, POLICY.failures)
+    open_the_circuit(guarded)
 
     with pytest.raises(PaymentGatewayCircuitOpen):
         order.call("RefundPayment")

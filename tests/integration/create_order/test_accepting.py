@@ -83,7 +83,7 @@ def test_the_order_its_lines_its_event_and_its_key_are_written_together(
 
 @pytest.mark.parametrize(
     ("asked", "priority"),
-    [({}, "normal"), ({"priority": "normal"}, "normal"), ({"priority": "high"}, "high")],
+    [({}, "normal"), ({"priority": "normal"}, "normal")],
 )
 def test_the_order_and_its_event_have_the_priority_that_was_asked_for(
     alice: Client, product: Product, database: Database, asked: dict[str, str], priority: str

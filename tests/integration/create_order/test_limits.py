@@ -1,4 +1,4 @@
-"""How many orders one user may place in a minute."""
+"""How many orders one user may place: never more than so many in any minute, whenever that minute begins."""
 
 import math
 import threading
@@ -9,16 +9,27 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from functions.create_order import handler
-from functions.create_order.place_order import RATE_WINDOW, Placed, _lane, place_order
+from functions.create_order.place_order import (
+    LANE_ALLOWANCE,
+    RATE_WINDOW,
+    OrderRequest,
+    Placed,
+    _lane,
+    place_order,
+)
 from orders.db import Credentials, Database
 from orders.errors import TooManyOrders
 from orders.ids import uuid7
 from tests.integration.create_order.orders_api import post
 from tests.support.api import Client
-from tests.support.factories import Product, add_product, execute, order_body, order_request, rows
+from tests.support.factories import ALICE, Product, add_product, execute, order_body, order_request, rows
+from tests.support.postgres import Server
 
+MINUTE = int(RATE_WINDOW.total_seconds())
 ALLOWANCE = 3
 RACERS = 100
 CONNECTIONS = 20
@@ -49,9 +60,18 @@ def written(database: Database) -> dict[str, int]:
     return {table: rows(database, f"SELECT count(*) AS n FROM {table}")[0]["n"] for table in WRITTEN}
 
 
-def end_window(database: Database) -> None:
-    """As if the minute were over."""
-    execute(database, f"UPDATE order_rates SET window_started_at = now() - interval '{RATE_WINDOW}'")
+def let_time_pass(database: Database, seconds: float) -> None:
+    """As if the orders so far had been placed so much earlier."""
+    execute(
+        database,
+        """
+        UPDATE order_rates SET recent = ARRAY(
+            SELECT placed_at - make_interval(secs => :seconds)
+            FROM unnest(recent) WITH ORDINALITY AS placed (placed_at, place) ORDER BY place
+        )
+        """,
+        seconds=seconds,
+    )
 
 
 def test_one_order_more_than_allowed_is_refused_until_the_minute_is_over(
@@ -73,22 +93,105 @@ def test_a_refused_order_leaves_nothing_behind(
 
 
 def test_the_next_minute_is_a_new_one(full: Client, body: dict[str, Any], database: Database) -> None:
-    end_window(database)
+    let_time_pass(database, MINUTE)
     assert [post(full, body).status for _ in range(ALLOWANCE + 1)] == [202] * ALLOWANCE + [429]
 
 
-def test_the_answer_tells_how_long_the_window_stays_full(
+def test_the_answer_tells_how_long_the_minute_stays_full(
     full: Client, body: dict[str, Any], database: Database
 ) -> None:
-    execute(database, "UPDATE order_rates SET window_started_at = now() - interval '50.5 s'")
-    left = (
-        "SELECT extract(epoch FROM window_started_at + interval '1 minute' - now()) AS left FROM order_rates"
-    )
+    let_time_pass(database, 50.5)
+    left = "SELECT extract(epoch FROM recent[1] + interval '1 minute' - now()) AS left FROM order_rates"
     (before,) = rows(database, left)
     told = int(post(full, body).headers["retry-after"])
     (after,) = rows(database, left)
     # Rounded up: whoever comes back then is not refused again.
     assert math.ceil(after["left"]) <= told <= math.ceil(before["left"])
+
+    let_time_pass(database, told)
+    assert post(full, body).status == 202
+
+
+def test_as_many_late_in_one_minute_and_early_in_the_next_are_too_many(
+    alice: Client, body: dict[str, Any], database: Database
+) -> None:
+    """119 orders went through in 16 seconds at 60 a minute: a minute began with the first order."""
+    assert post(alice, body).status == 202
+    let_time_pass(database, MINUTE - 5)
+    assert [post(alice, body).status for _ in range(ALLOWANCE - 1)] == [202] * (ALLOWANCE - 1)
+    let_time_pass(database, 6)
+    assert [post(alice, body).status for _ in range(ALLOWANCE)] == [202] + [429] * (ALLOWANCE - 1)
+
+
+def test_each_order_makes_room_when_it_is_a_minute_old(
+    alice: Client, body: dict[str, Any], database: Database
+) -> None:
+    for _ in range(ALLOWANCE):
+        assert post(alice, body).status == 202
+        let_time_pass(database, 10)
+    assert post(alice, body).headers["retry-after"] == str(MINUTE - 10 * ALLOWANCE)
+    let_time_pass(database, MINUTE - 10 * ALLOWANCE)
+    assert [post(alice, body).status for _ in range(2)] == [202, 429]
+
+
+def test_a_limit_that_was_lowered_holds_at_once(
+    full: Client, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch, database: Database
+) -> None:
+    lowered = handler.settings.model_copy(update={"orders_per_minute": 1})
+    monkeypatch.setattr(handler, "settings", lowered)
+    assert post(full, body).status == 429
+    let_time_pass(database, MINUTE)
+    assert [post(full, body).status for _ in range(2)] == [202, 429]
+
+
+def test_a_row_of_the_release_before_is_full_of_room(
+    alice: Client, body: dict[str, Any], database: Database
+) -> None:
+    execute(database, "INSERT INTO order_rates (user_id, lane, placed) VALUES (:user, 0, 60)", user=ALICE)
+    assert [post(alice, body).status for _ in range(ALLOWANCE + 1)] == [202] * ALLOWANCE + [429]
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(st.sampled_from([0, 0, 0, 1, 5, 15, 20, 30, 55, 60, 61, 130]), min_size=5, max_size=30),
+    st.sampled_from([1, 2, 3, 5]),
+)
+def test_no_minute_has_more_orders_than_promised_and_none_is_refused_with_fewer(
+    limited: tuple[Database, Product], pauses: list[int], allowance: int
+) -> None:
+    """Whenever orders arrive, in seconds. The moments between the statements are no pause of these."""
+    database, product = limited
+    request = order_request(order_body([(product.product_id, 1)]), user_id=uuid4().hex)
+    clock, accepted = 0, list[int]()
+    for pause in pauses:
+        let_time_pass(database, pause)
+        clock += pause
+        recent = [moment for moment in accepted if moment > clock - MINUTE]
+        if _is_accepted(database, replace(request, key=uuid4().hex, allowance=allowance)):
+            accepted.append(clock)
+            assert len(recent) < allowance
+        else:
+            assert len(recent) == allowance
+    assert all(
+        sum(begin <= moment < begin + MINUTE for moment in accepted) <= allowance for begin in accepted
+    )
+
+
+@pytest.fixture(scope="module")
+def limited(postgres_server: Server) -> Iterator[tuple[Database, Product]]:
+    """One database for all examples: each has a user of its own."""
+    with postgres_server.fresh_database() as credentials:
+        database = Database(lambda: credentials)
+        yield database, add_product(database)
+        database.engine.dispose()
+
+
+def _is_accepted(database: Database, request: OrderRequest) -> bool:
+    try:
+        place_order(database, request)
+    except TooManyOrders:
+        return False
+    return True
 
 
 def test_a_replay_is_neither_refused_nor_counted(
@@ -154,10 +257,33 @@ def test_of_one_key_at_once_the_last_free_place_goes_to_all(
     assert sum(not answer.replayed for answer in placed) == 1
 
 
-@pytest.mark.parametrize("allowance", [1, 2, 60, 999, 1_000, 1_999, 2_500, 10_000])
+@pytest.mark.parametrize("allowance", [1, 2, 60, 199, 200, 399, 500, 2_000, 60_000])
 def test_lanes_share_an_allowance_and_never_add_to_it(allowance: int) -> None:
     lanes = {_lane(allowance, uuid7())["lane"] for _ in range(200)}
     (most,) = {_lane(allowance, uuid7())["most"] for _ in range(20)}
+    number = max(1, allowance // LANE_ALLOWANCE)
 
-    assert len(lanes) == max(1, allowance // 1_000)
-    assert allowance - len(lanes) < len(lanes) * most <= allowance
+    assert lanes <= set(range(number))
+    assert len(lanes) == min(number, len(lanes)) > 0.4 * min(number, 200)
+    assert allowance - number < number * most <= allowance
+    assert most < 2 * LANE_ALLOWANCE
+
+
+def test_orders_in_lanes_keep_the_promise_together(
+    processes: list[Database], product: Product, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("functions.create_order.place_order.LANE_ALLOWANCE", 5)
+    allowance = 20
+    request = replace(order_request(order_body([(product.product_id, 1)])), allowance=allowance)
+
+    def some(process: Database) -> int:
+        return sum(_is_accepted(process, replace(request, key=uuid4().hex)) for _ in range(4))
+
+    for seconds in (0, 15, 20):
+        let_time_pass(database, seconds)
+        with ThreadPoolExecutor(CONNECTIONS) as clients:
+            accepted = sum(clients.map(some, processes))
+        assert accepted == (allowance if seconds == 0 else 0)
+    let_time_pass(database, 25)
+    with ThreadPoolExecutor(CONNECTIONS) as clients:
+        assert sum(clients.map(some, processes)) == allowance

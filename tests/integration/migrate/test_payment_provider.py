@@ -73,7 +73,7 @@ def test_the_ledger_of_an_earlier_release_is_taken_over_without_loss(
 
     assert look(earlier, LEDGER) == before != []
     assert catalogue(earlier) == catalogue(credentials)
-    assert look(earlier, "SELECT version_num FROM payment_simulator_version") == [("0001",)]
+    assert look(earlier, "SELECT version_num FROM payment_simulator_version") == [("0002",)]
     # The next deploy finds nothing to do.
     upgrade(earlier, provider=PaymentProvider.SIMULATOR)
     assert look(earlier, LEDGER) == before

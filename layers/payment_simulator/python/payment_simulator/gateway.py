@@ -1,13 +1,13 @@
 """A payment gateway with the behaviour of a real one: latency, declines, outages, and a ledger of its own.
 
 It stands for an outside system: it keeps its tables in its own schema, commits on its own, and shares nothing with an
-order but the key. Test methods behave the same whatever the rates (`_FIXED`); any other follows them.
+order but the key. Test methods behave the same whatever the rates (`_FIXED`); only `pm_simulated` follows them.
 """
 
 import random
 import time
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, text
 
@@ -22,14 +22,18 @@ from orders.errors import (
 )
 from orders.ids import uuid7
 from orders.payments.gateway import Charge, GatewayPayment, GatewayStatus, NothingToRefund, PaymentGateway
+from payment_simulator.outages import IS_DOWN
 from payment_simulator.settings import SimulatorSettings
 
 FLAKY_FAILURES: Final = 2
 """`pm_card_flaky` fails this many times, then succeeds."""
+RATED_METHOD: Final = "pm_simulated"
+"""Succeeds, fails and declines at the configured rates."""
 
-_OPEN: Final = text("""
+# None of these has a row while the whole gateway is down; `_FIND` then says so.
+_OPEN: Final = text(f"""
     INSERT INTO gateway.payments (key, payment_id, status, attempts, amount, currency)
-    VALUES (:key, :payment_id, 'OPEN', 1, :amount, :currency)
+    SELECT :key, CAST(:payment_id AS uuid), 'OPEN', 1, CAST(:amount AS bigint), :currency WHERE NOT {IS_DOWN}
     ON CONFLICT (key) DO UPDATE SET attempts = payments.attempts + 1
     RETURNING payment_id, status, attempts, error
 """)
@@ -40,17 +44,21 @@ _CAPTURE: Final = text("""
     INSERT INTO gateway.entries (key, kind, amount) SELECT key, 'CAPTURE', amount FROM captured
 """)
 _DECLINE: Final = text("UPDATE gateway.payments SET status = 'DECLINED', error = :error WHERE key = :key")
-_FIND: Final = text("SELECT payment_id, status, error FROM gateway.payments WHERE key = :key")
-_VOID: Final = text("""
+_FIND: Final = text(f"""
+    SELECT gateway.is_down, payment_id, status, error
+    FROM (SELECT {IS_DOWN} AS is_down) AS gateway LEFT JOIN gateway.payments ON key = :key
+""")
+_VOID: Final = text(f"""
     INSERT INTO gateway.payments (key, payment_id, status, amount, currency)
-    VALUES (:key, :payment_id, 'VOIDED', :amount, :currency)
+    SELECT :key, CAST(:payment_id AS uuid), 'VOIDED', CAST(:amount AS bigint), :currency WHERE NOT {IS_DOWN}
     ON CONFLICT (key) DO UPDATE
     SET status = CASE WHEN payments.status = 'OPEN' THEN 'VOIDED' ELSE payments.status END
     RETURNING payment_id, status, error
 """)
-_REFUND: Final = text("""
+_REFUND: Final = text(f"""
     WITH refunded AS (
-        UPDATE gateway.payments SET status = 'REFUNDED' WHERE key = :key AND status = 'CAPTURED' RETURNING key, amount
+        UPDATE gateway.payments SET status = 'REFUNDED' WHERE key = :key AND status = 'CAPTURED' AND NOT {IS_DOWN}
+        RETURNING key, amount
     )
     INSERT INTO gateway.entries (key, kind, amount) SELECT key, 'REFUND', amount FROM refunded
 """)
@@ -94,28 +102,31 @@ class SimulatedGateway:
     def capture(self, key: str, charge: Charge) -> GatewayPayment:
         self._take_time()
         outcome, payment = self._database.transact(lambda connection: self._decide(connection, key, charge))
+        # A test method that fails says nothing about the gateway; the rates are the gateway's own.
+        gateway_at_fault = charge.method == RATED_METHOD
         match outcome:
             case _Outcome.DECLINE | _Outcome.SUSPECT_FRAUD:
                 failure = business_failure(payment.error or "") or PaymentDeclined
                 raise failure(f"the gateway declined payment {payment.payment_id}")
             case _Outcome.FAIL:
-                raise PaymentGatewayUnavailable("the gateway is unavailable")
+                raise PaymentGatewayUnavailable(
+                    f"{charge.method} is unavailable", gateway_at_fault=gateway_at_fault
+                )
             case _Outcome.CHARGE_THEN_TIME_OUT:
-                raise PaymentGatewayTimeout("the gateway did not answer in time")
+                raise PaymentGatewayTimeout(
+                    "the gateway did not answer in time", gateway_at_fault=gateway_at_fault
+                )
         return payment
 
     def find(self, key: str) -> GatewayPayment | None:
         self._take_time()
-        row = self._database.transact_alone(
-            lambda connection: connection.execute(_FIND, {"key": key}).first()
-        )
-        return None if row is None else _payment(row)
+        return self._database.transact_alone(lambda connection: _find(connection, key))
 
     def void(self, key: str, charge: Charge) -> GatewayPayment:
         self._take_time()
         parameters = {"key": key, "payment_id": uuid7(), "amount": charge.amount, "currency": charge.currency}
         return self._database.transact_alone(
-            lambda connection: _payment(connection.execute(_VOID, parameters).one())
+            lambda connection: _payment(_while_up(connection.execute(_VOID, parameters).first()))
         )
 
     def refund(self, key: str) -> GatewayPayment:
@@ -123,16 +134,16 @@ class SimulatedGateway:
 
         def work(connection: Connection) -> GatewayPayment:
             connection.execute(_REFUND, {"key": key})
-            row = connection.execute(_FIND, {"key": key}).first()
-            if row is None or row.status != GatewayStatus.REFUNDED:
+            found = _find(connection, key)
+            if found is None or found.status is not GatewayStatus.REFUNDED:
                 raise NothingToRefund(f"nothing was captured under {key}")
-            return _payment(row)
+            return found
 
         return self._database.transact(work)
 
     def _decide(self, connection: Connection, key: str, charge: Charge) -> tuple[_Outcome, GatewayPayment]:
         parameters = {"key": key, "payment_id": uuid7(), "amount": charge.amount, "currency": charge.currency}
-        row = connection.execute(_OPEN, parameters).one()
+        row = _while_up(connection.execute(_OPEN, parameters).first())
         payment = _payment(row)
         match payment.status:
             case GatewayStatus.CAPTURED | GatewayStatus.REFUNDED:
@@ -157,8 +168,9 @@ class SimulatedGateway:
             return _Outcome.SUSPECT_FRAUD
         if charge.method == "pm_card_flaky":
             return _Outcome.FAIL if attempt <= FLAKY_FAILURES else _Outcome.SUCCEED
-        if charge.method in _FIXED:
-            return _FIXED[charge.method]
+        if charge.method != RATED_METHOD:
+            # There is no such method, as a real provider would say.
+            return _FIXED.get(charge.method, _Outcome.DECLINE)
         # Seeded by the attempt, so that a run can be repeated.
         roll = random.Random(f"{key} {attempt}").uniform(0, 100)
         if roll < self._settings.gateway_success_percent:
@@ -175,5 +187,23 @@ class SimulatedGateway:
             time.sleep(latency_ms / 1000)
 
 
-def _payment(row: Row[tuple[object, ...]]) -> GatewayPayment:
+def _find(connection: Connection, key: str) -> GatewayPayment | None:
+    row = connection.execute(_FIND, {"key": key}).one()
+    if row.is_down:
+        raise _down()
+    return None if row.payment_id is None else _payment(row)
+
+
+def _while_up(row: Row[Any] | None) -> Row[Any]:
+    """The row of a statement that has none while the gateway is down."""
+    if row is None:
+        raise _down()
+    return row
+
+
+def _down() -> PaymentGatewayUnavailable:
+    return PaymentGatewayUnavailable("the gateway is down")
+
+
+def _payment(row: Row[Any]) -> GatewayPayment:
     return GatewayPayment(str(row.payment_id), GatewayStatus(row.status), row.error)

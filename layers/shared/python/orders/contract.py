@@ -7,6 +7,9 @@ API_PREFIX: Final = "/api/v1"
 ADMIN_GROUP: Final = "admin"
 """The group, in the user pool, of those who operate the system."""
 
+PRIORITY_GROUP: Final = "priority"
+"""The group of those whose orders may be urgent. Administrators need not be in it."""
+
 
 class Metric:
     """The metrics. Functions count them, alarms watch some of them."""

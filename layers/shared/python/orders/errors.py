@@ -10,6 +10,7 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── UnsupportedMediaType
     │   ├── UnsupportedContentCoding
     │   ├── AdministratorsOnly
+    │   ├── PriorityNotAllowed         an urgent order of somebody who has no right to one
     │   ├── AddressNotFound
     │   ├── MethodNotAllowed           the address takes others
     │   ├── InvalidOrder               fields name what is wrong
@@ -104,6 +105,10 @@ class UnsupportedContentCoding(RequestRefused):
 
 class AdministratorsOnly(RequestRefused):
     """The caller is known, and not a member of the group of operators."""
+
+
+class PriorityNotAllowed(RequestRefused):
+    """The caller is not a member of a group whose orders may be urgent."""
 
 
 class AddressNotFound(RequestRefused):
@@ -236,7 +241,14 @@ class TransientFailure(OrdersError):
 
 
 class PaymentGatewayUnavailable(TransientFailure):
-    """The gateway refused to work; it says that nothing was charged."""
+    """The gateway refused to work; it says that nothing was charged.
+
+    `gateway_at_fault` False: this payment method or this input fails by itself, and the gateway works for others.
+    """
+
+    def __init__(self, detail: str, *, gateway_at_fault: bool = True) -> None:
+        super().__init__(detail)
+        self.gateway_at_fault = gateway_at_fault
 
 
 class PaymentGatewayTimeout(PaymentGatewayUnavailable):

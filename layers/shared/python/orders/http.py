@@ -3,7 +3,7 @@
 Validation, routing and OpenAPI are Powertools'; this adds what the API promises on top of them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
@@ -168,7 +168,9 @@ class Api(APIGatewayHttpResolver):
         if method == "HEAD":
             event = head.as_get(event)
         try:
-            _refuse_strangers(event)
+            # Where there is no route, everybody is told so: the API's document, which anybody may read, says the same.
+            if not self._methods_of:
+                _refuse_strangers(event)
             _refuse_control_characters(self._instance)
             response = super().resolve(event if self._methods_of else with_plain_body(event), context)
         except RequestRefused as refusal:
@@ -182,6 +184,10 @@ class Api(APIGatewayHttpResolver):
     def user_id(self) -> str:
         """The caller, as the gateway's JWT authorizer verified them."""
         return caller(self.current_event)
+
+    def is_member(self, groups: Container[str]) -> bool:
+        """Whether the caller belongs to one of the groups, by the token that the gateway verified."""
+        return any(group in groups for group in _groups(self.current_event.raw_event))
 
     def _no_route(self, error: NotFoundError) -> Response[str]:
         allowed = self._methods_of(self._instance) if self._methods_of else ()
@@ -250,10 +256,7 @@ def caller(event: APIGatewayProxyEventV2) -> str:
 
 def _refuse_strangers(event: Mapping[str, Any]) -> None:
     """Raises AdministratorsOnly where the path is theirs and the caller is not one of them."""
-    if not event["rawPath"].startswith(ADMIN_PATHS):
-        return
-    claims = event["requestContext"].get("authorizer", {}).get("jwt", {}).get("claims", {})
-    if ADMIN_GROUP not in _groups(claims.get("cognito:groups", ())):
+    if event["rawPath"].startswith(ADMIN_PATHS) and ADMIN_GROUP not in _groups(event):
         raise AdministratorsOnly(f"Only members of the group {ADMIN_GROUP!r} may do this")
 
 
@@ -263,9 +266,17 @@ def _refuse_control_characters(path: str) -> None:
         raise AddressNotFound
 
 
-def _groups(claim: str | Sequence[str]) -> Sequence[str]:
-    """A list in a token arrives from API Gateway as one string, e.g. `[admin support]`."""
-    return claim.strip("[]").replace(",", " ").split() if isinstance(claim, str) else claim
+def _groups(event: Mapping[str, Any]) -> Sequence[str]:
+    """The caller's groups, none of which is missing or made up: a claim of any other form names no group.
+
+    API Gateway passes the list on as one string, its items in brackets with a space between them: `[admin support]`.
+    A group's name in Cognito (CreateGroup) has no spaces, but it may have commas and brackets of its own.
+    """
+    claims = event["requestContext"].get("authorizer", {}).get("jwt", {}).get("claims", {})
+    claim = claims.get("cognito:groups")
+    if isinstance(claim, str) and len(claim) > 2 and claim[0] == "[" and claim[-1] == "]":
+        return claim[1:-1].split(" ")
+    return claim if isinstance(claim, list) else ()
 
 
 def _before_routing(response: Response[str]) -> dict[str, Any]:

@@ -66,6 +66,12 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
         example="Send gzip or deflate",
     ),
     errors.AdministratorsOnly: Kind(403, "administrators-only", "This is for administrators"),
+    errors.PriorityNotAllowed: Kind(
+        403,
+        "priority-not-allowed",
+        "Urgent orders are a right",
+        example="Only members of the group 'priority' may place urgent orders",
+    ),
     errors.AddressNotFound: NO_ROUTE,
     errors.MethodNotAllowed: Kind(405, "method-not-allowed", "The method is not allowed here"),
     errors.InvalidOrder: INVALID,

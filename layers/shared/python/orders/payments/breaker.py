@@ -1,8 +1,10 @@
 """A circuit breaker around the payment gateway: one circuit for all processes, in one row, on the database's clock.
 
-After so many technical failures in a row, whoever met them, nobody calls the gateway for a while; then one call goes
-through as a probe, and decides. A decline is an answer, so it counts as a sign of health. While the circuit
-is open a call fails at once with `PaymentGatewayCircuitOpen`, on which an order waits: it is not cancelled.
+When too large a share of the calls of a short time fails, nobody calls the gateway for a while; then one call goes
+through as a probe, and decides. A call fails if the gateway refuses to work, cannot be reached or takes too long. A
+decline is an answer, so it counts as a sign of health; a payment method or an input that fails by itself says nothing
+about the gateway, and counts as neither. While the circuit is open a call fails at once with
+`PaymentGatewayCircuitOpen`, on which an order waits: it is not cancelled.
 """
 
 from collections.abc import Callable
@@ -32,10 +34,16 @@ SHORTEST_WAIT_SECONDS: Final = 1.0
 
 @dataclass(frozen=True)
 class Policy:
-    """When the circuit opens, and for how long."""
+    """When the circuit opens, and for how long. Calls are counted over all processes."""
 
-    failures: int = 5
-    """Technical failures in a row, over all processes. At least 2."""
+    window_seconds: float = 30
+    """Calls are counted for so long from a failure on."""
+    calls: int = 10
+    """Fewer of them than this say nothing."""
+    failure_share: float = 0.5
+    """Of the calls counted."""
+    keys: int = 3
+    """Payments that must have failed, so that the retries of one do not stop the others."""
     open_seconds: float = 60
     probe_seconds: float = 30
     """A probe that has not ended by then is taken for lost with its process. Longer than a saga step may run."""
@@ -56,18 +64,35 @@ _ADMIT: Final = text("""
     WHERE name = :name AND open_until IS NOT NULL
 """)
 
-# Failures of calls that were under way when the circuit opened change nothing, nor do their successes.
-_FAILED: Final = text("""
-    INSERT INTO circuit_breakers AS breaker (name, failures) VALUES (:name, 1)
+# A window begins with a failure, so that nothing is written while the gateway works. Failures of calls that were under
+# way when the circuit opened change nothing, nor do their successes.
+_IS_LIVE: Final = "breaker.window_started_at > now() - make_interval(secs => :window_seconds)"
+_FAILED: Final = text(f"""
+    INSERT INTO circuit_breakers AS breaker (name, window_started_at, calls, failures, failing_keys)
+    VALUES (:name, now(), 1, 1, ARRAY[CAST(:key AS text)])
     ON CONFLICT (name) DO UPDATE
-    SET failures = breaker.failures + 1, updated_at = now(),
-        open_until = CASE WHEN breaker.failures + 1 >= :limit THEN now() + make_interval(secs => :open_seconds) END
+    SET (window_started_at, calls, failures, failing_keys, open_until, updated_at) = (
+        SELECT counted.*,
+               CASE WHEN calls >= :calls AND failures >= CAST(:failure_share AS float8) * calls
+                         AND cardinality(failing_keys) >= :keys
+                    THEN now() + make_interval(secs => :open_seconds) END,
+               now()
+        FROM (
+            SELECT breaker.window_started_at, breaker.calls + 1 AS calls, breaker.failures + 1 AS failures,
+                   CASE WHEN CAST(:key AS text) = ANY (breaker.failing_keys)
+                             OR cardinality(breaker.failing_keys) >= :keys THEN breaker.failing_keys
+                        ELSE breaker.failing_keys || CAST(:key AS text) END AS failing_keys
+            WHERE {_IS_LIVE}
+            UNION ALL
+            SELECT now(), 1, 1, ARRAY[CAST(:key AS text)] WHERE NOT coalesce({_IS_LIVE}, false)
+        ) AS counted
+    )
     WHERE breaker.open_until IS NULL
     RETURNING open_until IS NOT NULL AS has_changed
 """)
-_WORKED: Final = text("""
-    UPDATE circuit_breakers SET failures = 0, updated_at = now()
-    WHERE name = :name AND failures > 0 AND open_until IS NULL
+_WORKED: Final = text(f"""
+    UPDATE circuit_breakers AS breaker SET calls = calls + 1, updated_at = now()
+    WHERE name = :name AND open_until IS NULL AND {_IS_LIVE}
     RETURNING false AS has_changed
 """)
 
@@ -80,7 +105,8 @@ _PROBE_FAILED: Final = text("""
 """)
 _PROBE_WORKED: Final = text("""
     UPDATE circuit_breakers
-    SET failures = 0, open_until = NULL, probe = NULL, probe_until = NULL, updated_at = now()
+    SET window_started_at = NULL, calls = 0, failures = 0, failing_keys = '{}',
+        open_until = NULL, probe = NULL, probe_until = NULL, updated_at = now()
     WHERE name = :name AND probe = :probe
     RETURNING true AS has_changed
 """)
@@ -104,19 +130,19 @@ class CircuitBreaker:
         self._policy = policy
 
     def capture(self, key: str, charge: Charge) -> GatewayPayment:
-        return self._guard(lambda: self._gateway.capture(key, charge))
+        return self._guard(key, lambda: self._gateway.capture(key, charge))
 
     def find(self, key: str) -> GatewayPayment | None:
         # A gateway that can read its records may still be unable to charge: a look that works proves nothing.
-        return self._guard(lambda: self._gateway.find(key), is_proof=False)
+        return self._guard(key, lambda: self._gateway.find(key), is_proof=False)
 
     def void(self, key: str, charge: Charge) -> GatewayPayment:
-        return self._guard(lambda: self._gateway.void(key, charge))
+        return self._guard(key, lambda: self._gateway.void(key, charge))
 
     def refund(self, key: str) -> GatewayPayment:
-        return self._guard(lambda: self._gateway.refund(key))
+        return self._guard(key, lambda: self._gateway.refund(key))
 
-    def _guard(self, call: Callable[[], T], *, is_proof: bool = True) -> T:
+    def _guard(self, key: str, call: Callable[[], T], *, is_proof: bool = True) -> T:
         """Makes the call, unless the circuit is open. `is_proof`: an answer shows that the gateway works.
 
         Raises:
@@ -125,8 +151,11 @@ class CircuitBreaker:
         probe = self._admit()
         try:
             answer = call()
-        except PaymentGatewayUnavailable:
-            self._failed(probe)
+        except PaymentGatewayUnavailable as error:
+            if error.gateway_at_fault:
+                self._failed(probe, key)
+            else:
+                self._answered(probe, is_proof=False)
             raise
         except (BusinessFailure, SagaConflict, NothingToRefund):
             self._answered(probe, is_proof)
@@ -150,8 +179,8 @@ class CircuitBreaker:
         # Whoever claimed the probe just now is not in what this statement saw.
         raise PaymentGatewayCircuitOpen(max(circuit.wait_seconds, SHORTEST_WAIT_SECONDS))
 
-    def _failed(self, probe: UUID | None) -> None:
-        if self._record(_FAILED if probe is None else _PROBE_FAILED, probe):
+    def _failed(self, probe: UUID | None, key: str) -> None:
+        if self._record(_FAILED if probe is None else _PROBE_FAILED, probe, key):
             count(Metric.CIRCUIT_OPENED)
             logger.warning("The payment gateway is given a rest", seconds=self._policy.open_seconds)
 
@@ -163,7 +192,7 @@ class CircuitBreaker:
             count(Metric.CIRCUIT_CLOSED)
             logger.info("The payment gateway works again")
 
-    def _record(self, statement: TextClause, probe: UUID | None) -> bool:
+    def _record(self, statement: TextClause, probe: UUID | None, key: str | None = None) -> bool:
         """Records how a call went. Returns whether that opened or closed the circuit.
 
         A database that cannot be reached is only logged: the caller needs what the gateway returned.
@@ -171,7 +200,11 @@ class CircuitBreaker:
         parameters = {
             "name": CIRCUIT,
             "probe": probe,
-            "limit": self._policy.failures,
+            "key": key,
+            "window_seconds": self._policy.window_seconds,
+            "calls": self._policy.calls,
+            "failure_share": self._policy.failure_share,
+            "keys": self._policy.keys,
             "open_seconds": self._policy.open_seconds,
         }
         try:

@@ -2,15 +2,23 @@
 
 The code of a provider is a package of its own, `payment_<provider>` in `layers/payment_<provider>`. It is shipped to a
 stage that chooses the provider, and to no other. The package has a module `gateway` with
-`connect(database) -> PaymentGateway`, and a folder `migrations` if the provider keeps tables in our database.
+`connect(database) -> PaymentGateway`, a module `methods` with `METHODS` if the provider takes a closed list of payment
+methods, and a folder `migrations` if it keeps tables in our database.
 """
 
 import importlib
+import importlib.util
+import re
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
+from typing import Final
 
 from orders.db import Database
 from orders.payments.gateway import PaymentGateway
+
+_TEST_METHOD: Final = re.compile(r"pm_card_\w*|pm_simulated")
+"""Those of the simulator and their kind: nobody's money."""
 
 
 class PaymentProvider(StrEnum):
@@ -30,6 +38,29 @@ def connect(provider: PaymentProvider, database: Database) -> PaymentGateway:
     """
     gateway: PaymentGateway = importlib.import_module(f"{provider.package}.gateway").connect(database)
     return gateway
+
+
+def methods(provider: PaymentProvider) -> tuple[str, ...] | None:
+    """The payment methods that the provider takes; None if only the provider itself knows them. Imports next to
+    nothing of its package."""
+    return _methods(provider.package)
+
+
+@cache
+def _methods(package: str) -> tuple[str, ...] | None:
+    name = f"{package}.methods"
+    if importlib.util.find_spec(name) is None:
+        return None
+    known: tuple[str, ...] = importlib.import_module(name).METHODS
+    return known
+
+
+def why_not_taken(provider: PaymentProvider, method: str) -> str | None:
+    """What is wrong with a payment method, as far as it is known before the provider is asked; None if nothing is."""
+    known = methods(provider)
+    if known is None:
+        return "This is a test method, and this takes real ones" if _TEST_METHOD.fullmatch(method) else None
+    return None if method in known else f"This must be one of {', '.join(known)}"
 
 
 def migrations(provider: PaymentProvider) -> Path | None:

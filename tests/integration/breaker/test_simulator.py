@@ -1,0 +1,84 @@
+"""The payment simulator as a whole: an outage of it, and the methods that it has."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from orders.db import Database
+from orders.errors import PaymentDeclined, PaymentGatewayUnavailable
+from orders.payments.gateway import GatewayStatus, PaymentGateway
+from payment_simulator import outages
+from payment_simulator.gateway import _FIXED, FLAKY_FAILURES, RATED_METHOD, SimulatedGateway
+from payment_simulator.methods import METHODS
+from tests.integration.breaker.gateways import CHARGE
+from tests.support.factories import rows
+from tests.support.payments import BEHAVIOUR
+
+CALLS: dict[str, Callable[[PaymentGateway, str], object]] = {
+    "capture": lambda gateway, key: gateway.capture(key, CHARGE),
+    "find": lambda gateway, key: gateway.find(key),
+    "void": lambda gateway, key: gateway.void(key, CHARGE),
+    "refund": lambda gateway, key: gateway.refund(key),
+}
+
+
+@pytest.fixture
+def gateway(database: Database) -> PaymentGateway:
+    return SimulatedGateway(database, BEHAVIOUR)
+
+
+@pytest.mark.parametrize("key", ["captured", "unknown"])
+@pytest.mark.parametrize("call", CALLS)
+def test_an_outage_refuses_every_call_and_changes_nothing(
+    database: Database, gateway: PaymentGateway, call: str, key: str
+) -> None:
+    gateway.capture("captured", CHARGE)
+    before = rows(database, "SELECT * FROM gateway.payments"), rows(database, "SELECT * FROM gateway.entries")
+    database.transact(lambda connection: outages.begin(connection, 60))
+
+    with pytest.raises(PaymentGatewayUnavailable) as raised:
+        CALLS[call](gateway, key)
+
+    assert raised.value.gateway_at_fault
+    assert before == (
+        rows(database, "SELECT * FROM gateway.payments"),
+        rows(database, "SELECT * FROM gateway.entries"),
+    )
+
+
+@pytest.mark.parametrize("ended_by", ["its time", "the switch"])
+def test_after_an_outage_it_works_again(database: Database, gateway: PaymentGateway, ended_by: str) -> None:
+    seconds = 0 if ended_by == "its time" else 60
+    database.transact(lambda connection: outages.begin(connection, seconds))
+    if ended_by == "the switch":
+        database.transact(outages.end)
+
+    assert gateway.find("unknown") is None
+    assert gateway.capture("key", CHARGE).status is GatewayStatus.CAPTURED
+    assert gateway.refund("key").status is GatewayStatus.REFUNDED
+    assert gateway.void("another", CHARGE).status is GatewayStatus.VOIDED
+
+
+def test_the_methods_that_it_names_are_those_that_it_has() -> None:
+    assert set(METHODS) == {*_FIXED, "pm_card_flaky", RATED_METHOD}
+
+
+@pytest.mark.parametrize("method", ["pm_card_declned", "pm_1J2k3L4m", "pm_card_Visa"])
+def test_a_method_that_it_does_not_have_is_declined(gateway: PaymentGateway, method: str) -> None:
+    with pytest.raises(PaymentDeclined):
+        gateway.capture("key", replace(CHARGE, method=method))
+
+
+@pytest.mark.parametrize(
+    ("method", "is_its_own"),
+    [("pm_card_down", False), ("pm_card_flaky", False), ("pm_card_timeout", False), (RATED_METHOD, True)],
+)
+def test_a_failure_says_whose_fault_it_is(database: Database, method: str, is_its_own: bool) -> None:
+    """Of the rated method it is the gateway's own: the rates are how well the gateway works."""
+    rates = {"gateway_success_percent": 0, "gateway_retryable_percent": 100}
+    gateway = SimulatedGateway(database, BEHAVIOUR.model_copy(update=rates))
+    for place in range(FLAKY_FAILURES):
+        with pytest.raises(PaymentGatewayUnavailable) as raised:
+            gateway.capture(f"order-{method}-{place}", replace(CHARGE, method=method))
+        assert raised.value.gateway_at_fault == is_its_own
