@@ -7,6 +7,9 @@ API_PREFIX: Final = "/api/v1"
 ADMIN_GROUP: Final = "admin"
 """The group, in the user pool, of those who operate the system."""
 
+MAX_RECEIVE_COUNT: Final = 5
+"""Deliveries before a message counts as poison, unless its consumer says so at its first look."""
+
 
 class Metric:
     """The metrics. Functions count them, alarms watch some of them."""
