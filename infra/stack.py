@@ -69,6 +69,7 @@ class OrdersStack(Stack):
             before=[
                 *api.functions.values(),
                 relay.relay,
+                saga.starter,
                 *saga.steps.values(),
                 notifications.notify,
                 webhooks.deliver,

@@ -39,6 +39,7 @@ FUNCTION_ENVIRONMENT = {
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:orders-test-order-saga",
     "QUEUE_URLS": _QUEUE_URLS,
     "DLQ_URLS": _QUEUE_URLS,
+    "DLQ_URL": "https://sqs.example/dlq",
     **payments.ENVIRONMENT,
 }
 # Before any test module is imported: handlers read their settings when they are imported.

@@ -177,7 +177,8 @@ def fan_out(connection: Connection, event: CloudEvent, body: str) -> Sequence[UU
 def claim(connection: Connection, delivery_id: UUID, number: int) -> tuple[AttemptClaim, Attempt | None]:
     """Claims the right to make an attempt, which is there only if it is ours."""
     row = connection.execute(_FIND, {"delivery_id": delivery_id}).first()
-    if row is None or row.status != "PENDING" or row.attempts >= number:
+    # The row counts, not the message: an attempt that is not the next one is none.
+    if row is None or row.status != "PENDING" or row.attempts + 1 != number:
         return AttemptClaim.MADE, None
     if row.is_under_way:
         return AttemptClaim.UNDER_WAY, None

@@ -20,7 +20,7 @@ from functions.deliver_webhooks.webhook_request import body_of, headers_of
 from orders import inbox, outbox
 from orders.contract import Metric
 from orders.db import Database
-from orders.errors import UnexpectedEvent
+from orders.errors import TransientFailure, UnexpectedEvent
 from orders.events import CloudEvent, Consumer, OrderEnded, WebhookAttemptScheduled, WebhookEvent
 from orders.observability import count, logger
 from orders.webhooks.keys import SigningKeys
@@ -30,7 +30,7 @@ NEEDED_SECONDS: Final = 3.0 + TOTAL_SECONDS + BODY_SECONDS
 """What one message may take: two transactions, with a retry or two, around a server that gives no response."""
 
 
-class AttemptUnderWay(Exception):
+class AttemptUnderWay(TransientFailure):
     """Another message has this attempt made, or died while it did; its lease tells which, later."""
 
 

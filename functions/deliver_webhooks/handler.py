@@ -33,4 +33,12 @@ delivery = WebhookDelivery(
 
 @instrumented
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    return consume(event, context, WebhookEvent, delivery.handle, NEEDED_SECONDS)
+    return consume(
+        event,
+        context,
+        WebhookEvent,
+        delivery.handle,
+        database=delivery.database,
+        dlq_url=settings.dlq_url,
+        needed_seconds=NEEDED_SECONDS,
+    )

@@ -9,9 +9,9 @@ from orders.consumer import consume
 from orders.db import Database
 from orders.events import CloudEvent, InventoryReserved
 from orders.observability import instrumented
-from orders.settings import DatabaseSettings
+from orders.settings import ConsumerSettings
 
-settings = DatabaseSettings.from_environment()
+settings = ConsumerSettings.from_environment()
 database = Database.from_settings(settings)
 
 
@@ -21,4 +21,4 @@ def work(event: CloudEvent, reserved: InventoryReserved) -> None:
 
 @instrumented
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    return consume(event, context, InventoryReserved, work)
+    return consume(event, context, InventoryReserved, work, database=database, dlq_url=settings.dlq_url)

@@ -16,11 +16,12 @@ from orders.observability import count
 
 BATCH_SIZE: Final = 500
 
-OUTBOX_RETENTION: Final = timedelta(days=7)
-"""For published events: long enough to look into an incident, and to publish again what a lost queue has taken along.
-Pending and dead events stay until somebody has dealt with them."""
-INBOX_RETENTION: Final = timedelta(days=30)
-"""As long as an event can come back: 14 days in a dead-letter queue, a redrive, and 14 days there again."""
+OUTBOX_RETENTION: Final = timedelta(days=30)
+"""For published events: as long as a message of one can come back, which is 14 days in a dead-letter queue, a redrive,
+and 14 days there again. A consumer believes no message whose event is not here. Pending and dead events stay until
+somebody has dealt with them."""
+INBOX_RETENTION: Final = OUTBOX_RETENTION
+"""An event is processed after it was published, so it is forgotten here after its row is gone."""
 IDEMPOTENCY_RETENTION: Final = timedelta(days=7)
 """How long a client may repeat a request: the usual promise is a day, but a phone may be off for a holiday, and the
 price of a key is 200 bytes where the price of a forgotten one is a second order."""

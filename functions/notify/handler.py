@@ -35,4 +35,12 @@ def send(event: CloudEvent, requested: NotificationRequested) -> None:
 
 @instrumented
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    return consume(event, context, NotificationRequested, send, NEEDED_SECONDS)
+    return consume(
+        event,
+        context,
+        NotificationRequested,
+        send,
+        database=database,
+        dlq_url=settings.dlq_url,
+        needed_seconds=NEEDED_SECONDS,
+    )

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, text
 from functions.notify.rendering import Line, Order
 from orders import inbox
 from orders.domain import Channel, Locale, Notification, NotificationStatus
-from orders.errors import OrderNotFound
+from orders.errors import OrderNotFound, TransientFailure
 from orders.events import Consumer
 
 LEASE_SECONDS: Final = 60
@@ -65,7 +65,7 @@ class NotificationClaim(StrEnum):
     UNCERTAIN = "left without an outcome by a sender that is gone"
 
 
-class SendingInProgress(Exception):
+class SendingInProgress(TransientFailure):
     """Another delivery is sending this notification, or died while it did; its lease tells which, later."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from typing import Final, Protocol, TypeVar
 
 from functions.notify.rendering import RenderedMessage
+from orders.errors import TransientFailure
 
 Response = TypeVar("Response")
 
@@ -17,7 +18,7 @@ ATTEMPTS: Final = 1
 """The SDK would also repeat a request whose response it did not get, and the customer would be told twice."""
 
 
-class NotSent(Exception):
+class NotSent(TransientFailure):
     """The message was certainly not sent. `code` says why; the provider's own words, which quote addresses, are left
     out."""
 

@@ -1,7 +1,7 @@
-from orders.settings import DatabaseSettings
+from orders.settings import ConsumerSettings
 
 
-class Settings(DatabaseSettings):
+class Settings(ConsumerSettings):
     sender_email: str
     """A verified SES identity."""
     sms_sender_id: str

@@ -18,6 +18,15 @@ class StepEvent(BaseModel):
     order_id: UUID
     correlation_id: str
     traceparent: str
+    execution: str = Field(default="", max_length=80)
+    """The name of the execution, and which invocation of the step it is, from 1: for its log lines. An execution that
+    an earlier release has started gives neither."""
+    attempt: int = 0
+
+    @property
+    def names(self) -> dict[str, object]:
+        """What finds the log lines of one invocation."""
+        return {"order_id": str(self.order_id), "execution": self.execution, "step_attempt": self.attempt}
 
     @property
     def trace(self) -> Trace:

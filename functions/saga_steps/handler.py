@@ -22,15 +22,15 @@ Event = TypeVar("Event", bound=StepEvent)
 
 
 def _entry(step: SagaStep, event_type: type[Event], run: Callable[[Event], StrEnum]) -> Handler:
-    @instrumented
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
+        logger.append_keys(step=step)
         parsed = event_type.model_validate(event)
-        correlate(parsed.correlation_id, order_id=str(parsed.order_id), step=step)
+        correlate(parsed.correlation_id, **parsed.names)
         outcome = run(parsed)
         logger.info("Step done", outcome=outcome)
         return {"orderId": str(parsed.order_id), "step": step, "outcome": outcome}
 
-    return handler
+    return instrumented(handler, failed="Step failed")
 
 
 def _compensation(step: SagaStep, run: Callable[[CancellationEvent], StrEnum]) -> Handler:

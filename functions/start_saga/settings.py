@@ -1,5 +1,5 @@
-from orders.settings import FunctionSettings
+from orders.settings import ConsumerSettings
 
 
-class Settings(FunctionSettings):
+class Settings(ConsumerSettings):
     state_machine_arn: str

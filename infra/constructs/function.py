@@ -177,19 +177,20 @@ class QueueConsumer(OrdersFunction):
         batch_size: int,
         runtime: FunctionRuntime,
         description: str,
-        with_database: bool = True,
         environment: Mapping[str, str] | None = None,
         max_concurrency: int | None = None,
         with_payment_provider: bool = False,
     ) -> None:
         """`max_concurrency` is the stage's for consumers unless another is given."""
+        if queue.dead_letter_queue is None:
+            raise ValueError(f"the queue of {id} has no dead-letter queue")
+        dead_letters = queue.dead_letter_queue.queue
         super().__init__(
             scope,
             id,
             runtime=runtime,
-            with_database=with_database,
             timeout=Duration.seconds(runtime.stage.consumer_timeout_seconds),
-            environment=environment,
+            environment={"DLQ_URL": dead_letters.queue_url, **(environment or {})},
             with_payment_provider=with_payment_provider,
             description=description,
         )
@@ -201,3 +202,5 @@ class QueueConsumer(OrdersFunction):
                 report_batch_item_failures=True,
             )
         )
+        # What is poison at the first look goes there at once.
+        dead_letters.grant_send_messages(self.function)

@@ -9,10 +9,8 @@ from constructs import Construct
 
 from infra.names import pascal
 from infra.stages import Stage
+from orders.contract import MAX_RECEIVE_COUNT
 from orders.events import Queue
-
-MAX_RECEIVE_COUNT: Final = 5
-"""Deliveries before a message counts as poison."""
 
 # AWS's advice for event sources: the throttled retries of one batch must fit in before a message shows up again.
 _VISIBILITY_PER_TIMEOUT: Final = 6

@@ -76,17 +76,16 @@ class OrderSaga(Construct):
 
     def start_from(self, queue: sqs.Queue, *, runtime: FunctionRuntime) -> None:
         """Starts one execution for each order that the queue announces."""
-        starter = QueueConsumer(
+        self.starter = QueueConsumer(
             self,
             "StartSaga",
             queue=queue,
             batch_size=_START_BATCH_SIZE,
             runtime=runtime,
             environment={"STATE_MACHINE_ARN": self.state_machine.state_machine_arn},
-            with_database=False,
             description="order-processing: one execution for each order, by name",
         )
-        self.state_machine.grant_start_execution(starter.function)
+        self.state_machine.grant_start_execution(self.starter.function)
 
     def grant_executions(self, function: OrdersFunction, *actions: str) -> None:
         """Lets the function do these things, e.g. `states:DescribeExecution`, to executions of the saga."""

@@ -49,18 +49,26 @@ RIGHTS: dict[str, Rights] = {
     "manage-catalogue": DATABASE,
     "outbox-relay": {**DATABASE, **{f"queue {queue}": SEND for queue in Queue}},
     "start-saga": {
+        **DATABASE,
         "queue order-processing": RECEIVE,
+        "queue order-processing-dlq": SEND,
         "state machine": frozenset({"states:StartExecution"}),
     },
     **{kebab(step): DATABASE for step in SagaStep},
     "notify": {
         **DATABASE,
         "queue notification-sending": RECEIVE,
+        "queue notification-sending-dlq": SEND,
         "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:identity/sender": frozenset({"ses:SendEmail"}),
         TELEPHONES: frozenset({"sns:Publish"}),
     },
     "webhooks": {**DATABASE, **WEBHOOK_KEY},
-    "deliver-webhooks": {**DATABASE, **WEBHOOK_KEY, "queue webhook-delivery": RECEIVE},
+    "deliver-webhooks": {
+        **DATABASE,
+        **WEBHOOK_KEY,
+        "queue webhook-delivery": RECEIVE,
+        "queue webhook-delivery-dlq": SEND,
+    },
     "migrate": DATABASE,
     "maintenance": {
         **DATABASE,
@@ -74,8 +82,16 @@ RIGHTS: dict[str, Rights] = {
         "state machine": frozenset({"states:StartExecution"}),
         EXECUTIONS: frozenset({"states:DescribeExecution", "states:GetExecutionHistory"}),
     },
-    "payment-events": {**DATABASE, "queue payment-processing": RECEIVE},
-    "inventory-events": {**DATABASE, "queue inventory-management": RECEIVE},
+    "payment-events": {
+        **DATABASE,
+        "queue payment-processing": RECEIVE,
+        "queue payment-processing-dlq": SEND,
+    },
+    "inventory-events": {
+        **DATABASE,
+        "queue inventory-management": RECEIVE,
+        "queue inventory-management-dlq": SEND,
+    },
 }
 """Beyond these every function may write its own logs and its traces, and join the network if it uses the database."""
 

@@ -21,7 +21,9 @@ TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task
 
 CIRCUIT_OPEN = "PaymentGatewayCircuitOpen"
 NOT_OURS = ("States.", "Lambda.", "Sandbox.")
-EXECUTION_INPUT = "{% $states.context.Execution.Input %}"
+ORDER = {"orderId": "o", "correlationId": "c", "traceparent": "t"}
+CALL = {"execution": "order-o", "attempt": 3}
+"""Which invocation of which execution a step is told to be."""
 
 
 def error_names() -> set[str]:
@@ -194,7 +196,8 @@ def test_an_order_that_cannot_be_closed_fails_its_execution_so_that_the_alarm_fi
 
 @pytest.mark.parametrize("step", FORWARD_STEPS)
 def test_a_forward_step_gets_the_input_of_the_execution(step: str) -> None:
-    assert TASKS[step]["Arguments"]["Payload"] == EXECUTION_INPUT
+    payload = evaluated(TASKS[step]["Arguments"]["Payload"], execution_input=ORDER)
+    assert payload == {**ORDER, **CALL}
 
 
 @pytest.mark.parametrize("step", FORWARD_STEPS)
@@ -211,14 +214,13 @@ def test_a_compensation_gets_the_input_and_the_failure_and_what_is_unfinished(co
     failure = {"step": "ProcessPayment", "error": "FraudSuspected"}
     payload = evaluated(
         TASKS[compensation]["Arguments"]["Payload"],
-        execution_input={"orderId": "o", "correlationId": "c", "traceparent": "t"},
+        execution_input=ORDER,
         failure=failure,
         unfinished={"RestoreInventory": "DatabaseUnavailable"},
     )
     assert payload == {
-        "orderId": "o",
-        "correlationId": "c",
-        "traceparent": "t",
+        **ORDER,
+        **CALL,
         "failure": failure,
         "unfinished": {"RestoreInventory": "DatabaseUnavailable"},
     }
@@ -285,7 +287,7 @@ def test_the_machine_outlives_the_slowest_order() -> None:
 
 def test_the_tasks_are_the_steps_of_the_domain() -> None:
     assert list(TASKS) == [step.value for step in domain.SagaStep]
-    assert set(STATES) - set(TASKS) == {"AlreadyCompleted"}
+    assert set(STATES) - set(TASKS) == {"AlreadyCompleted", "OrderUnknown"}
 
 
 def test_every_state_says_why_it_is_there() -> None:
@@ -324,7 +326,8 @@ def evaluated(
     template: Any, *, execution_input: Any = None, error: str | None = None, **variables: Any
 ) -> Any:
     """A template of the definition with its JSONata expressions evaluated, as Step Functions does it."""
-    states = {"context": {"Execution": {"Input": execution_input}}, "errorOutput": {"Error": error}}
+    context = {"Execution": {"Input": execution_input, "Name": "order-o"}, "State": {"RetryCount": 2}}
+    states = {"context": context, "errorOutput": {"Error": error}}
     match template:
         case dict():
             return {

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tests.mutants.guards import GUARDS
 from tests.mutants.mutant import Edit, Mutant, mutant
 from tests.mutants.reads import READS
 
@@ -519,4 +520,4 @@ STEPS: Final = (
     ),
 )
 
-MUTANTS: Final = (*SEVEN, *STEPS, *READS)
+MUTANTS: Final = (*SEVEN, *STEPS, *GUARDS, *READS)

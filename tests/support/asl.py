@@ -121,6 +121,7 @@ class Execution:
     machine: StateMachine
     input: dict[str, Any]
     faults: list[Fault]
+    name: str = "walked"
     visited: list[str] = field(default_factory=list)
     """The states entered, in order; a retried state is entered once."""
     attempts: Counter[str] = field(default_factory=Counter)
@@ -139,6 +140,7 @@ class Execution:
     def __post_init__(self) -> None:
         self.next_state = self.machine.definition["StartAt"]
         self._state_input: Any = self.input
+        self._retry_count = 0
         self._struck: Counter[Fault] = Counter()
         self._delayed: list[tuple[Fault, Callable[[], Any]]] = []
 
@@ -187,6 +189,7 @@ class Execution:
 
     def _invoke(self, name: str, state: Mapping[str, Any]) -> Any:
         self.attempts[name] += 1
+        self._retry_count = self.attempts[name] - 1
         arguments = self._evaluate(state["Arguments"])
         function = arguments["FunctionName"].removeprefix("${").removesuffix("FunctionArn}")
         payload = _json(arguments["Payload"])
@@ -272,7 +275,10 @@ class Execution:
             return template
         expression = Jsonata(template.removeprefix("{%").removesuffix("%}").strip())
         bindings = expression.create_frame()
-        context = {"Execution": {"Input": self.input}}
+        context = {
+            "Execution": {"Input": self.input, "Name": self.name},
+            "State": {"RetryCount": self._retry_count},
+        }
         bindings.bind("states", {"input": self._state_input, "context": context, **(states or {})})
         for name, value in self.variables.items():
             bindings.bind(name, value)

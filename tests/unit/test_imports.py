@@ -46,7 +46,7 @@ DATABASE = {"sqlalchemy", "pg8000"}
 ROUTING = {"aws_lambda_powertools.event_handler"}
 
 ROUTED = {"api_docs", "create_order", "manage_catalogue", "operations", "read_orders", "webhooks"}
-WITHOUT_DATABASE = {"api_docs", "start_saga"}
+WITHOUT_DATABASE = {"api_docs"}
 CALL_PAYMENT_PROVIDER = {"maintenance", "operations", "payment_events", "saga_steps"}
 
 

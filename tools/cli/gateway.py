@@ -3,15 +3,15 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from sqlalchemy import create_engine
 
 from payment_simulator import outages
 from tools.cloud import local_cloud
 from tools.cloud.settings import Settings
+from tools.console import Console
 
 app = typer.Typer(help="The simulated payment gateway, as a whole.", no_args_is_help=True)
-console = Console(highlight=False)
+console = Console()
 
 
 @app.command()

@@ -15,9 +15,12 @@ from pydantic import Field
 
 from orders import aws
 from orders.aws import sdk_calls
+from orders.contract import MAX_RECEIVE_COUNT
 from orders.errors import NothingToRedrive, ServiceUnavailable
 from orders.events import Queue
 from orders.http import ApiModel
+from orders.ids import parse_uuid
+from orders.messages import DELIVERIES, ORIGINAL_ID, ORIGINAL_TIME
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -57,13 +60,22 @@ class DeadLetter:
     """One message in hand."""
 
     message_id: str
+    original_id: str
+    """The one it had in its queue; another one only if its consumer put it here itself."""
     receipt: str
     body: str
     received: int
     """Deliveries so far, those before it was given up included, and looks at it."""
+    deliveries: int
+    """Those to its consumer."""
     sent_at: datetime
+    """To its queue."""
     attributes: Mapping[str, Any]
     """As they are sent again."""
+
+    @property
+    def age_seconds(self) -> int:
+        return max(0, int((datetime.now(UTC) - self.sent_at).total_seconds()))
 
 
 def connect() -> "SQSClient":
@@ -170,7 +182,7 @@ class DeadLetters:
                     MaxNumberOfMessages=min(MAX_BATCH, limit - received),
                     VisibilityTimeout=HOLD_SECONDS,
                     WaitTimeSeconds=self._wait_seconds,
-                    AttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+                    AttributeNames=["ApproximateReceiveCount", "SentTimestamp", "DeadLetterQueueSourceArn"],
                     MessageAttributeNames=["All"],
                 )
             messages = answer.get("Messages", [])
@@ -203,17 +215,39 @@ class DeadLetters:
 
 
 def _letter(message: "MessageTypeDef") -> DeadLetter:
-    system = message.get("Attributes", {})
+    system: Mapping[str, str] = message.get("Attributes", {})
+    ours = {
+        name: attribute.get("StringValue", "")
+        for name, attribute in message.get("MessageAttributes", {}).items()
+    }
     return DeadLetter(
         message_id=message["MessageId"],
+        original_id=str(parse_uuid(ours.get(ORIGINAL_ID, "")) or message["MessageId"]),
         receipt=message["ReceiptHandle"],
         body=message["Body"],
-        received=int(system.get("ApproximateReceiveCount", "0")),
-        sent_at=datetime.fromtimestamp(int(system.get("SentTimestamp", "0")) / 1000, UTC),
+        received=_number(system.get("ApproximateReceiveCount")),
+        deliveries=_deliveries(ours, system),
+        sent_at=datetime.fromtimestamp(
+            _number(ours.get(ORIGINAL_TIME)) / 1000 or _number(system.get("SentTimestamp")) / 1000, UTC
+        ),
         attributes={
             name: {
                 key: attribute[key] for key in ("DataType", "StringValue", "BinaryValue") if key in attribute
             }
             for name, attribute in message.get("MessageAttributes", {}).items()
+            # Of this stay here; the next one counts anew.
+            if name != DELIVERIES
         },
     )
+
+
+def _deliveries(ours: Mapping[str, str], system: Mapping[str, str]) -> int:
+    """A message that SQS has moved here was delivered as often as its queue allows; each further receive was a look."""
+    if DELIVERIES in ours:
+        return _number(ours[DELIVERIES])
+    return MAX_RECEIVE_COUNT if "DeadLetterQueueSourceArn" in system else 0
+
+
+def _number(digits: str | None) -> int:
+    """A whole number of a message's, which may claim anything, within the bounds of a time in milliseconds."""
+    return int(digits) if digits and digits.isascii() and digits.isdigit() and len(digits) <= 13 else 0

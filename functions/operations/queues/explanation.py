@@ -4,45 +4,25 @@ Nothing of a message is repeated that was not checked before: what cannot be rea
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from sqlalchemy import Row, text
 
 from functions.operations.queues.dead_letters import DeadLetter
+from functions.operations.queues.redaction import redacted
 from orders.db import Database
 from orders.domain import OrderStatus
-from orders.events import (
-    CATALOGUE,
-    CONSUMER_OF,
-    CloudEvent,
-    EventData,
-    NotificationRequested,
-    OrderCreated,
-    Queue,
-)
+from orders.events import CONSUMER_OF, NotificationRequested, OrderCreated, Queue
 from orders.http import ApiModel
-from orders.observability import valid_correlation_id
+from orders.messages import WRITTEN, Cause, Reading, checked, read
+from orders.observability import shortened, valid_correlation_id
 from orders.payments.records import UNDECIDED
 
 _TYPE: Final = re.compile(r"com\.orders(\.[a-z]+)+\.v[0-9]+")
-
-
-class Cause(StrEnum):
-    """Why a message was given up, as far as can be told. Each has its section in docs/operations.md."""
-
-    NOT_AN_EVENT = "NOT_AN_EVENT"
-    UNKNOWN_TYPE = "UNKNOWN_TYPE"
-    WRONG_QUEUE = "WRONG_QUEUE"
-    INVALID_DATA = "INVALID_DATA"
-    NO_SUCH_ORDER = "NO_SUCH_ORDER"
-    ALREADY_DONE = "ALREADY_DONE"
-    CONSUMER_FAILED = "CONSUMER_FAILED"
 
 
 _ADVICE: Final = {
@@ -51,12 +31,16 @@ _ADVICE: Final = {
     Cause.WRONG_QUEUE: "This type is consumed from another queue. Find out who sent it here, then discard it.",
     Cause.INVALID_DATA: "Its data does not fit its type. Deploy what can read it and redrive it, or discard it.",
     Cause.NO_SUCH_ORDER: "The event's order does not exist. Discard it.",
+    Cause.UNKNOWN_EVENT: "We have written no event of this id. Find out who sent it, then discard it.",
+    Cause.ALTERED_EVENT: "It says something else than the event of its id. Find out who sent it, then discard it.",
+    Cause.NOT_DUE: "The event was not due yet. Find out who sent it, then discard it: it comes again by itself.",
     Cause.ALREADY_DONE: "The event has taken effect by now. Discard it.",
     Cause.CONSUMER_FAILED: "Its consumer failed each time. Put right what it failed of, then redrive it.",
 }
 
-_LOOK_UP: Final = text("""
-    SELECT wanted.event_id, orders.status AS order_status, inbox.event_id IS NOT NULL AS is_processed,
+_LOOK_UP: Final = text(f"""
+    SELECT wanted.event_id AS wanted_id, wanted.order_id, {WRITTEN},
+           orders.status AS order_status, inbox.event_id IS NOT NULL AS is_processed,
            payments.status AS payment_status, told.status AS notification_status, told.error AS notification_error,
            outbox.status AS outbox_status, outbox.last_error AS outbox_error,
            (SELECT array_agg(step || ': ' || error ORDER BY at, step) FROM saga_steps
@@ -72,12 +56,27 @@ _LOOK_UP: Final = text("""
 """)
 
 
+_POINTLESS: Final = frozenset(
+    {Cause.ALREADY_DONE, Cause.NO_SUCH_ORDER, Cause.UNKNOWN_EVENT, Cause.ALTERED_EVENT}
+)
+_MAX_ERRORS: Final = 30
+_MAX_ERROR: Final = 200
+"""Errors of one message, and characters of one."""
+
+
 class DeadMessage(ApiModel):
     """A message that was given up, and why as far as can be told."""
 
     message_id: str
+    original_message_id: str = Field(
+        description="The id that it had in its queue, where its consumer gave it up at once"
+    )
     received: int = Field(description="Deliveries so far, also by looking at it")
-    sent_at: datetime
+    deliveries: int = Field(description="Those to its consumer")
+    sent_at: datetime = Field(description="When it was first sent to its queue")
+    age_seconds: int = Field(description="Since then")
+    size: int = Field(description="Bytes of its body")
+    body: str = Field(description="The body without its values, and cut: names and kinds of what it holds")
     event_id: UUID | None
     event_type: str | None
     order_id: UUID | None
@@ -88,56 +87,32 @@ class DeadMessage(ApiModel):
     errors: list[str] = Field(description="Codes of what went wrong, oldest first; never content")
 
 
-@dataclass(frozen=True)
-class Reading:
-    """A message as it was read: an event, or why it is none that its queue's consumer could work on."""
-
-    letter: DeadLetter
-    event: CloudEvent | None = None
-    payload: EventData | None = None
-    cause: Cause | None = None
-    faults: tuple[str, ...] = ()
-    """Which fields are wrong, and how. Names and kinds only, no values."""
-
-
-def read(queue: Queue, letter: DeadLetter) -> Reading:
-    """Reads a message the way its consumer does."""
-    try:
-        event = CloudEvent.model_validate_json(letter.body)
-    except ValidationError as error:
-        return Reading(letter, cause=Cause.NOT_AN_EVENT, faults=_faults(error, CloudEvent.model_fields))
-    schema = CATALOGUE.get(event.type)
-    if schema is None:
-        return Reading(letter, event, cause=Cause.UNKNOWN_TYPE)
-    if schema.queue is not queue:
-        return Reading(letter, event, cause=Cause.WRONG_QUEUE)
-    try:
-        return Reading(letter, event, event.payload())
-    except ValidationError as error:
-        names = [field.alias or name for name, field in schema.model_fields.items()]
-        return Reading(letter, event, cause=Cause.INVALID_DATA, faults=_faults(error, names))
-
-
 def explain(database: Database, queue: Queue, letters: Sequence[DeadLetter]) -> list[DeadMessage]:
     """Each message explained, with one statement for all of them.
 
     Raises:
         DatabaseUnavailable: try again.
     """
-    readings = [read(queue, letter) for letter in letters]
+    readings = [read(queue, letter.body) for letter in letters]
     known = _look_up(database, queue, readings)
     return [
-        _explained(reading, known.get(reading.event.id) if reading.event else None) for reading in readings
+        _explained(
+            letter, reading, known.get((reading.event.id, reading.event.subject)) if reading.event else None
+        )
+        for letter, reading in zip(letters, readings, strict=True)
     ]
 
 
 def is_done(explained: DeadMessage) -> bool:
     """Whether redriving it could change nothing any more."""
-    return explained.cause in (Cause.ALREADY_DONE, Cause.NO_SUCH_ORDER)
+    return explained.cause in _POINTLESS
 
 
-def _look_up(database: Database, queue: Queue, readings: Iterable[Reading]) -> dict[UUID, Row[Any]]:
-    events = {reading.event.id: reading for reading in readings if reading.event}
+def _look_up(
+    database: Database, queue: Queue, readings: Iterable[Reading]
+) -> Mapping[tuple[UUID, UUID], Row[Any]]:
+    """What the tables know, by the ids of event and order that messages claim."""
+    events = {(reading.event.id, reading.event.subject): reading for reading in readings if reading.event}
     if not events:
         return {}
     asked = [
@@ -145,23 +120,28 @@ def _look_up(database: Database, queue: Queue, readings: Iterable[Reading]) -> d
         for reading in events.values()
     ]
     parameters = {
-        "event_ids": list(events),
-        "order_ids": [reading.event.subject for reading in events.values() if reading.event],
+        "event_ids": [event_id for event_id, _ in events],
+        "order_ids": [order_id for _, order_id in events],
         "notifications": [request.notification if request else None for request in asked],
         "channels": [request.channel if request else None for request in asked],
         "consumer": CONSUMER_OF.get(queue, ""),
     }
     rows = database.transact_alone(lambda connection: connection.execute(_LOOK_UP, parameters).all())
-    return {row.event_id: row for row in rows}
+    return {(row.wanted_id, row.order_id): row for row in rows}
 
 
-def _explained(reading: Reading, known: Row[Any] | None) -> DeadMessage:
+def _explained(letter: DeadLetter, reading: Reading, known: Row[Any] | None) -> DeadMessage:
     event = reading.event
-    cause = reading.cause or _cause(reading, known)
+    cause = _cause(reading, known)
     return DeadMessage(
-        message_id=reading.letter.message_id,
-        received=reading.letter.received,
-        sent_at=reading.letter.sent_at,
+        message_id=letter.message_id,
+        original_message_id=letter.original_id,
+        received=letter.received,
+        deliveries=letter.deliveries,
+        sent_at=letter.sent_at,
+        age_seconds=letter.age_seconds,
+        size=len(letter.body.encode()),
+        body=redacted(letter.body),
         event_id=event.id if event else None,
         event_type=event.type if event and _TYPE.fullmatch(event.type) else None,
         order_id=event.subject if event else None,
@@ -169,16 +149,25 @@ def _explained(reading: Reading, known: Row[Any] | None) -> DeadMessage:
         correlation_id=valid_correlation_id(event.correlationid) if event else None,
         cause=cause,
         explanation=_ADVICE[cause],
-        errors=[*reading.faults, *_recorded(known)],
+        errors=[shortened(error, _MAX_ERROR) for error in (*reading.faults, *_recorded(known))[:_MAX_ERRORS]],
     )
 
 
 def _cause(reading: Reading, known: Row[Any] | None) -> Cause:
+    if reading.cause is not None:
+        return reading.cause
     if known is None or known.order_status is None:
         return Cause.NO_SUCH_ORDER
+    written = None if known.event_id is None else known
+    poison = checked(reading, written).cause
+    # What was not due when it came may be by now; and what its consumer has dealt with is done, however it came.
+    if poison is not None and poison is not Cause.NOT_DUE:
+        return poison
     # Whatever an order's saga is waiting for, it is not this event any more: maintenance looks after it.
     is_started = isinstance(reading.payload, OrderCreated) and known.order_status != OrderStatus.PENDING
-    return Cause.ALREADY_DONE if known.is_processed or is_started else Cause.CONSUMER_FAILED
+    if known.is_processed or is_started:
+        return Cause.ALREADY_DONE
+    return poison or Cause.CONSUMER_FAILED
 
 
 def _recorded(known: Row[Any] | None) -> list[str]:
@@ -193,17 +182,3 @@ def _recorded(known: Row[Any] | None) -> list[str]:
     if known.outbox_error is not None:
         recorded.append(f"outbox {known.outbox_status}: {known.outbox_error}")
     return recorded
-
-
-def _faults(error: ValidationError, names: Iterable[str]) -> tuple[str, ...]:
-    """E.g. `id: missing`. A name that we did not give may be anything, so it is not repeated."""
-    known = set(names)
-    return tuple(
-        f"{_place(detail['loc'], known)}: {detail['type']}" for detail in error.errors(include_input=False)
-    )
-
-
-def _place(location: Sequence[str | int], known: set[str]) -> str:
-    if not location:
-        return "body"
-    return str(location[0]) if location[0] in known else "a field that is not known"

@@ -14,7 +14,7 @@ from orders.db import Credentials, Database
 from orders.events import CONSUMER_OF, InventoryReserved, PaymentCaptured, Queue
 from orders.observability import metrics
 from tests.support.api import lambda_context
-from tests.support.consumers import batch, cloud_event, failed
+from tests.support.consumers import FakeDeadLetterQueue, batch, cloud_event, failed, published
 from tests.support.factories import Product, add_order, add_product, execute, rows
 
 THRESHOLD = 10
@@ -137,13 +137,16 @@ def test_an_alert_is_counted(database: Database) -> None:
 # The handler
 
 
-def test_a_poison_message_fails_alone(handler: Any, database: Database) -> None:
+def test_a_poison_message_is_given_up_alone(
+    handler: Any, database: Database, dead_letters: FakeDeadLetterQueue
+) -> None:
     product = add_product(database, available=THRESHOLD)
     good = cloud_event(reserve(database, (product, 1)), RESERVED)
     stray = cloud_event(good.subject, PaymentCaptured(amount=1, currency="USD"))
-    assert failed(
-        handler(batch("not json", good.model_dump_json(), stray.model_dump_json()), lambda_context())
-    ) == ["message-0", "message-2"]
+    bodies = ("not json", good.model_dump_json(), stray.model_dump_json())
+    published(database, *bodies)
+    assert failed(handler(batch(*bodies), lambda_context())) == []
+    assert dead_letters.bodies == [bodies[0], bodies[2]]
     assert len(alerts(database)) == 1
 
 

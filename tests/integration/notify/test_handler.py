@@ -24,7 +24,14 @@ from orders.domain import Channel, Notification
 from orders.events import OrderCreated
 from tests.integration.notify.fake_sender import notification
 from tests.support.api import lambda_context
-from tests.support.consumers import batch, cloud_event, failed, notification_requested
+from tests.support.consumers import (
+    FakeDeadLetterQueue,
+    batch,
+    cloud_event,
+    failed,
+    notification_requested,
+    published,
+)
 from tests.support.factories import EMAIL, PHONE, add_order, rows
 from tests.support.written import recorded
 
@@ -61,6 +68,7 @@ def sent() -> list[Any]:
 
 def deliver(handler: Any, *bodies: str) -> list[str]:
     """Delivers the messages in one batch; answers the ids of those that go back."""
+    published(handler.database, *bodies)
     return failed(handler.handler(batch(*bodies), lambda_context(remaining_ms=30_000)))
 
 
@@ -105,13 +113,15 @@ def test_the_recipient_is_the_orders_and_never_the_messages(handler: Any, databa
     assert [mail.destinations for mail in sent()] == [{"ToAddresses": [EMAIL]}]
 
 
-def test_of_a_batch_with_bad_messages_exactly_those_go_back(handler: Any, database: Database) -> None:
+def test_of_a_batch_with_bad_messages_exactly_those_are_given_up(
+    handler: Any, database: Database, dead_letters: FakeDeadLetterQueue
+) -> None:
     verify_sender()
     good = [notification_requested(add_order(database), Notification.ORDER_CONFIRMED) for _ in range(2)]
-    no_order = notification_requested(uuid4(), Notification.ORDER_CONFIRMED)
     other_event = cloud_event(uuid4(), OrderCreated(total_amount=1, currency="USD"))
-    bodies = [event.model_dump_json() for event in (good[0], no_order, other_event, good[1])]
-    assert deliver(handler, *bodies, "not json") == ["message-1", "message-2", "message-4"]
+    bodies = [event.model_dump_json() for event in (good[0], other_event, good[1])]
+    assert deliver(handler, *bodies, "not json") == []
+    assert dead_letters.bodies == [bodies[1], "not json"]
     assert len(sent()) == 2
 
 
@@ -154,7 +164,7 @@ def test_a_throttled_mail_goes_back_and_nothing_written_quotes_the_answer(
     assert notification(database, order_id)["error"] == "Throttling"
     assert EMAIL not in written.text
     (line,) = written.logs("Message failed, it goes back to its queue")
-    assert line["exception_name"] == "NotSent"
+    assert (line["error"], line["detail"]) == ("NotSent", "Throttling")
 
     verify_sender()
     monkeypatch.setattr(handler, "sender", lambda channel: SesMailer.connect(SENDER))

@@ -19,6 +19,7 @@ from orders.payments.gateway import PaymentGateway
 from payment_simulator.gateway import SimulatedGateway
 from tests.integration.maintenance.support import StepFunctions
 from tests.support.api import Client
+from tests.support.consumers import published
 from tests.support.factories import execute, rows
 from tests.support.payments import BEHAVIOUR
 
@@ -145,6 +146,7 @@ class Operations:
     def bury(self, queue: Queue, body: str | CloudEvent) -> str:
         """A dead letter; answers its id."""
         if isinstance(body, CloudEvent):
+            published(self.database, body.model_dump_json())
             sent = self.sqs.send_message(
                 QueueUrl=self.dlq_urls[queue],
                 MessageBody=body.model_dump_json(),

@@ -191,6 +191,65 @@ def test_two_operators_at_the_same_moment_make_one_execution(
     assert len(operations.step_functions.started) == 1
 
 
+class Meanwhile(Executions):
+    """Step Functions during whose look something happens to the order."""
+
+    def __init__(self, operations: Operations, happens: Callable[[], None]) -> None:
+        known = operations.step_functions.executions
+        super().__init__(known._client, known._state_machine_arn)
+        self._happens = happens
+
+    def status(self, order_id: UUID, resumes: int = 0) -> ExecutionStatus:
+        found = super().status(order_id, resumes)
+        self._happens()
+        return found
+
+
+@pytest.mark.parametrize("action", ["resume", "close"])
+@pytest.mark.parametrize(
+    "moved",
+    [
+        "updated_at = now()",
+        "updated_at = updated_at - interval '1 second'",
+        "status = 'PROCESSING', updated_at = now()",
+        "status = 'PROCESSING'",
+        "status = 'CANCELLED'",
+    ],
+    ids=["it came back", "its clock was set", "it was resumed", "it was resumed in no time", "it was closed"],
+)
+def test_an_order_that_moved_while_the_operator_looked_is_left_as_it_is(
+    operations: Operations,
+    pipeline: Pipeline,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
+    moved: str,
+) -> None:
+    order = pipeline.order()
+    # Undone to its end but for the mark, so that nothing but the move speaks against the action.
+    order.run(Fault("CompleteOrder", When.BEFORE), Fault("SendCancellation", When.BEFORE))
+    operations.let_rest(order.order_id)
+    rest = "SELECT status, updated_at FROM orders WHERE id = :id"
+
+    def move() -> None:
+        pipeline.execute(
+            f"WITH operator AS (SELECT set_config('orders.operator', 'another', true)) "
+            f"UPDATE orders SET {moved} FROM operator WHERE id = :id",
+            id=order.order_id,
+        )
+        after.extend(pipeline.rows(rest, id=order.order_id))
+
+    after: list[Any] = []
+    executions = Meanwhile(operations, move)
+    monkeypatch.setattr(dependencies, "executions", lambda: executions)
+
+    answer = resume(operations, order) if action == "resume" else close(operations, order, "CANCELLED")
+
+    assert (answer.status, answer.json["type"].rpartition("/")[2]) == (409, "order-not-in-review")
+    assert pipeline.rows(rest, id=order.order_id) == after
+    assert operations.actions() == []
+    assert not operations.step_functions.started
+
+
 def test_an_order_that_somebody_still_works_on_is_neither_resumed_nor_closed(
     operations: Operations,
     pipeline: Pipeline,  # noqa: F811

@@ -24,7 +24,7 @@ from orders.observability import metrics
 from orders.payments.gateway import Charge, GatewayPayment, PaymentGateway
 from payment_simulator.gateway import SimulatedGateway
 from tests.support.api import lambda_context
-from tests.support.consumers import batch, cloud_event, failed
+from tests.support.consumers import FakeDeadLetterQueue, batch, cloud_event, failed, published
 from tests.support.factories import add_order, execute, rows
 from tests.support.payments import BEHAVIOUR
 
@@ -205,15 +205,16 @@ def test_a_consumer_killed_after_the_refund_records_it_on_the_next_delivery(setu
 # The handler
 
 
-def test_a_message_fails_alone(handler: Any, setup: PaymentSetup) -> None:
+def test_a_message_is_given_up_alone(
+    handler: Any, setup: PaymentSetup, dead_letters: FakeDeadLetterQueue
+) -> None:
     good = cloud_event(setup.order("CANCELLED", "VOIDED", "CAPTURED"), REFUNDED)
     stray = cloud_event(good.subject, InventoryReserved(ttl_seconds=1))
     nobodys = cloud_event(UUID(int=0), CAPTURED)
-    answer = handler(
-        batch("not json", good.model_dump_json(), stray.model_dump_json(), nobodys.model_dump_json()),
-        lambda_context(),
-    )
-    assert failed(answer) == ["message-0", "message-2", "message-3"]
+    published(setup.database, good.model_dump_json())
+    bodies = ["not json", *(event.model_dump_json() for event in (good, stray, nobodys))]
+    assert failed(handler(batch(*bodies), lambda_context())) == []
+    assert dead_letters.bodies == [bodies[0], *bodies[2:]]
     assert setup.held_by_gateway() == 0
 
 
@@ -221,6 +222,7 @@ def test_a_gateway_that_does_not_answer_sends_the_message_back(
     handler: Any, setup: PaymentSetup, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     event = cloud_event(setup.order("CANCELLED", "VOIDED", "CAPTURED"), CAPTURED)
+    published(setup.database, event.model_dump_json())
     with monkeypatch.context() as outage:
         outage.setattr(importlib.import_module("functions.payment_events.handler"), "gateway", _Unreachable())
         assert failed(handler(batch(event.model_dump_json()), lambda_context())) == ["message-0"]
@@ -233,10 +235,9 @@ def test_a_batch_stops_before_the_functions_time_is_over(handler: Any, setup: Pa
     remaining = iter([10_000, 1_000, 1_000])
     context = lambda_context()
     context.get_remaining_time_in_millis = lambda: next(remaining)  # type: ignore[method-assign]
-    answer = handler(
-        batch(event.model_dump_json(), _again(event).model_dump_json(), _again(event).model_dump_json()),
-        context,
-    )
+    bodies = [each.model_dump_json() for each in (event, _again(event), _again(event))]
+    published(setup.database, *bodies)
+    answer = handler(batch(*bodies), context)
     assert failed(answer) == ["message-1", "message-2"]
     assert rows(setup.database, "SELECT consumer FROM inbox") == [
         {"consumer": CONSUMER_OF[Queue.PAYMENT_PROCESSING]}

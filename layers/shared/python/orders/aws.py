@@ -46,7 +46,8 @@ def sdk_calls(service: str) -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ClientError) as error:
-        raise ServiceUnavailable(f"{service} did not answer") from error
+        code = error.response["Error"].get("Code") if isinstance(error, ClientError) else None
+        raise ServiceUnavailable(f"{service} did not answer ({code or type(error).__name__})") from error
 
 
 def read_secret(secret_id: str, *, afresh: bool = False) -> str:

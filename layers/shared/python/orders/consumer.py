@@ -1,12 +1,18 @@
 """Consuming a queue: each message is one event, and fails alone.
 
+A message only says which event it is about. The event is read from the outbox, for a whole batch in one statement, and
+the work is done with what stands there (promise I14). A message that does not fit is poison: it goes to the dead-letter
+queue at once, and nothing is done.
+
 A message whose work raises goes back to its queue, and after `maxReceiveCount` deliveries to the dead-letter queue;
 the others of its batch are not delivered again. Nothing is swallowed here (trap T16). A message that the function
 has no time left for goes back untouched: a timeout would take the whole batch with it.
 """
 
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+import functools
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from uuid import UUID
 
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
@@ -17,15 +23,27 @@ from aws_lambda_powertools.utilities.batch import (
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from sqlalchemy import Row
 
+from orders import aws
+from orders.aws import sdk_calls
+from orders.db import Database
 from orders.errors import OutOfTime, UnexpectedEvent
 from orders.events import CloudEvent, EventData
-from orders.observability import correlate, logger
+from orders.messages import Cause, attributes_of_dead_letter, checked, find_written, read
+from orders.observability import correlate, log_failure, logger, valid_correlation_id
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
 
 Data = TypeVar("Data", bound=EventData)
 
 NEEDED_SECONDS: Final = 3.0
 """What one message may take: a transaction, with a retry or two."""
+
+_READ_TIMEOUT_SECONDS: Final = 2
+_ATTEMPTS: Final = 1
+"""A message that could not be put into the dead-letter queue goes back to its own, and gets there in the end."""
 
 _IDS_OF_ONE_MESSAGE: Final = ("message_id", "receive_count", "correlation_id", "event_id", "order_id")
 
@@ -35,13 +53,24 @@ def consume(
     context: LambdaContext,
     expected: type[Data],
     work: Callable[[CloudEvent, Data], None],
+    *,
+    database: Database,
+    dlq_url: str,
     needed_seconds: float = NEEDED_SECONDS,
 ) -> PartialItemFailureResponse:
-    """Hands each message's event and its typed payload to `work`, and returns which messages failed.
+    """Hands each message's event, as it stands in the outbox, and its typed payload to `work`, and returns which
+    messages failed.
 
-    A message fails if it is not a CloudEvent, if its payload does not fit its type, if it is not an `expected` event,
-    if `work` raises, or if less than `needed_seconds` is left of the function's time.
+    A message fails if `work` raises, if the database cannot be asked, or if less than `needed_seconds` is left of the
+    function's time. One that is no event of ours, or not an `expected` one, is put into the queue at `dlq_url`; so is
+    one that `work` refuses by UnexpectedEvent.
     """
+    readings = {record["messageId"]: read(expected.queue, record["body"]) for record in batch["Records"]}
+    event_ids = {reading.event.id for reading in readings.values() if reading.event and not reading.cause}
+
+    @functools.cache
+    def written() -> Mapping[UUID, Row[Any]]:
+        return database.transact_alone(lambda connection: find_written(connection, event_ids))
 
     def handle(record: SQSRecord) -> None:
         logger.remove_keys(_IDS_OF_ONE_MESSAGE)
@@ -50,16 +79,48 @@ def consume(
         )
         if context.get_remaining_time_in_millis() < 1000 * needed_seconds:
             raise OutOfTime("the message was not begun")
-        event = CloudEvent.model_validate_json(record.body)
-        correlate(event.correlationid, event_id=str(event.id), order_id=str(event.subject))
-        payload = event.payload()
-        if not isinstance(payload, expected):
-            raise UnexpectedEvent(f"{event.type} came where {expected.__name__} is consumed")
-        work(event, payload)
+        reading = readings[record.message_id]
+        if reading.event and reading.cause is None:
+            logger.append_keys(event_id=str(reading.event.id))
+            reading = checked(reading, written().get(reading.event.id))
+        event, payload = reading.event, reading.payload
+        if reading.cause or event is None or not isinstance(payload, expected):
+            _give_up(dlq_url, record, reading.cause or Cause.WRONG_QUEUE, reading.faults)
+            return
+        correlate(valid_correlation_id(event.correlationid) or "", order_id=str(event.subject))
+        try:
+            work(event, payload)
+        except UnexpectedEvent as error:
+            _give_up(dlq_url, record, Cause.CONSUMER_FAILED, (str(error),))
 
     return process_partial_response(
         event=batch, record_handler=handle, processor=_Processor(), context=context
     )
+
+
+def _give_up(dlq_url: str, record: SQSRecord, cause: Cause, faults: tuple[str, ...]) -> None:
+    """Puts a poison message into the dead-letter queue. From its own queue it goes with the batch's response: killed in
+    between it is in both, and comes here again.
+
+    Raises:
+        ServiceUnavailable: SQS did not take it.
+    """
+    raw = record.raw_event
+    attributes = attributes_of_dead_letter(
+        raw.get("messageAttributes") or {},
+        record.message_id,
+        raw["attributes"].get("SentTimestamp", "0"),
+        record.attributes.approximate_receive_count,
+    )
+    logger.warning("Message refused, it goes to the dead-letter queue", cause=cause, faults=faults)
+    with sdk_calls("SQS"):
+        _sqs().send_message(QueueUrl=dlq_url, MessageBody=record.body, MessageAttributes=attributes)
+
+
+@functools.cache
+def _sqs() -> "SQSClient":
+    client: SQSClient = aws.connect("sqs", read_timeout_seconds=_READ_TIMEOUT_SECONDS, attempts=_ATTEMPTS)
+    return client
 
 
 class _Processor(BatchProcessor):
@@ -70,5 +131,5 @@ class _Processor(BatchProcessor):
         super().__init__(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
     def failure_handler(self, record: Any, exception: Any) -> FailureResponse:
-        logger.warning("Message failed, it goes back to its queue", exc_info=exception)
+        log_failure("Message failed, it goes back to its queue", exception[1])
         return super().failure_handler(record, exception)

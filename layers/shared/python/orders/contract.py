@@ -9,6 +9,8 @@ ADMIN_GROUP: Final = "admin"
 
 PRIORITY_GROUP: Final = "priority"
 """The group of those whose orders may be urgent. Administrators need not be in it."""
+MAX_RECEIVE_COUNT: Final = 5
+"""Deliveries before a message counts as poison, unless its consumer says so at its first look."""
 
 
 class Metric:

@@ -158,7 +158,9 @@ class Database:
                 if not is_transient(error):
                     raise
                 if attempt == ATTEMPTS - 1 or time.monotonic() - started > RETRY_WINDOW_SECONDS:
-                    raise DatabaseUnavailable(f"gave up after {attempt + 1} attempts") from error
+                    raise DatabaseUnavailable(
+                        f"gave up after {attempt + 1} attempts ({sqlstate(error) or type(error).__name__})"
+                    ) from error
                 _logger.warning("Database attempt %d failed (%s), trying again", attempt + 1, sqlstate(error))
                 time.sleep(BACKOFF_SECONDS[attempt])
         raise AssertionError("unreachable")

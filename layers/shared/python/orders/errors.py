@@ -48,6 +48,7 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   └── OutOfTime                  not begun: the function's time is nearly over
     ├── UnexpectedEvent            a queue delivered an event that its consumer has no use for
     └── SagaConflict               the saga has moved on; doing the work now would break a promise
+        ├── OrderUnknown               no such order: nothing can be done, nor undone
         ├── StepFenced                 a compensation has already closed this step
         ├── OrderAlreadyCompleted      a compensation came after the order was confirmed
         └── OrderIncomplete            the order cannot be confirmed: money or stock is missing
@@ -281,6 +282,10 @@ class UnexpectedEvent(OrdersError):
 
 class SagaConflict(OrdersError):
     """Another part of the saga got here first."""
+
+
+class OrderUnknown(SagaConflict):
+    """The execution is of an order that does not exist: nobody of ours has started it."""
 
 
 class StepFenced(SagaConflict):

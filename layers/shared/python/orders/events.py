@@ -18,6 +18,10 @@ from orders.domain import Channel, FailureReason, Notification, OrderStatus
 
 SOURCE: Final = "/orders"
 
+_MAX_COUNT: Final = 2**31 - 1
+_MAX_AMOUNT: Final = 2**63 - 1
+"""What a column of Postgres holds: `integer`, `bigint`."""
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -81,7 +85,7 @@ class OrderCreated(EventData):
     type = "com.orders.order.created.v1"
     queue = Queue.ORDER_PROCESSING
 
-    total_amount: int = Field(ge=0, description="Minor units of `currency`")
+    total_amount: int = Field(ge=0, le=_MAX_AMOUNT, description="Minor units of `currency`")
     currency: str = Field(pattern="^[A-Z]{3}$", description="ISO 4217")
 
 
@@ -101,7 +105,7 @@ class PaymentEvent(EventData):
 
     queue = Queue.PAYMENT_PROCESSING
 
-    amount: int = Field(gt=0, description="Minor units of `currency`")
+    amount: int = Field(gt=0, le=_MAX_AMOUNT, description="Minor units of `currency`")
     currency: str = Field(pattern="^[A-Z]{3}$", description="ISO 4217")
 
 
@@ -123,7 +127,9 @@ class InventoryReserved(EventData):
     type = "com.orders.inventory.reserved.v1"
     queue = Queue.INVENTORY_MANAGEMENT
 
-    ttl_seconds: int = Field(description="How long, from the event's time on, unless a payment is in flight")
+    ttl_seconds: int = Field(
+        ge=1, le=_MAX_COUNT, description="How long, from the event's time on, unless a payment is in flight"
+    )
 
 
 class WebhookEvent(EventData):
@@ -138,7 +144,7 @@ class OrderEnded(WebhookEvent):
     status: ClassVar[OrderStatus]
 
     failure_reason: FailureReason | None
-    total_amount: int = Field(gt=0, description="Minor units of `currency`")
+    total_amount: int = Field(gt=0, le=_MAX_AMOUNT, description="Minor units of `currency`")
     currency: str = Field(pattern="^[A-Z]{3}$", description="ISO 4217")
     created_at: datetime = Field(description="When the order was placed")
 
@@ -170,8 +176,10 @@ class WebhookAttemptScheduled(WebhookEvent):
     type = "com.orders.webhook.attempt_scheduled.v1"
 
     delivery_id: UUID
-    attempt: int = Field(ge=1, description="Which attempt of this delivery it is")
-    postponed: int = Field(default=0, ge=0, description="How often this attempt was put off for others' sake")
+    attempt: int = Field(ge=1, le=_MAX_COUNT, description="Which attempt of this delivery it is")
+    postponed: int = Field(
+        default=0, ge=0, le=_MAX_COUNT, description="How often this attempt was put off for others' sake"
+    )
 
 
 CATALOGUE: Final[dict[str, type[EventData]]] = {

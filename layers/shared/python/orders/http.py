@@ -32,8 +32,9 @@ from orders.errors import (
 from orders.observability import (
     CORRELATION_HEADER,
     correlate,
-    logger,
+    log_failure,
     new_correlation_id,
+    shortened,
     valid_correlation_id,
 )
 from orders.query import QueryValidation
@@ -54,6 +55,9 @@ _HEADERS: Final = {
 
 MAX_ERRORS: Final = 20
 """Fields that one problem names. A small body can hold thousands of mistakes."""
+MAX_ECHO: Final = 300
+"""Characters of one text in a problem: a path, a field's name."""
+MAX_DETAIL: Final = 2000
 
 # Pydantic's own wording would speak of Python and of regular expressions.
 _DETAILS: Final = {
@@ -197,7 +201,7 @@ class Api(APIGatewayHttpResolver):
 
     def _invalid(self, error: RequestValidationError) -> Response[str]:
         fields = [_field_error(detail) for detail in error.errors()]
-        named = ", ".join(field.pointer for field in fields[:MAX_ERRORS])
+        named = ", ".join(shortened(field.pointer, MAX_ECHO) for field in fields[:MAX_ERRORS])
         unnamed = f" and {len(fields) - MAX_ERRORS} more" if len(fields) > MAX_ERRORS else ""
         return self._problem(problem.INVALID, f"Refused: {named}{unnamed}", fields[:MAX_ERRORS])
 
@@ -205,11 +209,11 @@ class Api(APIGatewayHttpResolver):
         kind = problem.kind_of(error)
         if isinstance(error, RequestRefused):
             return self._problem(kind, error.detail, error.errors, error.headers)
-        logger.exception("Request failed", problem=kind.name)
+        log_failure("Request failed", error, problem=kind.name)
         return self._problem(kind, "Please try again" if kind.retry_after else "The error has been recorded")
 
     def _unexpected(self, error: Exception) -> Response[str]:
-        logger.exception("Request failed", problem=problem.UNEXPECTED.name)
+        log_failure("Request failed", error, problem=problem.UNEXPECTED.name)
         return self._problem(problem.UNEXPECTED, "The error has been recorded")
 
     def _problem(
@@ -223,10 +227,15 @@ class Api(APIGatewayHttpResolver):
             type=problem.TYPE_PREFIX + kind.name,
             title=kind.title,
             status=kind.status,
-            detail=detail,
-            instance=self._instance,
+            detail=shortened(detail, MAX_DETAIL),
+            instance=shortened(self._instance, MAX_ECHO),
             correlation_id=self.correlation_id,
-            errors=[problem.ProblemField(pointer=field.pointer, detail=field.detail) for field in fields]
+            errors=[
+                problem.ProblemField(
+                    pointer=shortened(field.pointer, MAX_ECHO), detail=shortened(field.detail, MAX_ECHO)
+                )
+                for field in fields[:MAX_ERRORS]
+            ]
             or None,
         )
         return Response(

@@ -1,45 +1,128 @@
 """Structured logs, metrics and the correlation that ties them together.
 
 The one module that knows Powertools' Logger and Metrics, so that tracing can change behind it. Logs carry ids and
-codes, never contact data, payment methods or message bodies.
+codes, never contact data, payment methods or message bodies; and no line is longer than `MAX_LINE`, whatever a request
+or a message holds.
 """
 
 import functools
+import json
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from orders.errors import BusinessFailure, RequestRefused, SagaConflict, TransientFailure
 from orders.ids import uuid7
 
 Handler = Callable[[dict[str, Any], LambdaContext], Any]
 
 CORRELATION_HEADER: Final = "X-Correlation-Id"
 
+MAX_LINE: Final = 16 * 1024
+"""Characters of one log line."""
+MAX_TEXT: Final = 4 * 1024
+"""Characters of one value in it."""
+MAX_VALUES: Final = 50
+"""Values of one list or object in it."""
+MAX_ERROR_TEXT: Final = 300
+"""Characters of an error's text, as the runtime prints it and Step Functions keeps it."""
+_MAX_DEPTH: Final = 4
+
+
+def _line(log: Mapping[str, Any]) -> str:
+    """One log line in JSON, within the bounds above."""
+    line = json.dumps(_bounded(log), default=str, separators=(",", ":"))
+    if len(line) <= MAX_LINE:
+        return line
+    # Many values, each within its bound: what finds the line again is short, and stays.
+    short = {
+        name: value for name, value in log.items() if isinstance(value, str) and len(value) <= MAX_ERROR_TEXT
+    }
+    cut = dict(list(short.items())[:MAX_VALUES])
+    return json.dumps({**cut, "cut": f"{len(line)} characters"}, default=str, separators=(",", ":"))
+
+
+def _bounded(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, str):
+        return shortened(value, MAX_TEXT)
+    if isinstance(value, (Mapping, list, tuple, set, frozenset)) and depth == _MAX_DEPTH:
+        return f"({len(value)} values)"
+    if isinstance(value, Mapping):
+        # The line's own keys are ours, and few.
+        kept = list(value.items())[: MAX_VALUES if depth else None]
+        return {shortened(str(name), MAX_ERROR_TEXT): _bounded(one, depth + 1) for name, one in kept}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_bounded(one, depth + 1) for one in list(value)[:MAX_VALUES]]
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    return shortened(str(value), MAX_TEXT)
+
+
+def shortened(text: str, limit: int) -> str:
+    """The text in at most `limit` characters: its beginning and its end, which of a traceback is what was raised."""
+    if len(text) <= limit:
+        return text
+    half = (limit - 40) // 2
+    return f"{text[:half]} … {len(text) - 2 * half} characters … {text[-half:]}"
+
+
 # The service name and the namespace come from Powertools' own variables, which the CDK app sets.
-logger: Final = Logger()
+logger: Final = Logger(json_serializer=_line)
 metrics: Final = Metrics()
 
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-def instrumented(handler: Handler) -> Handler:
-    """Every handler's wrapper: the invocation's context on each log line, its metrics written at the end."""
+class Failed(Exception):
+    """Stands for an error whose text is too long for the runtime's log: it is raised under that error's name."""
+
+
+def instrumented(handler: Handler, *, failed: str = "Invocation failed") -> Handler:
+    """Every handler's wrapper: the invocation's context on each log line, its metrics written at the end.
+
+    An error that the handler raises is logged here, once, with the message `failed` and the ids that were given to
+    `correlate`. The runtime prints it again in a line of its own, which therefore gets the error's name and a short
+    text, and no traceback of our code.
+    """
 
     @logger.inject_lambda_context(clear_state=True)
     @functools.wraps(handler)
     def run(event: dict[str, Any], context: LambdaContext) -> Any:
         try:
             return handler(event, context)
+        except Exception as error:
+            log_failure(failed, error)
+            raise _for_the_runtime(error) from None
         finally:
             write_metrics()
 
     return run
+
+
+def log_failure(message: str, error: BaseException, **facts: object) -> None:
+    """Logs a failure where it is handled. What the business refuses, what another part of the saga forbids and what is
+    worth another try are warnings, by their name and their own words; anything else is an error with its traceback."""
+    facts = {"error": type(error).__name__, **facts}
+    if isinstance(error, (BusinessFailure, SagaConflict, TransientFailure, RequestRefused)):
+        cause = error.__cause__
+        because = {"caused_by": type(cause).__name__} if cause else {}
+        logger.warning(message, extra={**facts, **because, "detail": shortened(str(error), MAX_ERROR_TEXT)})
+    else:
+        logger.error(message, extra=facts, exc_info=error)
+
+
+def _for_the_runtime(error: Exception) -> Exception:
+    text = str(error)
+    if len(text) <= MAX_ERROR_TEXT:
+        return error.with_traceback(None)
+    # Step Functions matches the name; a sub-type's constructor may take anything.
+    return type(type(error).__name__, (Failed,), {})(shortened(text, MAX_ERROR_TEXT))  # type: ignore[no-any-return]
 
 
 def count(metric: str, value: float = 1, unit: MetricUnit = MetricUnit.Count) -> None:

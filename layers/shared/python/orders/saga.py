@@ -15,9 +15,16 @@ from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
 
 from orders.domain import UNDOES, SagaStep, StepStatus
-from orders.errors import BusinessFailure, OrderAlreadyCompleted, StepFenced, business_failure
+from orders.errors import (
+    BusinessFailure,
+    OrderAlreadyCompleted,
+    OrderUnknown,
+    StepFenced,
+    business_failure,
+)
 
 _BEGIN: Final = text("""
     INSERT INTO saga_steps (order_id, step, status)
@@ -73,8 +80,13 @@ def begin(connection: Connection, order_id: UUID, step: SagaStep) -> bool:
     Raises:
         BusinessFailure: the step failed for good before; the same failure again.
         StepFenced: a compensation came first, its own or another.
+        OrderUnknown: there is no such order.
     """
-    recorded = connection.execute(_BEGIN, {"order_id": order_id, "step": step}).first()
+    try:
+        recorded = connection.execute(_BEGIN, {"order_id": order_id, "step": step}).first()
+    except IntegrityError as error:
+        # The journal's only reference is to the order.
+        raise OrderUnknown(f"there is no order {order_id}") from error
     if recorded is None:
         raise StepFenced(f"{step} came after the saga had turned back")
     match StepStatus(recorded.status):

@@ -41,3 +41,10 @@ class DatabaseSettings(FunctionSettings):
     """ARN or name of a Secrets Manager secret: {"username", "password", "host", "port", "dbname"}."""
     database_host: str | None = None
     """An RDS Proxy endpoint to use instead of the secret's host."""
+
+
+class ConsumerSettings(DatabaseSettings):
+    """For functions that consume a queue."""
+
+    dlq_url: str
+    """The URL of its dead-letter queue, for what is poison at the first look."""

@@ -7,14 +7,16 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
+from botocore.exceptions import ClientError
 
 from functions.start_saga.start_saga import start_saga
 from orders.consumer import consume
+from orders.db import Database
 from orders.domain import Notification
 from orders.events import CloudEvent, EventData, NotificationRequested, OrderCreated
 from orders.executions import Executions
 from tests.support.api import lambda_context
-from tests.support.consumers import batch, cloud_event, failed
+from tests.support.consumers import FakeDeadLetterQueue, batch, cloud_event, failed, published
 from tests.support.written import recorded
 
 ARN = "arn:aws:states:us-east-1:000000000000:stateMachine:orders-test-order-saga"
@@ -24,8 +26,8 @@ class ExecutionAlreadyExists(Exception):
     pass
 
 
-class Throttled(Exception):
-    pass
+def throttled_call() -> ClientError:
+    return ClientError({"Error": {"Code": "ThrottlingException", "Message": "of order 42"}}, "StartExecution")
 
 
 @dataclass
@@ -39,7 +41,7 @@ class FakeStepFunctions:
     def start_execution(self, stateMachineArn: str, name: str, input: str) -> None:  # noqa: N803
         assert stateMachineArn == ARN
         if name in self.throttled:
-            raise Throttled
+            raise throttled_call()
         if name in self.executions:
             raise ExecutionAlreadyExists
         self.executions[name] = json.loads(input)
@@ -49,21 +51,24 @@ def an_event(data: EventData | None = None) -> CloudEvent:
     return cloud_event(uuid4(), data or OrderCreated(total_amount=2500, currency="USD"))
 
 
-def failed_messages(step_functions: FakeStepFunctions, *bodies: str) -> list[str]:
-    """What the queue is told to deliver again."""
+def failed_messages(database: Database, step_functions: FakeStepFunctions, *bodies: str) -> list[str]:
+    """What the queue is told to deliver again, of messages that our relay has sent."""
+    published(database, *bodies)
     executions = Executions(cast(Any, step_functions), ARN)
     answer = consume(
         batch(*bodies),
         lambda_context(),
         OrderCreated,
         lambda event, _: start_saga(executions, event),
+        database=database,
+        dlq_url="https://sqs.example/dlq",
     )
     return failed(answer)
 
 
-def test_an_order_starts_one_execution_with_its_name() -> None:
+def test_an_order_starts_one_execution_with_its_name(database: Database) -> None:
     step_functions, event = FakeStepFunctions(), an_event()
-    assert failed_messages(step_functions, event.model_dump_json()) == []
+    assert failed_messages(database, step_functions, event.model_dump_json()) == []
     assert step_functions.executions == {
         f"order-{event.subject}": {
             "orderId": str(event.subject),
@@ -73,17 +78,17 @@ def test_an_order_starts_one_execution_with_its_name() -> None:
     }
 
 
-def test_a_message_delivered_twice_starts_nothing_the_second_time_and_succeeds() -> None:
+def test_a_message_delivered_twice_starts_nothing_the_second_time_and_succeeds(database: Database) -> None:
     step_functions, body = FakeStepFunctions(), an_event().model_dump_json()
-    assert failed_messages(step_functions, body, body) == []
+    assert failed_messages(database, step_functions, body, body) == []
     assert len(step_functions.executions) == 1
 
 
-def test_a_message_that_fails_goes_back_alone() -> None:
+def test_a_message_that_fails_goes_back_alone(database: Database) -> None:
     good, throttled, also_good = an_event(), an_event(), an_event()
     step_functions = FakeStepFunctions(throttled={f"order-{throttled.subject}"})
     bodies = [event.model_dump_json() for event in (good, throttled, also_good)]
-    assert failed_messages(step_functions, *bodies) == ["message-1"]
+    assert failed_messages(database, step_functions, *bodies) == ["message-1"]
     assert set(step_functions.executions) == {f"order-{good.subject}", f"order-{also_good.subject}"}
 
 
@@ -118,29 +123,53 @@ def _without(event: CloudEvent, field: str) -> str:
         "other event",
     ],
 )
-def test_a_malformed_message_goes_back_alone(body: str) -> None:
+def test_a_malformed_message_is_given_up_alone_at_the_first_look(
+    database: Database, dead_letters: FakeDeadLetterQueue, body: str
+) -> None:
     step_functions, good = FakeStepFunctions(), an_event()
-    assert failed_messages(step_functions, body, good.model_dump_json()) == ["message-0"]
+    assert failed_messages(database, step_functions, body, good.model_dump_json()) == []
+    assert dead_letters.bodies == [body]
     assert list(step_functions.executions) == [f"order-{good.subject}"]
 
 
-def test_when_every_message_fails_each_is_named() -> None:
-    assert failed_messages(FakeStepFunctions(), "", "{}") == ["message-0", "message-1"]
+def test_when_every_message_fails_each_is_named(database: Database) -> None:
+    events = [an_event(), an_event()]
+    step_functions = FakeStepFunctions(throttled={f"order-{event.subject}" for event in events})
+    bodies = [event.model_dump_json() for event in events]
+    assert failed_messages(database, step_functions, *bodies) == ["message-0", "message-1"]
 
 
-def test_a_failure_is_logged_once_with_the_ids_of_its_own_message_and_no_content() -> None:
+def test_what_the_dead_letter_queue_does_not_take_goes_back(
+    database: Database, dead_letters: FakeDeadLetterQueue
+) -> None:
+    dead_letters.is_silent = True
+    good = an_event()
+    bodies = ["{}", good.model_dump_json()]
+    assert failed_messages(database, FakeStepFunctions(), *bodies) == ["message-0"]
+
+
+def test_a_failure_is_logged_once_with_the_ids_of_its_own_message_and_no_content(database: Database) -> None:
     good, throttled = an_event(), an_event()
     step_functions = FakeStepFunctions(throttled={f"order-{throttled.subject}"})
     secret = "alice.liddell@example.com"
     malformed = json.dumps({**good.model_dump(mode="json"), "subject": secret})
     with recorded() as written:
-        failed_messages(step_functions, good.model_dump_json(), malformed, throttled.model_dump_json())
+        failed_messages(
+            database, step_functions, good.model_dump_json(), malformed, throttled.model_dump_json()
+        )
 
     assert secret not in written.text
-    about_malformed, about_throttled = written.logs("Message failed, it goes back to its queue")
+    (about_malformed,) = written.logs("Message refused, it goes to the dead-letter queue")
+    (about_throttled,) = written.logs("Message failed, it goes back to its queue")
     assert about_malformed["message_id"] == "message-1"
-    assert about_malformed["exception_name"] == "ValidationError"
+    assert (about_malformed["cause"], about_malformed["faults"]) == (
+        "NOT_AN_EVENT",
+        ["subject: uuid_parsing"],
+    )
     assert "order_id" not in about_malformed
+    assert (about_throttled["level"], about_throttled["error"]) == ("WARNING", "ServiceUnavailable")
+    assert "ThrottlingException" in about_throttled["detail"]
+    assert "exception" not in about_throttled
     assert about_throttled["message_id"] == "message-2"
     assert about_throttled["order_id"] == str(throttled.subject)
     assert about_throttled["event_id"] == str(throttled.id)

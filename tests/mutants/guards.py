@@ -1,0 +1,158 @@
+"""The mutants of single conditions: of the statements that move an order by hand, and of what a consumer believes."""
+
+from typing import Final
+
+from tests.mutants.mutant import Mutant, mutant
+
+_LIFECYCLE: Final = "layers/shared/python/orders/lifecycle.py"
+_MESSAGES: Final = "layers/shared/python/orders/messages.py"
+_CONSUMER: Final = "layers/shared/python/orders/consumer.py"
+_ATTEMPTS: Final = "functions/deliver_webhooks/attempts.py"
+_SAGA: Final = "layers/shared/python/orders/saga.py"
+_OBSERVABILITY: Final = "layers/shared/python/orders/observability.py"
+
+_ORDERS: Final = "tests/integration/saga/test_guards.py"
+_STEPS: Final = "tests/integration/saga/test_failing_steps.py"
+_REVIEW: Final = "tests/integration/operations/test_review.py"
+_UNTRUE: Final = "tests/integration/consumers/test_untrue_messages.py"
+_BOUNDS: Final = "tests/unit/test_bounds.py"
+
+_RESUMED: Final = "WHERE id = :order_id AND status = 'NEEDS_REVIEW' AND updated_at = :looked_at"
+_CLOSED: Final = (
+    "WHERE orders.id = :order_id AND orders.status = 'NEEDS_REVIEW' AND orders.updated_at = :looked_at"
+)
+_NOT_IN_REVIEW: Final = f"{_ORDERS}::test_an_operator_moves_no_order_that_is_not_under_review"
+_MOVED: Final = f"{_ORDERS}::test_an_operator_moves_no_order_that_has_moved_since_they_looked"
+_MOVED_MEANWHILE: Final = f"{_REVIEW}::test_an_order_that_moved_while_the_operator_looked_is_left_as_it_is"
+_FORGED: Final = f"{_UNTRUE}::test_a_forged_message_changes_nothing_and_tells_nobody_anything"
+
+GUARDS: Final[tuple[Mutant, ...]] = (
+    mutant(
+        "An order is resumed whatever its status",
+        _LIFECYCLE,
+        _RESUMED,
+        "WHERE id = :order_id AND updated_at = :looked_at",
+        _NOT_IN_REVIEW,
+    ),
+    mutant(
+        "An order is resumed that somebody has moved since",
+        _LIFECYCLE,
+        _RESUMED,
+        "WHERE id = :order_id AND status = 'NEEDS_REVIEW' AND CAST(:looked_at AS timestamptz) IS NOT NULL",
+        _MOVED,
+        _MOVED_MEANWHILE,
+    ),
+    mutant(
+        "An order is closed whatever its status",
+        _LIFECYCLE,
+        _CLOSED,
+        "WHERE orders.id = :order_id AND orders.updated_at = :looked_at",
+        _NOT_IN_REVIEW,
+    ),
+    mutant(
+        "An order is closed that somebody has moved since",
+        _LIFECYCLE,
+        _CLOSED,
+        "WHERE orders.id = :order_id AND orders.status = 'NEEDS_REVIEW' "
+        "AND CAST(:looked_at AS timestamptz) IS NOT NULL",
+        _MOVED,
+        _MOVED_MEANWHILE,
+    ),
+    mutant(
+        "An order that has begun begins again",
+        _LIFECYCLE,
+        "WHERE id = :order_id AND status = 'PENDING'",
+        "WHERE id = :order_id AND status <> 'CONFIRMED'",
+        f"{_ORDERS}::test_only_a_pending_order_begins",
+    ),
+    mutant(
+        "An order that has ended is put under review",
+        _LIFECYCLE,
+        "updated_at = now()\n    WHERE id = :order_id AND status = 'PROCESSING'",
+        "updated_at = now()\n    WHERE id = :order_id",
+        f"{_ORDERS}::test_an_order_that_has_ended_is_not_put_under_review",
+    ),
+    mutant(
+        "An order that has ended is cancelled",
+        _LIFECYCLE,
+        "FROM held WHERE id = :order_id AND status = 'PROCESSING'",
+        "FROM held WHERE id = :order_id AND status <> 'PENDING'",
+        f"{_ORDERS}::test_an_order_that_has_ended_is_not_cancelled",
+    ),
+    # Messages (promise I14).
+    mutant(
+        "A message is believed without its row",
+        _MESSAGES,
+        "        return replace(reading, cause=Cause.UNKNOWN_EVENT)\n",
+        "        return reading\n",
+        _FORGED,
+        f"{_UNTRUE}::test_an_order_that_does_not_exist_costs_one_look",
+    ),
+    mutant(
+        "A message is believed about its order and its type",
+        _MESSAGES,
+        "    if (written.type, written.subject) != (event.type, event.subject):\n"
+        "        return replace(reading, cause=Cause.ALTERED_EVENT)\n",
+        "    if (written.type, written.subject) != (event.type, event.subject):\n        return reading\n",
+        _FORGED,
+    ),
+    mutant(
+        "A message is believed about its data",
+        _MESSAGES,
+        "    if ours.payload() != payload:\n",
+        "    if False:\n",
+        _FORGED,
+    ),
+    mutant(
+        "A message is believed about its trace and its time",
+        _MESSAGES,
+        "    return replace(reading, event=ours, cause=",
+        "    return replace(reading, cause=",
+        f"{_UNTRUE}::test_a_webhook_says_what_was_written_and_not_what_the_message_says",
+        f"{_UNTRUE}::test_an_execution_gets_the_orders_trace_and_not_the_messages",
+    ),
+    mutant(
+        "What is not due yet happens",
+        _MESSAGES,
+        "cause=None if written.is_due else Cause.NOT_DUE)",
+        "cause=None)",
+        f"{_UNTRUE}::test_what_is_not_due_yet_does_not_happen",
+    ),
+    mutant(
+        "Poison is deleted and kept nowhere",
+        _CONSUMER,
+        "        _sqs().send_message(QueueUrl=dlq_url, MessageBody=record.body, MessageAttributes=attributes)\n",
+        "        pass\n",
+        f"{_UNTRUE}::test_an_order_that_does_not_exist_costs_one_look",
+    ),
+    mutant(
+        "An attempt's number is the message's",
+        _ATTEMPTS,
+        "row.attempts + 1 != number:",
+        "row.attempts >= number:",
+        f"{_UNTRUE}::test_an_attempt_that_is_not_the_deliverys_next_is_not_made",
+    ),
+    mutant(
+        "An execution of no order is tried again and undone",
+        _SAGA,
+        '        raise OrderUnknown(f"there is no order {order_id}") from error\n',
+        "        raise\n",
+        f"{_STEPS}::test_an_execution_of_an_order_that_does_not_exist_ends_with_its_first_invocation",
+    ),
+    # Logs.
+    mutant(
+        "A log line is as long as what it is about",
+        _OBSERVABILITY,
+        "logger: Final = Logger(json_serializer=_line)\n",
+        "logger: Final = Logger()\n",
+        f"{_BOUNDS}::test_one_value_makes_a_short_line_of_json",
+        f"{_BOUNDS}::test_a_validation_error_of_24_000_fields_makes_a_short_line",
+    ),
+    mutant(
+        "The runtime gets the traceback",
+        _OBSERVABILITY,
+        "        return error.with_traceback(None)\n",
+        "        return error\n",
+        f"{_STEPS}::test_the_runtime_gets_the_errors_name_a_short_text_and_no_frame_of_ours",
+    ),
+)
