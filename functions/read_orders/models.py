@@ -8,13 +8,13 @@ from pydantic import Field
 
 from orders.domain import (
     Channel,
-    FailureReason,
     Notification,
     NotificationStatus,
     OrderStatus,
     Priority,
     SagaStep,
     StepStatus,
+    ToldFailureReason,
 )
 from orders.http import ApiModel
 
@@ -30,7 +30,7 @@ class OrderHead(ApiModel):
 
     order_id: UUID
     status: OrderStatus
-    failure_reason: FailureReason | None = Field(description="Why the order was cancelled, once it is")
+    failure_reason: ToldFailureReason = Field(description="Why the order was cancelled, once it is")
     total_amount: int = Field(description="Minor units of `currency`")
     currency: str
     priority: Priority
@@ -68,7 +68,7 @@ class OrderProgress(ApiModel):
 
     order_id: UUID
     status: OrderStatus
-    failure_reason: FailureReason | None
+    failure_reason: ToldFailureReason
     progress: int = Field(ge=0, le=100)
     steps: list[Step]
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orders.domain import FORWARD_STEPS, OrderStatus, StepStatus
+from orders.errors import public_error
 from tools.audit.executions import Visit
 from tools.client.orders_client import OrdersClient, Progress, Step
 from tools.console import COLOURS
@@ -61,7 +62,7 @@ def history_of(visits: Iterable[Visit]) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     for visit in visits:
         mark, colour = ("✓", "green") if visit.succeeded else ("✗", "red")
-        table.add_row(Text(mark, colour), visit.state, Text(", ".join(visit.errors), "dim"))
+        table.add_row(Text(mark, colour), visit.state, Text(", ".join(map(public_error, visit.errors)), "dim"))
     if not table.row_count:
         table.add_row(
             "", Text("There is no such execution: it has not started, or the emulator has since.", "dim")

@@ -55,7 +55,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from orders.domain import FailureReason
+from orders.domain import FailureReason, public_failure_reason
 
 
 class OrdersError(Exception):
@@ -292,10 +292,19 @@ def business_failure(name: str) -> type[BusinessFailure] | None:
 
 
 def failure_reason(error_name: str) -> FailureReason:
-    """The customer-facing code for the error that ended a saga, by the name Step Functions reports."""
+    """The code for the error that ended a saga, by the name Step Functions reports."""
     failure = business_failure(error_name)
     if failure is not None:
         return failure.reason
     if error_name in _UNPAID_FOR_NOW:
         return FailureReason.PAYMENT_UNAVAILABLE
     return FailureReason.PROCESSING_FAILED
+
+
+def public_error(error_name: str) -> str:
+    """The error's name as the order's owner may read it."""
+    failure = business_failure(error_name)
+    if failure is None:
+        return error_name
+    told = public_failure_reason(failure.reason)
+    return next(name for name, kind in _BUSINESS_FAILURES.items() if kind.reason == told)
