@@ -79,7 +79,9 @@ class NotificationDelivery(ApiModel):
     type: Notification
     channel: Channel
     status: NotificationStatus = Field(examples=["SENT"])
-    recipient: str = Field(description="The address, masked", examples=["a***@example.com"])
+    recipient: str | None = Field(
+        description="The address, masked; null once it is erased", examples=["a***@example.com"]
+    )
     attempts: int
     provider_id: str | None = Field(
         description="The provider's id of it, once it is sent",

@@ -169,9 +169,11 @@ def list_notifications(database: Database, user_id: str, order_id: str) -> Notif
     return NotificationList(items=items)
 
 
-def masked(address: str) -> str:
+def masked(address: str | None) -> str | None:
     """`a***@example.com` of an e-mail address, `+***56` of a telephone number: never more or less, whatever its
-    length."""
+    length. None if it is erased."""
+    if address is None:
+        return None
     name, at, domain = address.partition("@")
     return f"{name[:1]}***@{domain}" if at else f"+***{address[-2:]}"
 

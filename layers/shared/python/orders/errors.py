@@ -28,6 +28,7 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── QueueNotFound
     │   ├── MessageNotFound            not in the dead-letter queue, or not where we looked
     │   ├── EventNotFound
+    │   ├── CustomerNotFound
     │   └── OperationRefused           what the operator asked for does not fit what there is
     │       ├── OrderNotInReview           it has ended, or somebody is working on it
     │       ├── OrderDoesNotFit            its money or stock is not what its end would need
@@ -161,6 +162,10 @@ class MessageNotFound(RequestRefused):
 
 class EventNotFound(RequestRefused):
     """No such event in the outbox."""
+
+
+class CustomerNotFound(RequestRefused):
+    """Nobody of that id has ordered anything or registered a webhook."""
 
 
 class OperationRefused(RequestRefused):

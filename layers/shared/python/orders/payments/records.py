@@ -51,7 +51,8 @@ _INTEND: Final = text("""
         SET attempts = payments.attempts + excluded.attempts, updated_at = now()
         RETURNING provider_key, status, attempts, amount, currency
     )
-    SELECT intent.*, orders.payment_method FROM intent CROSS JOIN orders WHERE orders.id = :order_id
+    SELECT intent.*, coalesce(orders.payment_method, '') AS payment_method
+    FROM intent CROSS JOIN orders WHERE orders.id = :order_id
 """)
 
 # Only what is undecided can be decided: a payment that was closed meanwhile stays closed.
@@ -83,9 +84,11 @@ _SETTLE: Final = text("""
     RETURNING order_id
 """)
 
+# The payment method is erased some time after an order's end. Nothing captures any more then, and a void or a refund
+# needs the key alone.
 _FIND: Final = text("""
-    SELECT payments.provider_key, payments.status, payments.amount, payments.currency, orders.payment_method,
-           orders.status AS order_status
+    SELECT payments.provider_key, payments.status, payments.amount, payments.currency,
+           coalesce(orders.payment_method, '') AS payment_method, orders.status AS order_status
     FROM payments JOIN orders ON orders.id = payments.order_id
     WHERE payments.order_id = :order_id
 """)
