@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from tools.cli import account, audit, operations, orders, products, status, webhooks
+from tools.cli import account, audit, erasure, operations, orders, products, status, webhooks
 from tools.cloud import local_cloud
 from tools.cloud.settings import Settings
 from tools.errors import LocalCloudError
@@ -21,6 +21,7 @@ app.add_typer(orders.app)
 app.add_typer(account.app)
 app.add_typer(audit.app)
 app.add_typer(operations.app)
+app.add_typer(erasure.app)
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(products.app, name="product")
 console = Console(highlight=False)

@@ -62,7 +62,9 @@ def history_of(visits: Iterable[Visit]) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     for visit in visits:
         mark, colour = ("✓", "green") if visit.succeeded else ("✗", "red")
-        table.add_row(Text(mark, colour), visit.state, Text(", ".join(map(public_error, visit.errors)), "dim"))
+        table.add_row(
+            Text(mark, colour), visit.state, Text(", ".join(map(public_error, visit.errors)), "dim")
+        )
     if not table.row_count:
         table.add_row(
             "", Text("There is no such execution: it has not started, or the emulator has since.", "dim")
