@@ -13,7 +13,7 @@ from orders.domain import (
     OrderStatus,
     Priority,
     SagaStep,
-    StepStatus,
+    StepOutcome,
     ToldFailureReason,
 )
 from orders.http import ApiModel
@@ -59,7 +59,7 @@ class OrderList(ApiModel):
 
 class Step(ApiModel):
     name: SagaStep
-    status: StepStatus
+    status: StepOutcome = Field(description="SKIPPED: there was nothing to do, e.g. nothing to refund")
     at: datetime
 
 

@@ -133,6 +133,18 @@ class StepStatus(StrEnum):
     """Never happened and never may: its compensation came first."""
 
 
+class StepOutcome(StrEnum):
+    """What became of a step, as people read it; `orders.history` makes it of the journal's `StepStatus`."""
+
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    COMPENSATED = "COMPENSATED"
+    """Succeeded, then undone."""
+    FENCED = "FENCED"
+    SKIPPED = "SKIPPED"
+    """There was nothing to do: nothing to refund, nothing to release. Or the order was not cancelled."""
+
+
 def progress(status: OrderStatus, succeeded: Collection[SagaStep]) -> int:
     """How far the order is, 0–100, from the forward steps that succeeded. A terminal order is at 100."""
     if status.is_terminal:
