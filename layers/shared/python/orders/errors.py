@@ -30,7 +30,8 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── EventNotFound
     │   ├── CustomerNotFound
     │   └── OperationRefused           what the operator asked for does not fit what there is
-    │       ├── OrderNotInReview           it has ended, or somebody is working on it
+    │       ├── OrderNotInReview           it has ended, or is on its way again
+    │       ├── OrderBusy                  an execution, or a late step of one, is at work on it
     │       ├── OrderDoesNotFit            its money or stock is not what its end would need
     │       └── NothingToRedrive           it took effect, or somebody else is moving it
     ├── BusinessFailure            final for the order; never retried
@@ -173,7 +174,15 @@ class OperationRefused(RequestRefused):
 
 
 class OrderNotInReview(OperationRefused):
-    """The order does not wait for an operator: it has ended, or an execution is working on it."""
+    """The order does not wait for an operator: it has ended, or it is on its way again."""
+
+
+class OrderBusy(OperationRefused):
+    """The order waits for an operator, but an execution, or a late step of one, is or may be at work on it."""
+
+    def __init__(self, detail: str, retry_after_seconds: int) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(retry_after_seconds)}
 
 
 class OrderDoesNotFit(OperationRefused):

@@ -125,18 +125,6 @@ class Intent(Payment):
     attempts: int
 
 
-@dataclass(frozen=True)
-class PaymentBalance:
-    """The money of one order, by our record and by the gateway's. Amounts are in minor units of its currency."""
-
-    status: PaymentStatus | None
-    """Of our record. None: there is no payment."""
-    held: int
-    """Captured and not refunded, by our record."""
-    at_gateway: GatewayStatus | None
-    """None: the gateway never heard of the payment."""
-
-
 def intend(connection: Connection, order_id: UUID, *, if_new: PaymentStatus) -> Intent:
     """Makes the order's payment with the status `if_new`, or finds it. One that is made PENDING counts an attempt.
 
@@ -210,15 +198,3 @@ def is_in_flight(order_id: str) -> str:
         WHERE payments.order_id = {order_id} AND orders.status = 'PROCESSING'
           AND (payments.status IN {_UNDECIDED} OR payments.status = 'CAPTURED')
     )"""
-
-
-def blockers(balance: PaymentBalance, end: OrderStatus, due: int) -> list[str]:
-    """Why an order cannot end so, which needs `due` to be held; nothing if it can (promise I3)."""
-    found = []
-    if balance.status in UNDECIDED:
-        found.append(f"the payment is {balance.status}: nobody knows yet whether money was captured")
-    elif balance.held != due:
-        found.append(f"captured minus refunded is {balance.held}, and {end} needs {due}")
-    if (balance.at_gateway is GatewayStatus.CAPTURED) != (due > 0):
-        found.append(f"the payment gateway says {balance.at_gateway or 'that it knows of no payment'}")
-    return found
