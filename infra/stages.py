@@ -65,6 +65,9 @@ class Stage:
     """The waits between the attempts to deliver a webhook: nearly a day. After the last one it is given up."""
     allows_loopback_webhooks: bool = False
     """Whether webhooks may lead to this machine, by http and to any port: never where there are others to reach."""
+    contact_retention_days: int = 90
+    """How long after its end an order keeps the customer's address and payment token: returns and disputes take
+    weeks."""
     reservation_ttl_seconds: int = 900
     """How long stock waits for its payment. Longer than the retries of a payment that succeeds in the end."""
 

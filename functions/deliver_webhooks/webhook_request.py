@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 from standardwebhooks import Webhook
 
-from orders.domain import FailureReason, OrderStatus
+from orders.domain import OrderStatus, ToldFailureReason
 from orders.events import SOURCE, CloudEvent, OrderEnded
 
 USER_AGENT: Final = "orders-webhooks/1"
@@ -22,7 +22,7 @@ class EndedOrder(BaseModel):
 
     order_id: UUID
     status: OrderStatus
-    failure_reason: FailureReason | None
+    failure_reason: ToldFailureReason
     total_amount: int
     """Minor units of `currency`."""
     currency: str

@@ -4,9 +4,11 @@ Rounds may overlap. Each task claims what it works on in Postgres, in small batc
 """
 
 from collections.abc import Callable
+from datetime import timedelta
 
 from functions.maintenance.deadline import Deadline
 from functions.maintenance.payments import settle_payments
+from functions.maintenance.personal_data import erase_personal_data
 from functions.maintenance.retention import remove_old_rows
 from functions.maintenance.stock import expire_reservations, rearm_alerts
 from functions.maintenance.stuck_orders import StuckOrders
@@ -21,11 +23,16 @@ class Maintenance:
     """What a round works with. `executions` is asked for when it is needed: most rounds find no order stuck."""
 
     def __init__(
-        self, database: Database, executions: Callable[[], Executions], gateway: PaymentGateway
+        self,
+        database: Database,
+        executions: Callable[[], Executions],
+        gateway: PaymentGateway,
+        contact_retention: timedelta,
     ) -> None:
         self._database = database
         self._executions = executions
         self._gateway = gateway
+        self._contact_retention = contact_retention
 
     def run(self, deadline: Deadline) -> dict[str, int]:
         """Returns how much each task has put right. A task that fails costs the others nothing but its time: it is
@@ -37,6 +44,7 @@ class Maintenance:
             "payments": lambda: settle_payments(database, self._gateway, deadline),
             "alerts": lambda: rearm_alerts(database, deadline),
             "rows": lambda: remove_old_rows(database, deadline),
+            "personal_data": lambda: erase_personal_data(database, self._contact_retention, deadline),
         }
         counts = {}
         for name, task in tasks.items():

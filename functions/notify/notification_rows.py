@@ -63,6 +63,7 @@ class NotificationClaim(StrEnum):
     OURS = "ours to send"
     DONE = "sent, refused for good, or left to an operator before"
     UNCERTAIN = "left without an outcome by a sender that is gone"
+    ERASED = "nobody to send it to: the order's contact data is erased"
 
 
 class SendingInProgress(TransientFailure):
@@ -99,6 +100,9 @@ class NotificationToSend:
 
     def _what_is_found(self, connection: Connection, row: Row[Any]) -> NotificationClaim:
         if row.id == self.claim_id:
+            if row.contact_email is None:
+                self._end(connection, row.id, NotificationStatus.FAILED, "ContactErased")
+                return NotificationClaim.ERASED
             return NotificationClaim.OURS
         if row.status != NotificationStatus.SENDING:
             inbox.record(connection, Consumer.NOTIFY, self.event_id)

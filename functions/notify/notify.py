@@ -37,20 +37,23 @@ def notify(
     """
     delivery = NotificationToSend(uuid7(), event.id, event.subject, requested.notification, requested.channel)
 
-    def claim(connection: Connection) -> tuple[NotificationClaim, RenderedMessage]:
+    def claim(connection: Connection) -> tuple[NotificationClaim, RenderedMessage | None]:
         claimed, order = delivery.claim(connection)
+        if claimed is not NotificationClaim.OURS:
+            return claimed, None
         # Inside the transaction: what cannot be rendered is not claimed either.
         return claimed, render(requested.notification, requested.channel, order)
 
     claimed, message = database.transact(claim)
+    if message is not None:
+        _send(database, sender, delivery, message)
+        return
     match claimed:
-        case NotificationClaim.OURS:
-            _send(database, sender, delivery, message)
         case NotificationClaim.UNCERTAIN:
             count(Metric.NOTIFICATIONS_UNCERTAIN)
             logger.error("A notification may or may not have been sent", extra=_names(delivery))
-        case NotificationClaim.DONE:
-            logger.info("Notification was dealt with before", extra=_names(delivery))
+        case _:
+            logger.info("Notification was not sent", because=claimed, extra=_names(delivery))
 
 
 def _send(

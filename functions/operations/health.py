@@ -31,6 +31,8 @@ TEMPORARY: Final = Path("/tmp")
 
 _MB: Final = 1024 * 1024
 _PAGE_BYTES: Final = 4096
+_SILENT: Final = "it does not answer"
+_NOT_ASKED: Final = "the database does not answer"
 _WORST_FIRST: Final = ("down", "degraded", "unknown", "up")
 
 # All that the database knows, in one statement: a database that is down is waited for once.
@@ -61,6 +63,9 @@ class HealthPart(ApiModel):
     """`down` says that the part does not answer, `degraded` that somebody should look at it."""
 
     status: Literal["up", "degraded", "down", "unknown"]
+    reason: str | None = Field(
+        description="Why it is not up", examples=["order-processing: 3 messages were given up"]
+    )
 
 
 class DatabaseHealth(HealthPart):
@@ -147,7 +152,8 @@ def read_health(database: Database, queues: QueueOperations, memory_limit_mb: in
         "orders": _orders(look.row),
     }
     worst = min((part.status for part in parts.values()), key=_WORST_FIRST.index)
-    return DetailedHealth.model_validate({**parts, "status": worst})
+    reasons = [f"{name.replace('_', ' ')}: {part.reason}" for name, part in parts.items() if part.reason]
+    return DetailedHealth.model_validate({**parts, "status": worst, "reason": "; ".join(reasons) or None})
 
 
 def _look(database: Database) -> _Look:
@@ -169,9 +175,14 @@ def _database(database: Database, look: _Look) -> DatabaseHealth:
     pool = database.engine.pool
     assert isinstance(pool, QueuePool)
     row = look.row
-    crowded = row is not None and row.connections > MAX_USED * row.max_connections
+    reason = None
+    if row is None:
+        reason = _SILENT
+    elif row.connections > MAX_USED * row.max_connections:
+        reason = f"{row.connections} of {row.max_connections} connections are in use"
     return DatabaseHealth(
-        status="down" if row is None else "degraded" if crowded else "up",
+        status="down" if row is None else _degraded_if(reason),
+        reason=reason,
         latency_ms=look.latency_ms,
         pool_size=pool.size(),
         pool_in_use=pool.checkedout(),
@@ -185,17 +196,23 @@ def _queues(queues: QueueOperations) -> QueueHealth:
         states = queues.list_queues().items
     except ServiceUnavailable:
         logger.warning("SQS does not answer", exc_info=True)
-        return QueueHealth(status="down", queues=[])
-    dead = any(state.dlq.visible or state.dlq.in_flight for state in states)
-    return QueueHealth(status="degraded" if dead else "up", queues=states)
+        return QueueHealth(status="down", reason="SQS does not answer", queues=[])
+    given_up = [(state.name, state.dlq.visible + state.dlq.in_flight) for state in states]
+    reason = "; ".join(f"{name}: {_number(dead, 'message')} given up" for name, dead in given_up if dead)
+    return QueueHealth(status=_degraded_if(reason), reason=reason or None, queues=states)
 
 
 def _relay(row: Row[Any] | None) -> RelayHealth:
     if row is None:
-        return RelayHealth(status="unknown", pending=None, lag_seconds=None, dead=None)
-    late = row.lag_seconds > MAX_LAG_SECONDS
+        return RelayHealth(status="unknown", reason=_NOT_ASKED, pending=None, lag_seconds=None, dead=None)
+    reasons = []
+    if row.lag_seconds > MAX_LAG_SECONDS:
+        reasons.append(f"the oldest of {_number(row.pending, 'event')} waits for {row.lag_seconds:.0f} s")
+    if row.dead:
+        reasons.append(f"{_number(row.dead, 'event')} could not be published")
     return RelayHealth(
-        status="degraded" if late or row.dead else "up",
+        status=_degraded_if(reasons),
+        reason="; ".join(reasons) or None,
         pending=row.pending,
         lag_seconds=round(row.lag_seconds, 1),
         dead=row.dead,
@@ -205,35 +222,50 @@ def _relay(row: Row[Any] | None) -> RelayHealth:
 def _memory(limit_mb: int) -> MemoryHealth:
     # Resident pages. Not the peak, which says nothing of now.
     used_mb = int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES // _MB
-    return MemoryHealth(
-        status="degraded" if used_mb > MAX_USED * limit_mb else "up", used_mb=used_mb, limit_mb=limit_mb
-    )
+    reason = f"{used_mb} of {limit_mb} MB are in use" if used_mb > MAX_USED * limit_mb else None
+    return MemoryHealth(status=_degraded_if(reason), reason=reason, used_mb=used_mb, limit_mb=limit_mb)
 
 
 def _disk() -> DiskHealth:
     usage = shutil.disk_usage(TEMPORARY)
     full = usage.used > MAX_USED * (usage.used + usage.free)
+    reason = f"{usage.free // _MB} MB of {TEMPORARY} are free" if full else None
     return DiskHealth(
-        status="degraded" if full else "up", used_mb=usage.used // _MB, free_mb=usage.free // _MB
+        status=_degraded_if(reason), reason=reason, used_mb=usage.used // _MB, free_mb=usage.free // _MB
     )
 
 
 def _circuit(row: Row[Any] | None) -> CircuitHealth:
     if row is None:
-        return CircuitHealth(status="unknown", state=None, failures=None)
+        return CircuitHealth(status="unknown", reason=_NOT_ASKED, state=None, failures=None)
     if not row.is_open:
-        return CircuitHealth(status="up", state="CLOSED", failures=row.failures or 0)
+        return CircuitHealth(status="up", reason=None, state="CLOSED", failures=row.failures or 0)
+    rest = "the next call decides" if row.is_probing else "no function calls it for now"
     return CircuitHealth(
-        status="degraded", state="PROBING" if row.is_probing else "OPEN", failures=row.failures
+        status="degraded",
+        reason=f"the payment gateway failed {_number(row.failures, 'time')} in a row: {rest}",
+        state="PROBING" if row.is_probing else "OPEN",
+        failures=row.failures,
     )
 
 
 def _orders(row: Row[Any] | None) -> OrdersHealth:
     if row is None:
-        return OrdersHealth(status="unknown", pending=None, processing=None, needs_review=None)
+        return OrdersHealth(
+            status="unknown", reason=_NOT_ASKED, pending=None, processing=None, needs_review=None
+        )
     return OrdersHealth(
-        status="degraded" if row.in_review else "up",
+        status=_degraded_if(row.in_review),
+        reason=f"{_number(row.in_review, 'order')} under review" if row.in_review else None,
         pending=row.orders_pending,
         processing=row.orders_processing,
         needs_review=row.in_review,
     )
+
+
+def _degraded_if(reason: object) -> Literal["up", "degraded"]:
+    return "degraded" if reason else "up"
+
+
+def _number(count: int, of_what: str) -> str:
+    return f"{count} {of_what}" if count == 1 else f"{count} {of_what}s"

@@ -46,6 +46,8 @@ class Action(StrEnum):
     QUEUE_REDRIVEN = "QUEUE_REDRIVEN"
     """All messages of a dead-letter queue."""
     MESSAGE_DISCARDED = "MESSAGE_DISCARDED"
+    CUSTOMER_ERASED = "CUSTOMER_ERASED"
+    """A customer's personal data was erased, or will be once their orders have ended."""
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from pydantic import Field
 
 from orders.domain import (
     Channel,
-    FailureReason,
     Notification,
     NotificationStatus,
     OrderStatus,
     Priority,
     SagaStep,
-    StepStatus,
+    StepOutcome,
+    ToldFailureReason,
 )
 from orders.http import ApiModel
 
@@ -30,7 +30,7 @@ class OrderHead(ApiModel):
 
     order_id: UUID
     status: OrderStatus
-    failure_reason: FailureReason | None = Field(description="Why the order was cancelled, once it is")
+    failure_reason: ToldFailureReason = Field(description="Why the order was cancelled, once it is")
     total_amount: int = Field(description="Minor units of `currency`")
     currency: str
     priority: Priority
@@ -59,7 +59,7 @@ class OrderList(ApiModel):
 
 class Step(ApiModel):
     name: SagaStep
-    status: StepStatus
+    status: StepOutcome = Field(description="SKIPPED: there was nothing to do, e.g. nothing to refund")
     at: datetime
 
 
@@ -68,7 +68,7 @@ class OrderProgress(ApiModel):
 
     order_id: UUID
     status: OrderStatus
-    failure_reason: FailureReason | None
+    failure_reason: ToldFailureReason
     progress: int = Field(ge=0, le=100)
     steps: list[Step]
 
@@ -79,7 +79,9 @@ class NotificationDelivery(ApiModel):
     type: Notification
     channel: Channel
     status: NotificationStatus = Field(examples=["SENT"])
-    recipient: str = Field(description="The address, masked", examples=["a***@example.com"])
+    recipient: str | None = Field(
+        description="The address, masked; null once it is erased", examples=["a***@example.com"]
+    )
     attempts: int
     provider_id: str | None = Field(
         description="The provider's id of it, once it is sent",

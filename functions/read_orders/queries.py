@@ -19,8 +19,9 @@ from functions.read_orders.models import (
 )
 from orders import pages
 from orders.db import Database
-from orders.domain import Channel, OrderStatus, SagaStep, StepStatus, progress
+from orders.domain import Channel, OrderStatus, SagaStep, StepOutcome, StepStatus, progress
 from orders.errors import OrderNotFound, ProductNotFound
+from orders.history import Books
 from orders.ids import parse_uuid
 
 # Whose order it is belongs into the question: there is then no response that could differ between another user's order
@@ -34,10 +35,17 @@ _ORDER: Final = text("""
 """)
 
 # A fenced step never happened. A step and the fences of others have the time of their common transaction, so `at`
-# alone orders what is left.
+# alone orders what is left. The reservations are looked at once, and not for each step.
 _PROGRESS: Final = text("""
-    SELECT orders.id, orders.status, orders.failure_reason, step.step, step.status AS step_status, step.at
-    FROM orders LEFT JOIN saga_steps AS step ON step.order_id = orders.id AND step.status <> 'FENCED'
+    SELECT orders.id, orders.status, orders.failure_reason, step.step, step.status AS step_status, step.at,
+           coalesce(payments.captured, 0) AS captured, coalesce(payments.refunded, 0) AS refunded,
+           stock.reservations
+    FROM orders
+        LEFT JOIN payments ON payments.order_id = orders.id
+        CROSS JOIN LATERAL (
+            SELECT array_agg(DISTINCT status) AS reservations FROM reservations WHERE order_id = orders.id
+        ) AS stock
+        LEFT JOIN saga_steps AS step ON step.order_id = orders.id AND step.status <> 'FENCED'
     WHERE orders.id = :order_id AND orders.user_id = :user_id
     ORDER BY step.at, step.step
 """)
@@ -138,16 +146,21 @@ def read_progress(database: Database, user_id: str, order_id: str) -> OrderProgr
     """
     rows = _rows_of_order(database, _PROGRESS, user_id, order_id)
     order = rows[0]
+    status = OrderStatus(order.status)
+    books = Books(status, order.captured, order.refunded, order.reservations or ())
     steps = [
-        Step(name=SagaStep(row.step), status=StepStatus(row.step_status), at=row.at)
+        Step(
+            name=SagaStep(row.step),
+            status=books.outcome(SagaStep(row.step), StepStatus(row.step_status)),
+            at=row.at,
+        )
         for row in rows
         if row.step is not None
     ]
-    status = OrderStatus(order.status)
     return OrderProgress.of(
         order._mapping,
         order_id=order.id,
-        progress=progress(status, {step.name for step in steps if step.status == StepStatus.SUCCEEDED}),
+        progress=progress(status, {step.name for step in steps if step.status is StepOutcome.SUCCEEDED}),
         steps=steps,
     )
 
@@ -169,9 +182,11 @@ def list_notifications(database: Database, user_id: str, order_id: str) -> Notif
     return NotificationList(items=items)
 
 
-def masked(address: str) -> str:
+def masked(address: str | None) -> str | None:
     """`a***@example.com` of an e-mail address, `+***56` of a telephone number: never more or less, whatever its
-    length."""
+    length. None if it is erased."""
+    if address is None:
+        return None
     name, at, domain = address.partition("@")
     return f"{name[:1]}***@{domain}" if at else f"+***{address[-2:]}"
 

@@ -39,10 +39,11 @@ class Recovery(Construct):
             timeout=_ROUND_TIMEOUT,
             environment={
                 "STATE_MACHINE_ARN": saga.state_machine.state_machine_arn,
+                "CONTACT_RETENTION_DAYS": str(runtime.stage.contact_retention_days),
                 **runtime.stage.payments.environment,
             },
             with_payment_provider=True,
-            description="Resumes stuck orders, expires reservations, settles payments, removes old rows",
+            description="Resumes stuck orders, expires reservations, settles payments, removes what is too old",
         )
         saga.state_machine.grant(self.maintenance.function, "states:ListExecutions")
         saga.state_machine.grant_start_execution(self.maintenance.function)

@@ -108,8 +108,9 @@ orders: Final = _table(
     Column("status", Text, nullable=False, server_default=text("'PENDING'")),
     Column("currency", Text, nullable=False),
     Column("total_amount", BigInteger, nullable=False),
-    Column("payment_method", Text, nullable=False),
-    Column("contact_email", Text, nullable=False),
+    # These three are NULL once the order's personal data is erased.
+    Column("payment_method", Text),
+    Column("contact_email", Text),
     Column("contact_phone", Text),
     Column("locale", Text, nullable=False),
     Column("failure_reason", Text),
@@ -123,6 +124,12 @@ orders: Final = _table(
 )
 # What waits for an operator, oldest first.
 Index("orders_in_review", orders.c.id, postgresql_where=_sweepers_only("status = 'NEEDS_REVIEW'"))
+# What retention looks through: orders that have ended and still say whose they were, longest ended first.
+Index(
+    "orders_with_contact",
+    orders.c.updated_at,
+    postgresql_where=_sweepers_only("contact_email IS NOT NULL AND status IN ('CONFIRMED', 'CANCELLED')"),
+)
 # Ids are UUIDv7, so this is "own orders, newest first".
 Index("orders_by_user", orders.c.user_id, orders.c.id.desc())
 # The same of one status: to find ten among a customer's hundred thousand by reading those would take a second.
@@ -132,6 +139,14 @@ Index(
     "orders_unfinished",
     orders.c.updated_at,
     postgresql_where=_sweepers_only("status IN ('PENDING', 'PROCESSING')"),
+)
+
+# Customers whose personal data is to be erased as soon as their orders have ended. A row stays until that is done.
+erasure_requests: Final = _table(
+    "erasure_requests",
+    Column("user_id", Text, primary_key=True),
+    # Orders and webhooks from after that are none of this request's.
+    _now("requested_at"),
 )
 
 order_items: Final = _table(

@@ -16,6 +16,7 @@ from orders.domain import (
     OrderStatus,
     SagaStep,
     progress,
+    public_failure_reason,
 )
 from orders.errors import BusinessFailure, business_failure, failure_reason
 
@@ -83,6 +84,14 @@ def test_a_payment_failure_has_a_message_of_its_own(
     reason: FailureReason, notification: Notification
 ) -> None:
     assert Notification.for_cancellation(reason) is notification
+
+
+def test_an_owner_is_told_each_reason_but_a_suspicion() -> None:
+    told = {reason: public_failure_reason(reason) for reason in FailureReason}
+
+    assert told.pop(FailureReason.FRAUD_SUSPECTED) == FailureReason.PAYMENT_DECLINED
+    assert told == {reason: reason for reason in told}
+    assert public_failure_reason(None) is None
 
 
 @pytest.mark.parametrize("failure", BusinessFailure.__subclasses__())

@@ -1,5 +1,6 @@
 """Executions of the saga as Step Functions recorded them: when each ran, and which states it passed."""
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -39,6 +40,8 @@ class Visit:
     errors: tuple[str, ...] = ()
     """Names of the errors of the attempts that failed, in order. Throttled attempts are none: nothing ran."""
     succeeded: bool = False
+    outcome: str | None = None
+    """What its function returned as its outcome, e.g. CAPTURED."""
 
 
 def execution_arn(state_machine_arn: str, order_id: UUID) -> str:
@@ -110,12 +113,18 @@ def summarise(events: Iterable[Mapping[str, Any]]) -> tuple[Visit, ...]:
             case "TaskStateEntered":
                 passed.append(Visit(event["stateEnteredEventDetails"]["name"]))
             case "TaskSucceeded":
-                passed[-1] = replace(passed[-1], succeeded=True)
+                passed[-1] = replace(passed[-1], succeeded=True, outcome=_outcome(event))
             case "TaskFailed" | "TaskTimedOut" | "TaskStartFailed" | "TaskSubmitFailed":
                 error = _error(event)
                 if error not in THROTTLES:
                     passed[-1] = replace(passed[-1], errors=(*passed[-1].errors, error))
     return tuple(passed)
+
+
+def _outcome(event: Mapping[str, Any]) -> str | None:
+    output = json.loads(event.get("taskSucceededEventDetails", {}).get("output", "{}"))
+    payload = output.get("Payload")
+    return payload.get("outcome") if isinstance(payload, dict) else None
 
 
 def _error(event: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from tools.cli import account, audit, gateway, operations, orders, products, status, webhooks
+from tools.cli import account, audit, erasure, gateway, operations, orders, products, status, webhooks
 from tools.cloud import local_cloud
 from tools.cloud.settings import Settings
 from tools.console import Console, visible
@@ -21,6 +21,7 @@ app.add_typer(orders.app)
 app.add_typer(account.app)
 app.add_typer(audit.app)
 app.add_typer(operations.app)
+app.add_typer(erasure.app)
 app.add_typer(webhooks.app, name="webhook")
 app.add_typer(products.app, name="product")
 app.add_typer(gateway.app, name="gateway")

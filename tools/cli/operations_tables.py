@@ -35,6 +35,7 @@ def order_report(report: Mapping[str, Any]) -> RenderableType:
         Text(f"total {money(order['totalAmount'], order['currency'])}, correlation {order['correlationId']}"),
         Text(_execution(report["execution"])),
         Text(_payment(order["payment"], report["gateway"], order["currency"])),
+        *(Text(line, "bold") for line in _review(report["review"])),
         *(table_of(order[name], columns) for name, columns in _LISTS.items() if order[name]),
         Text(f"May be done now: {', '.join(report['actions']) or 'nothing'}"),
     ]
@@ -50,17 +51,27 @@ def execution_table(execution: Mapping[str, Any]) -> RenderableType:
 
 
 def health_table(health: Mapping[str, Any]) -> RenderableType:
-    """Each part with its status and what it says of itself."""
-    shown = table("Part", "Status", "")
+    """Each part with its status, why it is not up, and what it says of itself."""
+    shown = table("Part", "Status", "Why", "")
     for name, part in health.items():
         if isinstance(part, Mapping):
             details = ", ".join(f"{key} {value}" for key, value in part.items() if _is_detail(key, value))
-            shown.add_row(name, Text(part["status"], _COLOURS[part["status"]]), details)
+            shown.add_row(
+                name, Text(part["status"], _COLOURS[part["status"]]), Text(part["reason"] or ""), details
+            )
     return shown
 
 
 def _is_detail(key: str, value: object) -> bool:
-    return key != "status" and value is not None and not isinstance(value, list)
+    return key not in ("status", "reason") and value is not None and not isinstance(value, list)
+
+
+def _review(review: Mapping[str, Any] | None) -> list[str]:
+    """Why the order is under review, a line for each reason, and what to do first."""
+    if review is None:
+        return []
+    reasons = [f"  {reason['text']}" for reason in review["reasons"]]
+    return ["Under review:", *reasons, f"  suggested: {review['suggested']}"]
 
 
 def _execution(execution: Mapping[str, Any]) -> str:

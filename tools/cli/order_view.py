@@ -1,7 +1,7 @@
 """One order on a terminal: where it stands and the steps of its saga, once or live."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 from uuid import UUID
 
@@ -12,7 +12,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from orders.domain import FORWARD_STEPS, OrderStatus, StepStatus
+from orders.domain import FORWARD_STEPS, UNDOES, OrderStatus, PaymentStatus, SagaStep, StepOutcome
+from orders.errors import public_error
 from tools.audit.executions import Visit
 from tools.client.orders_client import OrdersClient, Progress, Step
 from tools.console import COLOURS, Console
@@ -21,17 +22,29 @@ _POLL_SECONDS: Final = 0.2
 _BAR_WIDTH: Final = 40
 
 _MARKS: Final = {
-    StepStatus.SUCCEEDED: ("✓", "green"),
-    StepStatus.FAILED: ("✗", "red"),
-    StepStatus.COMPENSATED: ("↩", "yellow"),
-    StepStatus.FENCED: ("⊘", "dim"),
+    StepOutcome.SUCCEEDED: ("✓", "green"),
+    StepOutcome.FAILED: ("✗", "red"),
+    StepOutcome.COMPENSATED: ("↩", "yellow"),
+    StepOutcome.FENCED: ("⊘", "dim"),
+    StepOutcome.SKIPPED: ("–", "dim"),
 }
 _IN_WORDS: Final = {
-    StepStatus.SUCCEEDED: "",
-    StepStatus.FAILED: "failed for good",
-    StepStatus.COMPENSATED: "done, then undone",
-    StepStatus.FENCED: "closed: it may not happen any more",
+    StepOutcome.SUCCEEDED: "",
+    StepOutcome.FAILED: "failed for good",
+    StepOutcome.COMPENSATED: "done, then undone",
+    StepOutcome.FENCED: "closed: it may not happen any more",
 }
+_SKIPPED: Final[Mapping[str, str]] = {
+    SagaStep.REFUND_PAYMENT: "nothing to refund",
+    SagaStep.RELEASE_RESERVATION: "nothing to release",
+    SagaStep.RESTORE_INVENTORY: "nothing to restore",
+    SagaStep.MARK_CANCELLED: "not cancelled: an operator has to look at it",
+}
+_SKIPPED_BY_OUTCOME: Final[Mapping[str, frozenset[str]]] = {
+    SagaStep.REFUND_PAYMENT: frozenset({PaymentStatus.VOIDED, PaymentStatus.DECLINED}),
+    SagaStep.MARK_CANCELLED: frozenset({OrderStatus.NEEDS_REVIEW}),
+}
+"""What a step returns that has nothing to do, as far as its execution tells."""
 
 
 async def show_order(client: OrdersClient, order_id: UUID, console: Console) -> OrderStatus:
@@ -41,18 +54,18 @@ async def show_order(client: OrdersClient, order_id: UUID, console: Console) -> 
         ApiError: there is no such order, or it is somebody else's.
     """
     progress = await client.progress(order_id)
-    console.print(_picture(progress))
+    console.print(picture_of(progress))
     return progress.status
 
 
 async def watch_order(client: OrdersClient, order_id: UUID, console: Console) -> OrderStatus:
     """Shows the order until it has come to its end. Raises as `show_order` does."""
     progress = await client.progress(order_id)
-    with Live(_picture(progress), console=console) as live:
+    with Live(picture_of(progress), console=console) as live:
         while not progress.status.is_terminal:
             await asyncio.sleep(_POLL_SECONDS)
             progress = await client.progress(order_id)
-            live.update(_picture(progress))
+            live.update(picture_of(progress))
     return progress.status
 
 
@@ -60,8 +73,13 @@ def history_of(visits: Iterable[Visit]) -> RenderableType:
     """The history of an execution: each state with the errors of the attempts before it succeeded, or failed."""
     table = Table.grid(padding=(0, 2))
     for visit in visits:
-        mark, colour = ("✓", "green") if visit.succeeded else ("✗", "red")
-        table.add_row(Text(mark, colour), visit.state, Text(", ".join(visit.errors), "dim"))
+        outcome = StepOutcome.SUCCEEDED if visit.succeeded else StepOutcome.FAILED
+        if visit.outcome in _SKIPPED_BY_OUTCOME.get(visit.state, ()):
+            outcome = StepOutcome.SKIPPED
+        remarks = [*map(public_error, visit.errors)]
+        if outcome is StepOutcome.SKIPPED:
+            remarks.append(_SKIPPED[visit.state])
+        table.add_row(Text(*_MARKS[outcome]), visit.state, Text(", ".join(remarks), "dim"))
     if not table.row_count:
         table.add_row(
             "", Text("There is no such execution: it has not started, or the emulator has since.", "dim")
@@ -69,7 +87,8 @@ def history_of(visits: Iterable[Visit]) -> RenderableType:
     return table
 
 
-def _picture(progress: Progress) -> RenderableType:
+def picture_of(progress: Progress) -> RenderableType:
+    """The order as it stands."""
     title = Text.assemble(
         ("Order ", "bold"),
         (str(progress.order_id), "bold"),
@@ -89,7 +108,8 @@ def _steps(progress: Progress) -> Table:
     for step in progress.steps:
         mark, colour = _MARKS[step.status]
         after = f"+{(step.at - started).total_seconds():.2f} s" if started else ""
-        table.add_row(Text(mark, colour), step.name, Text(after, "dim"), Text(_IN_WORDS[step.status], "dim"))
+        words = _SKIPPED[step.name] if step.status is StepOutcome.SKIPPED else _IN_WORDS[step.status]
+        table.add_row(Text(mark, colour), step.name, Text(after, "dim"), Text(words, "dim"))
     if not progress.status.is_terminal:
         table.add_row(Spinner("dots", style="cyan"), Text(_next(progress.steps), "dim"))
     return table
@@ -98,6 +118,6 @@ def _steps(progress: Progress) -> Table:
 def _next(steps: tuple[Step, ...]) -> str:
     """What is probably under way: the first forward step without an outcome, unless one has already failed."""
     known = {step.name for step in steps}
-    if any(step.status is not StepStatus.SUCCEEDED for step in steps):
+    if any(step.status is not StepOutcome.SUCCEEDED or step.name in UNDOES for step in steps):
         return "compensating"
     return next((step for step in FORWARD_STEPS if step not in known), "ending")

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import httpx
 
-from orders.domain import FailureReason, Locale, OrderStatus, Priority, SagaStep, StepStatus
+from orders.domain import FailureReason, Locale, OrderStatus, Priority, SagaStep, StepOutcome
 from tools.client.http import Body, content_of, open_async_client
 
 _TRANSIENT: Final = frozenset(
@@ -77,7 +77,7 @@ class Step(Body):
     """One entry of the saga's journal."""
 
     name: SagaStep
-    status: StepStatus
+    status: StepOutcome
     at: datetime
 
 

@@ -17,9 +17,11 @@ from orders.domain import (
     PaymentStatus,
     ReservationStatus,
     SagaStep,
+    StepOutcome,
     StepStatus,
 )
 from orders.errors import OrderNotFound
+from orders.history import Books
 from orders.http import ApiModel
 from orders.ids import parse_uuid
 from orders.pages import FIRST_ID, cut, id_before
@@ -130,7 +132,7 @@ class LineRecord(ApiModel):
 
 class StepRecord(ApiModel):
     name: SagaStep
-    status: StepStatus
+    status: StepOutcome = Field(description="SKIPPED: there was nothing to do, e.g. nothing to refund")
     attempts: int
     error: str | None
     at: datetime
@@ -244,7 +246,19 @@ def read_records(database: Database, order_id: UUID) -> OrderRecords:
         OrderNotFound: there is no such order.
         DatabaseUnavailable: try again.
     """
-    records = database.transact_alone(lambda connection: connection.scalar(RECORDS, {"order_id": order_id}))
-    if records is None:
+    found = database.transact_alone(lambda connection: connection.scalar(RECORDS, {"order_id": order_id}))
+    if found is None:
         raise OrderNotFound("There is no such order")
-    return OrderRecords.model_validate_json(records)
+    records = OrderRecords.model_validate_json(found)
+    payment = records.payment
+    books = Books(
+        records.status,
+        payment.captured if payment else 0,
+        payment.refunded if payment else 0,
+        {reservation.status for reservation in records.reservations},
+    )
+    steps = [
+        step.model_copy(update={"status": books.outcome(step.name, StepStatus(step.status))})
+        for step in records.steps
+    ]
+    return records.model_copy(update={"steps": steps})

@@ -9,27 +9,32 @@ from sqlalchemy import Connection, Row, text
 
 from functions.operations import operator_actions
 from functions.operations.operator_actions import Action, Note, Operator
-from orders import lifecycle, notifications, saga
+from orders import closing, lifecycle, notifications, saga
 from orders.aws import sdk_calls
+from orders.closing import FindingCode
 from orders.db import Database
 from orders.domain import FailureReason, Notification, OrderStatus, SagaStep
-from orders.errors import OrderNotFound, OrderNotInReview, ServiceUnavailable
+from orders.errors import (
+    OrderBusy,
+    OrderDoesNotFit,
+    OrderNotFound,
+    OrderNotInReview,
+    PaymentGatewayUnavailable,
+    ServiceUnavailable,
+)
 from orders.events import Trace
 from orders.executions import Executions, execution_name
 from orders.http import ApiModel, ApiRequest
 from orders.observability import logger, new_traceparent
 from orders.payments.gateway import GatewayStatus, PaymentGateway
 
-REST_SECONDS: Final = 60
-"""How long an order must have been under review before it is closed. A step that its execution has given up as late
-has ended by then: it runs for 25 seconds at most."""
 START_SECONDS: Final = 45
 """How long maintenance leaves the start of the next execution to us."""
+_LOOK_AGAIN_SECONDS: Final = 5
 
 _LOOK: Final = text("""
     SELECT orders.status, orders.updated_at, orders.correlation_id, event.traceparent,
-           coalesce(recovery.resumes, 0) AS resumes, payments.provider_key,
-           CAST(ceil(extract(epoch FROM orders.updated_at - now()) + :rest_seconds) AS integer) AS rest_seconds
+           coalesce(recovery.resumes, 0) AS resumes, payments.provider_key
     FROM orders
         LEFT JOIN saga_recoveries AS recovery ON recovery.order_id = orders.id
         LEFT JOIN payments ON payments.order_id = orders.id
@@ -79,7 +84,8 @@ class Review:
 
         Raises:
             OrderNotFound: there is no such order.
-            OrderNotInReview: it is not under review, an execution is at work on it, or somebody else was quicker.
+            OrderNotInReview: it is not under review, or somebody else was quicker.
+            OrderBusy: an execution is at work on it.
             ServiceUnavailable, DatabaseUnavailable: nothing was changed; try again.
         """
         looked = self._look(order_id)
@@ -116,19 +122,14 @@ class Review:
         customer unless they were told so before.
 
         Raises:
-            OrderNotFound, OrderNotInReview: as for `resume`; also for an order that has been under review for less
-                than `REST_SECONDS`.
+            OrderNotFound, OrderNotInReview, OrderBusy: as for `resume`.
+            OrderBusy: also for an order that has been under review for less than `closing.REST_SECONDS`.
             OrderDoesNotFit: its money or its stock says something else.
             PaymentGatewayUnavailable, ServiceUnavailable, DatabaseUnavailable: nothing was changed; try again.
         """
         looked = self._look(order_id)
-        if looked.rest_seconds > 0:
-            raise OrderNotInReview(
-                f"A step of the order may still be running. Try again in {looked.rest_seconds} s"
-            )
         trace = _trace(looked)
-        # Asked now, and not in the transaction: no transaction of ours spans a call to it.
-        at_gateway = self._at_gateway(looked)
+        at_gateway = self._check_closing(looked, order_id, end)
 
         def work(connection: Connection) -> None:
             # The journal first, as the steps do: a late one waits here, or finds what we have written.
@@ -161,9 +162,8 @@ class Review:
 
     def _look(self, order_id: UUID) -> Row[Any]:
         """The order, which is under review, and which nobody works on."""
-        parameters = {"order_id": order_id, "rest_seconds": REST_SECONDS}
         looked = self.database.transact_alone(
-            lambda connection: connection.execute(_LOOK, parameters).first()
+            lambda connection: connection.execute(_LOOK, {"order_id": order_id}).first()
         )
         if looked is None:
             raise OrderNotFound("There is no such order")
@@ -173,7 +173,7 @@ class Review:
         with sdk_calls("Step Functions"):
             status = self.executions.status(order_id, looked.resumes)
         if status.is_live:
-            raise OrderNotInReview(f"An execution is at work on the order: it is {status}")
+            raise OrderBusy(f"An execution is at work on the order: it is {status}", _LOOK_AGAIN_SECONDS)
         return looked
 
     def _start(self, order_id: UUID, trace: Trace, resumes: int) -> bool:
@@ -185,11 +185,31 @@ class Review:
             logger.warning("The next execution is left to maintenance", order_id=str(order_id), exc_info=True)
             return False
 
-    def _at_gateway(self, looked: Row[Any]) -> GatewayStatus | None:
-        if looked.provider_key is None:
-            return None
-        found = self.gateway.find(looked.provider_key)
-        return None if found is None else found.status
+    def _check_closing(self, looked: Row[Any], order_id: UUID, end: OrderStatus) -> GatewayStatus | None:
+        """Refuses with every reason that there is, before anything is locked; returns the gateway's record."""
+        at_gateway, silence = None, None
+        # Asked now, and not in the transaction: no transaction of ours spans a call to it.
+        if looked.provider_key is not None:
+            try:
+                found = self.gateway.find(looked.provider_key)
+                at_gateway = None if found is None else found.status
+            except PaymentGatewayUnavailable as error:
+                silence = error
+        balance = self.database.transact_alone(
+            lambda connection: lifecycle.read_balance(
+                connection, order_id, at_gateway=at_gateway, gateway_answers=silence is None
+            )
+        )
+        findings = closing.find(balance)
+        blocking = {finding.code: finding for finding in closing.blocking(findings, end)}
+        rest = blocking.pop(FindingCode.STEP_MAY_RUN, None)
+        if blocking.keys() - {FindingCode.GATEWAY_UNAVAILABLE}:
+            raise OrderDoesNotFit(closing.refusal(findings, end))
+        if silence:
+            raise silence
+        if rest:
+            raise OrderBusy(closing.refusal([rest], end), rest.seconds or 0)
+        return at_gateway
 
 
 def _request_message(

@@ -16,6 +16,7 @@ from orders.contract import API_PREFIX
 from orders.domain import OrderStatus
 from orders.errors import (
     InvalidCursor,
+    OrderBusy,
     OrderDoesNotFit,
     OrderNotFound,
     OrderNotInReview,
@@ -54,7 +55,9 @@ def get_order_report(order_id: str) -> sagas.OrderReport:
 @router.post(
     f"{API_PREFIX}/admin/orders/<order_id>/resume",
     status_code=HTTPStatus.ACCEPTED,
-    responses=responses(HTTPStatus.ACCEPTED, errors=[OrderNotFound, OrderNotInReview, ServiceUnavailable]),
+    responses=responses(
+        HTTPStatus.ACCEPTED, errors=[OrderNotFound, OrderNotInReview, OrderBusy, ServiceUnavailable]
+    ),
 )
 def post_resume(order_id: str, why: Annotated[MaybeNote, Body()]) -> Response[Resumed]:
     """Another execution goes on with the order, and tries again what could not be undone."""
@@ -72,6 +75,7 @@ def post_resume(order_id: str, why: Annotated[MaybeNote, Body()]) -> Response[Re
         errors=[
             OrderNotFound,
             OrderNotInReview,
+            OrderBusy,
             OrderDoesNotFit,
             ServiceUnavailable,
             PaymentGatewayUnavailable,

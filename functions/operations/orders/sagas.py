@@ -8,17 +8,17 @@ from uuid import UUID
 
 from pydantic import Field
 
+from functions.operations.orders.advice import OperatorAction, ReviewAdvice, advise, possible_actions
 from functions.operations.orders.records import OrderRecords, read_records
+from orders import closing, lifecycle
 from orders.aws import sdk_calls
-from orders.closing import Balance, blockers
 from orders.db import Database
-from orders.domain import OrderStatus, ReservationStatus
+from orders.domain import OrderStatus
 from orders.errors import PaymentGatewayUnavailable
 from orders.executions import Executions, ExecutionStatus
 from orders.http import ApiModel
 from orders.pages import LAST_NUMBER, cursor_after, number_before
 from orders.payments.gateway import GatewayStatus, PaymentGateway
-from orders.payments.records import PaymentBalance
 
 EXECUTIONS_PER_PAGE: Final = 5
 """Each costs two calls or more."""
@@ -68,9 +68,8 @@ class OrderReport(ApiModel):
     order: OrderRecords
     execution: ExecutionSummary = Field(description="The newest one")
     gateway: GatewayRecord | None = Field(description="null: the order has no payment")
-    actions: list[Literal["resume", "close as CONFIRMED", "close as CANCELLED"]] = Field(
-        description="What an operator may do now"
-    )
+    actions: list[OperatorAction] = Field(description="What an operator may do now")
+    review: ReviewAdvice | None = Field(description="Why it is under review; null: it is not")
 
 
 def list_executions(
@@ -107,11 +106,14 @@ def read_report(
     with sdk_calls("Step Functions"):
         execution = ExecutionSummary.of(vars(executions.describe(order_id, records.executions - 1)))
     at_gateway = _at_gateway(gateway, records)
+    findings = _findings(database, records, at_gateway)
+    actions = possible_actions(findings, execution.status)
     return OrderReport(
         order=records,
         execution=execution,
         gateway=at_gateway,
-        actions=_actions(records, execution, at_gateway),
+        actions=actions,
+        review=advise(records, execution.status, execution.error, findings, actions) if findings else None,
     )
 
 
@@ -165,31 +167,19 @@ def _at_gateway(gateway: PaymentGateway, records: OrderRecords) -> GatewayRecord
     return GatewayRecord(status="NONE" if found is None else found.status)
 
 
-def _actions(
-    records: OrderRecords, execution: ExecutionSummary, at_gateway: GatewayRecord | None
-) -> list[Any]:
-    if records.status is not OrderStatus.NEEDS_REVIEW or execution.status.is_live:
+def _findings(
+    database: Database, records: OrderRecords, at_gateway: GatewayRecord | None
+) -> list[closing.Finding]:
+    """What is known of an order under review; nothing of any other."""
+    if records.status is not OrderStatus.NEEDS_REVIEW:
         return []
-    if at_gateway is not None and at_gateway.status == "UNAVAILABLE":
-        return ["resume"]
-    balance = _balance(records, at_gateway)
-    ends = (OrderStatus.CONFIRMED, OrderStatus.CANCELLED)
-    return ["resume", *(f"close as {end}" for end in ends if not blockers(balance, end))]
-
-
-def _balance(records: OrderRecords, at_gateway: GatewayRecord | None) -> Balance:
-    payment = records.payment
-    reserved = [reservation.status for reservation in records.reservations]
-    is_known = at_gateway is not None and at_gateway.status in set(GatewayStatus)
-    money = PaymentBalance(
-        status=payment.status if payment else None,
-        held=payment.captured - payment.refunded if payment else 0,
-        at_gateway=GatewayStatus(at_gateway.status) if at_gateway and is_known else None,
+    said = at_gateway.status if at_gateway else "NONE"
+    balance = database.transact_alone(
+        lambda connection: lifecycle.read_balance(
+            connection,
+            records.order_id,
+            at_gateway=GatewayStatus(said) if said in set(GatewayStatus) else None,
+            gateway_answers=said != "UNAVAILABLE",
+        )
     )
-    return Balance(
-        total=records.total_amount,
-        money=money,
-        lines=len(records.items),
-        reserved=reserved.count(ReservationStatus.ACTIVE),
-        sold=reserved.count(ReservationStatus.CONFIRMED),
-    )
+    return closing.find(balance)

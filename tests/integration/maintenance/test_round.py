@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,8 @@ from tests.integration.maintenance.support import NO_TIME, PLENTY, StepFunctions
 from tests.support.api import lambda_context
 from tests.support.factories import TRACE, add_order, add_product, execute, rows
 from tests.support.payments import BEHAVIOUR
+
+RETENTION = timedelta(days=90)
 
 
 @pytest.fixture
@@ -41,7 +44,14 @@ def test_a_round_answers_how_much_it_put_right(
     handler: Any, stuck_order: UUID, step_functions: StepFunctions
 ) -> None:
     counts = handler.handler({}, lambda_context(remaining_ms=60_000))
-    assert counts == {"orders": 1, "reservations": 0, "payments": 0, "alerts": 0, "rows": 0}
+    assert counts == {
+        "orders": 1,
+        "reservations": 0,
+        "payments": 0,
+        "alerts": 0,
+        "rows": 0,
+        "personal_data": 0,
+    }
     assert step_functions.started == {f"order-{stuck_order}": "RUNNING"}
 
 
@@ -58,7 +68,7 @@ def test_a_task_that_fails_is_counted_and_the_others_have_their_turn(
         raise ConnectionError("Step Functions is unreachable")
 
     metrics.clear_metrics()
-    counts = Maintenance(database, unreachable, SimulatedGateway(database, BEHAVIOUR)).run(PLENTY)
+    counts = Maintenance(database, unreachable, SimulatedGateway(database, BEHAVIOUR), RETENTION).run(PLENTY)
     assert "orders" not in counts
     assert counts["rows"] == 1
     assert metrics.metric_set["MaintenanceFailed"]["Value"] == [1.0]
@@ -80,7 +90,7 @@ def test_a_round_stops_in_time_and_the_next_one_goes_on(
     let_time_pass(database, 3600)
     remaining = iter([60.0, 60.0, 60.0] + [1.0] * 100)
     gateway = SimulatedGateway(database, BEHAVIOUR)
-    round_ = Maintenance(database, lambda: step_functions.executions, gateway)
+    round_ = Maintenance(database, lambda: step_functions.executions, gateway, RETENTION)
     first = round_.run(Deadline(lambda: next(remaining)))
     assert first["orders"] < 3
     let_time_pass(database, 60)

@@ -4,6 +4,7 @@ lost or killed as somebody wants it to be."""
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -63,6 +64,9 @@ SECONDS_A_ROUND: Final = 130
 
 PROCESS_DIED: Final = "Runtime.ExitError"
 TIMED_OUT: Final = "States.Timeout"
+
+# Contact data goes as soon as it may: no message may miss it.
+_CONTACT_RETENTION: Final = timedelta()
 
 # What the database's clock is compared with. Rows that somebody holds are passed over: time can wait for them.
 _CLOCKS: Final = (
@@ -263,7 +267,7 @@ class SimulatedSystem:
 
     def maintain(self) -> Invocation:
         """One round of maintenance."""
-        round_ = Maintenance(self._database, lambda: self._step_functions, self.gateway)
+        round_ = Maintenance(self._database, lambda: self._step_functions, self.gateway, _CONTACT_RETENTION)
         return self._invoke("Maintenance", lambda: round_.run(Deadline(lambda: 60.0)))
 
     def repeat(self, invocation: Invocation) -> Invocation:

@@ -27,7 +27,8 @@ def test_a_system_at_rest_is_up_in_every_part(operations: Operations) -> None:
 
     # How much memory and disk are left is this machine's affair.
     machine = {told.pop("memory")["status"], told["disk"]["status"]}
-    assert told.pop("status") == ("degraded" if "degraded" in machine else "up")
+    status = "degraded" if "degraded" in machine else "up"
+    assert (told.pop("status"), told.pop("reason") is None) == (status, status == "up")
     assert {name: part["status"] for name, part in told.items() if name != "disk"} == dict.fromkeys(
         ("database", "queues", "relay", "paymentGateway", "orders"), "up"
     )
@@ -48,6 +49,7 @@ def test_memory_is_held_against_its_limit(operations: Operations, limit_mb: int,
 
     memory = json.loads(answer["body"])["memory"]
     assert (memory["status"], memory["limitMb"]) == (status, limit_mb)
+    assert memory["reason"] == (f"{memory['usedMb']} of 11 MB are in use" if status == "degraded" else None)
     assert memory["usedMb"] > 10
 
 
@@ -65,7 +67,13 @@ def test_orders_on_their_way_and_events_that_wait_are_counted(operations: Operat
 
     told = health(operations)
 
-    assert told["orders"] == {"status": "degraded", "pending": 2, "processing": 1, "needsReview": 1}
+    assert told["orders"] == {
+        "status": "degraded",
+        "reason": "1 order under review",
+        "pending": 2,
+        "processing": 1,
+        "needsReview": 1,
+    }
     assert told["relay"]["pending"] == 4
     assert told["status"] == "degraded"
 
@@ -76,16 +84,25 @@ def test_events_that_wait_too_long_and_dead_ones_are_told(operations: Operations
     told = health(operations)["relay"]
     assert told["status"] == "degraded"
     assert 300 <= told["lagSeconds"] < 400
+    assert told["reason"].startswith("the oldest of 1 event waits for 3")
 
     execute(operations.database, "UPDATE outbox SET status = 'DEAD'")
     told = health(operations)["relay"]
     assert (told["status"], told["dead"], told["lagSeconds"]) == ("degraded", 1, 0)
+    assert told["reason"] == "1 event could not be published"
 
 
 def test_a_dead_letter_is_told(operations: Operations) -> None:
     operations.bury(Queue.ORDER_PROCESSING, "poison")
+    for _ in range(2):
+        operations.bury(Queue.NOTIFICATION_SENDING, "poison")
 
-    assert health(operations)["queues"]["status"] == "degraded"
+    told = health(operations)
+
+    assert told["queues"]["status"] == "degraded"
+    named = "order-processing: 1 message given up; notification-sending: 2 messages given up"
+    assert told["queues"]["reason"] == named
+    assert f"queues: {named}" in told["reason"]
 
 
 @pytest.mark.parametrize(
@@ -99,6 +116,7 @@ def test_an_open_circuit_is_told(operations: Operations, since: str, state: str)
     )
 
     told = health(operations)["paymentGateway"]
+    assert told.pop("reason").startswith("the payment gateway failed 5 times in a row: ")
     assert told == {"status": "degraded", "state": state, "failures": 5}
 
 
@@ -108,7 +126,8 @@ def test_without_sqs_the_other_parts_are_told_all_the_same(operations: Operation
     told = health(operations)
 
     assert told["status"] == told["queues"]["status"] == "down"
-    assert told["database"]["status"] == "up"
+    assert told["queues"]["reason"] == "SQS does not answer"
+    assert (told["database"]["status"], told["database"]["reason"]) == ("up", None)
 
 
 def test_a_database_that_refuses_us_is_told_as_one_that_is_down(
@@ -131,6 +150,8 @@ def test_without_the_database_the_other_parts_are_told_all_the_same(
 
     assert told["status"] == told["database"]["status"] == "down"
     assert told["database"]["latencyMs"] is None
+    assert told["database"]["reason"] == "it does not answer"
+    assert told["relay"]["reason"] == told["orders"]["reason"] == "the database does not answer"
     assert (
         told["relay"]["status"] == told["orders"]["status"] == told["paymentGateway"]["status"] == "unknown"
     )

@@ -112,8 +112,8 @@ def test_steps_stand_in_the_order_in_which_they_happened(
         ("VerifyStock", "SUCCEEDED"),
         ("ReserveInventory", "COMPENSATED"),
         ("ProcessPayment", "FAILED"),
-        ("RefundPayment", "SUCCEEDED"),
-        ("ReleaseReservation", "SUCCEEDED"),
+        ("RefundPayment", "SKIPPED"),
+        ("ReleaseReservation", "SKIPPED"),
         ("SendCancellation", "SUCCEEDED"),
         ("MarkCancelled", "SUCCEEDED"),
     ]

@@ -5,7 +5,9 @@ Money is an integer in minor units (cents) next to an ISO 4217 code, everywhere.
 
 from collections.abc import Collection, Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator
 
 
 class OrderStatus(StrEnum):
@@ -44,7 +46,7 @@ class Priority(StrEnum):
 
 
 class FailureReason(StrEnum):
-    """Why an order was not confirmed, as its owner reads it."""
+    """Why an order was not confirmed, as operators read it."""
 
     INSUFFICIENT_STOCK = "INSUFFICIENT_STOCK"
     PAYMENT_DECLINED = "PAYMENT_DECLINED"
@@ -52,6 +54,27 @@ class FailureReason(StrEnum):
     PAYMENT_UNAVAILABLE = "PAYMENT_UNAVAILABLE"
     RESERVATION_EXPIRED = "RESERVATION_EXPIRED"
     PROCESSING_FAILED = "PROCESSING_FAILED"
+
+
+class PublicFailureReason(StrEnum):
+    """The same, as the order's owner reads it: nothing that tells a thief how they were found out."""
+
+    INSUFFICIENT_STOCK = "INSUFFICIENT_STOCK"
+    PAYMENT_DECLINED = "PAYMENT_DECLINED"
+    PAYMENT_UNAVAILABLE = "PAYMENT_UNAVAILABLE"
+    RESERVATION_EXPIRED = "RESERVATION_EXPIRED"
+    PROCESSING_FAILED = "PROCESSING_FAILED"
+
+
+def public_failure_reason(reason: str | None) -> PublicFailureReason | None:
+    """What an order's owner is told in place of the order's failure reason."""
+    if reason == FailureReason.FRAUD_SUSPECTED:
+        return PublicFailureReason.PAYMENT_DECLINED
+    return None if reason is None else PublicFailureReason(reason)
+
+
+ToldFailureReason = Annotated[PublicFailureReason | None, BeforeValidator(public_failure_reason)]
+"""A field of what an order's owner reads. It takes the order's failure reason."""
 
 
 class SagaStep(StrEnum):
@@ -108,6 +131,18 @@ class StepStatus(StrEnum):
     """Succeeded, then undone."""
     FENCED = "FENCED"
     """Never happened and never may: its compensation came first."""
+
+
+class StepOutcome(StrEnum):
+    """What became of a step, as people read it; `orders.history` makes it of the journal's `StepStatus`."""
+
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    COMPENSATED = "COMPENSATED"
+    """Succeeded, then undone."""
+    FENCED = "FENCED"
+    SKIPPED = "SKIPPED"
+    """There was nothing to do: nothing to refund, nothing to release. Or the order was not cancelled."""
 
 
 def progress(status: OrderStatus, succeeded: Collection[SagaStep]) -> int:

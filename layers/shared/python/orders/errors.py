@@ -30,8 +30,10 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── QueueNotFound
     │   ├── MessageNotFound            not in the dead-letter queue, or not where we looked
     │   ├── EventNotFound
+    │   ├── CustomerNotFound
     │   └── OperationRefused           what the operator asked for does not fit what there is
-    │       ├── OrderNotInReview           it has ended, or somebody is working on it
+    │       ├── OrderNotInReview           it has ended, or is on its way again
+    │       ├── OrderBusy                  an execution, or a late step of one, is at work on it
     │       ├── OrderDoesNotFit            its money or stock is not what its end would need
     │       └── NothingToRedrive           it took effect, or somebody else is moving it
     ├── BusinessFailure            final for the order; never retried
@@ -58,7 +60,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from orders.domain import FailureReason
+from orders.domain import FailureReason, public_failure_reason
 
 
 class OrdersError(Exception):
@@ -179,12 +181,24 @@ class EventNotFound(RequestRefused):
     """No such event in the outbox."""
 
 
+class CustomerNotFound(RequestRefused):
+    """Nobody of that id has ordered anything or registered a webhook."""
+
+
 class OperationRefused(RequestRefused):
     """An operator's request that does not fit the state of what it is about. Nothing was changed."""
 
 
 class OrderNotInReview(OperationRefused):
-    """The order does not wait for an operator: it has ended, or an execution is working on it."""
+    """The order does not wait for an operator: it has ended, or it is on its way again."""
+
+
+class OrderBusy(OperationRefused):
+    """The order waits for an operator, but an execution, or a late step of one, is or may be at work on it."""
+
+    def __init__(self, detail: str, retry_after_seconds: int) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(retry_after_seconds)}
 
 
 class OrderDoesNotFit(OperationRefused):
@@ -319,10 +333,19 @@ def business_failure(name: str) -> type[BusinessFailure] | None:
 
 
 def failure_reason(error_name: str) -> FailureReason:
-    """The customer-facing code for the error that ended a saga, by the name Step Functions reports."""
+    """The code for the error that ended a saga, by the name Step Functions reports."""
     failure = business_failure(error_name)
     if failure is not None:
         return failure.reason
     if error_name in _UNPAID_FOR_NOW:
         return FailureReason.PAYMENT_UNAVAILABLE
     return FailureReason.PROCESSING_FAILED
+
+
+def public_error(error_name: str) -> str:
+    """The error's name as the order's owner may read it."""
+    failure = business_failure(error_name)
+    if failure is None:
+        return error_name
+    told = public_failure_reason(failure.reason)
+    return next(name for name, kind in _BUSINESS_FAILURES.items() if kind.reason == told)

@@ -10,16 +10,17 @@ be announced of it: an event for its owner's webhooks, if the owner has an enabl
 the customer's confirmation. So every end is announced, and nothing is announced that has not happened.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import Connection, Row, TextClause, text
 
-from orders import notifications
-from orders.closing import Balance, blockers
-from orders.domain import FailureReason, Notification, OrderStatus, PaymentStatus
+from orders import closing, notifications
+from orders.closing import Balance, HeldLine
+from orders.domain import FailureReason, Notification, OrderStatus, PaymentStatus, ReservationStatus
 from orders.errors import OrderDoesNotFit, OrderIncomplete, OrderNotInReview
 from orders.events import OrderCancelled, OrderConfirmed, OrderReviewRequired, Trace
 from orders.ids import uuid7
@@ -136,13 +137,32 @@ _RESUME: Final = text("""
     RETURNING resumes
 """)
 
-_BALANCE: Final = text(f"""
-    SELECT orders.failure_reason, orders.total_amount, {records.held("orders.id")} AS held,
+
+def _lines_in(status: ReservationStatus) -> str:
+    return f"""(
+        SELECT coalesce(
+            jsonb_agg(jsonb_build_array(product.id, product.name, held.quantity) ORDER BY item.line_no), '[]'
+        )
+        FROM reservations AS held JOIN products AS product ON product.id = held.product_id
+            JOIN order_items AS item USING (order_id, product_id)
+        WHERE held.order_id = orders.id AND held.status = '{status}'
+    )"""
+
+
+_HELD: Final = f"""
+    SELECT orders.failure_reason, orders.total_amount, orders.currency,
+           CAST(extract(epoch FROM now() - orders.updated_at) AS float8) AS seconds_in_review,
            (SELECT status FROM payments WHERE order_id = orders.id) AS payment,
+           coalesce((SELECT captured FROM payments WHERE order_id = orders.id), 0) AS captured,
+           coalesce((SELECT refunded FROM payments WHERE order_id = orders.id), 0) AS refunded,
            (SELECT count(*) FROM order_items WHERE order_id = orders.id) AS lines,
-           (SELECT count(*) FROM reservations WHERE order_id = orders.id AND status = 'ACTIVE') AS reserved,
-           (SELECT count(*) FROM reservations WHERE order_id = orders.id AND status = 'CONFIRMED') AS sold
+           {_lines_in(ReservationStatus.ACTIVE)} AS reserved,
+           {_lines_in(ReservationStatus.CONFIRMED)} AS sold
     FROM orders
+"""
+_READ_BALANCE: Final = text(f"{_HELD} WHERE orders.id = :order_id")
+_BALANCE: Final = text(f"""
+    {_HELD}
     WHERE orders.id = :order_id AND orders.status = 'NEEDS_REVIEW' AND orders.updated_at = :looked_at
     FOR UPDATE
 """)
@@ -254,16 +274,42 @@ def close(
     row = connection.execute(_BALANCE, {"order_id": order_id, "looked_at": looked_at}).first()
     if row is None:
         raise OrderNotInReview("Somebody else has just moved the order")
-    payment = None if row.payment is None else PaymentStatus(row.payment)
-    money = records.PaymentBalance(payment, row.held, at_gateway)
-    found = blockers(Balance(row.total_amount, money, row.lines, row.reserved, row.sold), end)
-    if found:
-        raise OrderDoesNotFit(f"The order cannot be {end}: {'; '.join(found)}")
+    findings = closing.find(_balance(row, at_gateway))
+    if closing.blocking(findings, end):
+        raise OrderDoesNotFit(closing.refusal(findings, end))
     reason = None
     if end is OrderStatus.CANCELLED:
         reason = FailureReason(row.failure_reason or FailureReason.PROCESSING_FAILED)
     connection.execute(_CLOSE, {"order_id": order_id, "status": end, "reason": reason, **_announcing(trace)})
     return reason
+
+
+def read_balance(
+    connection: Connection, order_id: UUID, *, at_gateway: GatewayStatus | None, gateway_answers: bool
+) -> Balance:
+    """What is held of the order, which exists. `at_gateway` is the gateway's record of its money, if it answers."""
+    row = connection.execute(_READ_BALANCE, {"order_id": order_id}).one()
+    return _balance(row, at_gateway, gateway_answers=gateway_answers)
+
+
+def _balance(row: Row[Any], at_gateway: GatewayStatus | None, *, gateway_answers: bool = True) -> Balance:
+    return Balance(
+        total=row.total_amount,
+        currency=row.currency,
+        lines=row.lines,
+        reserved=_held_lines(row.reserved),
+        sold=_held_lines(row.sold),
+        payment=None if row.payment is None else PaymentStatus(row.payment),
+        captured=row.captured,
+        refunded=row.refunded,
+        at_gateway=at_gateway,
+        gateway_answers=gateway_answers,
+        seconds_in_review=row.seconds_in_review,
+    )
+
+
+def _held_lines(lines: Sequence[Sequence[Any]]) -> list[HeldLine]:
+    return [HeldLine(UUID(product_id), name, quantity) for product_id, name, quantity in lines]
 
 
 def _require_complete(is_complete: bool) -> None:

@@ -93,8 +93,10 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.QueueNotFound: Kind(404, "queue-not-found", "No such queue"),
     errors.MessageNotFound: Kind(404, "message-not-found", "No such message"),
     errors.EventNotFound: Kind(404, "event-not-found", "No such event"),
+    errors.CustomerNotFound: Kind(404, "customer-not-found", "No such customer"),
     errors.OperationRefused: Kind(409, "operation-refused", "This cannot be done to what there is"),
     errors.OrderNotInReview: Kind(409, "order-not-in-review", "The order does not wait for an operator"),
+    errors.OrderBusy: Kind(409, "order-busy", "Something is still at work on the order"),
     errors.OrderDoesNotFit: Kind(409, "order-does-not-fit", "The order's money or stock does not fit"),
     errors.NothingToRedrive: Kind(409, "nothing-to-redrive", "There is nothing left to redrive"),
     errors.ServiceUnavailable: Kind(

@@ -135,6 +135,13 @@ def test_a_report_shows_money_stock_errors_and_what_may_be_done() -> None:
                 "execution": {"name": "order-order-1", "status": "FAILED", "error": "States.Timeout"},
                 "gateway": {"status": "CAPTURED"},
                 "actions": ["resume"],
+                "review": {
+                    "reasons": [
+                        {"text": "stock not back: 2 × Headphones [/] reserved"},
+                        {"text": "money: nothing captured"},
+                    ],
+                    "suggested": "resume",
+                },
             }
         )
     )
@@ -143,6 +150,11 @@ def test_a_report_shows_money_stock_errors_and_what_may_be_done() -> None:
     assert "order-order-1 FAILED: States.Timeout" in shown
     assert "13" in shown
     assert "May be done now: resume" in shown
+    assert [line.strip() for line in shown.splitlines() if line.startswith("  ")][:3] == [
+        "stock not back: 2 × Headphones [/] reserved",
+        "money: nothing captured",
+        "suggested: resume",
+    ]
 
 
 def test_an_execution_shows_the_attempts_that_failed() -> None:
@@ -157,9 +169,21 @@ def test_an_execution_shows_the_attempts_that_failed() -> None:
 
 def test_the_health_shows_each_part() -> None:
     shown = rendered(
-        health_table({"status": "down", "database": {"status": "down", "latencyMs": None, "poolSize": 1}})
+        health_table(
+            {
+                "status": "down",
+                "reason": None,
+                "database": {
+                    "status": "down",
+                    "reason": "[it] does not answer",
+                    "latencyMs": None,
+                    "poolSize": 1,
+                },
+            }
+        )
     )
 
     assert "database" in shown
+    assert "[it] does not answer" in shown
     assert "poolSize 1" in shown
     assert "latencyMs" not in shown

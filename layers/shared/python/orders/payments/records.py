@@ -51,7 +51,8 @@ _INTEND: Final = text("""
         SET attempts = payments.attempts + excluded.attempts, updated_at = now()
         RETURNING provider_key, status, attempts, amount, currency
     )
-    SELECT intent.*, orders.payment_method FROM intent CROSS JOIN orders WHERE orders.id = :order_id
+    SELECT intent.*, coalesce(orders.payment_method, '') AS payment_method
+    FROM intent CROSS JOIN orders WHERE orders.id = :order_id
 """)
 
 # Only what is undecided can be decided: a payment that was closed meanwhile stays closed.
@@ -83,9 +84,11 @@ _SETTLE: Final = text("""
     RETURNING order_id
 """)
 
+# The payment method is erased some time after an order's end. Nothing captures any more then, and a void or a refund
+# needs the key alone.
 _FIND: Final = text("""
-    SELECT payments.provider_key, payments.status, payments.amount, payments.currency, orders.payment_method,
-           orders.status AS order_status
+    SELECT payments.provider_key, payments.status, payments.amount, payments.currency,
+           coalesce(orders.payment_method, '') AS payment_method, orders.status AS order_status
     FROM payments JOIN orders ON orders.id = payments.order_id
     WHERE payments.order_id = :order_id
 """)
@@ -120,18 +123,6 @@ class Intent(Payment):
     """What is known of the payment before the gateway is asked."""
 
     attempts: int
-
-
-@dataclass(frozen=True)
-class PaymentBalance:
-    """The money of one order, by our record and by the gateway's. Amounts are in minor units of its currency."""
-
-    status: PaymentStatus | None
-    """Of our record. None: there is no payment."""
-    held: int
-    """Captured and not refunded, by our record."""
-    at_gateway: GatewayStatus | None
-    """None: the gateway never heard of the payment."""
 
 
 def intend(connection: Connection, order_id: UUID, *, if_new: PaymentStatus) -> Intent:
@@ -207,15 +198,3 @@ def is_in_flight(order_id: str) -> str:
         WHERE payments.order_id = {order_id} AND orders.status = 'PROCESSING'
           AND (payments.status IN {_UNDECIDED} OR payments.status = 'CAPTURED')
     )"""
-
-
-def blockers(balance: PaymentBalance, end: OrderStatus, due: int) -> list[str]:
-    """Why an order cannot end so, which needs `due` to be held; nothing if it can (promise I3)."""
-    found = []
-    if balance.status in UNDECIDED:
-        found.append(f"the payment is {balance.status}: nobody knows yet whether money was captured")
-    elif balance.held != due:
-        found.append(f"captured minus refunded is {balance.held}, and {end} needs {due}")
-    if (balance.at_gateway is GatewayStatus.CAPTURED) != (due > 0):
-        found.append(f"the payment gateway says {balance.at_gateway or 'that it knows of no payment'}")
-    return found
