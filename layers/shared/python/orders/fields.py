@@ -15,6 +15,16 @@ IdempotencyKey = Annotated[
     ErrorMessage("This must be 1 to 255 visible ASCII characters"),
     Header(alias="Idempotency-Key"),
 ]
+# For requests that could always be sent without one.
+OptionalIdempotencyKey = Annotated[
+    str | None,
+    StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$"),
+    ErrorMessage("This must be 1 to 255 visible ASCII characters"),
+    Header(
+        alias="Idempotency-Key",
+        description="Name the request with it, e.g. by a UUID, and it takes effect once, however often it is sent",
+    ),
+]
 Currency = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Z]{3}$"),
