@@ -13,7 +13,7 @@ were: they were put off, and an endpoint that never responds must come to its en
 LONGEST_RETRY_AFTER_SECONDS: Final = 12 * 3600.0
 """A server that asks for more time is tried then all the same."""
 
-FIRST_POSTPONEMENT_SECONDS: Final = 2.0
+FIRST_POSTPONEMENT_SECONDS: Final = 0.5
 LONGEST_POSTPONEMENT_SECONDS: Final = 1800.0
 
 
