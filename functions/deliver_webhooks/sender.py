@@ -201,7 +201,7 @@ def _exchange(
     with suppress(OSError, http.client.HTTPException):
         response.read(MAX_BODY_BYTES)
     error = _error_of(response.status)
-    asked_for = error and seconds_asked_for(response.getheader("Retry-After"))
+    asked_for = seconds_asked_for(response.getheader("Retry-After")) if error else None
     return AttemptResult(response.status, error, asked_for)
 
 

@@ -41,6 +41,7 @@ WEBHOOKS: Final = f"{API_PREFIX}/webhooks"
 WEBHOOK: Final = f"{WEBHOOKS}/<webhook_id>"
 DELIVERIES: Final = f"{WEBHOOK}/deliveries"
 FOUND: Final = responses(errors=[WebhookNotFound])
+_WITH_OVERLAP: Final = models.RotateSecret()
 _NOT_TO_BE_KEPT: Final = {"Cache-Control": "no-store"}
 
 
@@ -101,13 +102,12 @@ def delete_webhook(webhook_id: str) -> None:
 )
 def post_secret(
     webhook_id: str,
-    rotation: Annotated[models.RotateSecret | None, Body()] = None,
+    rotation: Annotated[models.RotateSecret, Body()] = _WITH_OVERLAP,
     idempotency_key: OptionalIdempotencyKey = None,
 ) -> Response[models.RotatedSecret]:
     """Replaces the secret. Deliveries are signed with the earlier ones as well for a day, unless these are revoked."""
-    asked = rotation or models.RotateSecret()
-    request = _request(asked, idempotency_key, f"replace the secret of {webhook_id}")
-    rotated = endpoints.rotate_secret(database, keys, api.user_id, webhook_id, asked, request)
+    request = _request(rotation, idempotency_key, f"replace the secret of {webhook_id}")
+    rotated = endpoints.rotate_secret(database, keys, api.user_id, webhook_id, rotation, request)
     headers = _NOT_TO_BE_KEPT | replay_header(rotated.replayed)
     return json_response(rotated.content, headers=headers)
 

@@ -1,7 +1,7 @@
 """The requests and the responses of the webhook routes."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -41,6 +41,11 @@ EventTypes = Annotated[
 ]
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    """In the document what is left out is no value."""
+    schema.pop("default", None)
+
+
 class RegisterWebhook(ApiRequest):
     """Where a customer wants to hear of the end of their orders."""
 
@@ -54,8 +59,7 @@ class ChangeWebhook(ApiRequest):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    # It has no default in the document: what is left out is not a value.
-    url: Url = Field(default="", json_schema_extra=lambda schema: schema.pop("default"))
+    url: Url = Field(default="", json_schema_extra=_without_default)
     description: Description = None
     event_types: EventTypes = None
 

@@ -555,8 +555,12 @@ class TestManyToOneEndpoint:
             setup.fan_out()
         others = [WebhookSetup(Database(lambda: credentials)) for _ in range(8)]
         release = threading.Event()
+
+        def hold() -> None:
+            release.wait(30)
+
         for other in others:
-            other.sender.during = lambda: release.wait(30) and None
+            other.sender.during = hold
 
         with ThreadPoolExecutor(8) as pool:
             handled = [
