@@ -48,7 +48,7 @@ class Stage:
     consumer_concurrency: int
     """Processes of one queue consumer at a time (SQS allows no less than 2)."""
     webhook_concurrency: int
-    """Webhooks that are being sent at one time. One customer has two of them at most."""
+    """Webhooks that are being sent at one time. One endpoint has two of them at most, or one while it is slow."""
     consumer_timeout_seconds: int = 30
     """What one batch may take. A failed message is tried again after six times that, and five times in all: long
     enough to sit out an outage where there are some, short enough to watch where somebody does."""
@@ -96,7 +96,7 @@ LOCAL: Final = Stage(
     step_concurrency=3,
     payment_concurrency=20,
     consumer_concurrency=2,
-    webhook_concurrency=4,
+    webhook_concurrency=12,
     webhook_retry_seconds=(1, 1, 2, 5, 10, 30, 60),
     allows_loopback_webhooks=True,
     allowed_origins=tuple(
@@ -118,7 +118,7 @@ DEV: Final = Stage(
     step_concurrency=5,
     payment_concurrency=10,
     consumer_concurrency=2,
-    webhook_concurrency=5,
+    webhook_concurrency=12,
     # Where the usual development servers serve a page that is being written.
     allowed_origins=("http://localhost:3000", "http://localhost:5173"),
 )

@@ -23,8 +23,15 @@ LEASE_SECONDS: Final = 60
 """Twice the function's timeout, so whoever claimed the attempt is gone when it ends; a third of the queue's visibility
 timeout, so the message's next delivery finds it ended."""
 MAX_UNDER_WAY: Final = 2
-"""Attempts that one customer may have under way, over all their endpoints: servers that take ten seconds to respond
-must not keep everybody's senders busy. More or less: two that claim at the same moment do not see each other."""
+"""Attempts that one endpoint may have under way. No endpoint waits for another one of its owner's."""
+MAX_UNDER_WAY_SLOW: Final = 1
+"""The same for a slow one: servers that take ten seconds to respond must not keep everybody's senders busy."""
+MAX_UNDER_WAY_SLOW_OF_OWNER: Final = 2
+"""Attempts that one customer may have under way at all their slow endpoints. More or less: claims for two endpoints at
+the same moment do not see each other."""
+SLOW_SECONDS: Final = 2.0
+"""An endpoint is slow if its last attempt took longer: less than it takes to give up a connection, so that a host where
+nobody listens is slow as well."""
 
 _FAN_OUT: Final = text("""
     INSERT INTO webhook_deliveries (id, endpoint_id, event_id, event_type, order_id, body, next_attempt_at)
@@ -33,33 +40,43 @@ _FAN_OUT: Final = text("""
         SELECT endpoint.id, row_number() OVER (ORDER BY endpoint.slot) AS number
         FROM orders JOIN webhook_endpoints AS endpoint ON endpoint.user_id = orders.user_id
         WHERE orders.id = :order_id AND endpoint.status = 'ENABLED'
+          AND (endpoint.event_types IS NULL OR :event_type = ANY (endpoint.event_types))
     ) AS recipient
     JOIN unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS ids (id, number) ON ids.number = recipient.number
     ON CONFLICT (endpoint_id, event_id) DO NOTHING
     RETURNING id
 """)
 
-# What is under way is counted endpoint by endpoint: of a join, the planner would make a reading of the whole table.
+# The endpoint is locked against other claims until the end of the transaction, so that `_LEASE` counts them all.
 _FIND: Final = text("""
     SELECT delivery.id, delivery.endpoint_id, delivery.event_id, delivery.body, delivery.status, delivery.attempts,
            delivery.first_attempt, delivery.started_at, delivery.lease_until > now() AS is_under_way,
            CAST(extract(epoch FROM now() - delivery.started_at) AS float8) AS age_seconds,
-           endpoint.url, endpoint.status AS endpoint_status, endpoint.secret_version,
-           endpoint.previous_secret_until > now() AS is_rotating,
-           (SELECT sum(busy.number)
-            FROM webhook_endpoints AS theirs CROSS JOIN LATERAL (
-                SELECT count(*) AS number FROM webhook_deliveries AS other
-                WHERE other.endpoint_id = theirs.id AND other.lease_until > now()
-            ) AS busy
-            WHERE theirs.user_id = endpoint.user_id) AS under_way
+           endpoint.user_id, endpoint.url, endpoint.is_slow, endpoint.status AS endpoint_status,
+           endpoint.secret_version, endpoint.previous_secret_until > now() AS is_rotating,
+           ARRAY(SELECT version FROM webhook_older_secrets AS older
+                 WHERE older.endpoint_id = endpoint.id AND older.expires_at > now()
+                 ORDER BY version DESC) AS older_versions
     FROM webhook_deliveries AS delivery JOIN webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
     WHERE delivery.id = :delivery_id
-    FOR UPDATE OF delivery
+    FOR UPDATE OF delivery FOR NO KEY UPDATE OF endpoint
 """)
 
-_LEASE: Final = text("""
+# Counted endpoint by endpoint: of a join, the planner would make a reading of the whole table.
+_LEASE: Final = text(f"""
     UPDATE webhook_deliveries SET lease_until = now() + make_interval(secs => :lease_seconds)
-    WHERE id = :delivery_id
+    WHERE id = :delivery_id AND (
+        SELECT coalesce(sum(busy.number) FILTER (WHERE theirs.id = :endpoint_id), 0)
+                   < CASE WHEN :is_slow THEN {MAX_UNDER_WAY_SLOW} ELSE {MAX_UNDER_WAY} END
+               AND (NOT :is_slow OR coalesce(sum(busy.number) FILTER (WHERE theirs.is_slow), 0)
+                                        < {MAX_UNDER_WAY_SLOW_OF_OWNER})
+        FROM webhook_endpoints AS theirs CROSS JOIN LATERAL (
+            SELECT count(*) AS number FROM webhook_deliveries AS other
+            WHERE other.endpoint_id = theirs.id AND other.lease_until > now()
+        ) AS busy
+        WHERE theirs.user_id = :user_id
+    )
+    RETURNING id
 """)
 
 _POSTPONE: Final = text("""
@@ -68,15 +85,23 @@ _POSTPONE: Final = text("""
     RETURNING next_attempt_at
 """)
 
+_REMEMBER_PACE: Final = """
+    WITH endpoint AS (
+        UPDATE webhook_endpoints SET is_slow = :is_slow WHERE id = :endpoint_id AND is_slow <> :is_slow
+    )
+"""
+
 # Whoever got through knows better than whoever did not, and than whoever gave up meanwhile.
-_DELIVERED: Final = text("""
+_DELIVERED: Final = text(f"""
+    {_REMEMBER_PACE}
     UPDATE webhook_deliveries
     SET status = 'DELIVERED', attempts = greatest(attempts, :attempt), last_status = :status, last_error = NULL,
         next_attempt_at = NULL, lease_until = NULL, delivered_at = now()
     WHERE id = :delivery_id AND status <> 'DELIVERED'
 """)
 
-_FAILED: Final = text("""
+_FAILED: Final = text(f"""
+    {_REMEMBER_PACE}
     UPDATE webhook_deliveries
     SET status = CASE WHEN CAST(:delay_seconds AS float8) IS NULL THEN 'FAILED' ELSE 'PENDING' END,
         attempts = :attempt, last_status = :status, last_error = :error, lease_until = NULL,
@@ -106,7 +131,7 @@ class AttemptClaim(StrEnum):
     OURS = "ours to make"
     MADE = "made before, or not wanted any more"
     UNDER_WAY = "under way, or left without an outcome by a sender that is gone"
-    TOO_MANY = "one more than its owner may have under way"
+    TOO_MANY = "one more than its endpoint may have under way"
     DISABLED = "its endpoint is disabled"
 
 
@@ -151,7 +176,13 @@ class Attempt:
         return disabled.first() is not None
 
     def _outcome(self, result: AttemptResult) -> dict[str, Any]:
-        return {"delivery_id": self.delivery_id, "attempt": self.number, "status": result.status}
+        return {
+            "delivery_id": self.delivery_id,
+            "attempt": self.number,
+            "status": result.status,
+            "endpoint_id": self.endpoint_id,
+            "is_slow": result.seconds > SLOW_SECONDS,
+        }
 
 
 @dataclass(frozen=True)
@@ -185,9 +216,15 @@ def claim(connection: Connection, delivery_id: UUID, number: int) -> tuple[Attem
     if row.endpoint_status == "DISABLED":
         connection.execute(_DROP, {"delivery_id": delivery_id, "error": DeliveryError.ENDPOINT_DISABLED})
         return AttemptClaim.DISABLED, None
-    if row.under_way >= MAX_UNDER_WAY:
+    lease = {
+        "delivery_id": delivery_id,
+        "lease_seconds": LEASE_SECONDS,
+        "endpoint_id": row.endpoint_id,
+        "user_id": row.user_id,
+        "is_slow": row.is_slow,
+    }
+    if connection.execute(_LEASE, lease).first() is None:
         return AttemptClaim.TOO_MANY, None
-    connection.execute(_LEASE, {"delivery_id": delivery_id, "lease_seconds": LEASE_SECONDS})
     newest = row.secret_version
     return AttemptClaim.OURS, Attempt(
         delivery_id,
@@ -196,7 +233,7 @@ def claim(connection: Connection, delivery_id: UUID, number: int) -> tuple[Attem
         number,
         row.url,
         row.body,
-        (newest, newest - 1) if row.is_rotating else (newest,),
+        (newest, *((newest - 1,) if row.is_rotating else ()), *row.older_versions),
         number - row.first_attempt + 1,
         row.started_at,
         row.age_seconds,

@@ -115,7 +115,11 @@ class WebhookDelivery:
     ) -> bool:
         """Records a failure with what follows from it. True: the endpoint was disabled."""
         gone = result.error is DeliveryError.GONE
-        wait = None if gone else self.schedule.next_wait(attempt.of_round, attempt.age_seconds)
+        wait = (
+            None
+            if gone
+            else self.schedule.next_wait(attempt.of_round, attempt.age_seconds, result.retry_after)
+        )
         recorded = attempt.record_failed(connection, result, wait)
         if recorded is None:
             return False

@@ -10,8 +10,10 @@ JITTER: Final = 0.2
 LATEST: Final = 1.5
 """An attempt that fails later than this many times the whole schedule after the first is the last, however few there
 were: they were put off, and an endpoint that never responds must come to its end."""
+LONGEST_RETRY_AFTER_SECONDS: Final = 12 * 3600.0
+"""A server that asks for more time is tried then all the same."""
 
-FIRST_POSTPONEMENT_SECONDS: Final = 2.0
+FIRST_POSTPONEMENT_SECONDS: Final = 0.5
 LONGEST_POSTPONEMENT_SECONDS: Final = 1800.0
 
 
@@ -21,11 +23,17 @@ class Schedule:
 
     waits: Sequence[float]
 
-    def next_wait(self, attempts: int, age_seconds: float) -> float | None:
-        """Seconds to wait after so many attempts of a round that began `age_seconds` ago; None: give up."""
-        if attempts > len(self.waits) or age_seconds > LATEST * sum(self.waits):
+    def next_wait(self, attempts: int, age_seconds: float, retry_after: float | None = None) -> float | None:
+        """Seconds to wait after so many attempts of a round that began `age_seconds` ago; None: give up.
+
+        `retry_after` are the seconds that the server asked for. They make a wait longer, never shorter, and no longer
+        than the round may last.
+        """
+        time_left = LATEST * sum(self.waits) - age_seconds
+        if attempts > len(self.waits) or time_left < 0:
             return None
-        return _jittered(self.waits[attempts - 1])
+        asked_for = min(retry_after or 0.0, LONGEST_RETRY_AFTER_SECONDS) * random.uniform(1, 1 + JITTER)
+        return max(_jittered(self.waits[attempts - 1]), min(asked_for, time_left))
 
 
 def postponement_seconds(postponed: int) -> float:

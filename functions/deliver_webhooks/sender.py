@@ -11,10 +11,11 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
+from functions.deliver_webhooks.retry_after import seconds_asked_for
 from orders.webhooks.destination import Destination, ForbiddenDestination, addresses_of, parse
 from orders.webhooks.resolver import HostNotFound, Resolver
 from orders.webhooks.states import DeliveryError
@@ -26,6 +27,8 @@ CONNECT_SECONDS: Final = 3.0
 BODY_SECONDS: Final = 1.0
 MAX_BODY_BYTES: Final = 4096
 """Of a response. It says nothing that the status does not, and is read so that a server can finish what it says."""
+MAX_HEAD_BYTES: Final = 64 * 1024
+"""Of all that comes before a response's body: interim responses (1xx) without end are no response."""
 MAX_ADDRESSES: Final = 3
 
 
@@ -36,6 +39,10 @@ class AttemptResult:
     status: int | None
     """HTTP's, if there was a response."""
     error: DeliveryError | None
+    retry_after: float | None = None
+    """Seconds that the server asked to be left alone for, with a response that was a failure."""
+    seconds: float = field(default=0.0, compare=False)
+    """How long it took."""
 
 
 class WebhookSender(Protocol):
@@ -56,13 +63,15 @@ class HttpSender:
 
     def send(self, url: str, body: str, headers: dict[str, str]) -> AttemptResult:
         """See `WebhookSender`."""
-        deadline = time.monotonic() + TOTAL_SECONDS
+        begun = time.monotonic()
+        result = self._attempt(url, body, headers, begun + TOTAL_SECONDS)
+        return replace(result, seconds=time.monotonic() - begun)
+
+    def _attempt(self, url: str, body: str, headers: dict[str, str], deadline: float) -> AttemptResult:
         try:
             destination = parse(url, allow_loopback=self._allow_loopback)
             channel = self._connect(destination, deadline)
-        except ForbiddenDestination:
-            return AttemptResult(None, DeliveryError.FORBIDDEN_ADDRESS)
-        except HostNotFound:
+        except (ForbiddenDestination, HostNotFound):
             return AttemptResult(None, DeliveryError.HOST_NOT_FOUND)
         except TimeoutError:
             return AttemptResult(None, DeliveryError.TIMEOUT)
@@ -122,6 +131,7 @@ class DeadlineSocket:
         """`deadline` is a time of `time.monotonic()`."""
         self._socket = connected
         self.deadline = deadline
+        self._bytes_allowed = MAX_HEAD_BYTES
 
     def sendall(self, data: Any) -> None:
         self.allow_the_rest()
@@ -133,7 +143,11 @@ class DeadlineSocket:
 
     def receive_into(self, buffer: Any) -> int:
         self.allow_the_rest()
-        return self._socket.recv_into(buffer)
+        received = self._socket.recv_into(buffer)
+        self._bytes_allowed -= received
+        if self._bytes_allowed < 0:
+            raise http.client.HTTPException("this is more than any response needs")
+        return received
 
     def allow_the_rest(self) -> None:
         """Lets the next wait be as long as there is time."""
@@ -160,10 +174,23 @@ class _Incoming(io.RawIOBase):
         return self._channel.receive_into(buffer)
 
 
+class _FinalResponse(http.client.HTTPResponse):
+    """Of all the responses to a request the last one. `http.client` by itself skips 100 only; any 1xx may come before
+    it (RFC 9110, section 15.2), except 101, which answers a request to switch that we never send."""
+
+    def begin(self) -> None:
+        super().begin()
+        while self.status != HTTPStatus.SWITCHING_PROTOCOLS and self.status < HTTPStatus.OK:
+            # It reads nothing as long as it has headers.
+            self.headers = None  # type: ignore[assignment]
+            super().begin()
+
+
 def _exchange(
     channel: DeadlineSocket, destination: Destination, body: str, headers: dict[str, str]
 ) -> AttemptResult:
     connection = http.client.HTTPConnection(destination.host, destination.port)
+    connection.response_class = _FinalResponse
     connection.sock = channel
     content = body.encode()
     connection.request(
@@ -173,7 +200,9 @@ def _exchange(
     channel.deadline = min(channel.deadline, time.monotonic() + BODY_SECONDS)
     with suppress(OSError, http.client.HTTPException):
         response.read(MAX_BODY_BYTES)
-    return AttemptResult(response.status, _error_of(response.status))
+    error = _error_of(response.status)
+    asked_for = seconds_asked_for(response.getheader("Retry-After")) if error else None
+    return AttemptResult(response.status, error, asked_for)
 
 
 def _error_of(status: int) -> DeliveryError | None:

@@ -78,6 +78,15 @@ _IDEMPOTENCY: Final = text("""
     ))
     RETURNING order_id
 """)
+_WEBHOOK_REQUESTS: Final = text("""
+    DELETE FROM webhook_requests WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM webhook_requests
+        WHERE created_at < now() - CAST(:age AS interval)
+        ORDER BY created_at
+        LIMIT :limit
+    ))
+    RETURNING key
+""")
 
 # Locked for the same reason as an event: its owner may be having it sent again.
 _WEBHOOKS: Final = text(f"""
@@ -104,6 +113,7 @@ _RETENTIONS: Final = (
     _Retention(_OUTBOX, OUTBOX_RETENTION),
     _Retention(_INBOX, INBOX_RETENTION),
     _Retention(_IDEMPOTENCY, IDEMPOTENCY_RETENTION),
+    _Retention(_WEBHOOK_REQUESTS, IDEMPOTENCY_RETENTION),
     _Retention(_WEBHOOKS, WEBHOOK_RETENTION),
 )
 

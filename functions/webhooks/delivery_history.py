@@ -1,19 +1,30 @@
-"""What was delivered to a customer's webhook, and sending it again."""
+"""What was delivered to a customer's webhook, and what is sent because its owner asks for it."""
 
+import math
+from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import UUID
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
-from functions.webhooks.models import Delivery, DeliveryList
+from functions.webhooks.models import Delivery, DeliveryList, WebhookTestData, WebhookTestEvent
+from functions.webhooks.repeatable import Effect, Outcome, once
 from orders import outbox, pages
 from orders.db import Database
-from orders.errors import DeliveryNotFound, WebhookDisabled, WebhookNotFound
+from orders.errors import DeliveryNotFound, TooManyDeliveriesRequested, WebhookDisabled, WebhookNotFound
 from orders.events import Trace, WebhookAttemptScheduled
-from orders.ids import parse_uuid
-from orders.webhooks.states import EndpointStatus
+from orders.idempotency import IdempotentRequest
+from orders.ids import parse_uuid, uuid7
+from orders.webhooks.states import TEST_EVENT_TYPE, EndpointStatus
 
-_COLUMNS: Final = """
-    delivery.id, delivery.event_id, delivery.event_type, delivery.order_id, delivery.status, delivery.attempts,
+BURST: Final = 30
+"""Deliveries to one webhook that its owner may ask for at once: again, or tests."""
+INTERVAL_SECONDS: Final = 2.0
+"""After these, one each. So no minute has more than 60."""
+
+_COLUMNS: Final = f"""
+    delivery.id, delivery.event_id, delivery.event_type, delivery.status, delivery.attempts,
+    CASE WHEN delivery.event_type <> '{TEST_EVENT_TYPE}' THEN delivery.order_id END AS order_id,
     delivery.last_status, delivery.last_error, delivery.next_attempt_at, delivery.created_at, delivery.delivered_at
 """
 
@@ -30,22 +41,42 @@ _PAGE: Final = text(f"""
     ORDER BY delivery.id DESC
 """)
 
+_READ: Final = text(f"""
+    SELECT {_COLUMNS}
+    FROM webhook_deliveries AS delivery JOIN webhook_endpoints AS endpoint ON endpoint.id = delivery.endpoint_id
+    WHERE delivery.id = :delivery_id AND endpoint.id = :webhook_id AND endpoint.user_id = :user_id
+""")
+
 _FIND: Final = text("""
-    SELECT endpoint.status AS endpoint_status, delivery.id
+    SELECT endpoint.status AS endpoint_status, delivery.id,
+           CAST(extract(epoch FROM endpoint.on_request_until - now()) AS float8) AS spent_seconds
     FROM webhook_endpoints AS endpoint
     LEFT JOIN webhook_deliveries AS delivery ON delivery.endpoint_id = endpoint.id AND delivery.id = :delivery_id
     WHERE endpoint.id = :webhook_id AND endpoint.user_id = :user_id
+    FOR UPDATE OF endpoint
+""")
+
+# A leaky bucket in one time (the "generic cell rate algorithm", ITU-T I.371).
+_SPEND: Final = text("""
+    UPDATE webhook_endpoints
+    SET on_request_until = greatest(on_request_until, now()) + make_interval(secs => :interval_seconds)
+    WHERE id = :webhook_id
+""")
+
+_TEST: Final = text("""
+    INSERT INTO webhook_deliveries (id, endpoint_id, event_id, event_type, order_id, body, next_attempt_at)
+    VALUES (:id, :webhook_id, :event_id, :event_type, :webhook_id, :body, now())
 """)
 
 # A delivery that is still being tried only has its next attempt brought forward: the attempt that was scheduled finds
 # it made. One that has ended begins a new round of them.
-_AGAIN: Final = text(f"""
-    UPDATE webhook_deliveries AS delivery
+_AGAIN: Final = text("""
+    UPDATE webhook_deliveries
     SET status = 'PENDING', next_attempt_at = now(),
         first_attempt = CASE status WHEN 'PENDING' THEN first_attempt ELSE attempts + 1 END,
         started_at = CASE status WHEN 'PENDING' THEN started_at ELSE now() END
     WHERE id = :delivery_id
-    RETURNING {_COLUMNS}
+    RETURNING id, order_id, attempts
 """)
 
 
@@ -74,33 +105,103 @@ def list_page(
     return DeliveryList(items=items, next_cursor=next_cursor)
 
 
-def send_again(database: Database, user_id: str, webhook_id: str, delivery_id: str, trace: Trace) -> Delivery:
-    """Sends a delivery once more, soon, and with retries if it fails; the `webhook-id` stays.
+def send_again(
+    database: Database,
+    user_id: str,
+    webhook_id: str,
+    delivery_id: str,
+    trace: Trace,
+    request: IdempotentRequest | None = None,
+) -> Outcome[Delivery]:
+    """Sends a delivery once more, soon, and with retries if it fails; the `webhook-id` stays. If the request has a key
+    it does so once.
 
     Raises:
         WebhookNotFound, DeliveryNotFound: there is none, or it belongs to somebody else.
         WebhookDisabled: enable it first.
+        TooManyDeliveriesRequested: wait a little.
+        IdempotencyKeyReused: the key belongs to another request.
     """
-    asked = {
-        "webhook_id": parse_uuid(webhook_id),
-        "delivery_id": parse_uuid(delivery_id),
-        "user_id": user_id,
-    }
+    asked = _asked(user_id, webhook_id, parse_uuid(delivery_id))
 
-    def work(connection: Connection) -> Row[Any]:
-        found = connection.execute(_FIND, asked).first()
-        if found is None:
-            raise WebhookNotFound("You have no such webhook")
-        if found.id is None:
-            raise DeliveryNotFound("This webhook has no such delivery")
-        if found.endpoint_status == EndpointStatus.DISABLED:
-            raise WebhookDisabled("Enable the webhook before you have anything sent to it")
+    def take_effect(connection: Connection) -> Effect:
+        _spend(connection, asked, is_test=False)
         row = connection.execute(_AGAIN, asked).first()
         if row is None:
-            raise DeliveryNotFound("This webhook has no such delivery")
+            raise _no_delivery()
         scheduled = WebhookAttemptScheduled(delivery_id=row.id, attempt=row.attempts + 1)
         outbox.add(connection, row.order_id, scheduled, trace)
-        return row
+        return Effect(asked["webhook_id"], delivery_id=row.id)
 
-    row = database.transact(work)
+    return once(database, request, take_effect, lambda connection, effect: _read(connection, effect, user_id))
+
+
+def send_test(
+    database: Database,
+    user_id: str,
+    webhook_id: str,
+    trace: Trace,
+    request: IdempotentRequest | None = None,
+) -> Outcome[Delivery]:
+    """Sends an event of no order, soon, as any other is sent. If the request has a key it does so once.
+
+    Raises:
+        WebhookNotFound, WebhookDisabled, TooManyDeliveriesRequested, IdempotencyKeyReused: as for `send_again`.
+    """
+    asked = _asked(user_id, webhook_id, None)
+    delivery_id, event_id = uuid7(), uuid7()
+
+    def take_effect(connection: Connection) -> Effect:
+        _spend(connection, asked, is_test=True)
+        endpoint_id: UUID = asked["webhook_id"]
+        event = WebhookTestEvent(
+            id=event_id,
+            subject=endpoint_id,
+            time=datetime.now(UTC),
+            data=WebhookTestData(webhook_id=endpoint_id),
+        )
+        delivery = {
+            "id": delivery_id,
+            "webhook_id": endpoint_id,
+            "event_id": event_id,
+            "event_type": TEST_EVENT_TYPE,
+            "body": event.model_dump_json(by_alias=True),
+        }
+        connection.execute(_TEST, delivery)
+        scheduled = WebhookAttemptScheduled(delivery_id=delivery_id, attempt=1)
+        outbox.add(connection, endpoint_id, scheduled, trace)
+        return Effect(endpoint_id, delivery_id=delivery_id)
+
+    return once(database, request, take_effect, lambda connection, effect: _read(connection, effect, user_id))
+
+
+def _asked(user_id: str, webhook_id: str, delivery_id: UUID | None) -> dict[str, Any]:
+    return {"webhook_id": parse_uuid(webhook_id), "delivery_id": delivery_id, "user_id": user_id}
+
+
+def _spend(connection: Connection, asked: dict[str, Any], *, is_test: bool) -> None:
+    """Makes sure that the webhook is the user's and may be sent something, and counts that."""
+    found = connection.execute(_FIND, asked).first()
+    if found is None:
+        raise WebhookNotFound("You have no such webhook")
+    if found.id is None and not is_test:
+        raise _no_delivery()
+    if found.endpoint_status == EndpointStatus.DISABLED:
+        raise WebhookDisabled("Enable the webhook before you have anything sent to it")
+    too_soon = (found.spent_seconds or 0.0) - (BURST - 1) * INTERVAL_SECONDS
+    if too_soon > 0:
+        raise TooManyDeliveriesRequested(math.ceil(too_soon))
+    connection.execute(_SPEND, {**asked, "interval_seconds": INTERVAL_SECONDS})
+
+
+def _read(connection: Connection, effect: Effect, user_id: str) -> Delivery:
+    """The delivery that a request is answered with, which may be an earlier request's."""
+    asked = {"webhook_id": effect.endpoint_id, "delivery_id": effect.delivery_id, "user_id": user_id}
+    row = connection.execute(_READ, asked).first()
+    if row is None:
+        raise _no_delivery()
     return Delivery.of(row._mapping, delivery_id=row.id)
+
+
+def _no_delivery() -> DeliveryNotFound:
+    return DeliveryNotFound("This webhook has no such delivery")

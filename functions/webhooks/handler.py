@@ -12,13 +12,18 @@ from orders.contract import API_PREFIX
 from orders.db import Database
 from orders.errors import (
     DeliveryNotFound,
+    IdempotencyKeyReused,
     InvalidWebhook,
+    TooManyDeliveriesRequested,
+    TooManySecrets,
     WebhookDisabled,
     WebhookLimitReached,
     WebhookNotFound,
 )
 from orders.events import Trace
-from orders.http import Api, json_response
+from orders.fields import OptionalIdempotencyKey
+from orders.http import Api, ApiRequest, json_response
+from orders.idempotency import REPLAYED_HEADER, IdempotentRequest, replay_header
 from orders.observability import instrumented, new_traceparent
 from orders.openapi import responses
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
@@ -36,6 +41,7 @@ WEBHOOKS: Final = f"{API_PREFIX}/webhooks"
 WEBHOOK: Final = f"{WEBHOOKS}/<webhook_id>"
 DELIVERIES: Final = f"{WEBHOOK}/deliveries"
 FOUND: Final = responses(errors=[WebhookNotFound])
+_WITH_OVERLAP: Final = models.RotateSecret()
 _NOT_TO_BE_KEPT: Final = {"Cache-Control": "no-store"}
 
 
@@ -44,15 +50,19 @@ _NOT_TO_BE_KEPT: Final = {"Cache-Control": "no-store"}
     status_code=HTTPStatus.CREATED,
     responses=responses(
         HTTPStatus.CREATED,
-        headers=["Location", "Cache-Control"],
-        errors=[InvalidWebhook, WebhookLimitReached],
+        headers=["Location", "Cache-Control", REPLAYED_HEADER],
+        errors=[InvalidWebhook, WebhookLimitReached, WebhookNotFound, IdempotencyKeyReused],
     ),
 )
-def post_webhook(webhook: Annotated[models.RegisterWebhook, Body()]) -> Response[models.RegisteredWebhook]:
+def post_webhook(
+    webhook: Annotated[models.RegisterWebhook, Body()], idempotency_key: OptionalIdempotencyKey = None
+) -> Response[models.RegisteredWebhook]:
     """Registers an endpoint that hears of the end of each of the caller's orders. The secret is shown this once."""
-    made = registrar.register(database, api.user_id, webhook)
-    location = {"Location": f"{WEBHOOKS}/{made.webhook_id}"}
-    return json_response(made, HTTPStatus.CREATED, location | _NOT_TO_BE_KEPT)
+    made = registrar.register(
+        database, api.user_id, webhook, _request(webhook, idempotency_key, "register a webhook")
+    )
+    headers = {"Location": f"{WEBHOOKS}/{made.content.webhook_id}"} | _NOT_TO_BE_KEPT
+    return json_response(made.content, HTTPStatus.CREATED, headers | replay_header(made.replayed))
 
 
 @api.get(WEBHOOKS, responses=responses())
@@ -67,6 +77,12 @@ def get_webhook(webhook_id: str) -> models.Webhook:
     return endpoints.read(database, api.user_id, webhook_id)
 
 
+@api.patch(WEBHOOK, responses=responses(errors=[WebhookNotFound, InvalidWebhook]))
+def patch_webhook(webhook_id: str, change: Annotated[models.ChangeWebhook, Body()]) -> models.Webhook:
+    """Changes a webhook. Its secret stays; what is on its way goes to the new URL with its next attempt."""
+    return registrar.change(database, api.user_id, webhook_id, change)
+
+
 @api.delete(
     WEBHOOK,
     status_code=HTTPStatus.NO_CONTENT,
@@ -77,17 +93,56 @@ def delete_webhook(webhook_id: str) -> None:
     endpoints.remove(database, api.user_id, webhook_id)
 
 
-@api.post(f"{WEBHOOK}/secret", responses=responses(headers=["Cache-Control"], errors=[WebhookNotFound]))
-def post_secret(webhook_id: str) -> Response[models.RotatedSecret]:
-    """Replaces the secret. For a day deliveries are signed with both; replaced twice, the first is worth nothing."""
-    rotated = endpoints.rotate_secret(database, keys, api.user_id, webhook_id)
-    return json_response(rotated, headers=_NOT_TO_BE_KEPT)
+@api.post(
+    f"{WEBHOOK}/secret",
+    responses=responses(
+        headers=["Cache-Control", REPLAYED_HEADER],
+        errors=[WebhookNotFound, TooManySecrets, IdempotencyKeyReused],
+    ),
+)
+def post_secret(
+    webhook_id: str,
+    rotation: Annotated[models.RotateSecret, Body()] = _WITH_OVERLAP,
+    idempotency_key: OptionalIdempotencyKey = None,
+) -> Response[models.RotatedSecret]:
+    """Replaces the secret. Deliveries are signed with the earlier ones as well for a day, unless these are revoked."""
+    request = _request(rotation, idempotency_key, f"replace the secret of {webhook_id}")
+    rotated = endpoints.rotate_secret(database, keys, api.user_id, webhook_id, rotation, request)
+    headers = _NOT_TO_BE_KEPT | replay_header(rotated.replayed)
+    return json_response(rotated.content, headers=headers)
 
 
-@api.post(f"{WEBHOOK}/enable", responses=FOUND)
-def post_enable(webhook_id: str) -> models.Webhook:
+@api.post(
+    f"{WEBHOOK}/enable",
+    responses=responses(headers=[REPLAYED_HEADER], errors=[WebhookNotFound, IdempotencyKeyReused]),
+)
+def post_enable(webhook_id: str, idempotency_key: OptionalIdempotencyKey = None) -> Response[models.Webhook]:
     """Lets events be sent to a disabled webhook again, from the next one on."""
-    return endpoints.enable(database, api.user_id, webhook_id)
+    request = _request(models.NothingAsked(), idempotency_key, f"enable {webhook_id}")
+    enabled = endpoints.enable(database, api.user_id, webhook_id, request)
+    return json_response(enabled.content, headers=replay_header(enabled.replayed))
+
+
+@api.post(
+    f"{WEBHOOK}/test",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=responses(
+        HTTPStatus.ACCEPTED,
+        headers=[REPLAYED_HEADER],
+        errors=[
+            WebhookNotFound,
+            DeliveryNotFound,
+            WebhookDisabled,
+            TooManyDeliveriesRequested,
+            IdempotencyKeyReused,
+        ],
+    ),
+)
+def post_test(webhook_id: str, idempotency_key: OptionalIdempotencyKey = None) -> Response[models.Delivery]:
+    """Sends a signed event of the type `com.orders.webhook.test.v1`, soon, whatever else the webhook is told."""
+    request = _request(models.NothingAsked(), idempotency_key, f"test {webhook_id}")
+    sent = delivery_history.send_test(database, api.user_id, webhook_id, _trace(), request)
+    return json_response(sent.content, HTTPStatus.ACCEPTED, replay_header(sent.replayed))
 
 
 @api.get(DELIVERIES, responses=FOUND)
@@ -101,14 +156,40 @@ def get_deliveries(
 @api.post(
     f"{DELIVERIES}/<delivery_id>/redeliver",
     status_code=HTTPStatus.ACCEPTED,
-    responses=responses(HTTPStatus.ACCEPTED, errors=[WebhookNotFound, DeliveryNotFound, WebhookDisabled]),
+    responses=responses(
+        HTTPStatus.ACCEPTED,
+        headers=[REPLAYED_HEADER],
+        errors=[
+            WebhookNotFound,
+            DeliveryNotFound,
+            WebhookDisabled,
+            TooManyDeliveriesRequested,
+            IdempotencyKeyReused,
+        ],
+    ),
 )
-def post_redeliver(webhook_id: str, delivery_id: str) -> models.Delivery:
+def post_redeliver(
+    webhook_id: str, delivery_id: str, idempotency_key: OptionalIdempotencyKey = None
+) -> Response[models.Delivery]:
     """Sends a delivery again, soon; its `webhook-id` stays the same."""
-    trace = Trace(api.correlation_id, new_traceparent())
-    return delivery_history.send_again(database, api.user_id, webhook_id, delivery_id, trace)
+    request = _request(models.NothingAsked(), idempotency_key, f"redeliver {delivery_id} of {webhook_id}")
+    sent = delivery_history.send_again(database, api.user_id, webhook_id, delivery_id, _trace(), request)
+    return json_response(sent.content, HTTPStatus.ACCEPTED, replay_header(sent.replayed))
+
+
+def _request(body: ApiRequest, key: str | None, operation: str) -> IdempotentRequest | None:
+    if key is None:
+        return None
+    return IdempotentRequest.of(body, user_id=api.user_id, key=key, operation=operation)
+
+
+def _trace() -> Trace:
+    return Trace(api.correlation_id, new_traceparent())
 
 
 @instrumented
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    # A body is optional here alone: without one the secret is replaced as by default.
+    if event["rawPath"].endswith("/secret") and not event.get("body"):
+        event = {**event, "body": "{}", "isBase64Encoded": False}
     return api.resolve(event, context)

@@ -90,9 +90,11 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.POST, "/webhooks", "Webhooks"),
     Route(apigatewayv2.HttpMethod.GET, "/webhooks", "Webhooks"),
     Route(apigatewayv2.HttpMethod.GET, "/webhooks/{webhookId}", "Webhooks"),
+    Route(apigatewayv2.HttpMethod.PATCH, "/webhooks/{webhookId}", "Webhooks"),
     Route(apigatewayv2.HttpMethod.DELETE, "/webhooks/{webhookId}", "Webhooks"),
     Route(apigatewayv2.HttpMethod.POST, "/webhooks/{webhookId}/secret", "Webhooks"),
     Route(apigatewayv2.HttpMethod.POST, "/webhooks/{webhookId}/enable", "Webhooks"),
+    Route(apigatewayv2.HttpMethod.POST, "/webhooks/{webhookId}/test", "Webhooks"),
     Route(apigatewayv2.HttpMethod.GET, "/webhooks/{webhookId}/deliveries", "Webhooks"),
     Route(
         apigatewayv2.HttpMethod.POST, "/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver", "Webhooks"

@@ -8,6 +8,7 @@ from functions.deliver_webhooks import attempts, deliver
 from functions.notify import notify
 from orders.events import Queue
 from orders.executions import LONGEST_CALL_SECONDS
+from orders.webhooks.states import MAX_WEBHOOKS
 from tests.infra.stacks import SynthesizedStack
 
 DAY_SECONDS = 24 * 3600
@@ -70,7 +71,7 @@ def test_one_bad_message_fails_alone(stack: SynthesizedStack, queue: str) -> Non
 def test_a_customer_s_slow_server_holds_up_nobody_s_message(stack: SynthesizedStack) -> None:
     _, mapping = stack.consumers["webhook-delivery"]
     assert mapping["BatchSize"] == 1
-    assert mapping["ScalingConfig"]["MaximumConcurrency"] >= 2 * attempts.MAX_UNDER_WAY
+    assert mapping["ScalingConfig"]["MaximumConcurrency"] > MAX_WEBHOOKS * attempts.MAX_UNDER_WAY
 
 
 @pytest.mark.parametrize("queue", Queue)

@@ -5,6 +5,7 @@ from typing import Final
 from tests.mutants.guards import GUARDS
 from tests.mutants.mutant import Edit, Mutant, mutant
 from tests.mutants.reads import READS
+from tests.mutants.webhooks import WEBHOOKS
 
 _ASL: Final = "statemachines/order_saga.asl.json"
 _LIFECYCLE: Final = "layers/shared/python/orders/lifecycle.py"
@@ -520,4 +521,4 @@ STEPS: Final = (
     ),
 )
 
-MUTANTS: Final = (*SEVEN, *STEPS, *GUARDS, *READS)
+MUTANTS: Final = (*SEVEN, *STEPS, *GUARDS, *READS, *WEBHOOKS)

@@ -337,6 +337,12 @@ webhook_endpoints: Final = _table(
     Column("disabled_reason", Text),
     Column("disabled_at", DateTime(timezone=True)),
     _now("created_at"),
+    # What it is told; NULL is everything.
+    Column("event_types", ARRAY(Text)),
+    # Whether its last attempt took long: it may then have fewer of them under way.
+    Column("is_slow", Boolean, nullable=False, server_default=text("false")),
+    # The limit on what its owner has sent by request: the time by which all that was asked for would be evenly spread.
+    Column("on_request_until", DateTime(timezone=True)),
     UniqueConstraint("user_id", "slot"),
     CheckConstraint("slot BETWEEN 1 AND 5", name="slot_bounded"),
     _one_of("status", EndpointStatus),
@@ -348,7 +354,8 @@ webhook_deliveries: Final = _table(
     Column("endpoint_id", Uuid, ForeignKey("webhook_endpoints.id", ondelete="CASCADE"), nullable=False),
     Column("event_id", Uuid, nullable=False),
     Column("event_type", Text, nullable=False),
-    Column("order_id", Uuid, ForeignKey("orders.id"), nullable=False),
+    # Of a test, which belongs to no order, its endpoint's id.
+    Column("order_id", Uuid, nullable=False),
     # What is sent, byte for byte the same in each attempt.
     Column("body", Text, nullable=False),
     Column("status", Text, nullable=False, server_default=text("'PENDING'")),
@@ -373,6 +380,29 @@ Index(
     webhook_deliveries.c.endpoint_id,
     postgresql_where=text("lease_until IS NOT NULL"),
 )
+
+# Secrets before the previous one that are still signed with: there are any only if secrets were replaced quickly.
+webhook_older_secrets: Final = _table(
+    "webhook_older_secrets",
+    Column("endpoint_id", Uuid, ForeignKey("webhook_endpoints.id", ondelete="CASCADE"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+)
+
+# What customers asked for under which key. No references: a request that is repeated after its webhook was deleted must
+# not make another one.
+webhook_requests: Final = _table(
+    "webhook_requests",
+    Column("user_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("endpoint_id", Uuid, nullable=False),
+    # Of the secret that was shown, and is shown again.
+    Column("secret_version", Integer),
+    Column("delivery_id", Uuid),
+    _now("created_at"),
+)
+Index("webhook_requests_by_age", webhook_requests.c.created_at)
 
 # Only orders that recovery has ever had to look at. `resumes` is the number in the name of the newest execution.
 saga_recoveries: Final = _table(

@@ -21,6 +21,23 @@ from orders.webhooks.destination import MAX_URL_LENGTH, Destination, ForbiddenDe
             "https://bücher.example/ü".replace("/ü", "/%C3%BC"),
             Destination("https", "xn--bcher-kva.example", 443, "/%C3%BC"),
         ),
+        # UTS 46, not transitional: none of these is another name than it is in a browser.
+        ("https://faß.de/", Destination("https", "xn--fa-hia.de", 443, "/")),
+        ("https://STRAßE.example/", Destination("https", "xn--strae-oqa.example", 443, "/")),
+        ("https://βόλος.example/", Destination("https", "xn--nxasmm1c.example", 443, "/")),
+        ("https://ΒΌΛΟΣ.example/", Destination("https", "xn--nxasmq6b.example", 443, "/")),
+        ("https://نامه\u200cای.example/", Destination("https", "xn--mgba3gch31f060k.example", 443, "/")),
+        ("https://क्\u200dष.example/", Destination("https", "xn--11b2ezcw70k.example", 443, "/")),
+        ("https://xn--fa-hia.de/", Destination("https", "xn--fa-hia.de", 443, "/")),
+        ("https://XN--FA-HIA.DE./", Destination("https", "xn--fa-hia.de", 443, "/")),
+        ("https://shop。example．com｡/", Destination("https", "shop.example.com", 443, "/")),
+        ("https://ｓｈｏｐ.example/", Destination("https", "shop.example", 443, "/")),
+        (
+            "https://日本語ひらカナabc.example/",
+            Destination("https", "xn--abc-0c4bpeui2h1141bdocu19k.example", 443, "/"),
+        ),
+        ("https://한국abc.example/", Destination("https", "xn--abc-lt8lk11n.example", 443, "/")),
+        ("https://my_shop.example.com/", Destination("https", "my_shop.example.com", 443, "/")),
         ("https://8.8.8.8/a", Destination("https", "8.8.8.8", 443, "/a")),
         ("https://[2606:4700:4700:0::1111]/", Destination("https", "2606:4700:4700::1111", 443, "/")),
     ],
@@ -63,6 +80,26 @@ def test_a_url_is_taken_apart(url: str, destination: Destination) -> None:
         ("https://shop.example.com%00.example.net/", "host"),
         (f"https://{'a' * 64}.example.com/", "host name"),
         (f"https://{'a.' * 130}example/", "host name"),
+        # No name by IDNA 2008, in either spelling.
+        ("https://💩.la/", "no emoji"),
+        ("https://xn--ls8h.la/", "no emoji"),
+        ("https://☃.example/", "no other symbols"),
+        ("https://p\u0430ypal.example/", "one script"),
+        ("https://xn--pypal-4ve.example/", "one script"),
+        ("https://\u03bfrder.example/", "one script"),
+        ("https://a\u200db.example/", "IDNA 2008"),
+        ("https://a\u200cb.example/", "IDNA 2008"),
+        ("https://\u0301a.example/", "IDNA 2008"),
+        ("https://1אב.example/", "IDNA 2008"),
+        ("https://-bücher.example/", "IDNA 2008"),
+        ("https://bü_cher.example/", "IDNA 2008"),
+        ("https://\u202eabc.example/", "IDNA 2008"),
+        ("https://xn--.example/", "IDNA 2008"),
+        ("https://xn--a.example/", "IDNA 2008"),
+        ("https://xn--bcher-kva\u00df.example/", "IDNA 2008"),
+        (f"https://{'ü' * 64}.example/", "IDNA 2008"),
+        ("https://faß.de../", "IDNA 2008"),
+        ("https://shop.example.com../", "host name"),
         # The account of a slash, by way of Unicode's compatibility characters.
         ("https://shop.example.c℀.example.net/", "host name"),
         (f"https://shop.example.com/{'a' * MAX_URL_LENGTH}", "characters"),
@@ -86,6 +123,12 @@ def test_what_is_no_webhooks_url_is_refused_and_told_why(url: str, word: str) ->
         "127.0.0.0x1",
         "127.0.0.01",
         "①②⑦.1",
+        "０x7f.1",
+        "１２７.1",
+        "2130706433.",
+        "0x7f000001。",
+        "127.0.0.256",
+        "1.2.3.4.5",
         "0x",
         "[::1",
         "[127.0.0.1]x",
@@ -98,7 +141,7 @@ def test_an_address_in_another_than_its_usual_form_is_refused(host: str) -> None
         parse(f"https://{host}/", allow_loopback=True)
 
 
-@pytest.mark.parametrize("host", ["127。0。0。1", "⑫7.0.0.1"])
+@pytest.mark.parametrize("host", ["127。0。0。1", "⑫7.0.0.1", "１２７.0.0.1。", "127.0.0.1."])
 def test_what_unicode_makes_an_address_of_is_read_as_that_address(host: str) -> None:
     assert parse(f"https://{host}/", allow_loopback=False).host == "127.0.0.1"
 

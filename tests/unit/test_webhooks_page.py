@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from functions.deliver_webhooks import attempts, schedule
 from functions.deliver_webhooks.webhook_request import WebhookBody, headers_of
+from functions.webhooks import delivery_history, endpoints
 from infra.stages import PROD
 from orders.events import OrderCancelled, OrderConfirmed, OrderReviewRequired
 from orders.webhooks.keys import SigningKeys
-from orders.webhooks.states import MAX_WEBHOOKS, DeliveryError
+from orders.webhooks.states import MAX_WEBHOOKS, TEST_EVENT_TYPE, DeliveryError
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "webhooks.md").read_text()
 ENDPOINT = UUID("018f3f7e-0000-7000-8000-000000000001")
@@ -55,6 +57,7 @@ def test_the_example_of_a_body_is_what_is_sent() -> None:
 def test_every_event_and_every_error_is_explained() -> None:
     for event in (OrderConfirmed, OrderCancelled, OrderReviewRequired):
         assert f"| `{event.type}` |" in PAGE
+    assert f"| `{TEST_EVENT_TYPE}` |" in PAGE
     for error in DeliveryError:
         assert f"`{error}`" in PAGE
 
@@ -66,3 +69,14 @@ def test_the_numbers_are_those_of_production() -> None:
     assert f"{', '.join(said[:-1])} and {said[-1]}" in PAGE
     assert MAX_WEBHOOKS == 5
     assert "You may have five webhooks" in PAGE
+    assert attempts.MAX_UNDER_WAY == attempts.MAX_UNDER_WAY_SLOW_OF_OWNER == 2
+    assert attempts.MAX_UNDER_WAY_SLOW == 1
+    assert attempts.SLOW_SECONDS == 2
+    assert "At most two calls to one webhook are under way at one time" in PAGE
+    assert schedule.LONGEST_RETRY_AFTER_SECONDS == 12 * 3600
+    assert schedule.LATEST == 1.5
+    assert "after 12 hours at the latest, and no later than a day and a half after its first attempt" in PAGE
+    assert (delivery_history.BURST, delivery_history.INTERVAL_SECONDS) == (30, 2)
+    assert "30 tests or redeliveries to a webhook at once, and then for one every two seconds" in PAGE
+    assert endpoints.MAX_SECRETS == 10
+    assert "Ten are signed with at most" in PAGE

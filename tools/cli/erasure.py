@@ -4,15 +4,15 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from rich.console import Console
 
 from tools.cli.operations import ApiUrl, Note, Token, connect
 from tools.cloud import aws, local_cloud
 from tools.cloud.settings import Settings
+from tools.console import Console
 from tools.errors import LocalCloudError
 
 app = typer.Typer()
-console = Console(highlight=False, soft_wrap=True, markup=False)
+console = Console(soft_wrap=True)
 
 
 @app.command("erase-customer")

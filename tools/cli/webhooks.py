@@ -61,6 +61,34 @@ def list_webhooks(user: User = "customer") -> None:
 
 
 @app.command()
+def update(
+    webhook: WebhookId,
+    url: Annotated[str | None, typer.Option(help="Where it is from now on; the secret stays.")] = None,
+    description: Annotated[str | None, typer.Option(help="For your own eyes.")] = None,
+    event: Annotated[
+        list[str] | None, typer.Option(help="A type of events to hear of; repeat it, or say all.")
+    ] = None,
+    user: User = "customer",
+) -> None:
+    """Change a webhook; what is left out stays."""
+    events = None if event == ["all"] else event
+    asked = {"url": url, "description": description}
+    change: dict[str, object] = {name: value for name, value in asked.items() if value is not None}
+    with _client(user) as client:
+        changed = client.patch(f"webhooks/{webhook}", change | ({"eventTypes": events} if event else {}))
+    heard = ", ".join(changed["eventTypes"] or ["everything"])
+    console.print(f"It calls {changed['url']} and hears of {heard}.", soft_wrap=True)
+
+
+@app.command("test")
+def send_test(webhook: WebhookId, user: User = "customer") -> None:
+    """Send a test event to a webhook; deliveries shows what became of it."""
+    with _client(user) as client:
+        delivery = client.post(f"webhooks/{webhook}/test")
+    console.print(f"The delivery {delivery['deliveryId']} will be sent now.", soft_wrap=True)
+
+
+@app.command()
 def remove(webhook: WebhookId, user: User = "customer") -> None:
     """Remove a webhook; nothing more is sent to it."""
     with _client(user) as client:
@@ -69,12 +97,19 @@ def remove(webhook: WebhookId, user: User = "customer") -> None:
 
 
 @app.command()
-def rotate(webhook: WebhookId, user: User = "customer") -> None:
+def rotate(
+    webhook: WebhookId,
+    revoke_previous: Annotated[
+        bool, typer.Option("--revoke-previous", help="Earlier secrets are worth nothing at once.")
+    ] = False,
+    user: User = "customer",
+) -> None:
     """Replace a webhook's secret; the old one is signed with for another day."""
     with _client(user) as client:
-        rotated = client.post(f"webhooks/{webhook}/secret")
+        rotated = client.post(f"webhooks/{webhook}/secret", revokePrevious=revoke_previous or None)
     console.print(f"Secret  {rotated['secret']}  (it is not shown again)", soft_wrap=True)
-    console.print(f"The one before is good until {rotated['previousSecretExpiresAt']}", soft_wrap=True)
+    if not revoke_previous:
+        console.print(f"The one before is good until {rotated['previousSecretExpiresAt']}", soft_wrap=True)
 
 
 @app.command()

@@ -1,6 +1,6 @@
 """The one place that opens connections to the API and reads its responses, problem documents (RFC 9457) among them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, Self
 
@@ -139,10 +139,14 @@ class ApiClient:
                 return
             query["cursor"] = page["nextCursor"]
 
-    def post(self, path: str, **body: str | None) -> Any:
+    def post(self, path: str, **body: str | bool | None) -> Any:
         """Asks for something; fields that are None are left out."""
         given = {name: value for name, value in body.items() if value is not None}
         return content_of(self._http.post(path, json=given))
+
+    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Changes something."""
+        return content_of(self._http.patch(path, json=body))
 
     def delete(self, path: str) -> None:
         """Removes something."""

@@ -1,7 +1,10 @@
 """From an order's end to a webhook that got through, or to one that is disabled."""
 
 import json
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,12 +12,21 @@ import pytest
 from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
-from functions.deliver_webhooks.attempts import MAX_UNDER_WAY
+from functions.deliver_webhooks.attempts import (
+    MAX_UNDER_WAY,
+    MAX_UNDER_WAY_SLOW,
+    MAX_UNDER_WAY_SLOW_OF_OWNER,
+    SLOW_SECONDS,
+)
 from functions.deliver_webhooks.deliver import AttemptUnderWay
 from functions.deliver_webhooks.schedule import JITTER
 from functions.deliver_webhooks.sender import AttemptResult
 from functions.webhooks import delivery_history, endpoints
-from orders.events import CONSUMER_OF, Queue
+from functions.webhooks.endpoints import MAX_SECRETS
+from functions.webhooks.models import ChangeWebhook, RotatedSecret, RotateSecret
+from orders.db import Credentials, Database
+from orders.errors import TooManySecrets
+from orders.events import CONSUMER_OF, OrderReviewRequired, Queue
 from orders.observability import write_metrics
 from orders.webhooks.keys import SigningKeys
 from orders.webhooks.states import DeliveryError
@@ -26,13 +38,37 @@ from tests.integration.deliver_webhooks.webhook_setup import (
     OK,
     WAITS,
     Killed,
+    Sent,
     WebhookSetup,
 )
 from tests.support.factories import ALICE, BOB, EMAIL, PHONE, TRACE, add_order, execute, rows
-from tests.support.webhooks import KEY, URL, add_endpoint
+from tests.support.webhooks import KEY, PUBLIC_ADDRESS, URL, FakeResolver, add_endpoint
 from tests.support.written import recorded
 
 keys = SigningKeys(lambda: KEY)
+SLOW = AttemptResult(None, DeliveryError.TIMEOUT, seconds=SLOW_SECONDS + 1)
+
+
+def rotate(setup: WebhookSetup, endpoint_id: UUID, *, revoke_previous: bool = False) -> RotatedSecret:
+    asked = RotateSecret.model_validate({"revokePrevious": revoke_previous})
+    return endpoints.rotate_secret(setup.database, keys, ALICE, str(endpoint_id), asked).content
+
+
+def accepts(secret: str, sent: Sent) -> bool:
+    """Whether a receiver with this secret takes the request for ours."""
+    try:
+        Webhook(secret).verify(sent.body, sent.headers)
+    except WebhookVerificationError:
+        return False
+    return True
+
+
+def wait_until(holds: Callable[[], bool], patience_seconds: float = 10) -> bool:
+    """Whether it came true in time."""
+    deadline = time.monotonic() + patience_seconds
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return holds()
 
 
 def raising(error: BaseException) -> Callable[[], None]:
@@ -126,6 +162,76 @@ def test_each_endpoint_of_the_owner_has_its_delivery_and_no_one_elses(setup: Web
     assert len({sent.headers["webhook-signature"] for sent in setup.sender.sent}) == 4
 
 
+@pytest.mark.parametrize(
+    ("event_types", "heard"),
+    [
+        (None, ["confirmed", "cancelled", "review_required"]),
+        (["confirmed"], ["confirmed"]),
+        (["cancelled", "review_required"], ["cancelled", "review_required"]),
+    ],
+)
+def test_an_endpoint_hears_of_what_it_asked_for(
+    setup: WebhookSetup, endpoint_id: UUID, event_types: list[str] | None, heard: list[str]
+) -> None:
+    def named(word: str) -> str:
+        return f"com.orders.order.{word}.v1"
+
+    execute(
+        setup.database,
+        "UPDATE webhook_endpoints SET event_types = CAST(:types AS text[])",
+        types=None if event_types is None else [named(word) for word in event_types],
+    )
+    for ended in (CONFIRMED, CANCELLED, OrderReviewRequired(**CANCELLED.model_dump())):
+        setup.handle(setup.end_order(ended))
+    setup.deliver()
+
+    assert [json.loads(sent.body)["type"] for sent in setup.sender.sent] == [named(word) for word in heard]
+
+
+def test_what_is_under_way_goes_where_the_endpoint_is_by_then(setup: WebhookSetup, endpoint_id: UUID) -> None:
+    setup.sender.answers = [BROKEN, OK]
+    setup.fan_out()
+    setup.deliver()
+    resolver = FakeResolver.of({"new.example.com": [PUBLIC_ADDRESS]})
+    endpoints.Registrar(keys, resolver, allow_loopback=False).change(
+        setup.database, ALICE, str(endpoint_id), ChangeWebhook(url="https://new.example.com/hooks")
+    )
+
+    setup.pass_time()
+    setup.deliver()
+
+    assert [sent.url for sent in setup.sender.sent] == [URL, "https://new.example.com/hooks"]
+    assert accepts(keys.secret(endpoint_id, 1), setup.sender.sent[1])
+
+
+def test_a_test_is_signed_and_sent_as_any_other_event(setup: WebhookSetup, endpoint_id: UUID) -> None:
+    execute(
+        setup.database, "UPDATE webhook_endpoints SET event_types = ARRAY['com.orders.order.cancelled.v1']"
+    )
+    setup.sender.answers = [BROKEN, OK]
+
+    delivery = delivery_history.send_test(setup.database, ALICE, str(endpoint_id), TRACE).content
+    setup.deliver()
+    setup.pass_time()
+    setup.deliver()
+
+    assert len(setup.sender.sent) == 2
+    sent = setup.sender.sent[1]
+    event = Webhook(keys.secret(endpoint_id, 1)).verify(sent.body, sent.headers)
+    assert event == {
+        "specversion": "1.0",
+        "id": sent.headers["webhook-id"],
+        "source": "/orders",
+        "type": "com.orders.webhook.test.v1",
+        "subject": str(endpoint_id),
+        "time": event["time"],
+        "datacontenttype": "application/json",
+        "data": {"webhookId": str(endpoint_id)},
+    }
+    assert sent.headers["webhook-id"] == str(delivery.event_id)
+    assert setup.row(delivery.delivery_id)["status"] == "DELIVERED"
+
+
 def test_a_message_that_comes_twice_is_sent_once(setup: WebhookSetup, endpoint_id: UUID) -> None:
     setup.fan_out()
     (event,) = setup.due()
@@ -202,6 +308,17 @@ def test_the_waits_grow_over_a_day_and_then_the_endpoint_is_disabled(
     assert setup.pending() == 0
     (line,) = written.logs("Webhook disabled")
     assert (line["webhook_id"], line["delivery_id"]) == (str(endpoint_id), str(delivery_id))
+
+
+@pytest.mark.parametrize("status", [429, 503, 413, 302])
+def test_a_server_that_asks_for_time_is_left_alone_for_so_long(
+    setup: WebhookSetup, endpoint_id: UUID, status: int
+) -> None:
+    setup.sender.answers = [AttemptResult(status, DeliveryError.HTTP_STATUS, retry_after=7200)]
+    setup.fan_out()
+    setup.deliver()
+
+    assert 7200 - 5 <= setup.pass_time() <= (1 + JITTER) * 7200
 
 
 def test_an_endpoint_where_other_events_get_through_is_not_disabled_for_one_that_does_not(
@@ -378,10 +495,10 @@ class TestASenderThatDies:
         assert len(setup.sender.sent) == 1
 
 
-class TestManyOfOneCustomer:
+class TestManyToOneEndpoint:
     @pytest.fixture
     def busy(self, setup: WebhookSetup, endpoint_id: UUID) -> WebhookSetup:
-        """As many of one customer's attempts are under way as one may have."""
+        """As many attempts are under way as one endpoint may have."""
         for _ in range(MAX_UNDER_WAY):
             setup.fan_out()
         setup.due()
@@ -422,40 +539,184 @@ class TestManyOfOneCustomer:
 
         assert [sent.url for sent in busy.sender.sent] == ["https://bob.example.com/"]
 
+    @pytest.mark.parametrize("slot", [2, 3, 5])
+    def test_nor_another_endpoint_of_the_same_owner(self, busy: WebhookSetup, slot: int) -> None:
+        add_endpoint(busy.database, slot=slot, url="https://healthy.example.com/")
+        busy.handle(busy.end_order())
+
+        busy.deliver()
+
+        assert [sent.url for sent in busy.sender.sent] == ["https://healthy.example.com/"]
+
+    def test_that_are_claimed_at_the_same_moment_are_counted_all_the_same(
+        self, setup: WebhookSetup, endpoint_id: UUID, credentials: Credentials
+    ) -> None:
+        for _ in range(8):
+            setup.fan_out()
+        others = [WebhookSetup(Database(lambda: credentials)) for _ in range(8)]
+        release = threading.Event()
+
+        def hold() -> None:
+            release.wait(30)
+
+        for other in others:
+            other.sender.during = hold
+
+        with ThreadPoolExecutor(8) as pool:
+            handled = [
+                pool.submit(other.handle, event) for other, event in zip(others, setup.due(), strict=True)
+            ]
+            # Those that may not go return at once.
+            done = wait_until(lambda: sum(one.done() for one in handled) == 8 - MAX_UNDER_WAY)
+            release.set()
+        for other in others:
+            other.database.engine.dispose()
+
+        assert done
+        assert sum(len(other.sender.sent) for other in others) == MAX_UNDER_WAY
+
+
+class TestASlowEndpoint:
+    @pytest.fixture
+    def slow(self, setup: WebhookSetup, endpoint_id: UUID) -> WebhookSetup:
+        """Its last attempt took long."""
+        setup.sender.answers = [SLOW]
+        setup.fan_out()
+        setup.deliver()
+        setup.sender.answers = [OK]
+        return setup
+
+    def under_way(self, setup: WebhookSetup, number: int) -> None:
+        """Has so many attempts at the customer's one endpoint under way."""
+        ids = [setup.fan_out() for _ in range(number)]
+        setup.due()
+        execute(
+            setup.database,
+            "UPDATE webhook_deliveries SET lease_until = now() + interval '1 minute' WHERE id = ANY (:ids)",
+            ids=ids,
+        )
+
+    def test_has_one_attempt_under_way(self, slow: WebhookSetup) -> None:
+        self.under_way(slow, MAX_UNDER_WAY_SLOW)
+        slow.fan_out()
+        slow.sender.sent.clear()
+
+        slow.deliver()
+
+        assert slow.sender.sent == []
+
+    def test_is_no_longer_slow_once_it_was_quick(self, slow: WebhookSetup) -> None:
+        slow.fan_out()
+        slow.deliver()
+        slow.sender.sent.clear()
+        self.under_way(slow, MAX_UNDER_WAY - 1)
+        slow.fan_out()
+
+        slow.deliver()
+
+        assert len(slow.sender.sent) == 1
+
+    def test_at_another_url_is_a_new_one(self, slow: WebhookSetup, endpoint_id: UUID) -> None:
+        resolver = FakeResolver.of({"new.example.com": [PUBLIC_ADDRESS]})
+        endpoints.Registrar(keys, resolver, allow_loopback=False).change(
+            slow.database, ALICE, str(endpoint_id), ChangeWebhook(url="https://new.example.com/")
+        )
+
+        assert slow.endpoint()["is_slow"] is False
+
+    def test_shares_its_owners_few_attempts_with_the_other_slow_ones(self, setup: WebhookSetup) -> None:
+        for slot in range(1, 5):
+            add_endpoint(setup.database, slot=slot)
+        setup.handle(setup.end_order())
+        execute(setup.database, "UPDATE webhook_endpoints SET is_slow = true")
+        events = setup.due()
+        for event in events[:MAX_UNDER_WAY_SLOW_OF_OWNER]:
+            execute(
+                setup.database,
+                "UPDATE webhook_deliveries SET lease_until = now() + interval '1 minute' WHERE id = :id",
+                id=UUID(event.data["deliveryId"]),
+            )
+        for event in events[MAX_UNDER_WAY_SLOW_OF_OWNER:]:
+            setup.handle(event)
+
+        assert setup.sender.sent == []
+
 
 class TestAReplacedSecret:
     def test_is_signed_with_beside_the_new_one_for_a_day(
         self, setup: WebhookSetup, endpoint_id: UUID
     ) -> None:
-        rotated = endpoints.rotate_secret(setup.database, keys, ALICE, str(endpoint_id))
+        rotated = rotate(setup, endpoint_id)
         setup.fan_out()
         setup.deliver()
 
         (sent,) = setup.sender.sent
-        for secret in (rotated.secret, keys.secret(endpoint_id, 1)):
-            Webhook(secret).verify(sent.body, sent.headers)
+        assert accepts(rotated.secret, sent)
+        assert accepts(keys.secret(endpoint_id, 1), sent)
 
     def test_and_not_any_more_afterwards(self, setup: WebhookSetup, endpoint_id: UUID) -> None:
-        endpoints.rotate_secret(setup.database, keys, ALICE, str(endpoint_id))
+        rotate(setup, endpoint_id)
         execute(setup.database, "UPDATE webhook_endpoints SET previous_secret_until = now()")
         setup.fan_out()
         setup.deliver()
 
         (sent,) = setup.sender.sent
-        with pytest.raises(WebhookVerificationError):
-            Webhook(keys.secret(endpoint_id, 1)).verify(sent.body, sent.headers)
+        assert not accepts(keys.secret(endpoint_id, 1), sent)
 
-    def test_is_worth_nothing_once_it_was_replaced_twice(
-        self, setup: WebhookSetup, endpoint_id: UUID
+    @pytest.mark.parametrize("times", [2, 3, 5, MAX_SECRETS - 1])
+    def test_is_good_for_its_day_however_often_it_is_replaced(
+        self, setup: WebhookSetup, endpoint_id: UUID, times: int
     ) -> None:
-        for _ in range(2):
-            endpoints.rotate_secret(setup.database, keys, ALICE, str(endpoint_id))
+        newest = [rotate(setup, endpoint_id) for _ in range(times)][-1]
         setup.fan_out()
         setup.deliver()
 
         (sent,) = setup.sender.sent
-        with pytest.raises(WebhookVerificationError):
-            Webhook(keys.secret(endpoint_id, 1)).verify(sent.body, sent.headers)
+        assert accepts(newest.secret, sent)
+        assert all(accepts(keys.secret(endpoint_id, version), sent) for version in range(1, times + 2))
+
+    def test_has_its_own_day_and_no_longer(self, setup: WebhookSetup, endpoint_id: UUID) -> None:
+        for _ in range(3):
+            rotate(setup, endpoint_id)
+        execute(setup.database, "UPDATE webhook_older_secrets SET expires_at = now() WHERE version = 1")
+        setup.fan_out()
+        setup.deliver()
+
+        (sent,) = setup.sender.sent
+        assert [accepts(keys.secret(endpoint_id, version), sent) for version in (1, 2, 3, 4)] == [
+            False,
+            True,
+            True,
+            True,
+        ]
+
+    def test_is_not_replaced_where_that_would_end_the_day_of_another(
+        self, setup: WebhookSetup, endpoint_id: UUID
+    ) -> None:
+        for _ in range(MAX_SECRETS - 1):
+            rotate(setup, endpoint_id)
+
+        with pytest.raises(TooManySecrets):
+            rotate(setup, endpoint_id)
+
+        assert setup.endpoint()["secret_version"] == MAX_SECRETS
+        execute(setup.database, "UPDATE webhook_older_secrets SET expires_at = now() WHERE version = 1")
+        rotate(setup, endpoint_id)
+
+    @pytest.mark.parametrize("before", [0, 1, 3])
+    def test_is_worth_nothing_at_once_if_its_owner_says_so(
+        self, setup: WebhookSetup, endpoint_id: UUID, before: int
+    ) -> None:
+        for _ in range(before):
+            rotate(setup, endpoint_id)
+        newest = rotate(setup, endpoint_id, revoke_previous=True)
+        setup.fan_out()
+        setup.deliver()
+
+        (sent,) = setup.sender.sent
+        assert accepts(newest.secret, sent)
+        assert newest.previous_secret_expires_at is None
+        assert not any(accepts(keys.secret(endpoint_id, version), sent) for version in range(1, before + 2))
 
 
 @pytest.mark.parametrize(

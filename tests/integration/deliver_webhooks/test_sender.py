@@ -140,6 +140,71 @@ def test_a_redirect_is_not_followed(sender: HttpSender, status: int) -> None:
     assert elsewhere.received == []
 
 
+EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+PROCESSING = b"HTTP/1.1 102 Processing\r\n\r\n"
+
+
+class TestInterimResponses:
+    """What comes before the final response is not the response (RFC 9110, section 15.2)."""
+
+    @pytest.mark.parametrize(
+        "interim",
+        [
+            EARLY_HINTS,
+            CONTINUE,
+            PROCESSING,
+            b"HTTP/1.1 110 Something\r\nX: y\r\n\r\n",
+            b"HTTP/1.1 199\r\n\r\n",
+            EARLY_HINTS * 5,
+            CONTINUE + PROCESSING + EARLY_HINTS + CONTINUE + EARLY_HINTS,
+        ],
+        ids=["103", "100", "102", "110", "199", "several", "mixed"],
+    )
+    @pytest.mark.parametrize(
+        ("final", "result"),
+        [
+            (b"HTTP/1.1 204 No Content\r\n\r\n", AttemptResult(204, None)),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", AttemptResult(200, None)),
+            (b"HTTP/1.1 500 Oh\r\n\r\n", AttemptResult(500, DeliveryError.HTTP_STATUS)),
+            (b"HTTP/1.1 410 Gone\r\n\r\n", AttemptResult(410, DeliveryError.GONE)),
+        ],
+        ids=["204", "200", "500", "410"],
+    )
+    def test_are_skipped(
+        self, sender: HttpSender, interim: bytes, final: bytes, result: AttemptResult
+    ) -> None:
+        with raw_server(answering(interim + final)) as port:
+            assert send(sender, port) == result
+
+    @pytest.mark.parametrize("interim", [EARLY_HINTS, CONTINUE, PROCESSING], ids=["103", "100", "102"])
+    def test_without_end_are_no_response(self, sender: HttpSender, interim: bytes) -> None:
+        with raw_server(answering(interim * 10_000)) as port:
+            begun = time.monotonic()
+            assert send(sender, port) == AttemptResult(None, DeliveryError.BROKEN_ANSWER)
+            assert time.monotonic() - begun < PATIENCE_SECONDS
+
+    def test_alone_are_no_response(self, sender: HttpSender) -> None:
+        with raw_server(answering(EARLY_HINTS)) as port:
+            assert send(sender, port) == AttemptResult(None, DeliveryError.BROKEN_ANSWER)
+
+    def test_a_change_of_protocol_that_nobody_asked_for_is_a_failure(self, sender: HttpSender) -> None:
+        with raw_server(answering(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")) as port:
+            assert send(sender, port) == AttemptResult(101, DeliveryError.HTTP_STATUS)
+
+
+@pytest.mark.parametrize("status", [429, 503, 413, 500, 307])
+def test_a_failing_server_may_say_when_to_come_back(sender: HttpSender, status: int) -> None:
+    with customer_server(status, headers={"Retry-After": "120"}) as server:
+        assert send(sender, server.port).retry_after == 120
+
+
+@pytest.mark.parametrize("status", [200, 204, 202])
+def test_a_server_that_took_it_need_not_be_left_alone(sender: HttpSender, status: int) -> None:
+    with customer_server(status, headers={"Retry-After": "120"}) as server:
+        assert send(sender, server.port) == AttemptResult(status, None)
+
+
 class TestTime:
     pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -150,9 +215,17 @@ class TestTime:
             answering(b"", drip=b"H"),
             answering(b"HTTP/1.1 200 OK\r\n", drip=b"x"),
             answering(b"HTTP/1.1 200 OK\r\nX-Slow: ", drip=b"x"),
-            answering(b"HTTP/1.1 100 Continue\r\n\r\n", drip=b"HTTP/1.1 100 Continue\r\n\r\n"),
+            answering(CONTINUE, drip=CONTINUE),
+            answering(EARLY_HINTS, drip=EARLY_HINTS),
         ],
-        ids=["nothing", "a slow status", "a slow header", "a slow value", "continue for ever"],
+        ids=[
+            "nothing",
+            "a slow status",
+            "a slow header",
+            "a slow value",
+            "continue for ever",
+            "hints for ever",
+        ],
     )
     def test_a_server_that_does_not_come_to_the_point_is_left(
         self, sender: HttpSender, talk: Conversation
@@ -311,7 +384,8 @@ class TestForgery:
 
         answer = strict.send(f"https://{NAME}/", "{}", HEADERS)
 
-        assert answer == AttemptResult(None, DeliveryError.FORBIDDEN_ADDRESS)
+        # The same as for a name that does not exist: its owner must not learn which names there are inside.
+        assert answer == AttemptResult(None, DeliveryError.HOST_NOT_FOUND)
         assert connections == []
 
     @pytest.mark.parametrize(
@@ -322,7 +396,7 @@ class TestForgery:
     ) -> None:
         resolver.names["::1"] = [["::1"]]
 
-        assert strict.send(url, "{}", HEADERS) == AttemptResult(None, DeliveryError.FORBIDDEN_ADDRESS)
+        assert strict.send(url, "{}", HEADERS) == AttemptResult(None, DeliveryError.HOST_NOT_FOUND)
 
     def test_the_connection_goes_to_the_address_that_was_checked(
         self, sender: HttpSender, resolver: FakeResolver

@@ -95,16 +95,21 @@ class WebhookSetup:
         found: UUID = delivery["id"]
         return found
 
-    def due(self) -> list[CloudEvent]:
+    def due(self, limit: int | None = None) -> list[CloudEvent]:
         """What the relay would publish by now, taken out of the outbox."""
         found = rows(
             self.database,
             """
             UPDATE outbox SET status = 'PUBLISHED', published_at = now()
-            WHERE status = 'PENDING' AND available_at <= now()
-              AND type = 'com.orders.webhook.attempt_scheduled.v1'
+            WHERE id IN (
+                SELECT id FROM outbox
+                WHERE status = 'PENDING' AND available_at <= now()
+                  AND type = 'com.orders.webhook.attempt_scheduled.v1'
+                ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+            )
             RETURNING id, subject, data
             """,
+            limit=limit,
         )
         return [
             cloud_event(row["subject"], WebhookAttemptScheduled.model_validate(row["data"])).model_copy(

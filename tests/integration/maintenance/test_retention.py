@@ -178,6 +178,21 @@ def test_deliveries_of_webhooks_past_their_time_are_removed_unless_they_are_stil
     assert kept(database, "webhook_deliveries", "id") == {tried, young}
 
 
+def test_requests_about_webhooks_are_forgotten_with_the_keys_of_orders(database: Database) -> None:
+    for key, age in (("old", IDEMPOTENCY_RETENTION + A_MOMENT), ("young", IDEMPOTENCY_RETENTION - A_MOMENT)):
+        execute(
+            database,
+            "INSERT INTO webhook_requests (user_id, key, fingerprint, endpoint_id, created_at) "
+            "VALUES ('u', :key, 'f', gen_random_uuid(), now() - CAST(:age AS interval))",
+            key=key,
+            age=age,
+        )
+
+    remove_old_rows(database, PLENTY)
+
+    assert kept(database, "webhook_requests", "key") == {"young"}
+
+
 # All of them
 
 

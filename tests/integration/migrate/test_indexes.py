@@ -50,7 +50,14 @@ READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
         delivery_history._PAGE,
         {"webhook_id": ID, "user_id": "u", "before": ID, "limit": 21},
     ),
-    "webhook_deliveries_under_way": (attempts._FIND, {"delivery_id": ID}),
+    "webhook_deliveries_under_way": (
+        attempts._LEASE,
+        {"delivery_id": ID, "endpoint_id": ID, "user_id": "u", "is_slow": False, "lease_seconds": 60},
+    ),
+    "webhook_requests_by_age": (
+        retention._WEBHOOK_REQUESTS,
+        {"age": retention.IDEMPOTENCY_RETENTION, "limit": 5},
+    ),
     "repairs_by_order": (records.RECORDS, {"order_id": ID}),
     "operator_actions_by_order": (records.RECORDS, {"order_id": ID}),
     # For whoever looks into the gateway's ledger.

@@ -32,6 +32,8 @@ def alice(
     database: Database, keys: SigningKeys, resolver: FakeResolver, monkeypatch: pytest.MonkeyPatch
 ) -> Client:
     """A customer."""
+    # How long a refusal takes is a test of its own.
+    monkeypatch.setattr(endpoints, "RESOLVE_SECONDS", 0.0)
     monkeypatch.setattr(handler, "database", database)
     monkeypatch.setattr(handler, "keys", keys)
     monkeypatch.setattr(handler, "registrar", endpoints.Registrar(keys, resolver, allow_loopback=False))

@@ -49,6 +49,7 @@ def test_a_webhook_is_registered_and_its_secret_shown(alice: Client) -> None:
         "webhookId": str(UUID(webhook["webhookId"])),
         "url": URL,
         "description": "The shop's own ears",
+        "eventTypes": None,
         "status": "ENABLED",
         "disabledReason": None,
         "disabledAt": None,
@@ -137,7 +138,7 @@ def test_a_registration_that_is_run_again_after_its_commit_was_lost_makes_one_we
         database, ALICE, RegisterWebhook(url=URL)
     )
 
-    assert rows(database, "SELECT id FROM webhook_endpoints") == [{"id": webhook.webhook_id}]
+    assert rows(database, "SELECT id FROM webhook_endpoints") == [{"id": webhook.content.webhook_id}]
 
 
 @pytest.mark.parametrize(
@@ -248,6 +249,8 @@ BY_OTHERS: list[tuple[str, Callable[[Client, str], Answer]]] = [
     ("DELETE", lambda client, path: client.delete(path)),
     ("POST secret", lambda client, path: client.post(f"{path}/secret", "")),
     ("POST enable", lambda client, path: client.post(f"{path}/enable", "")),
+    ("POST test", lambda client, path: client.post(f"{path}/test", "")),
+    ("PATCH", lambda client, path: client.patch(path, {"url": "https://unknown.example.com/"})),
     ("GET deliveries", lambda client, path: client.get(f"{path}/deliveries")),
     ("POST redeliver", lambda client, path: client.post(f"{path}/deliveries/{uuid4()}/redeliver", "")),
 ]

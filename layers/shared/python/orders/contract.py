@@ -49,6 +49,6 @@ class Metric:
     WEBHOOKS_DELIVERED: Final = "WebhooksDelivered"
     WEBHOOK_ATTEMPTS_FAILED: Final = "WebhookAttemptsFailed"
     WEBHOOKS_POSTPONED: Final = "WebhooksPostponed"
-    """Attempts put off, because their owner has as many under way as one may have."""
+    """Attempts put off, because their endpoint has as many under way as one may have."""
     WEBHOOKS_DISABLED: Final = "WebhooksDisabled"
     """Endpoints that nothing is sent to any more; the table `webhook_endpoints` says why."""

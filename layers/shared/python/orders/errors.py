@@ -27,6 +27,8 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── DeliveryNotFound
     │   ├── WebhookLimitReached
     │   ├── WebhookDisabled            nothing is sent to it
+    │   ├── TooManySecrets             of one webhook that are signed with at once
+    │   ├── TooManyDeliveriesRequested of one webhook in a short time
     │   ├── QueueNotFound
     │   ├── MessageNotFound            not in the dead-letter queue, or not where we looked
     │   ├── EventNotFound
@@ -227,6 +229,18 @@ class WebhookLimitReached(RequestRefused):
 
 class WebhookDisabled(RequestRefused):
     """Nothing is sent to a disabled webhook."""
+
+
+class TooManySecrets(RequestRefused):
+    """So many secrets of the webhook are still signed with that no other one is made."""
+
+
+class TooManyDeliveriesRequested(RequestRefused):
+    """The webhook's owner has asked for as many deliveries as they may for now."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("You have asked for as many deliveries to this webhook as you may for now")
+        self.headers = {"Retry-After": str(retry_after_seconds)}
 
 
 class BusinessFailure(OrdersError):

@@ -154,6 +154,16 @@ IdempotencyKey = Annotated[
         examples=["5f0e3b5c-8d1c-4b7e-9a57-2f1d0c3b4a69"],
     ),
 ]
+# For requests that could always be sent without one.
+OptionalIdempotencyKey = Annotated[
+    str | None,
+    StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$"),
+    ErrorMessage("This must be 1 to 255 visible ASCII characters"),
+    Header(
+        alias="Idempotency-Key",
+        description="Name the request with it, e.g. by a UUID, and it takes effect once, however often it is sent",
+    ),
+]
 Currency = Annotated[
     str, AfterValidator(_currency), WithJsonSchema({"type": "string", "enum": sorted(CURRENCIES)})
 ]

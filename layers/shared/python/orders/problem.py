@@ -114,6 +114,10 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
         409, "webhook-limit-reached", "There are as many webhooks as one user may have"
     ),
     errors.WebhookDisabled: Kind(409, "webhook-disabled", "The webhook is disabled"),
+    errors.TooManySecrets: Kind(409, "too-many-secrets", "Too many secrets of the webhook are in use"),
+    errors.TooManyDeliveriesRequested: Kind(
+        429, "too-many-deliveries-requested", "Too many deliveries were asked for"
+    ),
     errors.DatabaseUnavailable: Kind(
         503,
         "temporarily-unavailable",

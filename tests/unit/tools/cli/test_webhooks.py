@@ -28,6 +28,20 @@ CALLS: list[tuple[list[str], str, str, Any]] = [
     (["list"], "GET", "", None),
     (["remove", WEBHOOK], "DELETE", f"/{WEBHOOK}", None),
     (["rotate", WEBHOOK], "POST", f"/{WEBHOOK}/secret", {}),
+    (
+        ["rotate", WEBHOOK, "--revoke-previous"],
+        "POST",
+        f"/{WEBHOOK}/secret",
+        {"revokePrevious": True},
+    ),
+    (["test", WEBHOOK], "POST", f"/{WEBHOOK}/test", {}),
+    (
+        ["update", WEBHOOK, "--url", "https://b.example/", "--event", "com.orders.order.confirmed.v1"],
+        "PATCH",
+        f"/{WEBHOOK}",
+        {"url": "https://b.example/", "eventTypes": ["com.orders.order.confirmed.v1"]},
+    ),
+    (["update", WEBHOOK, "--event", "all"], "PATCH", f"/{WEBHOOK}", {"eventTypes": None}),
     (["enable", WEBHOOK], "POST", f"/{WEBHOOK}/enable", {}),
     (["deliveries", WEBHOOK, "--limit", "5"], "GET", f"/{WEBHOOK}/deliveries?limit=5", None),
     (["redeliver", WEBHOOK, DELIVERY], "POST", f"/{WEBHOOK}/deliveries/{DELIVERY}/redeliver", {}),
@@ -40,6 +54,8 @@ RESPONSE: dict[str, Any] = {
     "secret": "whsec_1",
     "previousSecretExpiresAt": "2026-01-02T00:00:00Z",
     "status": "ACTIVE",
+    "deliveryId": DELIVERY,
+    "eventTypes": None,
 }
 
 

@@ -10,11 +10,12 @@ differ between versions of Python, so ranges that have been in doubt stand here 
 
 import ipaddress
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
 from orders.errors import OrdersError
-from orders.webhooks.resolver import Resolver
+from orders.webhooks.resolver import HostNotFound, Resolver
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -45,6 +46,14 @@ _URL: Final = re.compile(
 )
 _AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\[\]:@%]+)(?::(?P<port>[0-9]{1,5}))?")
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+_PUNYCODE: Final = "xn--"
+# Chinese, Japanese and Korean are written with several scripts and with Latin letters among them (UTS 39, section 5.2,
+# "Highly Restrictive"). The words are those that the names of Unicode's letters begin with.
+_SCRIPTS_TOGETHER: Final = (
+    frozenset({"LATIN", "CJK", "IDEOGRAPHIC", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA"}),
+    frozenset({"LATIN", "CJK", "BOPOMOFO"}),
+    frozenset({"LATIN", "CJK", "HANGUL"}),
+)
 # What `inet_aton` takes for a number, and so does whatever resolves names with it: 127.1, 0x7f000001, 017700000001.
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
@@ -87,7 +96,8 @@ def parse(url: str, *, allow_loopback: bool) -> Destination:
     found = _URL.fullmatch(url) if len(url) <= MAX_URL_LENGTH else None
     if found is None:
         raise ForbiddenDestination(
-            f"This must be a URL of at most {MAX_URL_LENGTH} characters, without spaces and without a fragment"
+            f"This must be a URL of at most {MAX_URL_LENGTH} characters, without spaces and without a fragment; "
+            "after the host, write characters beyond ASCII as %XX"
         )
     scheme = found["scheme"].lower()
     if scheme != "https" and not (allow_loopback and scheme == "http"):
@@ -112,14 +122,13 @@ def addresses_of(
     """The addresses that the host has now, all of them checked.
 
     Raises:
-        HostNotFound: it has none, or they could not be found out in time.
-        ForbiddenDestination: one of them is not on the public internet. The others do not count then: whoever
-            publishes such a pair has a reason.
+        HostNotFound: it has none, or they could not be found out in time, or one of them is not on the public
+            internet. The others do not count then: whoever publishes such a pair has a reason.
     """
     addresses = resolver.resolve(destination.host, destination.port, timeout_seconds)
     for address in addresses:
         if not is_allowed(ipaddress.ip_address(address), allow_loopback=allow_loopback):
-            raise ForbiddenDestination("This must be the URL of a host on the public internet")
+            raise HostNotFound("the host is not on the public internet")
     # Where there is no IPv6, an attempt to use it costs time.
     return sorted(addresses, key=lambda address: ":" in address)
 
@@ -141,20 +150,48 @@ def is_allowed(address: Address, *, allow_loopback: bool) -> bool:
 def _host(written: str) -> str:
     if written.startswith("["):
         return str(_address(written[1:-1]))
-    try:
-        host = written.encode("idna").decode().lower().removesuffix(".")
-    except UnicodeError:
-        raise ForbiddenDestination("This must be a URL with a host name that exists") from None
+    is_plain = written.isascii() and not any(
+        label.startswith(_PUNYCODE) for label in written.lower().split(".")
+    )
+    host = (written.lower() if is_plain else _internationalized(written)).removesuffix(".")
     labels = host.split(".")
     if _NUMBER.fullmatch(labels[-1]):
         return str(_address(host))
     if len(host) > _MAX_HOST_LENGTH or not all(_LABEL.fullmatch(label) for label in labels):
-        raise ForbiddenDestination("This must be a URL with a host name that exists")
+        raise _no_host()
     return host
+
+
+def _internationalized(host: str) -> str:
+    """The host as it is looked up, by UTS 46 (not transitional) and IDNA 2008, as in browsers: `ß` stays itself."""
+    # Its tables take time and memory, and nearly every host is ASCII.
+    import idna
+
+    try:
+        encoded = idna.encode(host, uts46=True).decode()
+        labels = idna.decode(encoded).split(".")
+        is_itself = idna.encode(".".join(labels)).decode() == encoded
+    except (idna.IDNAError, UnicodeError):
+        is_itself = False
+    if not (is_itself and all(map(_is_of_one_script, labels))):
+        raise ForbiddenDestination(
+            "This must be a URL with a host name that IDNA 2008 allows, each part of it in one script: "
+            "letters, digits and hyphens, no emoji and no other symbols"
+        )
+    return encoded
+
+
+def _is_of_one_script(label: str) -> bool:
+    scripts = {unicodedata.name(letter, "").split(" ", 1)[0] for letter in label if letter.isalpha()}
+    return len(scripts) <= 1 or any(scripts <= together for together in _SCRIPTS_TOGETHER)
 
 
 def _address(written: str) -> Address:
     try:
         return ipaddress.ip_address(written)
     except ValueError:
-        raise ForbiddenDestination("This must be a URL with a host name that exists") from None
+        raise _no_host() from None
+
+
+def _no_host() -> ForbiddenDestination:
+    return ForbiddenDestination("This must be a URL with a valid host name, or an address in its usual form")
