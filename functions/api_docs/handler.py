@@ -1,12 +1,12 @@
 """Parses the documentation's routes, returns what the package holds."""
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, Final
 
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.api_docs.files import ASSETS, DOCUMENT, PAGE, content, methods_of
+from functions.api_docs.files import ASSETS, DOCUMENT, Content, content, find_asset, methods_of, page
 from orders.contract import API_PREFIX
 from orders.errors import AddressNotFound
 from orders.http import Api
@@ -16,6 +16,8 @@ from orders.settings import FunctionSettings
 
 _TYPES: Final = {".css": "text/css", ".html": "text/html", ".js": "text/javascript"}
 _HEADERS: Final = ("ETag", "Cache-Control")
+_SHORTLY: Final = {"Cache-Control": "public, max-age=300"}
+_FOR_EVER: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 # The page may load what this API serves and talk to this API, and nobody may frame it.
 _PAGE_POLICY: Final = (
@@ -34,7 +36,7 @@ api = Api(methods_of)
 )
 def get_document() -> Response[str]:
     """This document."""
-    return _file(DOCUMENT, content_types.APPLICATION_JSON)
+    return _file(content(DOCUMENT), content_types.APPLICATION_JSON, _SHORTLY)
 
 
 @api.get(
@@ -42,7 +44,7 @@ def get_document() -> Response[str]:
 )
 def get_page() -> Response[str]:
     """The page that shows this document to people."""
-    return _file(PAGE, _TYPES[".html"], **{"Content-Security-Policy": _PAGE_POLICY})
+    return _file(page(), _TYPES[".html"], {**_SHORTLY, "Content-Security-Policy": _PAGE_POLICY})
 
 
 @api.get(
@@ -55,23 +57,24 @@ def get_page() -> Response[str]:
     ),
 )
 def get_asset(asset: str) -> Response[str]:
-    """What that page loads."""
-    if asset not in ASSETS:
+    """What that page loads. A name with a digest in it stands for one content, which may be kept for ever."""
+    found = find_asset(asset)
+    if found is None:
         raise AddressNotFound
-    return _file(ASSETS[asset], _TYPES[ASSETS[asset].suffix])
+    path, is_current = ASSETS[found[0]], found[1]
+    return _file(content(path), _TYPES[path.suffix], _FOR_EVER if is_current else _SHORTLY)
 
 
-def _file(path: Path, media_type: str, **headers: str) -> Response[str]:
+def _file(file: Content, media_type: str, headers: Mapping[str, str]) -> Response[str]:
     return Response(
         status_code=200,
         content_type=media_type,
         headers={
-            "ETag": content(path).etag,
-            "Cache-Control": "public, max-age=300",
+            "ETag": file.etag,
             "X-Content-Type-Options": "nosniff",
             **headers,
         },
-        body=content(path).text,
+        body=file.text,
     )
 
 
