@@ -53,6 +53,29 @@ def _tagged(text: str) -> Content:
     return Content(text, f'"{digest(text)}"')
 
 
+def versioned(asset: str) -> str:
+    """The asset's name with a digest of its content, e.g. `start.8d5f….js`: what has this name never changes."""
+    stem, _, suffix = asset.rpartition(".")
+    return f"{stem}.{content(ASSETS[asset]).etag[1:-1]}.{suffix}"
+
+
+def find_asset(name: str) -> tuple[str, bool] | None:
+    """The asset of a name, and whether the name is of today's content; None if there is no such asset. A page from
+    before a deploy asks for an earlier content."""
+    for asset in ASSETS:
+        stem, _, suffix = asset.rpartition(".")
+        if name == asset or re.fullmatch(rf"{re.escape(stem)}\.[0-9a-f]{{32}}\.{suffix}", name):
+            return asset, name == versioned(asset)
+    return None
+
+
+@cache
+def page() -> Content:
+    """The page, which loads its assets by names that may be kept for ever."""
+    text = re.sub(r"(?<=\"docs/)[^\"]+", lambda name: versioned(name[0]), content(PAGE).text)
+    return _tagged(text)
+
+
 def methods_of(path: str) -> list[str]:
     """The methods that the document names for a path of a request, sorted; none if it knows no such path."""
     found = {method for pattern, methods in _paths() if pattern.fullmatch(path) for method in methods}

@@ -7,6 +7,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.read_orders import models, queries
+from functions.read_orders.readiness import READY_SECONDS, Readiness
 from orders.conditional import etag
 from orders.contract import API_PREFIX
 from orders.db import Database
@@ -20,6 +21,7 @@ from orders.settings import DatabaseSettings
 
 settings = DatabaseSettings.from_environment()
 database = Database.from_settings(settings)
+readiness = Readiness()
 api = Api()
 
 Status = Annotated[OrderStatus | None, Query(description="Only orders in this status")]
@@ -90,11 +92,13 @@ def get_live() -> models.Health:
     return models.Health(status="live")
 
 
-@api.get(f"{API_PREFIX}/health/ready")
-def get_ready() -> models.Health:
-    """Whether an order could be taken now."""
-    queries.ask_database(database)
-    return models.Health(status="ready")
+@api.get(f"{API_PREFIX}/health/ready", responses=responses(headers=["Cache-Control"]))
+def get_ready() -> Response[models.Health]:
+    """Whether an order could be taken now, or could a few seconds ago: the answer is kept for that long."""
+    readiness.check(database)
+    return json_response(
+        models.Health(status="ready"), headers={"Cache-Control": f"public, max-age={READY_SECONDS}"}
+    )
 
 
 def _conditional(found: Body, **headers: str) -> Response[Body]:

@@ -126,6 +126,19 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.GET, "/docs/{asset}", "ApiDocs", is_open=True),
 )
 
+# What the routes may take of a stage's requests. Each route has a bucket of its own at API Gateway. Those that need no
+# token have half of the stage's limit between all of them, and `POST /orders` has the other half to itself: whatever
+# anonymous callers do, it is there.
+ANONYMOUS_SHARE: Final = 0.5
+ORDERS_SHARE: Final = 1 - ANONYMOUS_SHARE
+_ORDERS: Final = f"POST {API_PREFIX}/orders"
+_WEIGHTS: Final = {
+    f"GET {API_PREFIX}/products": 4,
+    f"GET {API_PREFIX}/products/{{productId}}": 4,
+    f"GET {API_PREFIX}/docs/{{asset}}": 4,
+}
+"""Of open routes that are asked more often than the others: a shop window, and what one page loads. Others have 1."""
+
 
 class OrdersApi(Construct):
     """The routes under `/api/v1`, throttled and logged per stage."""
@@ -139,7 +152,7 @@ class OrdersApi(Construct):
         identity: Identity,
     ) -> None:
         super().__init__(scope, id)
-        stage = runtime.stage
+        stage = self._policy = runtime.stage
         environments = {
             "CreateOrder": {"ORDERS_PER_MINUTE": str(stage.orders_per_minute)},
             "ApiDocs": {
@@ -174,7 +187,8 @@ class OrdersApi(Construct):
             ),
             default_authorization_scopes=[ACCESS_TOKEN_SCOPE],
         )
-        apigatewayv2.HttpStage(
+        self._throttled: list[apigatewayv2.HttpRoute] = []
+        self._stage = apigatewayv2.HttpStage(
             self,
             "Stage",
             http_api=self.http_api,
@@ -204,6 +218,7 @@ class OrdersApi(Construct):
             authorizer=apigatewayv2.HttpNoneAuthorizer(),
         )
         accept(no_route, "It tells everyone the same: that there is nothing.", "APIG4")
+        self._throttle([no_route])
 
     def add_routes_of(self, function: OrdersFunction) -> integrations.HttpLambdaIntegration:
         """Adds the routes of a function; one that needs more than the others is made elsewhere."""
@@ -218,12 +233,43 @@ class OrdersApi(Construct):
                 authorizer=apigatewayv2.HttpNoneAuthorizer() if route.is_open else None,
                 authorization_scopes=[] if route.is_open else None,
             )
+            if route.is_open or (route.method, route.path) == (apigatewayv2.HttpMethod.POST, "/orders"):
+                self._throttle(added)
             if route.is_open:
                 for http_route in added:
                     accept(
                         http_route, "The catalogue, the health and the document are for everyone.", "APIG4"
                     )
         return integration
+
+    def _throttle(self, routes: Sequence[apigatewayv2.HttpRoute]) -> None:
+        """Gives open routes, and `POST /orders`, their shares of the stage's limit; the others have its default."""
+        self._throttled += routes
+        # A setting for a route that does not exist yet fails the deploy.
+        self._stage.node.add_dependency(*routes)
+        shares = _shares([_key(route) for route in self._throttled])
+        stage = self._stage.node.default_child
+        assert isinstance(stage, apigatewayv2.CfnStage)
+        stage.route_settings = {
+            key: {
+                "ThrottlingRateLimit": round(share * self._policy.requests_per_second, 1),
+                "ThrottlingBurstLimit": int(share * self._policy.request_burst),
+            }
+            for key, share in shares.items()
+        }
+
+
+def _key(route: apigatewayv2.HttpRoute) -> str:
+    resource = route.node.default_child
+    assert isinstance(resource, apigatewayv2.CfnRoute)
+    return resource.route_key
+
+
+def _shares(keys: Sequence[str]) -> dict[str, float]:
+    """Of the stage's limit, by route; what is open shares by weight."""
+    weights = {key: _WEIGHTS.get(key, 1) for key in keys if key != _ORDERS}
+    unit = ANONYMOUS_SHARE / sum(weights.values()) if weights else 0
+    return {_ORDERS: ORDERS_SHARE} | {key: weight * unit for key, weight in weights.items()}
 
 
 def _cors(origins: Sequence[str]) -> apigatewayv2.CorsPreflightOptions | None:

@@ -109,6 +109,62 @@ def test_requests_are_throttled_as_the_stage_says(stack: SynthesizedStack) -> No
     assert settings["ThrottlingBurstLimit"] == stack.stage.request_burst
 
 
+def limits(stack: SynthesizedStack) -> dict[str, tuple[float, int]]:
+    """What each route with a limit of its own may take: requests per second, and at once."""
+    settings = stack.the("AWS::ApiGatewayV2::Stage")["RouteSettings"]
+    return {
+        key: (limit["ThrottlingRateLimit"], limit["ThrottlingBurstLimit"]) for key, limit in settings.items()
+    }
+
+
+def open_routes(stack: SynthesizedStack) -> set[str]:
+    routes = stack.of_type("AWS::ApiGatewayV2::Route").values()
+    return {route["RouteKey"] for route in routes if route["AuthorizationType"] == "NONE"}
+
+
+def test_each_anonymous_route_has_a_limit_far_below_the_stages(stack: SynthesizedStack) -> None:
+    limited = limits(stack)
+    assert open_routes(stack) == limited.keys() - {"POST /api/v1/orders"}
+    for key in open_routes(stack):
+        rate, burst = limited[key]
+        assert 0 < rate <= stack.stage.requests_per_second / 4, key
+        assert 1 <= burst <= stack.stage.request_burst / 4, key
+
+
+def test_what_orders_have_and_what_anonymous_callers_have_fit_into_the_stages_limit(
+    stack: SynthesizedStack,
+) -> None:
+    """All anonymous routes together leave to `POST /orders` what it has."""
+    limited = limits(stack)
+    rate, burst = limited.pop("POST /api/v1/orders")
+    assert rate == stack.stage.requests_per_second / 2
+    assert burst == stack.stage.request_burst / 2
+    # Limits are rounded to a tenth.
+    rounding = 0.05 * len(limited)
+    assert rate + sum(rate for rate, _ in limited.values()) <= stack.stage.requests_per_second + rounding
+    assert burst + sum(burst for _, burst in limited.values()) <= stack.stage.request_burst
+
+
+def test_a_page_of_the_documentation_loads_within_its_limit(stack: SynthesizedStack) -> None:
+    _, burst = limits(stack)["GET /api/v1/docs/{asset}"]
+    assert burst >= 5
+
+
+def test_no_route_can_use_up_the_accounts_limit(stack: SynthesizedStack) -> None:
+    """Of 10,000 requests per second and region, which all routes of all APIs share."""
+    routes = len(stack.of_type("AWS::ApiGatewayV2::Route"))
+    if stack.stage.target == "aws":
+        assert routes * stack.stage.requests_per_second <= 10_000
+
+
+def test_limits_are_set_when_their_routes_exist(stack: SynthesizedStack) -> None:
+    (stage,) = stack.of_type("AWS::ApiGatewayV2::Stage")
+    made = {
+        stack.template["Resources"][name]["Properties"].get("RouteKey") for name in stack.dependencies(stage)
+    }
+    assert limits(stack).keys() <= made
+
+
 def test_one_user_may_place_as_many_orders_as_the_stage_says(stack: SynthesizedStack) -> None:
     allowed = stack.environment("create-order")["ORDERS_PER_MINUTE"]
     assert allowed == {"local": "60000"}.get(stack.stage.name, "60")

@@ -462,6 +462,21 @@ STEPS: Final = (
         "rate.recent[cardinality(rate.recent) - CAST(:most AS integer)]",
         f"{_LIMITS}::test_one_order_more_than_allowed_is_refused_until_the_minute_is_over",
     ),
+    mutant(
+        "Anybody makes us ask the database as often as they like",
+        "functions/read_orders/readiness.py",
+        "self._clock() >= self._good_until",
+        "True",
+        "tests/integration/read_orders/test_health.py::"
+        "test_the_database_is_asked_once_in_a_few_seconds_however_often_anybody_asks_us",
+    ),
+    mutant(
+        "A part of a group's name is enough for an administrator",
+        "layers/shared/python/orders/http.py",
+        'return claim[1:-1].split(" ")',
+        'return claim.strip("[]").replace(",", " ").split()',
+        "tests/unit/test_http.py::test_no_other_spelling_of_a_group_is_an_administrator",
+    ),
     # The circuit breaker, and reconciliation.
     mutant(
         "A decline counts as a failure of the gateway",

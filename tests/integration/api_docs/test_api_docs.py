@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from functions.api_docs.files import ASSETS, versioned
 from functions.api_docs.handler import handler
 from tests.support.api import Client
 from tools.openapi.document import TARGET
@@ -71,6 +72,24 @@ def test_everything_that_the_page_loads_is_here() -> None:
             "text/css" if address.endswith(".css") else "text/javascript"
         )
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+
+
+@pytest.mark.parametrize("name", ASSETS)
+def test_only_a_name_of_todays_content_may_be_kept_for_ever(name: str) -> None:
+    stem, _, suffix = name.rpartition(".")
+    digest = versioned(name).removeprefix(f"{stem}.").removesuffix(f".{suffix}")
+    current = ANYONE.get(f"/api/v1/docs/{versioned(name)}")
+    assert "immutable" in current.headers["cache-control"]
+    for other in (name, f"{stem}.{digest[::-1]}.{suffix}", f"{stem}.{'0' * 32}.{suffix}"):
+        answer = ANYONE.get(f"/api/v1/docs/{other}")
+        assert (answer.status, answer.text) == (200, current.text)
+        assert answer.headers["cache-control"] == "public, max-age=300"
+
+
+def test_the_page_itself_is_asked_for_again_after_a_deploy() -> None:
+    for path in ("/api/v1/docs", "/api/v1/openapi.json"):
+        assert ANYONE.get(path).headers["cache-control"] == "public, max-age=300"
 
 
 def test_the_page_keeps_its_token_in_memory_only() -> None:
@@ -97,7 +116,19 @@ def test_big_files_are_compressed_for_those_who_can_read_it() -> None:
     assert gzip.decompress(base64.b64decode(answer.text)).decode() == plain
 
 
-@pytest.mark.parametrize("name", ["..", "index.html", "handler.py", "..%2Fhandler.py", "start.js ", "«"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "..",
+        "index.html",
+        "handler.py",
+        "start.00000000.js",
+        "handler.00000000000000000000000000000000.py",
+        "..%2Fhandler.py",
+        "start.js ",
+        "«",
+    ],
+)
 def test_nothing_else_of_the_package_is_served(name: str) -> None:
     assert ANYONE.get(f"/api/v1/docs/{name}").status == 404
 
