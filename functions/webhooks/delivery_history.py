@@ -5,22 +5,22 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from functions.webhooks.models import Delivery, DeliveryList, WebhookTestData, WebhookTestEvent
 from functions.webhooks.repeatable import Effect, Outcome, once
 from orders import outbox, pages
 from orders.db import Database
-from orders.errors import DeliveryNotFound, TooManyDeliveriesRequested, WebhookDisabled, WebhookNotFound
+from orders.errors import DeliveryNotFound, TooManyTests, WebhookDisabled, WebhookNotFound
 from orders.events import Trace, WebhookAttemptScheduled
 from orders.idempotency import IdempotentRequest
 from orders.ids import parse_uuid, uuid7
 from orders.webhooks.states import TEST_EVENT_TYPE, EndpointStatus
 
-BURST: Final = 30
-"""Deliveries to one webhook that its owner may ask for at once: again, or tests."""
-INTERVAL_SECONDS: Final = 2.0
-"""After these, one each. So no minute has more than 60."""
+TEST_BURST: Final = 10
+"""Tests that may be sent to one webhook at once."""
+TEST_INTERVAL_SECONDS: Final = 6.0
+"""After these, one each. So no minute has more than 20."""
 
 _COLUMNS: Final = f"""
     delivery.id, delivery.event_id, delivery.event_type, delivery.status, delivery.attempts,
@@ -49,7 +49,7 @@ _READ: Final = text(f"""
 
 _FIND: Final = text("""
     SELECT endpoint.status AS endpoint_status, delivery.id,
-           CAST(extract(epoch FROM endpoint.on_request_until - now()) AS float8) AS spent_seconds
+           CAST(extract(epoch FROM endpoint.tests_until - now()) AS float8) AS spent_seconds
     FROM webhook_endpoints AS endpoint
     LEFT JOIN webhook_deliveries AS delivery ON delivery.endpoint_id = endpoint.id AND delivery.id = :delivery_id
     WHERE endpoint.id = :webhook_id AND endpoint.user_id = :user_id
@@ -59,7 +59,7 @@ _FIND: Final = text("""
 # A leaky bucket in one time (the "generic cell rate algorithm", ITU-T I.371).
 _SPEND: Final = text("""
     UPDATE webhook_endpoints
-    SET on_request_until = greatest(on_request_until, now()) + make_interval(secs => :interval_seconds)
+    SET tests_until = greatest(tests_until, now()) + make_interval(secs => :interval_seconds)
     WHERE id = :webhook_id
 """)
 
@@ -119,13 +119,15 @@ def send_again(
     Raises:
         WebhookNotFound, DeliveryNotFound: there is none, or it belongs to somebody else.
         WebhookDisabled: enable it first.
-        TooManyDeliveriesRequested: wait a little.
         IdempotencyKeyReused: the key belongs to another request.
     """
     asked = _asked(user_id, webhook_id, parse_uuid(delivery_id))
 
     def take_effect(connection: Connection) -> Effect:
-        _spend(connection, asked, is_test=False)
+        found = _find(connection, asked)
+        if found.id is None:
+            raise _no_delivery()
+        _require_enabled(found)
         row = connection.execute(_AGAIN, asked).first()
         if row is None:
             raise _no_delivery()
@@ -146,13 +148,19 @@ def send_test(
     """Sends an event of no order, soon, as any other is sent. If the request has a key it does so once.
 
     Raises:
-        WebhookNotFound, WebhookDisabled, TooManyDeliveriesRequested, IdempotencyKeyReused: as for `send_again`.
+        WebhookNotFound, WebhookDisabled, IdempotencyKeyReused: as for `send_again`.
+        TooManyTests: wait a little.
     """
     asked = _asked(user_id, webhook_id, None)
     delivery_id, event_id = uuid7(), uuid7()
 
     def take_effect(connection: Connection) -> Effect:
-        _spend(connection, asked, is_test=True)
+        found = _find(connection, asked)
+        _require_enabled(found)
+        too_soon = (found.spent_seconds or 0.0) - (TEST_BURST - 1) * TEST_INTERVAL_SECONDS
+        if too_soon > 0:
+            raise TooManyTests(math.ceil(too_soon))
+        connection.execute(_SPEND, {**asked, "interval_seconds": TEST_INTERVAL_SECONDS})
         endpoint_id: UUID = asked["webhook_id"]
         event = WebhookTestEvent(
             id=event_id,
@@ -179,19 +187,16 @@ def _asked(user_id: str, webhook_id: str, delivery_id: UUID | None) -> dict[str,
     return {"webhook_id": parse_uuid(webhook_id), "delivery_id": delivery_id, "user_id": user_id}
 
 
-def _spend(connection: Connection, asked: dict[str, Any], *, is_test: bool) -> None:
-    """Makes sure that the webhook is the user's and may be sent something, and counts that."""
+def _find(connection: Connection, asked: dict[str, Any]) -> Row[Any]:
     found = connection.execute(_FIND, asked).first()
     if found is None:
         raise WebhookNotFound("You have no such webhook")
-    if found.id is None and not is_test:
-        raise _no_delivery()
+    return found
+
+
+def _require_enabled(found: Row[Any]) -> None:
     if found.endpoint_status == EndpointStatus.DISABLED:
         raise WebhookDisabled("Enable the webhook before you have anything sent to it")
-    too_soon = (found.spent_seconds or 0.0) - (BURST - 1) * INTERVAL_SECONDS
-    if too_soon > 0:
-        raise TooManyDeliveriesRequested(math.ceil(too_soon))
-    connection.execute(_SPEND, {**asked, "interval_seconds": INTERVAL_SECONDS})
 
 
 def _read(connection: Connection, effect: Effect, user_id: str) -> Delivery:

@@ -14,8 +14,8 @@ from orders.errors import (
     DeliveryNotFound,
     IdempotencyKeyReused,
     InvalidWebhook,
-    TooManyDeliveriesRequested,
     TooManySecrets,
+    TooManyTests,
     WebhookDisabled,
     WebhookLimitReached,
     WebhookNotFound,
@@ -133,7 +133,7 @@ def post_enable(webhook_id: str, idempotency_key: OptionalIdempotencyKey = None)
             WebhookNotFound,
             DeliveryNotFound,
             WebhookDisabled,
-            TooManyDeliveriesRequested,
+            TooManyTests,
             IdempotencyKeyReused,
         ],
     ),
@@ -159,13 +159,7 @@ def get_deliveries(
     responses=responses(
         HTTPStatus.ACCEPTED,
         headers=[REPLAYED_HEADER],
-        errors=[
-            WebhookNotFound,
-            DeliveryNotFound,
-            WebhookDisabled,
-            TooManyDeliveriesRequested,
-            IdempotencyKeyReused,
-        ],
+        errors=[WebhookNotFound, DeliveryNotFound, WebhookDisabled, IdempotencyKeyReused],
     ),
 )
 def post_redeliver(

@@ -341,8 +341,8 @@ webhook_endpoints: Final = _table(
     Column("event_types", ARRAY(Text)),
     # Whether its last attempt took long: it may then have fewer of them under way.
     Column("is_slow", Boolean, nullable=False, server_default=text("false")),
-    # The limit on what its owner has sent by request: the time by which all that was asked for would be evenly spread.
-    Column("on_request_until", DateTime(timezone=True)),
+    # The limit on tests: the time by which those that were sent would be evenly spread.
+    Column("tests_until", DateTime(timezone=True)),
     UniqueConstraint("user_id", "slot"),
     CheckConstraint("slot BETWEEN 1 AND 5", name="slot_bounded"),
     _one_of("status", EndpointStatus),

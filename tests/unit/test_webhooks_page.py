@@ -76,7 +76,7 @@ def test_the_numbers_are_those_of_production() -> None:
     assert schedule.LONGEST_RETRY_AFTER_SECONDS == 12 * 3600
     assert schedule.LATEST == 1.5
     assert "after 12 hours at the latest, and no later than a day and a half after its first attempt" in PAGE
-    assert (delivery_history.BURST, delivery_history.INTERVAL_SECONDS) == (30, 2)
-    assert "30 tests or redeliveries to a webhook at once, and then for one every two seconds" in PAGE
+    assert (delivery_history.TEST_BURST, delivery_history.TEST_INTERVAL_SECONDS) == (10, 6)
+    assert "ten tests to a webhook at once, and then one every six seconds" in PAGE
     assert endpoints.MAX_SECRETS == 10
     assert "Ten are signed with at most" in PAGE

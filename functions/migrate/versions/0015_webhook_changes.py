@@ -42,7 +42,7 @@ _CHANGES = (
     ALTER TABLE webhook_endpoints
         ADD COLUMN event_types text[],
         ADD COLUMN is_slow boolean NOT NULL DEFAULT false,
-        ADD COLUMN on_request_until timestamptz
+        ADD COLUMN tests_until timestamptz
     """,
     "ALTER TABLE webhook_deliveries DROP CONSTRAINT webhook_deliveries_order_id_fkey",
 )

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from functions.webhooks import endpoints
-from functions.webhooks.delivery_history import BURST, INTERVAL_SECONDS
+from functions.webhooks.delivery_history import TEST_BURST, TEST_INTERVAL_SECONDS
 from orders.db import Database
 from orders.webhooks.states import WebhookEventType
 from tests.integration.webhooks.test_deliveries import add_delivery, scheduled
@@ -234,32 +234,32 @@ class TestATest:
         assert scheduled(database) == []
 
     def test_is_not_sent_without_end(self, alice: Client, database: Database, path: str) -> None:
-        assert [alice.post(f"{path}/test", "").status for _ in range(BURST)] == [202] * BURST
+        assert [alice.post(f"{path}/test", "").status for _ in range(TEST_BURST)] == [202] * TEST_BURST
 
         refused = alice.post(f"{path}/test", "")
 
         assert refused.status == 429
-        assert refused.json["type"].endswith("/too-many-deliveries-requested")
-        assert 1 <= int(refused.headers["retry-after"]) <= INTERVAL_SECONDS
-        assert len(scheduled(database)) == BURST
+        assert refused.json["type"].endswith("/too-many-tests")
+        assert 1 <= int(refused.headers["retry-after"]) <= TEST_INTERVAL_SECONDS
+        assert len(scheduled(database)) == TEST_BURST
         execute(
             database,
-            "UPDATE webhook_endpoints SET on_request_until = on_request_until - make_interval(secs => :s)",
-            s=INTERVAL_SECONDS,
+            "UPDATE webhook_endpoints SET tests_until = tests_until - make_interval(secs => :s)",
+            s=TEST_INTERVAL_SECONDS,
         )
         assert [alice.post(f"{path}/test", "").status for _ in range(2)] == [202, 429]
 
-    def test_shares_its_limit_with_what_is_sent_again(
+    def test_limits_nothing_that_is_sent_again(
         self, alice: Client, database: Database, path: str, webhook: dict[str, Any]
     ) -> None:
         delivery_id = add_delivery(database, UUID(webhook["webhookId"]), add_order(database))
-        execute(database, "UPDATE webhook_endpoints SET on_request_until = now() + interval '1 day'")
+        execute(database, "UPDATE webhook_endpoints SET tests_until = now() + interval '1 day'")
 
-        assert alice.post(f"{path}/deliveries/{delivery_id}/redeliver", "").status == 429
         assert alice.post(f"{path}/test", "").status == 429
+        assert alice.post(f"{path}/deliveries/{delivery_id}/redeliver", "").status == 202
 
     def test_limits_no_other_webhook(self, alice: Client, database: Database, path: str) -> None:
-        execute(database, "UPDATE webhook_endpoints SET on_request_until = now() + interval '1 day'")
+        execute(database, "UPDATE webhook_endpoints SET tests_until = now() + interval '1 day'")
         other = register(alice).json["webhookId"]
 
         assert alice.post(f"{PATH}/{other}/test", "").status == 202

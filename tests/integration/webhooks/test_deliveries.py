@@ -79,6 +79,16 @@ def test_a_delivery_says_how_it_stands(
     assert answer.json["nextCursor"] is None
 
 
+def test_an_error_of_an_earlier_release_does_not_tell_what_is_inside_either(
+    alice: Client, database: Database, webhook_id: UUID, order_id: UUID
+) -> None:
+    add_delivery(database, webhook_id, order_id, last_error="FORBIDDEN_ADDRESS")
+
+    (delivery,) = alice.get(f"{PATH}/{webhook_id}/deliveries").json["items"]
+
+    assert delivery["lastError"] == "HOST_NOT_FOUND"
+
+
 def test_a_webhook_without_deliveries_has_an_empty_page(alice: Client, webhook_id: UUID) -> None:
     assert alice.get(f"{PATH}/{webhook_id}/deliveries").json == {"items": [], "nextCursor": None}
 

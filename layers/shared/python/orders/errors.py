@@ -28,7 +28,7 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── WebhookLimitReached
     │   ├── WebhookDisabled            nothing is sent to it
     │   ├── TooManySecrets             of one webhook that are signed with at once
-    │   ├── TooManyDeliveriesRequested of one webhook in a short time
+    │   ├── TooManyTests               of one webhook in a short time
     │   ├── QueueNotFound
     │   ├── MessageNotFound            not in the dead-letter queue, or not where we looked
     │   ├── EventNotFound
@@ -235,11 +235,11 @@ class TooManySecrets(RequestRefused):
     """So many secrets of the webhook are still signed with that no other one is made."""
 
 
-class TooManyDeliveriesRequested(RequestRefused):
-    """The webhook's owner has asked for as many deliveries as they may for now."""
+class TooManyTests(RequestRefused):
+    """The webhook's owner has had as many tests sent to it as they may for now."""
 
     def __init__(self, retry_after_seconds: int) -> None:
-        super().__init__("You have asked for as many deliveries to this webhook as you may for now")
+        super().__init__("You have had as many tests sent to this webhook as you may for now")
         self.headers = {"Retry-After": str(retry_after_seconds)}
 
 

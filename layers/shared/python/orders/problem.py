@@ -115,9 +115,7 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     ),
     errors.WebhookDisabled: Kind(409, "webhook-disabled", "The webhook is disabled"),
     errors.TooManySecrets: Kind(409, "too-many-secrets", "Too many secrets of the webhook are in use"),
-    errors.TooManyDeliveriesRequested: Kind(
-        429, "too-many-deliveries-requested", "Too many deliveries were asked for"
-    ),
+    errors.TooManyTests: Kind(429, "too-many-tests", "Too many tests were sent"),
     errors.DatabaseUnavailable: Kind(
         503,
         "temporarily-unavailable",
