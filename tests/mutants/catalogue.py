@@ -4,6 +4,7 @@ from typing import Final
 
 from tests.mutants.mutant import Edit, Mutant, mutant
 from tests.mutants.reads import READS
+from tests.mutants.requests import REQUESTS
 
 _ASL: Final = "statemachines/order_saga.asl.json"
 _LIFECYCLE: Final = "layers/shared/python/orders/lifecycle.py"
@@ -481,4 +482,4 @@ STEPS: Final = (
     ),
 )
 
-MUTANTS: Final = (*SEVEN, *STEPS, *READS)
+MUTANTS: Final = (*SEVEN, *STEPS, *READS, *REQUESTS)
