@@ -1,5 +1,6 @@
-"""What schemathesis cannot know of the API: which products there are, and which addresses take mail. Without it no order
-would ever be accepted.
+"""What schemathesis cannot know of the API: which products there are, and which addresses take mail.
+
+Without it no order would ever be accepted.
 """
 
 import itertools
