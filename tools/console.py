@@ -42,6 +42,8 @@ _NOT_SHOWN: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 def visible(text: str, keep: frozenset[str] = _LAYOUT) -> str:
     """The text with an escape, e.g. `\\x1b`, for each character that a terminal obeys, or that changes what is seen of
     the others (Unicode's categories `C…`, `Zl` and `Zp`). Line breaks and tabs stay, unless `keep` says otherwise."""
+    if text.isprintable():
+        return text
     return "".join(
         character
         if character in keep or character in _JOINERS or unicodedata.category(character) not in _NOT_SHOWN

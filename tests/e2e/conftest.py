@@ -7,13 +7,13 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from sqlalchemy import Engine, create_engine
 
 from tools.cloud import local_cloud
 from tools.cloud.local_cloud import new_sandbox
 from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack
+from tools.console import Console
 from tools.demo.report import Report
 from tools.demo.run import run_demo
 

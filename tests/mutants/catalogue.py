@@ -5,6 +5,7 @@ from typing import Final
 from tests.mutants.guards import GUARDS
 from tests.mutants.mutant import Edit, Mutant, mutant
 from tests.mutants.reads import READS
+from tests.mutants.requests import REQUESTS
 from tests.mutants.webhooks import WEBHOOKS
 
 _ASL: Final = "statemachines/order_saga.asl.json"
@@ -536,4 +537,4 @@ STEPS: Final = (
     ),
 )
 
-MUTANTS: Final = (*SEVEN, *STEPS, *GUARDS, *READS, *WEBHOOKS)
+MUTANTS: Final = (*SEVEN, *STEPS, *GUARDS, *READS, *REQUESTS, *WEBHOOKS)

@@ -14,7 +14,8 @@ from functions.create_order.models import Contact
 from functions.manage_catalogue.models import NewAdjustment, NewProduct, ProductChange
 from functions.operations.operator_actions import Note, WithNote
 from functions.webhooks.models import RegisterWebhook
-from orders.fields import _COMMON_ADDRESS, MAX_TEXT, Currency, Email, Text, deliverable_address
+from orders.addresses import _COMMON_ADDRESS, deliverable_address
+from orders.fields import MAX_TEXT, Currency, Email, Text
 
 EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 TEXT: TypeAdapter[str] = TypeAdapter(Text)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypedDict, cast
 import typer
 from botocore.exceptions import ClientError
 
+from orders.addresses import deliverable_address
 from tools.cloud import aws, local_cloud, stack
 from tools.cloud.settings import Settings
 from tools.cloud.stack import sign_in
@@ -24,7 +25,15 @@ if TYPE_CHECKING:
 app = typer.Typer()
 console = Console()
 
-Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The account's address.")]
+
+def _deliverable(email: str) -> str:
+    try:
+        return deliverable_address(email)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The account's address.", callback=_deliverable)]
 
 
 @app.command()

@@ -157,6 +157,23 @@ def test_telephone_and_language_are_optional(
     assert post(alice, order_body([(product.product_id, 1)], contact=contact)).status == 202
 
 
+@pytest.mark.parametrize(
+    ("email", "sent_to"),
+    [
+        ("ada@example.xn--p1ai", "ada@example.xn--p1ai"),
+        ("ada@пример.рф", "ada@xn--e1afmkfd.xn--p1ai"),
+        ("Ada@BÜCHER.de", "Ada@xn--bcher-kva.de"),
+        ("ada+shop@example.com", "ada+shop@example.com"),
+    ],
+)
+def test_mail_goes_to_the_ascii_form_of_an_address(
+    alice: Client, product: Product, database: Database, email: str, sent_to: str
+) -> None:
+    assert post(alice, order_body([(product.product_id, 1)], contact={"email": email})).status == 202
+
+    assert rows(database, "SELECT contact_email FROM orders") == [{"contact_email": sent_to}]
+
+
 def test_another_currency_is_accepted_when_the_products_are_priced_in_it(
     alice: Client, database: Database
 ) -> None:

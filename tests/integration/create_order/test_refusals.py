@@ -128,6 +128,10 @@ def without(name: str) -> dict[str, Any]:
         pytest.param(without("paymentMethod"), "#/paymentMethod", id="payment method missing"),
         pytest.param(without("contact"), "#/contact", id="contact missing"),
         pytest.param(with_order(currency="usd"), "#/currency", id="currency in lower case"),
+        pytest.param(with_order(currency="YEN"), "#/currency", id="no currency's code"),
+        pytest.param(with_order(currency="ZZZ"), "#/currency", id="nobody's code"),
+        pytest.param(with_order(currency="XAU"), "#/currency", id="currency a metal"),
+        pytest.param(with_order(currency="XTS"), "#/currency", id="currency for tests"),
         pytest.param(with_order(currency="US\0"), "#/currency", id="currency with NUL"),
         pytest.param(with_order(paymentMethod="4242424242424242"), "#/paymentMethod", id="a card number"),
         pytest.param(with_order(totalAmount=1), "#/totalAmount", id="a total of the client's own"),
@@ -136,6 +140,11 @@ def without(name: str) -> dict[str, Any]:
         pytest.param(with_order(priority=1), "#/priority", id="priority a number"),
         pytest.param(with_order(priority=None), "#/priority", id="priority null"),
         # contact
+        pytest.param(with_contact(email="a..b@example.com"), "#/contact/email", id="e-mail with two dots"),
+        pytest.param(with_contact(email=".a@example.com"), "#/contact/email", id="e-mail with a leading dot"),
+        pytest.param(with_contact(email="a@localhost"), "#/contact/email", id="e-mail without a domain"),
+        pytest.param(with_contact(email="a@[192.0.2.1]"), "#/contact/email", id="e-mail at an address"),
+        pytest.param(with_contact(email="д@example.com"), "#/contact/email", id="e-mail beyond ASCII"),
         pytest.param(with_contact(email="nobody"), "#/contact/email", id="e-mail without @"),
         pytest.param(
             with_contact(email="a@example.com\nBcc: b@example.com"), "#/contact/email", id="e-mail injection"

@@ -605,7 +605,13 @@ def test_unfinished_orders_can_be_listed_too(operations: Operations, pipeline: P
     pipeline.execute("UPDATE orders SET updated_at = now() WHERE id = :id", id=pending.order_id)
 
 
-@pytest.mark.parametrize("query", ["status=CONFIRMED", "status=lost", "limit=0", "limit=101", "cursor=x"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("status=CONFIRMED", "status=lost", "limit=0", "limit=101", "cursor=x"),
+        *("email=ada%40example.com", "userId=1", "limit=1_0", "status="),
+    ],
+)
 def test_a_list_that_makes_no_sense_is_refused(operations: Operations, query: str) -> None:
     answer = operations.admin.get(f"{ADMIN}/orders?{query}")
 

@@ -15,35 +15,11 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
+from orders.addresses import MAX_ADDRESS, deliverable_address
 from orders.http import ErrorMessage, invalid_value
 from orders.money import CURRENCIES
 
 MAX_TEXT: Final = 200
-MAX_ADDRESS: Final = 254
-"""Of an e-mail address, as RFC 5321 (section 4.5.3.1.3) has it without the angle brackets."""
-
-# A cold start that meets these only is spared the import of the validator, which would change nothing in them.
-_COMMON_ADDRESS: Final = re.compile(
-    r"(?=.{6,64}\Z)[a-zA-Z0-9_+-]+(?:\.[a-zA-Z0-9_+-]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+(?:com|net|org)"
-)
-
-
-def deliverable_address(address: str) -> str:
-    """The e-mail address in the form in which SES takes it: its domain in ASCII (IDNA 2008) and small letters.
-
-    Raises:
-        ValueError: no mail can be sent to it; the message says why. SES takes no letters outside ASCII before the @,
-            and the internet has neither hosts without a dot nor those of RFC 6761.
-    """
-    if _COMMON_ADDRESS.fullmatch(address):
-        return address
-    if len(address) > MAX_ADDRESS:
-        raise ValueError(f"It has more than {MAX_ADDRESS} characters.")
-    from email_validator import validate_email
-
-    found = validate_email(address, allow_smtputf8=False, check_deliverability=False, strict=True)
-    assert found.ascii_email is not None  # as SMTPUTF8 is not allowed
-    return found.ascii_email
 
 
 def _email(address: str) -> str:
@@ -81,15 +57,15 @@ _NOT_IN_A_LINE_BEYOND_FFFF: Final = {
     "a private-use character": r"\U000f0000-\U0010ffff",
 }
 _REFUSED: Final = {
-    reason: re.compile(f"[{characters}{_NOT_IN_A_LINE_BEYOND_FFFF.get(reason, '')}]")
+    reason: f"[{characters}{_NOT_IN_A_LINE_BEYOND_FFFF.get(reason, '')}]"
     for reason, characters in _NOT_IN_A_LINE.items()
 }
 # The flags of England, Scotland and Wales are the only ones that are spelt in characters that show nothing (UTS #51).
-_SPELT_FLAG: Final = re.compile("\U0001f3f4[\U000e0061-\U000e007a]{5}\U000e007f")
+_SPELT_FLAG: Final = "\U0001f3f4[\U000e0061-\U000e007a]{5}\U000e007f"
 _BLANKS: Final = r"\s\u2800"
 _JOINERS: Final = r"\u200c\u200d"
 _VARIANTS: Final = r"\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef"
-_UNATTACHED: Final = re.compile(rf"(?:\A|[{_BLANKS}{_JOINERS}])[{_JOINERS}{_VARIANTS}]|[{_VARIANTS}]{{2}}")
+_UNATTACHED: Final = rf"(?:\A|[{_BLANKS}{_JOINERS}])[{_JOINERS}{_VARIANTS}]|[{_VARIANTS}]{{2}}"
 """A joiner (Persian, Indic scripts, emoji) or variation selector that follows no character which it could belong to."""
 
 
@@ -114,11 +90,11 @@ class OneLine:
             normal = text
         else:
             normal = unicodedata.normalize("NFC", text)
-            unspelt = _SPELT_FLAG.sub("", normal)
+            unspelt = re.sub(_SPELT_FLAG, "", normal)
             for reason, characters in _REFUSED.items():
-                if found := characters.search(unspelt):
+                if found := re.search(characters, unspelt):
                     raise invalid_value(f"This must not contain {reason}: U+{ord(found[0]):04X}")
-            if found := _UNATTACHED.search(normal):
+            if found := re.search(_UNATTACHED, normal):
                 raise invalid_value(
                     f"This has U+{ord(found[0][-1]):04X} where no character is that it could change"
                 )

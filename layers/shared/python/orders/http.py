@@ -152,7 +152,7 @@ class Api(APIGatewayHttpResolver):
             response_validation_error_http_code=HTTPStatus.INTERNAL_SERVER_ERROR,
             json_body_deserializer=parse_object,
         )
-        self._request_validation_middleware = QueryValidation()
+        self._request_validation_middleware = QueryValidation()  # type: ignore[no-untyped-call]  # Powertools' own gap
         self.correlation_id = ""
         self._instance = ""
         self._methods_of = methods_of
