@@ -25,7 +25,9 @@ DIFFERENT_EACH_TIME = {
 
 @pytest.fixture(scope="module")
 def document(running_cloud: Cloud) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(f"{running_cloud.stack['api_url']}{API_PREFIX}/openapi.json").json()
+    found: dict[str, Any] = httpx.get(
+        f"{running_cloud.stack['api_url']}{API_PREFIX}/openapi.json", timeout=60
+    ).json()
     return found
 
 
@@ -78,5 +80,5 @@ def test_the_document_says_where_this_stage_signs_in(running_cloud: Cloud, docum
 
     assert scheme["x-cognito"]["clientId"] == running_cloud.stack["user_pool_client_id"]
     assert scheme["x-cognito"]["userPoolId"] == running_cloud.stack["user_pool_id"]
-    assert httpx.options(scheme["x-cognito"]["endpoint"]).is_success
+    assert httpx.options(scheme["x-cognito"]["endpoint"], timeout=60).is_success
     assert json.dumps(document).count("x-cognito") >= 2, "and its description names where it stands"

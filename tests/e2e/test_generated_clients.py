@@ -34,7 +34,7 @@ TSC_OPTIONS = (
 def document(running_cloud: Cloud, tmp_path: Path) -> Path:
     """The document as the stage serves it."""
     file = tmp_path / "openapi.json"
-    file.write_text(httpx.get(f"{running_cloud.stack['api_url']}{API_PREFIX}/openapi.json").text)
+    file.write_text(httpx.get(f"{running_cloud.stack['api_url']}{API_PREFIX}/openapi.json", timeout=60).text)
     return file
 
 

@@ -2,11 +2,11 @@
 
 import functools
 import gzip
-import http.server
 import json
 import threading
 import zlib
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -23,11 +23,18 @@ from tests.support.browser import executable
 from tools.cloud.stack import sign_in
 
 PAGES = Path(__file__).parent / "clients"
-PATIENCE_MS = 60_000
+PATIENCE_SECONDS = 60
 ORIGIN = "http://localhost:5173"
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
+@pytest.fixture(scope="module")
+def http() -> Iterator[httpx.Client]:
+    # As it is, and not compressed: lengths are compared.
+    with httpx.Client(timeout=PATIENCE_SECONDS, headers={"Accept-Encoding": "identity"}) as client:
+        yield client
+
+
+class Quiet(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass
 
@@ -36,7 +43,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 def page_server() -> Iterator[int]:
     """The port of a server of static pages: another port is another origin."""
     handler = functools.partial(Quiet, directory=str(PAGES))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server.server_address[1]
         server.shutdown()
@@ -59,7 +66,7 @@ def test_a_page_of_another_origin_signs_in_places_an_order_and_follows_it_to_its
         page.get_by_label("E-mail").fill(stack["users"]["customer"]["email"])
         page.get_by_label("Password").fill(stack["users"]["customer"]["password"])
         page.get_by_role("button").click()
-        page.wait_for_selector("li:has-text('end:')", timeout=PATIENCE_MS)
+        page.wait_for_selector("li:has-text('end:')", timeout=PATIENCE_SECONDS * 1000)
         told = page.locator("li").all_inner_texts()
         browser.close()
 
@@ -72,18 +79,18 @@ def test_a_page_of_another_origin_signs_in_places_an_order_and_follows_it_to_its
     ]
 
 
-def preflight(cloud: Cloud, origin: str, route: Route) -> httpx.Response:
+def preflight(http: httpx.Client, cloud: Cloud, origin: str, route: Route) -> httpx.Response:
     asked = {
         "Origin": origin,
         "Access-Control-Request-Method": route.method.value,
         "Access-Control-Request-Headers": "authorization,content-type,idempotency-key",
     }
-    return httpx.options(f"{cloud.stack['api_url']}{address(route, {})}", headers=asked)
+    return http.options(f"{cloud.stack['api_url']}{address(route, {})}", headers=asked)
 
 
-def test_a_preflight_of_any_route_needs_no_token(running_cloud: Cloud) -> None:
+def test_a_preflight_of_any_route_needs_no_token(running_cloud: Cloud, http: httpx.Client) -> None:
     for route in ROUTES:
-        answer = preflight(running_cloud, ORIGIN, route)
+        answer = preflight(http, running_cloud, ORIGIN, route)
 
         assert (answer.status_code, answer.content) == (204, b""), name_of(route)
         assert answer.headers["access-control-allow-origin"] == ORIGIN
@@ -91,19 +98,21 @@ def test_a_preflight_of_any_route_needs_no_token(running_cloud: Cloud) -> None:
         assert "idempotency-key" in answer.headers["access-control-allow-headers"].lower().split(",")
 
 
-def test_a_page_may_read_every_answer_also_those_that_refuse(running_cloud: Cloud) -> None:
+def test_a_page_may_read_every_answer_also_those_that_refuse(
+    running_cloud: Cloud, http: httpx.Client
+) -> None:
     url = f"{running_cloud.stack['api_url']}/api/v1"
     token = sign_in(running_cloud.settings, running_cloud.stack, "customer").access_token
     signed_in = {"Origin": ORIGIN, "Authorization": f"Bearer {token}"}
     answers = [
-        httpx.get(f"{url}/products", headers={"Origin": ORIGIN}),
-        httpx.get(f"{url}/orders", headers={"Origin": ORIGIN}),
-        httpx.get(f"{url}/admin/queues", headers=signed_in),
-        httpx.get(f"{url}/nowhere", headers={"Origin": ORIGIN}),
-        httpx.put(f"{url}/products", headers={"Origin": ORIGIN}),
-        httpx.post(f"{url}/orders", headers=signed_in, content=b"x" * 100_000),
-        httpx.post(f"{url}/orders", headers={**signed_in, "Content-Type": "text/plain"}, content=b"x"),
-        httpx.post(f"{url}/orders", headers=signed_in, json={}),
+        http.get(f"{url}/products", headers={"Origin": ORIGIN}),
+        http.get(f"{url}/orders", headers={"Origin": ORIGIN}),
+        http.get(f"{url}/admin/queues", headers=signed_in),
+        http.get(f"{url}/nowhere", headers={"Origin": ORIGIN}),
+        http.put(f"{url}/products", headers={"Origin": ORIGIN}),
+        http.post(f"{url}/orders", headers=signed_in, content=b"x" * 100_000),
+        http.post(f"{url}/orders", headers={**signed_in, "Content-Type": "text/plain"}, content=b"x"),
+        http.post(f"{url}/orders", headers=signed_in, json={}),
     ]
 
     assert [answer.status_code for answer in answers] == [200, 401, 403, 404, 405, 413, 415, 422]
@@ -121,35 +130,40 @@ def test_a_page_may_read_every_answer_also_those_that_refuse(running_cloud: Clou
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "http://evil.example:5173", "http://localhost.evil.example", "null"]
 )
-def test_a_page_of_a_foreign_origin_may_read_nothing(running_cloud: Cloud, origin: str) -> None:
-    read = httpx.get(f"{running_cloud.stack['api_url']}/api/v1/products", headers={"Origin": origin})
+def test_a_page_of_a_foreign_origin_may_read_nothing(
+    running_cloud: Cloud, http: httpx.Client, origin: str
+) -> None:
+    read = http.get(f"{running_cloud.stack['api_url']}/api/v1/products", headers={"Origin": origin})
 
-    for answer in (read, preflight(running_cloud, origin, ROUTES[0])):
+    for answer in (read, preflight(http, running_cloud, origin, ROUTES[0])):
         assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
-def test_every_get_answers_head_with_its_own_headers_and_to_the_same_callers(running_cloud: Cloud) -> None:
+def test_every_get_answers_head_with_the_same_headers_to_the_same_callers(
+    running_cloud: Cloud, http: httpx.Client
+) -> None:
     token = sign_in(running_cloud.settings, running_cloud.stack, "admin").access_token
-    with httpx.Client(headers={"Accept-Encoding": "identity"}) as http:
-        for route in ROUTES:
-            if route.method.value != "GET":
-                continue
-            url = f"{running_cloud.stack['api_url']}{address(route, {})}"
-            for headers in ({"Authorization": f"Bearer {token}"}, {}):
-                get, head = http.get(url, headers=headers), http.head(url, headers=headers)
+    for route in ROUTES:
+        if route.method.value != "GET":
+            continue
+        url = f"{running_cloud.stack['api_url']}{address(route, {})}"
+        for headers in ({"Authorization": f"Bearer {token}"}, {}):
+            get, head = http.get(url, headers=headers), http.head(url, headers=headers)
 
-                assert (head.status_code, head.content) == (get.status_code, b""), name_of(route)
-                # What is counted or measured may be another one by now.
-                volatile = {"date", "x-correlation-id", "x-amzn-requestid", "content-length", "etag"}
-                assert {name for name in head.headers if name not in volatile} >= {
-                    name for name in get.headers if name not in volatile and "request" not in name
-                }, name_of(route)
-                if get.headers.get("etag"):
-                    assert head.headers["content-length"] == get.headers["content-length"], name_of(route)
+            assert (head.status_code, head.content) == (get.status_code, b""), name_of(route)
+            # What is counted or measured may be another one by now.
+            volatile = {"date", "x-correlation-id", "x-amzn-requestid", "content-length", "etag"}
+            assert {name for name in head.headers if name not in volatile} >= {
+                name for name in get.headers if name not in volatile and "request" not in name
+            }, name_of(route)
+            if get.headers.get("etag"):
+                assert head.headers["content-length"] == get.headers["content-length"], name_of(route)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-def test_a_compressed_order_is_accepted_and_a_bomb_refused(running_cloud: Cloud, coding: str) -> None:
+def test_a_compressed_order_is_accepted_and_a_bomb_refused(
+    running_cloud: Cloud, http: httpx.Client, coding: str
+) -> None:
     compress = {"gzip": gzip.compress, "deflate": zlib.compress}[coding]
     token = sign_in(running_cloud.settings, running_cloud.stack, "customer").access_token
     url = f"{running_cloud.stack['api_url']}/api/v1/orders"
@@ -161,7 +175,7 @@ def test_a_compressed_order_is_accepted_and_a_bomb_refused(running_cloud: Cloud,
             "Content-Type": "application/json",
             "Content-Encoding": coding,
         }
-        return httpx.post(url, headers=headers, content=content)
+        return http.post(url, headers=headers, content=content)
 
     assert post(compress(json.dumps(ORDER).encode()), coding).status_code == 202
     assert post(compress(b" " * 10_000_000), coding).status_code == 413

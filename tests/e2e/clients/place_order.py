@@ -6,7 +6,7 @@ import time
 import uuid
 
 from orders_client.api_config import APIConfig
-from orders_client.models import Contact, OrderItem, PlaceOrder
+from orders_client.models import Contact, Locale, OrderItem, PlaceOrder, Priority
 from orders_client.services.Catalogue_service import getProducts
 from orders_client.services.Orders_service import getProgress, postOrder
 
@@ -21,7 +21,9 @@ placed = postOrder(
         items=[OrderItem(productId=product.productId, quantity=1)],
         currency=product.currency,
         paymentMethod="pm_card_visa",
-        contact=Contact(email="ada@example.com"),
+        # This generator sends null for what is left out.
+        contact=Contact(email="ada@example.com", locale=Locale.EN),
+        priority=Priority.NORMAL,
     ),
 )
 while (progress := getProgress(api, orderId=placed.orderId)).status not in ENDS:

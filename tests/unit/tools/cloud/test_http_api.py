@@ -10,16 +10,24 @@ from ministack.services import apigateway
 from tools.cloud import http_api
 
 CONFIGURATION = {
-    "allowOrigins": ["https://shop.example.com", "http://localhost:*", "http://[::1]:*"],
-    "allowMethods": ["GET", "POST"],
-    "exposeHeaders": ["Location"],
+    "AllowOrigins": ["https://shop.example.com", "http://localhost:*", "http://[::1]:*"],
+    "AllowMethods": ["GET", "POST"],
+    "AllowHeaders": ["Authorization"],
+    "ExposeHeaders": ["Location"],
+    "MaxAge": 7200,
 }
+"""As a template says it."""
 
 
 @pytest.fixture
 def gateway(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """MiniStack's module with an API, changed as the emulator's process changes it."""
-    for name in ("_cors_response_headers", "_handle_execute_in_scope", "_v2_request_body_is_text"):
+    for name in (
+        "_cors_response_headers",
+        "_cors_preflight_response",
+        "_handle_execute_in_scope",
+        "_v2_request_body_is_text",
+    ):
         monkeypatch.setattr(apigateway, name, getattr(apigateway, name))
     monkeypatch.setattr(apigateway, "_apis", {"api": {"corsConfiguration": CONFIGURATION}, "plain": {}})
     http_api.install(apigateway)
@@ -51,6 +59,8 @@ def test_an_allowed_origin_may_read_the_gateway_s_own_refusals_and_is_told_so_be
         assert "Access-Control-Allow-Credentials" not in answer
         assert answer["Vary"] == "Origin"
     assert preflight["Access-Control-Allow-Methods"] == "GET,POST"
+    assert preflight["Access-Control-Allow-Headers"] == "Authorization"
+    assert preflight["Access-Control-Max-Age"] == "7200"
 
 
 @pytest.mark.parametrize(
