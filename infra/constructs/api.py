@@ -118,6 +118,7 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.GET, "/admin/outbox", "Operations"),
     Route(apigatewayv2.HttpMethod.POST, "/admin/outbox/{eventId}/redrive", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/admin/sagas/{orderId}", "Operations"),
+    Route(apigatewayv2.HttpMethod.POST, "/admin/customers/{userId}/erasure", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/health/detailed", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/health/live", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/health/ready", "ReadOrders", is_open=True),

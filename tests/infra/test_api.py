@@ -26,6 +26,7 @@ ADMINISTRATION = (
     "GET /api/v1/admin/outbox",
     "POST /api/v1/admin/outbox/{eventId}/redrive",
     "GET /api/v1/admin/sagas/{orderId}",
+    "POST /api/v1/admin/customers/{userId}/erasure",
     "GET /api/v1/health/detailed",
 )
 """Of the users, the function lets in the administrators."""

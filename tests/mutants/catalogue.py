@@ -18,6 +18,9 @@ _BREAKER: Final = "layers/shared/python/orders/payments/breaker.py"
 _RECORDS: Final = "layers/shared/python/orders/payments/records.py"
 _RECONCILIATION: Final = "layers/shared/python/orders/payments/reconciliation.py"
 _PLACE_ORDER: Final = "functions/create_order/place_order.py"
+_CLOSING: Final = "layers/shared/python/orders/closing.py"
+_DOMAIN: Final = "layers/shared/python/orders/domain.py"
+_ERASURE: Final = "layers/shared/python/orders/erasure.py"
 _CLAIMS: Final = "functions/outbox_relay/claims.py"
 _RELAY: Final = "functions/outbox_relay/relay.py"
 _TRANSACTION: Final = "functions/saga_steps/transaction.py"
@@ -40,6 +43,9 @@ _LOW_STOCK: Final = "tests/integration/inventory_events/test_low_stock.py"
 _BREAKER_TESTS: Final = "tests/integration/breaker/test_breaker.py"
 _LIMITS: Final = "tests/integration/create_order/test_limits.py"
 _CLAIM_TESTS: Final = "tests/integration/relay/test_claims.py"
+_ERASED: Final = "tests/integration/privacy/test_erasure.py"
+_SUSPECTED: Final = "tests/integration/privacy/test_suspected_fraud.py"
+_REVIEWED: Final = "tests/integration/operations/test_review.py"
 _RELAYING: Final = "tests/integration/relay/test_relaying.py"
 
 SEVEN: Final = (
@@ -537,4 +543,56 @@ STEPS: Final = (
     ),
 )
 
-MUTANTS: Final = (*SEVEN, *STEPS, *GUARDS, *READS, *REQUESTS, *WEBHOOKS)
+PERSONAL_DATA: Final = (
+    mutant(
+        "Contact data is erased before the order's messages are out",
+        _ERASURE,
+        "notifications.status IN ('QUEUED', 'SENDING')",
+        "notifications.status IN ('LOST')",
+        f"{_ERASED}::TestRetention::test_nothing_is_erased_before_the_order_s_messages_are_out",
+    ),
+    mutant(
+        "Contact data is erased before the payment is decided",
+        _ERASURE,
+        "payments.status IN ('PENDING', 'UNKNOWN')",
+        "payments.status IN ('LOST')",
+        f"{_ERASED}::TestRetention::test_nothing_is_erased_before_the_payment_is_decided",
+    ),
+    mutant(
+        "An erased idempotency key is forgotten, and a repeated request makes a second order",
+        _ERASURE,
+        "    UPDATE idempotency_keys SET fingerprint = 'erased'\n    FROM orders\n",
+        "    DELETE FROM idempotency_keys\n    USING orders\n",
+        f"{_ERASED}::TestACustomerWhoAsks::test_sends_a_request_again_and_no_second_order_is_made",
+    ),
+    mutant(
+        "A request for erasure is forgotten while orders are under way",
+        _ERASURE,
+        "        if not self.count(connection).with_contact:\n            connection",
+        "        if self.count(connection):\n            connection",
+        f"{_ERASED}::TestACustomerWhoAsks::test_is_told_what_is_under_way_and_maintenance_erases_it_at_its_end",
+    ),
+    mutant(
+        "A customer is told that fraud is suspected",
+        _DOMAIN,
+        "        return PublicFailureReason.PAYMENT_DECLINED\n",
+        "        return PublicFailureReason.PROCESSING_FAILED\n",
+        f"{_SUSPECTED}::test_the_api_says_of_suspected_fraud_what_it_says_of_a_declined_card",
+    ),
+    mutant(
+        "An order is closed as CANCELLED although its stock is sold",
+        _CLOSING,
+        "_CANCELLED if of_all else _BOTH",
+        "_CONFIRMED if of_all else _BOTH",
+        f"{_REVIEWED}::test_an_order_whose_stock_is_not_back_is_not_closed_as_cancelled",
+    ),
+    mutant(
+        "An order is closed without asking what the gateway says",
+        _CLOSING,
+        "    has_money = balance.at_gateway is GatewayStatus.CAPTURED\n",
+        "    has_money = balance.captured > balance.refunded\n",
+        f"{_REVIEWED}::test_what_the_gateway_says_counts_and_not_only_our_record",
+    ),
+)
+
+MUTANTS: Final = (*SEVEN, *STEPS, *GUARDS, *PERSONAL_DATA, *READS, *REQUESTS, *WEBHOOKS)

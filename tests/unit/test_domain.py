@@ -87,9 +87,9 @@ def test_a_payment_failure_has_a_message_of_its_own(
 
 
 def test_an_owner_is_told_each_reason_but_a_suspicion() -> None:
-    told = {reason: public_failure_reason(reason) for reason in FailureReason}
+    told = {str(reason): str(public_failure_reason(reason)) for reason in FailureReason}
 
-    assert told.pop(FailureReason.FRAUD_SUSPECTED) == FailureReason.PAYMENT_DECLINED
+    assert told.pop("FRAUD_SUSPECTED") == "PAYMENT_DECLINED"
     assert told == {reason: reason for reason in told}
     assert public_failure_reason(None) is None
 

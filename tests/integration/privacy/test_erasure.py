@@ -17,6 +17,7 @@ from orders import erasure, notifications
 from orders.db import Database
 from orders.domain import Channel, Notification
 from orders.errors import IdempotencyKeyReused
+from orders.events import CloudEvent, NotificationRequested
 from orders.payments.reconciliation import Verdict, reconcile
 from payment_simulator.gateway import SimulatedGateway
 from tests.integration.notify.fake_sender import FakeSender
@@ -122,6 +123,12 @@ def in_the_database(database: Database) -> str:
 
 def maintain(database: Database, retention: timedelta = RETENTION) -> int:
     return erase_personal_data(database, retention, PLENTY)
+
+
+def deliver(database: Database, sender: FakeSender, event: CloudEvent) -> None:
+    requested = event.payload()
+    assert isinstance(requested, NotificationRequested)
+    notify(database, sender, event, requested)
 
 
 class TestRetention:
@@ -232,7 +239,7 @@ class TestAnErasedOrder:
         event = notification_requested(erased, Notification.ORDER_CANCELLED, channel)
 
         for _ in range(2):
-            notify(database, sender, event, event.payload())
+            deliver(database, sender, event)
 
         assert sender.sent == []
         (told,) = rows(database, "SELECT status, error FROM notifications WHERE type = 'order_cancelled'")
@@ -244,7 +251,7 @@ class TestAnErasedOrder:
         sender = FakeSender()
         event = notification_requested(erased, Notification.ORDER_CONFIRMED)
 
-        notify(database, sender, event, event.payload())
+        deliver(database, sender, event)
 
         assert sender.sent == []
         assert rows(database, "SELECT status FROM notifications") == [{"status": "SENT"}]
@@ -318,6 +325,8 @@ class TestACustomerWhoAsks:
 
         assert (report["ordersErased"], report["ordersLeft"], report["complete"]) == (1, 1, False)
         assert kept(database) == {under_way}
+        execute(database, "UPDATE erasure_requests SET requested_at = now() - interval '2 minutes'")
+        execute(database, "UPDATE orders SET created_at = now() - interval '3 minutes'")
         assert maintain(database) == 0
 
         execute(database, "SELECT set_config('orders.operator', 'olivia', false)")

@@ -116,7 +116,7 @@ def test_customers_and_operators_read_the_same_true_steps(
 
     for steps in (
         {step["name"]: step["status"] for step in told},
-        {step.name: step.status for step in recorded},
+        {str(step.name): str(step.status) for step in recorded},
     ):
         assert {name: steps.get(name) for name in expected} == expected
 
@@ -155,7 +155,9 @@ def test_nothing_is_said_to_be_done_then_undone_that_is_not(pipeline: Pipeline, 
     text = shown(picture_of(progress))
 
     # Only the confirmation was taken back: the customer was told of the cancellation.
-    assert [line.split()[1] for line in text.splitlines() if "done, then undone" in line] == ["SendConfirmation"]
+    assert [line.split()[1] for line in text.splitlines() if "done, then undone" in line] == [
+        "SendConfirmation"
+    ]
     assert "not cancelled" in text
 
 

@@ -9,6 +9,7 @@ Nothing is removed before the order's messages are out and its payment is decide
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -120,7 +121,7 @@ class Erasure:
         erased = 0
         before = LAST_ID
         while may_go_on():
-            batch = database.transact(lambda connection, before=before: self._erase_batch(connection, before))
+            batch = database.transact(partial(self._erase_batch, before=before))
             erased += len(batch)
             if len(batch) < BATCH_SIZE:
                 break

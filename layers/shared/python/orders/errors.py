@@ -361,5 +361,5 @@ def public_error(error_name: str) -> str:
     failure = business_failure(error_name)
     if failure is None:
         return error_name
-    told = public_failure_reason(failure.reason)
-    return next(name for name, kind in _BUSINESS_FAILURES.items() if kind.reason == told)
+    told = FailureReason(public_failure_reason(failure.reason) or failure.reason)
+    return next(name for name, kind in _BUSINESS_FAILURES.items() if kind.reason is told)
