@@ -127,6 +127,7 @@ def nested(depth: int) -> Any:
         b"x" * 1_000_000,
         object(),
         10**4_000,
+        10**100_000,
         float("nan"),
         None,
     ],

@@ -23,7 +23,7 @@ from orders.errors import (
 from orders.payments import records
 from orders.payments.gateway import GatewayStatus
 from orders.payments.records import PaymentBalance
-from tests.support.factories import BOB, TRACE, add_order, add_product, execute, rows
+from tests.support.factories import BOB, TRACE, Product, add_order, add_product, execute, rows
 from tests.support.webhooks import add_endpoint
 
 TOTAL = 2500
@@ -32,9 +32,9 @@ NOT_IN_REVIEW = [status for status in OrderStatus if status is not OrderStatus.N
 REASON = FailureReason.PROCESSING_FAILED
 
 
-def order_in(database: Database, status: OrderStatus) -> UUID:
+def order_in(database: Database, status: OrderStatus, product: Product | None = None) -> UUID:
     """An order of two units for 2500, with a status that it has had for an hour."""
-    order_id = add_order(database)
+    order_id = add_order(database, [(product or add_product(database), 2)])
     steps = {"PENDING": [], "PROCESSING": ["PROCESSING"]}.get(status, ["PROCESSING", status])
     for step in steps:
         execute(database, "UPDATE orders SET status = :status WHERE id = :id", status=step, id=order_id)
@@ -125,9 +125,9 @@ def lack(database: Database, order_id: UUID, lacking: str) -> None:
 
 @pytest.mark.parametrize("lacking", sorted(LACKING))
 def test_an_order_that_lacks_one_thing_is_not_confirmed(database: Database, lacking: str) -> None:
-    order_id = order_in(database, OrderStatus.PROCESSING)
-    # Another order has all of it.
-    other = order_in(database, OrderStatus.PROCESSING)
+    product = add_product(database)
+    # Another order of the same product has all of it.
+    other, order_id = (order_in(database, OrderStatus.PROCESSING, product) for _ in range(2))
     pay(database, other)
     reserve(database, other)
     lack(database, order_id, lacking)

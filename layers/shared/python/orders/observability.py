@@ -32,6 +32,7 @@ MAX_VALUES: Final = 50
 MAX_ERROR_TEXT: Final = 300
 """Characters of an error's text, as the runtime prints it and Step Functions keeps it."""
 _MAX_DEPTH: Final = 4
+_MAX_BITS: Final = 128
 
 
 def _line(log: Mapping[str, Any]) -> str:
@@ -58,6 +59,9 @@ def _bounded(value: Any, depth: int = 0) -> Any:
         return {shortened(str(name), MAX_ERROR_TEXT): _bounded(one, depth + 1) for name, one in kept}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [_bounded(one, depth + 1) for one in list(value)[:MAX_VALUES]]
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        # Python refuses to write more than 4,300 digits.
+        return f"a number of {value.bit_length()} bits"
     if value is None or isinstance(value, (bool, int, float)):
         return value
     return shortened(str(value), MAX_TEXT)
