@@ -9,8 +9,8 @@ before this cannot read that, and so it references no table.
 
 from alembic import op
 
-revision = "0015"
-down_revision = "0008"
+revision = "0013"
+down_revision = "0012"
 
 # Whatever waits for a table lock makes everybody behind it wait as well: rather fail the deploy, and repeat it. The
 # reference to `orders` asks for a lock against its readers and writers, for a moment.
