@@ -2,8 +2,8 @@
 
 Each handler is imported in a new process, as Lambda does. The SDK (boto3: 150 ms) is imported where its first call is
 made, the template engine where the first message is rendered, the validator of addresses where the first uncommon one
-comes, SQLAlchemy only by functions with a database, Alembic
-only by the one that migrates, the payment provider only by those that call it.
+comes, SQLAlchemy only by functions with a database, Alembic only by the one that migrates, the payment provider only
+by those that call it.
 """
 
 import json
