@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, text
 
 from functions.manage_catalogue import versions
 from functions.manage_catalogue.models import NewProduct, ProductChange, StockedProduct, StockedProductList
-from orders import idempotency, pages
+from orders import idempotency, ids, pages
 from orders.db import Database
 from orders.domain import MovementKind
 from orders.errors import ProductNotFound, VersionOutdated, VersionRequired
@@ -141,7 +141,7 @@ def list_products(database: Database, *, limit: int, cursor: str | None) -> Stoc
     Raises:
         InvalidCursor: the cursor does not belong to this list.
     """
-    after = pages.id_before(_LISTING, cursor, pages.FIRST_ID)
+    after = pages.id_before(_LISTING, cursor, ids.FIRST_ID)
     rows = database.transact_alone(
         lambda connection: connection.execute(_PAGE, {"after": after, "limit": limit + 1}).all()
     )

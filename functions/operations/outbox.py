@@ -14,9 +14,9 @@ from orders.contract import API_PREFIX
 from orders.db import Database
 from orders.errors import EventNotFound, InvalidCursor, NothingToRedrive
 from orders.http import ApiModel
-from orders.ids import parse_uuid
+from orders.ids import FIRST_ID, parse_uuid
 from orders.openapi import responses
-from orders.pages import DEFAULT_LIMIT, FIRST_ID, Cursor, Limit, cut, id_before
+from orders.pages import DEFAULT_LIMIT, Cursor, Limit, cut, id_before
 
 LISTING: Final = "admin outbox"
 

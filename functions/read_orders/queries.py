@@ -17,7 +17,7 @@ from functions.read_orders.models import (
     ProductList,
     Step,
 )
-from orders import pages
+from orders import ids, pages
 from orders.db import Database
 from orders.domain import Channel, OrderStatus, SagaStep, StepOutcome, StepStatus, progress
 from orders.errors import OrderNotFound, ProductNotFound
@@ -115,7 +115,7 @@ def list_orders(
             database,
             _ORDERS if status is None else _ORDERS_IN_STATUS,
             user_id=user_id,
-            before=pages.id_before(listing, cursor, pages.LAST_ID),
+            before=pages.id_before(listing, cursor, ids.LAST_ID),
             limit=limit + 1,
             **({} if status is None else {"status": status}),
         ),
@@ -197,7 +197,7 @@ def list_products(database: Database, *, limit: int, cursor: str | None) -> Prod
     Raises:
         InvalidCursor: as for `list_orders`.
     """
-    after = pages.id_before("products", cursor, pages.FIRST_ID)
+    after = pages.id_before("products", cursor, ids.FIRST_ID)
     page, next_cursor = pages.cut("products", _rows(database, _PRODUCTS, after=after, limit=limit + 1), limit)
     items = [Product.of(row._mapping, product_id=row.id) for row in page]
     return ProductList(items=items, next_cursor=next_cursor)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, text
 
 from functions.webhooks.models import Delivery, DeliveryList, WebhookTestData, WebhookTestEvent
 from functions.webhooks.repeatable import Effect, Outcome, once
-from orders import outbox, pages
+from orders import ids, outbox, pages
 from orders.db import Database
 from orders.errors import DeliveryNotFound, TooManyTests, WebhookDisabled, WebhookNotFound
 from orders.events import Trace, WebhookAttemptScheduled
@@ -94,7 +94,7 @@ def list_page(
     asked = {
         "webhook_id": uuid,
         "user_id": user_id,
-        "before": pages.id_before(listing, cursor, pages.LAST_ID) if uuid else None,
+        "before": pages.id_before(listing, cursor, ids.LAST_ID) if uuid else None,
         "limit": limit + 1,
     }
     rows = database.transact_alone(lambda connection: connection.execute(_PAGE, asked).all()) if uuid else []

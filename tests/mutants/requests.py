@@ -61,6 +61,6 @@ REQUESTS: Final = (
         _CONSOLE,
         "        return super().render_str(visible(text), **options)\n",
         "        return super().render_str(text, **options)\n",
-        f"{_CONSOLE_TESTS}::test_a_list_of_products_shows_every_name",
+        f"{_CONSOLE_TESTS}::test_a_webhook_s_secret_is_shown_whatever_its_url_holds",
     ),
 )

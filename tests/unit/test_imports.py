@@ -1,8 +1,9 @@
 """A cold start is mostly imports, so what a handler imports is kept as small as it is today.
 
 Each handler is imported in a new process, as Lambda does. The SDK (boto3: 150 ms) is imported where its first call is
-made and the template engine where the first message is rendered, SQLAlchemy only by functions with a database, Alembic
-only by the one that migrates, the payment provider only by those that call it.
+made, the template engine where the first message is rendered, the validator of addresses where the first uncommon one
+comes, SQLAlchemy only by functions with a database, Alembic only by the one that migrates, the payment provider only
+by those that call it.
 """
 
 import json
@@ -41,6 +42,7 @@ IMPORT = "import importlib, sys; importlib.import_module(sys.argv[1]); print(*sy
 # Powertools itself imports `botocore`, which is next to nothing; a session or a client is what costs.
 SDK = {"boto3", "botocore.session", "botocore.client"}
 TEMPLATES = {"jinja2"}
+ADDRESSES = {"email_validator"}
 MIGRATIONS = {"alembic"}
 DATABASE = {"sqlalchemy", "pg8000"}
 ROUTING = {"aws_lambda_powertools.event_handler"}
@@ -85,6 +87,11 @@ def test_no_handler_imports_the_sdk_before_it_needs_it(package: str) -> None:
 @pytest.mark.parametrize("package", HANDLERS)
 def test_no_handler_imports_the_template_engine_before_it_needs_it(package: str) -> None:
     assert not imported_by(package) & TEMPLATES
+
+
+@pytest.mark.parametrize("package", HANDLERS)
+def test_no_handler_imports_the_validator_of_addresses_before_it_needs_it(package: str) -> None:
+    assert not imported_by(package) & ADDRESSES
 
 
 @pytest.mark.parametrize("package", [name for name in HANDLERS if name != "migrate"])

@@ -61,6 +61,21 @@ def test_both_parts_of_a_mail_name_the_order_its_items_with_prices_and_the_total
 
 
 @EVERY
+@pytest.mark.parametrize(
+    ("currency", "total"), [("JPY", 1500), ("KWD", 1250), ("XOF", 1_000_000), ("EUR", 5), ("CLP", 990)]
+)
+def test_every_message_shows_an_amount_with_its_currency_s_digits(
+    notification: Notification, locale: Locale, currency: str, total: int
+) -> None:
+    in_currency = replace(order(locale), currency=currency, total_amount=total)
+    shown = format_money(total, currency, locale)
+    by_mail = render(notification, Channel.EMAIL, in_currency)
+
+    for part in (by_mail.text, words_of(by_mail.html), render(notification, Channel.SMS, in_currency).text):
+        assert shown in part
+
+
+@EVERY
 def test_what_comes_from_the_catalogue_is_text_and_never_markup(
     notification: Notification, locale: Locale
 ) -> None:

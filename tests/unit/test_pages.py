@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orders.errors import InvalidCursor
-from orders.pages import FIRST_ID, LAST_ID, LAST_NUMBER, cursor_after, cut, id_before, number_before
+from orders.ids import FIRST_ID, LAST_ID
+from orders.pages import LAST_NUMBER, cursor_after, cut, id_before, number_before
 
 ID = UUID("018f3f7e-0000-7000-8000-000000000001")
 

@@ -23,8 +23,8 @@ from orders.domain import (
 from orders.errors import OrderNotFound
 from orders.history import Books
 from orders.http import ApiModel
-from orders.ids import parse_uuid
-from orders.pages import FIRST_ID, cut, id_before
+from orders.ids import FIRST_ID, parse_uuid
+from orders.pages import cut, id_before
 
 # Each condition is that of an index which holds nothing else; see `tests.support.tables`.
 _UNFINISHED: Final = "CASE WHEN status IN ('PENDING', 'PROCESSING') THEN true ELSE false END"

@@ -11,8 +11,7 @@ from functions.operations.orders import records
 from functions.outbox_relay.claims import Claims
 from orders.db import Database
 from orders.domain import OrderStatus
-from orders.ids import uuid7
-from orders.pages import FIRST_ID
+from orders.ids import FIRST_ID, uuid7
 from tests.integration.operations.support import ADMIN, OPERATOR, Operations
 from tests.support.factories import add_order, execute, rows
 

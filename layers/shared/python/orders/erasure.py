@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, TextClause, text
 
 from orders.db import Database
-from orders.pages import LAST_ID
+from orders.ids import LAST_ID
 
 MayGoOn = Callable[[], bool]
 """Whether there is time for another transaction."""
@@ -43,6 +43,10 @@ _OF_CUSTOMER: Final = (
     FROM orders
     WHERE idempotency_keys.user_id = :user_id AND orders.id = idempotency_keys.order_id
       AND orders.contact_email IS NULL AND fingerprint <> 'erased'
+    """,
+    """
+    UPDATE webhook_requests SET fingerprint = 'erased'
+    WHERE user_id = :user_id AND created_at <= :requested_at AND fingerprint <> 'erased'
     """,
 )
 

@@ -4,7 +4,13 @@ import os
 import re
 import threading
 import time
+from typing import Final
 from uuid import UUID
+
+FIRST_ID: Final = UUID(int=0)
+"""Before every id."""
+LAST_ID: Final = UUID(int=2**128 - 1)
+"""After every id."""
 
 _VERSION_7 = 0x7 << 76
 _RFC_VARIANT = 0b10 << 62

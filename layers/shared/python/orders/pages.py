@@ -19,10 +19,6 @@ from orders.ids import parse_uuid
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 100
 
-FIRST_ID: Final = UUID(int=0)
-"""Before every id."""
-LAST_ID: Final = UUID(int=2**128 - 1)
-"""After every id."""
 LAST_NUMBER: Final = 2**63 - 1
 """After every number that a `bigint` holds."""
 

@@ -21,6 +21,7 @@ from orders import errors, problem
 from orders.contract import API_PREFIX
 from orders.domain import FailureReason
 from orders.events import SOURCE, CloudEvent, OrderEnded
+from orders.money import CURRENCIES
 from orders.observability import CORRELATION_HEADER
 from tools.cloud.catalogue import CURRENCY, PRODUCTS
 from tools.openapi.document import ROOT, TARGET
@@ -160,6 +161,24 @@ def test_an_id_may_be_nobody_s(name: str) -> None:
 
     assert {variable["name"] for variable in variables} == set(re.findall(r"{(\w+)}", name))
     assert named_problems(operation, "404"), "say which refusal it is: responses=responses(errors=[…])"
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_every_route_may_refuse_a_parameter(name: str) -> None:
+    assert "invalid-request" in named_problems(OPERATIONS[name], "422")
+
+
+@pytest.mark.parametrize(
+    ("schema", "field", "rule"),
+    [
+        ("Contact", "email", {"format": "email", "maxLength": 254}),
+        ("NewProduct", "currency", {"enum": sorted(CURRENCIES)}),
+        ("PlaceOrder", "currency", {"enum": sorted(CURRENCIES)}),
+        ("NewProduct", "name", {"minLength": 1, "maxLength": 200}),
+    ],
+)
+def test_clients_are_told_what_a_field_may_hold(schema: str, field: str, rule: dict[str, Any]) -> None:
+    assert rule.items() <= DOCUMENT["components"]["schemas"][schema]["properties"][field].items()
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
