@@ -83,8 +83,8 @@ class _Shared:
 
 
 async def play(runs: Sequence[Run], clients: Clients, observe: Observer) -> None:
-    """Plays all scenarios. The slow ones wait in the background, one after another: they are those in which the
-    payment gateway fails, and five failures in a row would open its circuit breaker. The others take their turns, so
+    """Plays all scenarios. The slow ones wait in the background, one after another: they are those in which a
+    payment method fails for a while, which stops nobody else's payments. The others take their turns, so
     that each is measured by itself, and what is posted at once competes with nothing else. They begin when the first
     slow one is over: by then the functions are warm, and what is measured is the pipeline and not their cold start.
 

@@ -146,7 +146,6 @@ def scenarios() -> tuple[Scenario, ...]:
         _one("Card declined", "pm_card_declined", _unpaid(FailureReason.PAYMENT_DECLINED)),
         # Its customer reads of a declined card; only operators read why.
         _one("Suspected fraud", "pm_card_fraud", _unpaid(FailureReason.PAYMENT_DECLINED)),
-        # In this order: the success of the second one makes the breaker forget the failures of the first two.
         _one("Charged, then timed out", "pm_card_timeout", _confirmed(gateway_failures=1), is_slow=True),
         _one("Flaky gateway", "pm_card_flaky", _confirmed(gateway_failures=2), is_slow=True),
         _one(

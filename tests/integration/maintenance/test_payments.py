@@ -236,7 +236,7 @@ def test_the_gateway_is_not_asked_while_its_circuit_is_open(database: Database) 
         database,
         "INSERT INTO circuit_breakers (name, failures, open_until) "
         "VALUES ('payment-gateway', :failures, now() + interval '1 minute')",
-        failures=POLICY.failures,
+        failures=POLICY.calls,
     )
     begin_payment(database)
     asked = ScriptedGateway()
