@@ -9,7 +9,7 @@ from sqlalchemy import Connection, TextClause, text
 from functions.maintenance import stock, stuck_orders
 from orders import erasure
 from orders.db import Database
-from orders.pages import LAST_ID
+from orders.ids import LAST_ID
 from orders.payments import records
 from tests.support.factories import ALICE
 

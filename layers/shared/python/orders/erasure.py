@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, TextClause, text
 
 from orders.db import Database
-from orders.pages import LAST_ID
+from orders.ids import LAST_ID
 
 MayGoOn = Callable[[], bool]
 """Whether there is time for another transaction."""

@@ -4,7 +4,11 @@ import os
 import re
 import threading
 import time
+from typing import Final
 from uuid import UUID
+
+LAST_ID: Final = UUID(int=2**128 - 1)
+"""After every id."""
 
 _VERSION_7 = 0x7 << 76
 _RFC_VARIANT = 0b10 << 62

@@ -14,6 +14,7 @@ from uuid import UUID
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from orders.errors import FieldError, InvalidCursor
+from orders.ids import LAST_ID as LAST_ID
 from orders.ids import parse_uuid
 
 DEFAULT_LIMIT: Final = 20
@@ -21,8 +22,6 @@ MAX_LIMIT: Final = 100
 
 FIRST_ID: Final = UUID(int=0)
 """Before every id."""
-LAST_ID: Final = UUID(int=2**128 - 1)
-"""After every id."""
 LAST_NUMBER: Final = 2**63 - 1
 """After every number that a `bigint` holds."""
 
