@@ -322,7 +322,8 @@ CASES: dict[str, tuple[Case, Cost]] = {
     "relay: back off": (back_off, Cost(1, 1, rows_each=1)),
     "relay: bury": (bury, Cost(1, 1, rows_each=1)),
     "GET /orders/{id}": (read_order, Cost(1, 1, rows_each=2)),
-    "GET /orders/{id}/status": (read_progress, Cost(1, 1, rows=4)),
+    # The payment and the reservations say which steps had anything to do.
+    "GET /orders/{id}/status": (read_progress, Cost(1, 1, rows=5, rows_each=1)),
     "GET /orders/{id}/notifications": (list_notifications, Cost(1, 1, rows=3)),
     # A page reads one more than it shows, to know whether another follows.
     "GET /orders": (list_orders, Cost(1, 1, rows=2, rows_each=2)),

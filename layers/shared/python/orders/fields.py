@@ -119,8 +119,7 @@ class OneLine:
         }
 
 
-IdempotencyKey = Annotated[
-    str,
+_KEY: Final = (
     StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$"),
     ErrorMessage("This must be 1 to 255 visible ASCII characters"),
     Header(
@@ -129,17 +128,10 @@ IdempotencyKey = Annotated[
         "same response. Take a new one, e.g. a UUID, for everything new; with another body it is refused.",
         examples=["5f0e3b5c-8d1c-4b7e-9a57-2f1d0c3b4a69"],
     ),
-]
-# For requests that could always be sent without one.
-OptionalIdempotencyKey = Annotated[
-    str | None,
-    StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$"),
-    ErrorMessage("This must be 1 to 255 visible ASCII characters"),
-    Header(
-        alias="Idempotency-Key",
-        description="Name the request with it, e.g. by a UUID, and it takes effect once, however often it is sent",
-    ),
-]
+)
+IdempotencyKey = Annotated[str, *_KEY]
+OptionalIdempotencyKey = Annotated[str | None, *_KEY]
+"""For requests that could always be sent without one."""
 Currency = Annotated[
     str, AfterValidator(_currency), WithJsonSchema({"type": "string", "enum": sorted(CURRENCIES)})
 ]

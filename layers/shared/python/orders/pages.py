@@ -14,6 +14,7 @@ from uuid import UUID
 from aws_lambda_powertools.event_handler.openapi.params import Query
 
 from orders.errors import FieldError, InvalidCursor
+from orders.ids import LAST_ID as LAST_ID
 from orders.ids import parse_uuid
 
 DEFAULT_LIMIT: Final = 20
