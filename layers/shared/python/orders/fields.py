@@ -20,6 +20,16 @@ Currency = Annotated[
     StringConstraints(pattern=r"^[A-Z]{3}$"),
     ErrorMessage("This must be a currency code of three capital letters (ISO 4217), e.g. USD"),
 ]
+Email = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9.-]{1,189}\.[A-Za-z]{2,63}$"),
+    ErrorMessage("This must be an e-mail address"),
+]
+Phone = Annotated[
+    str,
+    StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$"),
+    ErrorMessage("This must be a telephone number in E.164 form, e.g. +34600123456"),
+]
 # Postgres takes no NUL, and no list of products should break at a line's end.
 Text = Annotated[
     str,
