@@ -27,7 +27,14 @@ Data = TypeVar("Data", bound=EventData)
 NEEDED_SECONDS: Final = 3.0
 """What one message may take: a transaction, with a retry or two."""
 
-_IDS_OF_ONE_MESSAGE: Final = ("message_id", "receive_count", "correlation_id", "event_id", "order_id")
+_IDS_OF_ONE_MESSAGE: Final = (
+    "message_id",
+    "receive_count",
+    "correlation_id",
+    "event_id",
+    "order_id",
+    "recipient_id",
+)
 
 
 def consume(
