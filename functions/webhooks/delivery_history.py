@@ -6,8 +6,9 @@ from sqlalchemy import Connection, Row, text
 
 from functions.webhooks.models import Delivery, DeliveryList
 from orders import outbox, pages
+from orders.allowances import Allowance, spend
 from orders.db import Database
-from orders.errors import DeliveryNotFound, WebhookDisabled, WebhookNotFound
+from orders.errors import DeliveryNotFound, TooManyRedeliveries, WebhookDisabled, WebhookNotFound
 from orders.events import Trace, WebhookAttemptScheduled
 from orders.ids import parse_uuid
 from orders.webhooks.states import EndpointStatus
@@ -74,12 +75,15 @@ def list_page(
     return DeliveryList(items=items, next_cursor=next_cursor)
 
 
-def send_again(database: Database, user_id: str, webhook_id: str, delivery_id: str, trace: Trace) -> Delivery:
+def send_again(
+    database: Database, user_id: str, webhook_id: str, delivery_id: str, trace: Trace, per_hour: int
+) -> Delivery:
     """Sends a delivery once more, soon, and with retries if it fails; the `webhook-id` stays.
 
     Raises:
         WebhookNotFound, DeliveryNotFound: there is none, or it belongs to somebody else.
         WebhookDisabled: enable it first.
+        TooManyRedeliveries: the user has had `per_hour` sent again.
     """
     asked = {
         "webhook_id": parse_uuid(webhook_id),
@@ -95,6 +99,9 @@ def send_again(database: Database, user_id: str, webhook_id: str, delivery_id: s
             raise DeliveryNotFound("This webhook has no such delivery")
         if found.endpoint_status == EndpointStatus.DISABLED:
             raise WebhookDisabled("Enable the webhook before you have anything sent to it")
+        refused = spend(connection, Allowance("redeliveries of user", user_id, per_hour))
+        if refused:
+            raise TooManyRedeliveries(refused.retry_after_seconds)
         row = connection.execute(_AGAIN, asked).first()
         if row is None:
             raise DeliveryNotFound("This webhook has no such delivery")

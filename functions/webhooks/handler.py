@@ -8,11 +8,13 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.webhooks import delivery_history, endpoints, models
+from functions.webhooks.settings import Settings
 from orders.contract import API_PREFIX
 from orders.db import Database
 from orders.errors import (
     DeliveryNotFound,
     InvalidWebhook,
+    TooManyRedeliveries,
     WebhookDisabled,
     WebhookLimitReached,
     WebhookNotFound,
@@ -24,9 +26,8 @@ from orders.openapi import responses
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
 from orders.webhooks.keys import SigningKeys
 from orders.webhooks.resolver import SystemResolver
-from orders.webhooks.settings import WebhookSettings
 
-settings = WebhookSettings.from_environment()
+settings = Settings.from_environment()
 database = Database.from_settings(settings)
 keys = SigningKeys.from_secret(settings.webhook_key_id)
 registrar = endpoints.Registrar(keys, SystemResolver(), settings.allow_loopback_webhooks)
@@ -101,12 +102,15 @@ def get_deliveries(
 @api.post(
     f"{DELIVERIES}/<delivery_id>/redeliver",
     status_code=HTTPStatus.ACCEPTED,
-    responses=responses(HTTPStatus.ACCEPTED, errors=[WebhookNotFound, DeliveryNotFound, WebhookDisabled]),
+    responses=responses(
+        HTTPStatus.ACCEPTED, errors=[WebhookNotFound, DeliveryNotFound, WebhookDisabled, TooManyRedeliveries]
+    ),
 )
 def post_redeliver(webhook_id: str, delivery_id: str) -> models.Delivery:
     """Sends a delivery again, soon; its `webhook-id` stays the same."""
     trace = Trace(api.correlation_id, new_traceparent())
-    return delivery_history.send_again(database, api.user_id, webhook_id, delivery_id, trace)
+    per_hour = settings.redeliveries_per_hour
+    return delivery_history.send_again(database, api.user_id, webhook_id, delivery_id, trace, per_hour)
 
 
 @instrumented

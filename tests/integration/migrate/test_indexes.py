@@ -51,6 +51,14 @@ READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
         {"webhook_id": ID, "user_id": "u", "before": ID, "limit": 21},
     ),
     "webhook_deliveries_under_way": (attempts._FIND, {"delivery_id": ID}),
+    "recipients_unconfirmed": (
+        retention._RECIPIENTS,
+        {"age": retention.UNCONFIRMED_RETENTION, "limit": 5},
+    ),
+    "account_addresses_by_age": (
+        retention._ACCOUNTS,
+        {"age": retention.ACCOUNT_RETENTION, "limit": 5},
+    ),
     "repairs_by_order": (records.RECORDS, {"order_id": ID}),
     "operator_actions_by_order": (records.RECORDS, {"order_id": ID}),
     # For whoever looks into the gateway's ledger.

@@ -1,8 +1,8 @@
 """Limits per hour, each a token bucket in one row of Postgres.
 
 Of an allowance of N an hour, N may be spent at once, and one more comes back each Nth part of an hour. So no hour sees
-more than twice N, and in the long run it is N. Spending waits for whoever spends of the same allowance at the same time,
-until their COMMIT: the count is exact, however many processes there are.
+more than twice N, and in the long run it is N. Whoever spends waits for those who spend of the same allowance at the
+same time, until their COMMIT: the count is exact, however many processes there are.
 
 `full_at` is when the whole allowance is there again (the generic cell rate algorithm, ITU-T I.371). A row whose time is
 over says nothing that no row would not say, and maintenance removes it.
@@ -116,4 +116,3 @@ def _one(place: int) -> str:
 
 def _behind(place: int) -> str:
     return f"FROM spent_{place - 1}" if place else ""
-

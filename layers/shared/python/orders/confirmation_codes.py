@@ -1,7 +1,7 @@
 """The codes that confirm a recipient's address. They are derived and never stored, as the secrets of webhooks are.
 
-A code is made from one key in Secrets Manager, the recipient's id and a version that counts its codes. Whoever reads the
-database, a queue or a log reads no code there.
+A code is made from one key in Secrets Manager, the recipient's id and a version that counts its codes. Whoever reads
+the database, a queue or a log reads no code there.
 """
 
 import hashlib

@@ -36,4 +36,3 @@ class SigningKeys:
         message = f"webhook.{endpoint_id}.{version}".encode()
         digest = hmac.new(self._key().encode(), message, hashlib.sha256).digest()
         return PREFIX + base64.b64encode(digest).decode()
-
