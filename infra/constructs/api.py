@@ -1,7 +1,7 @@
 """The HTTP API: which route is whose, and how much of it one stage takes."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 import jsii
@@ -29,6 +29,7 @@ _FUNCTIONS: Final = {
     "CreateOrder": "POST /orders: order, items and outbox row in one transaction",
     "ReadOrders": "The read side of the API, and its health",
     "Webhooks": "Customers register webhooks, and look at what was delivered",
+    "Recipients": "Customers say where messages may go, and confirm it with a code",
     "ApiDocs": "The API's document and its page; the answer where there is no route",
     "ManageCatalogue": "Products and their stock, for administrators",
 }
@@ -61,6 +62,11 @@ ROUTES: Final = (
     Route(
         apigatewayv2.HttpMethod.POST, "/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver", "Webhooks"
     ),
+    Route(apigatewayv2.HttpMethod.POST, "/recipients", "Recipients"),
+    Route(apigatewayv2.HttpMethod.GET, "/recipients", "Recipients"),
+    Route(apigatewayv2.HttpMethod.GET, "/recipients/{recipientId}", "Recipients"),
+    Route(apigatewayv2.HttpMethod.DELETE, "/recipients/{recipientId}", "Recipients"),
+    Route(apigatewayv2.HttpMethod.POST, "/recipients/{recipientId}/confirmation", "Recipients"),
     Route(apigatewayv2.HttpMethod.GET, "/products", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/products/{productId}", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.POST, "/admin/products", "ManageCatalogue"),
@@ -102,7 +108,11 @@ class OrdersApi(Construct):
     ) -> None:
         super().__init__(scope, id)
         stage = runtime.stage
-        environments = {"CreateOrder": {"ORDERS_PER_MINUTE": str(stage.orders_per_minute)}}
+        environments = {
+            "CreateOrder": {"ORDERS_PER_MINUTE": str(stage.orders_per_minute)},
+            "Webhooks": {"REDELIVERIES_PER_HOUR": str(stage.redeliveries_per_hour)},
+            "Recipients": {"CODE_LIMITS": json.dumps(asdict(stage.codes))},
+        }
         self.functions = {
             name: OrdersFunction(
                 self,
