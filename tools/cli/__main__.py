@@ -5,7 +5,7 @@ import sys
 import typer
 from rich.console import Console
 
-from tools.cli import account, audit, operations, orders, products, status, webhooks
+from tools.cli import account, audit, operations, orders, products, recipients, status, webhooks
 from tools.cloud import local_cloud
 from tools.cloud.settings import Settings
 from tools.errors import LocalCloudError
@@ -22,6 +22,7 @@ app.add_typer(account.app)
 app.add_typer(audit.app)
 app.add_typer(operations.app)
 app.add_typer(webhooks.app, name="webhook")
+app.add_typer(recipients.app, name="recipients")
 app.add_typer(products.app, name="product")
 console = Console(highlight=False)
 

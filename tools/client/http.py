@@ -144,6 +144,10 @@ class ApiClient:
         given = {name: value for name, value in body.items() if value is not None}
         return content_of(self._http.post(path, json=given))
 
+    def post_once(self, path: str, key: str, **body: str) -> Any:
+        """Asks for something under an Idempotency-Key: with the same one it may be sent again."""
+        return content_of(self._http.post(path, json=body, headers={"Idempotency-Key": key}))
+
     def delete(self, path: str) -> None:
         """Removes something."""
         content_of(self._http.delete(path))
