@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tests.mutants.messages import MESSAGES
 from tests.mutants.mutant import Edit, Mutant, mutant
 from tests.mutants.reads import READS
 
@@ -481,4 +482,4 @@ STEPS: Final = (
     ),
 )
 
-MUTANTS: Final = (*SEVEN, *STEPS, *READS)
+MUTANTS: Final = (*SEVEN, *STEPS, *READS, *MESSAGES)

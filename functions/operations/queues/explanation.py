@@ -99,6 +99,11 @@ class Reading:
     faults: tuple[str, ...] = ()
     """Which fields are wrong, and how. Names and kinds only, no values."""
 
+    @property
+    def is_of_order(self) -> bool:
+        """Whether its subject is an order's id, as far as can be told."""
+        return self.payload is None or self.payload.is_of_order
+
 
 def read(queue: Queue, letter: DeadLetter) -> Reading:
     """Reads a message the way its consumer does."""
@@ -164,9 +169,7 @@ def _explained(reading: Reading, known: Row[Any] | None) -> DeadMessage:
         sent_at=reading.letter.sent_at,
         event_id=event.id if event else None,
         event_type=event.type if event and _TYPE.fullmatch(event.type) else None,
-        order_id=event.subject
-        if event and (reading.payload is None or reading.payload.is_of_order)
-        else None,
+        order_id=event.subject if event and reading.is_of_order else None,
         order_status=OrderStatus(known.order_status) if known and known.order_status else None,
         correlation_id=valid_correlation_id(event.correlationid) if event else None,
         cause=cause,
@@ -176,8 +179,7 @@ def _explained(reading: Reading, known: Row[Any] | None) -> DeadMessage:
 
 
 def _cause(reading: Reading, known: Row[Any] | None) -> Cause:
-    is_of_order = reading.payload is None or reading.payload.is_of_order
-    if known is None or (is_of_order and known.order_status is None):
+    if known is None or (reading.is_of_order and known.order_status is None):
         return Cause.NO_SUCH_ORDER
     # Whatever an order's saga is waiting for, it is not this event any more: maintenance looks after it.
     is_started = isinstance(reading.payload, OrderCreated) and known.order_status != OrderStatus.PENDING

@@ -11,12 +11,13 @@ import pytest
 from sqlalchemy import Connection
 
 from functions.create_order.place_order import place_order
-from functions.notify.limits import ACCOUNT_HOURS, ASK_AGAIN_SECONDS, ChannelLimits
+from functions.notify.limits import ACCOUNT_HOURS, ASK_AGAIN_SECONDS, ChannelLimits, remember
+from functions.notify.notification_rows import NotificationClaim, NotificationToSend
 from functions.notify.notify import Permission, notify
 from functions.notify.sending import NotSent
 from orders.allowances import Allowance, mailbox, spend
 from orders.db import Credentials, Database
-from orders.domain import Channel, Notification
+from orders.domain import Channel, Notification, SuppressionReason
 from orders.errors import ServiceUnavailable
 from orders.events import NotificationRequested
 from orders.ids import uuid7
@@ -371,6 +372,18 @@ class TestLimits:
             write_metrics()
         assert sender.sent == []
         assert written.metrics == {}
+
+    def test_a_suppression_repeated_after_a_lost_commit_sends_nothing(
+        self, database: Database, product_id: UUID
+    ) -> None:
+        order_id = ordered(database, product_id, STRANGER)
+        database.transact(lambda connection: remember(connection, ALICE, EMAIL))
+        delivery = NotificationToSend(uuid7(), uuid7(), order_id, Notification.PAYMENT_FAILED, Channel.EMAIL)
+        limits = permission(mail=STRICT).limits
+        claimed = [
+            database.transact(lambda connection: delivery.claim(connection, limits)[0]) for _ in range(2)
+        ]
+        assert claimed == [SuppressionReason.RECIPIENT_NOT_CONFIRMED, NotificationClaim.DONE]
 
     def test_of_many_at_once_no_more_are_sent(
         self, credentials: Credentials, database: Database, sender: FakeSender, product_id: UUID
