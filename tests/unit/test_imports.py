@@ -50,7 +50,15 @@ MIGRATIONS = {"alembic"}
 DATABASE = {"sqlalchemy", "pg8000"}
 ROUTING = {"aws_lambda_powertools.event_handler"}
 
-ROUTED = {"api_docs", "create_order", "manage_catalogue", "operations", "read_orders", "recipients", "webhooks"}
+ROUTED = {
+    "api_docs",
+    "create_order",
+    "manage_catalogue",
+    "operations",
+    "read_orders",
+    "recipients",
+    "webhooks",
+}
 WITHOUT_DATABASE = {"api_docs", "start_saga"}
 CALL_PAYMENT_PROVIDER = {"maintenance", "operations", "payment_events", "saga_steps"}
 
