@@ -62,6 +62,10 @@ class Added:
     replayed: bool
 
 
+class _Overtaken(Exception):
+    """A request under the same key took effect since this one looked. What this one has spent is given back."""
+
+
 def add(
     database: Database,
     limits: CodeLimits,
@@ -94,11 +98,10 @@ def add(
     def take_effect(connection: Connection) -> Added:
         # The user's own allowance comes first: whoever holds it is alone with this user's recipients until COMMIT.
         refused = spend(connection, *allowances)
+        if connection.execute(_EARLIER, request.row).first() is not None:
+            raise _Overtaken
         if refused:
             raise TooManyCodes(refused.retry_after_seconds)
-        overtaken = connection.execute(_EARLIER, request.row).one_or_none()
-        if overtaken is not None:
-            return recall(connection, overtaken)
         row = connection.execute(_ADD, parameters).first()
         if row is None:
             raise RecipientLimitReached(
@@ -113,7 +116,13 @@ def add(
         # Our own id is there if the connection was lost around COMMIT and the transaction is run again.
         return Added(_recipient(row), replayed=row.id != new_id)
 
-    return idempotency.once(database, request, _EARLIER, take_effect, recall)
+    def once() -> Added:
+        return idempotency.once(database, request, _EARLIER, take_effect, recall)
+
+    try:
+        return once()
+    except _Overtaken:
+        return once()
 
 
 def list_all(database: Database, user_id: str) -> list[Recipient]:

@@ -238,6 +238,9 @@ class TestOncePerKey:
         answers = at_once(credentials, 6, lambda own: add(own, FRIEND, key="once"))
         assert len(set(map(str, answers))) == 1
         assert len(events(database)) == 1
+        # Those that came later have used up nothing: four codes are left for this address.
+        later = [add(database, FRIEND, key=str(uuid4())) is not None for _ in range(5)]
+        assert later == [True] * 4 + [False]
 
     def test_it_needs_a_key(self, alice: Client) -> None:
         refused = alice.post(RECIPIENTS, {"channel": "email", "address": FRIEND})
