@@ -50,7 +50,12 @@ class OrdersStack(Stack):
         saga.start_from(queues[Queue.ORDER_PROCESSING], runtime=runtime)
 
         notifications = Notifications(
-            self, "Notifications", runtime=runtime, queue=queues[Queue.NOTIFICATION_SENDING]
+            self,
+            "Notifications",
+            runtime=runtime,
+            queue=queues[Queue.NOTIFICATION_SENDING],
+            identity=identity,
+            api=api.functions["Recipients"],
         )
         webhooks = Webhooks(
             self,

@@ -25,6 +25,26 @@ class DatabasePolicy:
 
 
 @dataclass(frozen=True)
+class HourlyLimits:
+    """How much of something a stage sends in an hour; `orders.allowances` says what that promises."""
+
+    recipient: int
+    """To one recipient, whoever causes it."""
+    user: int
+    """Caused by one user."""
+    stage: int
+    """In all."""
+
+
+@dataclass(frozen=True)
+class MessageLimits(HourlyLimits):
+    """Of mails or of text messages."""
+
+    unconfirmed: int = 0
+    """To one recipient who has not agreed: neither the account's own address nor confirmed by a code."""
+
+
+@dataclass(frozen=True)
 class Stage:
     """The policy of one stage."""
 
@@ -49,6 +69,15 @@ class Stage:
     """Processes of one queue consumer at a time (SQS allows no less than 2)."""
     webhook_concurrency: int
     """Webhooks that are being sent at one time. One endpoint has two of them at most, or one while it is slow."""
+    mails: MessageLimits
+    texts: MessageLimits
+    codes: HourlyLimits
+    """Codes that confirm recipients; they count neither as mails nor as texts."""
+    redeliveries_per_hour: int
+    """Webhook deliveries that one user may have sent again."""
+    sms_monthly_usd: int | None
+    """What the account's text messages may cost in a month: SNS sends none beyond it. None: as it is. Without a support
+    case AWS allows 1."""
     consumer_timeout_seconds: int = 30
     """What one batch may take. A failed message is tried again after six times that, and five times in all: long
     enough to sit out an outage where there are some, short enough to watch where somebody does."""
@@ -97,6 +126,12 @@ LOCAL: Final = Stage(
     payment_concurrency=20,
     consumer_concurrency=2,
     webhook_concurrency=12,
+    mails=MessageLimits(recipient=100_000, user=100_000, stage=1_000_000, unconfirmed=5),
+    texts=MessageLimits(recipient=100_000, user=100_000, stage=1_000_000, unconfirmed=2),
+    codes=HourlyLimits(recipient=5, user=20, stage=1_000),
+    redeliveries_per_hour=60,
+    # The emulator has no such limit.
+    sms_monthly_usd=None,
     webhook_retry_seconds=(1, 1, 2, 5, 10, 30, 60),
     allows_loopback_webhooks=True,
     allowed_origins=tuple(
@@ -121,6 +156,11 @@ DEV: Final = Stage(
     webhook_concurrency=12,
     # Where the usual development servers serve a page that is being written.
     allowed_origins=("http://localhost:3000", "http://localhost:5173"),
+    mails=MessageLimits(recipient=20, user=60, stage=500),
+    texts=MessageLimits(recipient=5, user=10, stage=20),
+    codes=HourlyLimits(recipient=5, user=10, stage=100),
+    redeliveries_per_hour=60,
+    sms_monthly_usd=1,
 )
 
 PROD: Final = Stage(
@@ -139,6 +179,11 @@ PROD: Final = Stage(
     payment_concurrency=100,
     consumer_concurrency=20,
     webhook_concurrency=40,
+    mails=MessageLimits(recipient=20, user=120, stage=20_000),
+    texts=MessageLimits(recipient=10, user=30, stage=5_000),
+    codes=HourlyLimits(recipient=5, user=10, stage=2_000),
+    redeliveries_per_hour=60,
+    sms_monthly_usd=200,
 )
 
 STAGES: Final = {stage.name: stage for stage in (LOCAL, DEV, PROD)}

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from orders.domain import Locale, OrderStatus, Priority
-from orders.fields import Currency, Email
+from orders.fields import Currency, Email, Phone
 from orders.http import ApiModel, ApiRequest, ErrorMessage
 
 MAX_LINES = 50
@@ -15,11 +15,6 @@ MAX_QUANTITY = 100
 
 # JSON has no UUIDs or enums, so a strict model has to allow their strings.
 ProductId = Annotated[UUID, Field(strict=False)]
-Phone = Annotated[
-    str,
-    StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$"),
-    ErrorMessage("This must be a telephone number in E.164 form, e.g. +34600123456"),
-]
 PaymentMethod = Annotated[
     str,
     StringConstraints(pattern=r"^pm_[A-Za-z0-9_]{1,60}$"),

@@ -27,6 +27,10 @@ IDEMPOTENCY_RETENTION: Final = timedelta(days=7)
 price of a key is 200 bytes where the price of a forgotten one is a second order."""
 WEBHOOK_RETENTION: Final = timedelta(days=30)
 """How long a customer can look at what was delivered, and have it sent again."""
+UNCONFIRMED_RETENTION: Final = timedelta(days=1)
+"""After its last code: an address of somebody who has not agreed is not kept."""
+ACCOUNT_RETENTION: Final = timedelta(days=1)
+"""As long as `functions/notify` relies on a known address of an account."""
 
 # The oldest id that a row kept until now can have, by the database's clock.
 _OLDEST_KEPT_ID: Final = """
@@ -100,6 +104,37 @@ _WEBHOOKS: Final = text(f"""
     RETURNING id
 """)
 
+_RECIPIENTS: Final = text("""
+    DELETE FROM recipients WHERE id = ANY (ARRAY(
+        SELECT id FROM recipients
+        WHERE confirmed_at IS NULL AND code_expires_at < now() - CAST(:age AS interval)
+        ORDER BY code_expires_at
+        LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING id
+""")
+_ACCOUNTS: Final = text("""
+    DELETE FROM account_addresses WHERE user_id = ANY (ARRAY(
+        SELECT user_id FROM account_addresses
+        WHERE asked_at < now() - CAST(:age AS interval)
+        ORDER BY asked_at
+        LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING user_id
+""")
+
+# Without an index, which each message would have to update: what is left are the keys of one hour.
+_ALLOWANCES: Final = text("""
+    DELETE FROM allowances WHERE ctid = ANY (ARRAY(
+        SELECT ctid FROM allowances WHERE full_at < now() - CAST(:age AS interval)
+        LIMIT :limit
+        FOR UPDATE SKIP LOCKED
+    ))
+    RETURNING scope
+""")
+
 
 @dataclass(frozen=True)
 class _Retention:
@@ -115,6 +150,9 @@ _RETENTIONS: Final = (
     _Retention(_IDEMPOTENCY, IDEMPOTENCY_RETENTION),
     _Retention(_WEBHOOK_REQUESTS, IDEMPOTENCY_RETENTION),
     _Retention(_WEBHOOKS, WEBHOOK_RETENTION),
+    _Retention(_RECIPIENTS, UNCONFIRMED_RETENTION),
+    _Retention(_ACCOUNTS, ACCOUNT_RETENTION),
+    _Retention(_ALLOWANCES, timedelta(0)),
 )
 
 

@@ -1,4 +1,4 @@
-"""The SQL of a notification's life: QUEUED, SENDING, and then SENT, FAILED or UNCERTAIN.
+"""The SQL of a notification's life: QUEUED, SENDING, and then SENT, FAILED, UNCERTAIN or SUPPRESSED.
 
 The row is claimed and committed before anything is sent. `UNIQUE (order_id, type, channel)` decides who sends (promise
 I11); the row's id is the claim, and changes with each attempt. What is final is also in the inbox, in the same
@@ -12,9 +12,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
+from functions.notify import limits
+from functions.notify.limits import MessageLimits, Recipient
 from functions.notify.rendering import Line, Order
 from orders import inbox
-from orders.domain import Channel, Locale, Notification, NotificationStatus
+from orders.domain import Channel, Locale, Notification, NotificationStatus, SuppressionReason
 from orders.errors import OrderNotFound, TransientFailure
 from orders.events import Consumer
 
@@ -33,15 +35,15 @@ _CLAIM: Final = text("""
     WHERE notifications.status = 'QUEUED'
 """)
 
-_FIND: Final = text("""
-    SELECT told.id, told.status, told.lease_until > now() AS leased,
+_FIND: Final = text(f"""
+    SELECT told.id, told.status, told.attempts, told.lease_until > now() AS leased, {limits.RECIPIENT_COLUMNS},
            contact_email, contact_phone, locale, total_amount, currency,
            (
                SELECT jsonb_agg(jsonb_build_array(product.name, item.quantity, item.unit_price) ORDER BY item.line_no)
                FROM order_items AS item JOIN products AS product ON product.id = item.product_id
                WHERE item.order_id = orders.id
            ) AS lines
-    FROM notifications AS told JOIN orders ON orders.id = told.order_id
+    FROM notifications AS told JOIN orders ON orders.id = told.order_id {limits.ACCOUNT}
     WHERE (told.order_id, told.type, told.channel) = (:order_id, :type, :channel)
     FOR UPDATE OF told
 """)
@@ -84,10 +86,13 @@ class NotificationToSend:
     def _key(self) -> dict[str, Any]:
         return {"order_id": self.order_id, "type": self.notification, "channel": self.channel}
 
-    def claim(self, connection: Connection) -> tuple[NotificationClaim, Order]:
+    def claim(
+        self, connection: Connection, message_limits: MessageLimits
+    ) -> tuple[NotificationClaim | SuppressionReason, Order]:
         """Claims the right to send, or finds why not. May be repeated, as after a connection lost around COMMIT.
 
         Raises:
+            AccountNotKnown: see `limits.check`.
             SendingInProgress: try again when the lease has ended.
             OrderNotFound: the event speaks of no order.
         """
@@ -96,10 +101,21 @@ class NotificationToSend:
         row = connection.execute(_FIND, self._key).first()
         if row is None:
             raise OrderNotFound("the event's order does not exist")
-        return self._what_is_found(connection, row), self._order(row)
+        found, order = self._what_is_found(connection, row), self._order(row)
+        address = order.phone if self.channel is Channel.SMS else order.email
+        if found is not NotificationClaim.OURS or address is None:
+            return found, order
+        recipient = Recipient.of(row, self.channel, address)
+        reason = limits.check(
+            connection, message_limits, recipient, self.claim_id, is_first=row.attempts == 1
+        )
+        if reason is None:
+            return found, order
+        self._end(connection, self.claim_id, NotificationStatus.SUPPRESSED, reason)
+        return reason, order
 
     def _what_is_found(self, connection: Connection, row: Row[Any]) -> NotificationClaim:
-        if row.id == self.claim_id:
+        if row.id == self.claim_id and row.status == NotificationStatus.SENDING:
             if row.contact_email is None:
                 self._end(connection, row.id, NotificationStatus.FAILED, "ContactErased")
                 return NotificationClaim.ERASED

@@ -1,9 +1,13 @@
 """The use case: claim, commit, send, record. At most one message for each (order, notification, channel)."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection
 
+from functions.notify import accounts, limits
+from functions.notify.accounts import Accounts
+from functions.notify.limits import AccountNotKnown, MessageLimits
 from functions.notify.notification_rows import NotificationClaim, NotificationToSend
 from functions.notify.rendering import RenderedMessage, render
 from functions.notify.sending import (
@@ -15,36 +19,57 @@ from functions.notify.sending import (
 from orders.aws import CONNECT_TIMEOUT_SECONDS
 from orders.contract import Metric
 from orders.db import Database
+from orders.domain import SuppressionReason
 from orders.events import CloudEvent, NotificationRequested
 from orders.ids import uuid7
 from orders.observability import count, logger
 
-NEEDED_SECONDS: Final = 3.0 + CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS
-"""What one event may take: two transactions, with a retry or two, around a message that gets no response."""
+NEEDED_SECONDS: Final = (
+    3.0 + 2 * CONNECT_TIMEOUT_SECONDS + accounts.READ_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS
+)
+"""What one event may take: transactions, with a retry or two, around an account and a message that get no response."""
+
+
+@dataclass(frozen=True)
+class Permission:
+    """What decides whether a message may be sent."""
+
+    limits: MessageLimits
+    accounts: Accounts
 
 
 def notify(
-    database: Database, sender: NotificationSender, event: CloudEvent, requested: NotificationRequested
+    database: Database,
+    sender: NotificationSender,
+    permission: Permission,
+    event: CloudEvent,
+    requested: NotificationRequested,
 ) -> None:
-    """Sends what the event asks for, unless it was sent, refused for good or left uncertain before. `sender` is that
-    of the event's channel.
+    """Sends what the event asks for, unless it was sent, refused for good or left uncertain before, or may not be sent.
+    `sender` is that of the event's channel.
 
     Raises:
-        SendingInProgress, NotSent: nothing was sent; deliver the event again later.
+        SendingInProgress, NotSent, ServiceUnavailable: nothing was sent; deliver the event again later.
         DatabaseUnavailable: the same, or the message was sent and that could not be recorded: the next delivery marks
             it UNCERTAIN.
         Exception: from the sender, when nobody knows whether it was sent; the next delivery marks it UNCERTAIN.
     """
     delivery = NotificationToSend(uuid7(), event.id, event.subject, requested.notification, requested.channel)
 
-    def claim(connection: Connection) -> tuple[NotificationClaim, RenderedMessage | None]:
-        claimed, order = delivery.claim(connection)
+    def claim(
+        connection: Connection,
+    ) -> tuple[NotificationClaim | SuppressionReason, RenderedMessage | None]:
+        claimed, order = delivery.claim(connection, permission.limits)
         if claimed is not NotificationClaim.OURS:
             return claimed, None
         # Inside the transaction: what cannot be rendered is not claimed either.
         return claimed, render(requested.notification, requested.channel, order)
 
-    claimed, message = database.transact(claim)
+    try:
+        claimed, message = database.transact(claim)
+    except AccountNotKnown as unknown:
+        _find_out(database, permission.accounts, unknown.user_id)
+        claimed, message = database.transact(claim)
     if message is not None:
         _send(database, sender, delivery, message)
         return
@@ -52,8 +77,19 @@ def notify(
         case NotificationClaim.UNCERTAIN:
             count(Metric.NOTIFICATIONS_UNCERTAIN)
             logger.error("A notification may or may not have been sent", extra=_names(delivery))
+        case SuppressionReason():
+            count(Metric.NOTIFICATIONS_SUPPRESSED)
+            if claimed is SuppressionReason.STAGE_LIMIT:
+                count(Metric.STAGE_LIMIT_REACHED)
+            logger.warning("Notification was suppressed", reason=claimed, extra=_names(delivery))
         case _:
             logger.info("Notification was not sent", because=claimed, extra=_names(delivery))
+
+
+def _find_out(database: Database, accounts: Accounts, user_id: str) -> None:
+    """Nothing is claimed meanwhile: if the account cannot be found out, the event is delivered again later."""
+    address = accounts.verified_address(user_id)
+    database.transact_alone(lambda connection: limits.remember(connection, user_id, address))
 
 
 def _send(

@@ -72,6 +72,25 @@ def render(notification: Notification, channel: Channel, order: Order) -> Render
             raise UnexpectedEvent("the order has no telephone number")
 
 
+def render_code(channel: Channel, address: str, locale: Locale, code: str) -> RenderedMessage:
+    """The message that brings a confirmation code.
+
+    Raises:
+        jinja2.TemplateError: as for `render`.
+    """
+
+    def fill(template: str) -> str:
+        words = f"{locale}/code.jinja"
+        return _environment().get_template(template).render(words=words, locale=locale, code=code)
+
+    match channel:
+        case Channel.EMAIL:
+            subject, _, body = fill("code.txt").partition("\n")
+            return RenderedMessage(address, body.lstrip("\n"), subject, fill("code.html"))
+        case Channel.SMS:
+            return RenderedMessage(address, fill("code_sms.txt"))
+
+
 def _fill(template: str, notification: Notification, order: Order) -> str:
     return _environment().get_template(template).render(_context(notification, order))
 

@@ -1,3 +1,7 @@
+from pydantic import Json
+
+from functions.notify.limits import ChannelLimits
+from orders.domain import Channel
 from orders.settings import ConsumerSettings
 
 
@@ -8,3 +12,9 @@ class Settings(ConsumerSettings):
     """The name that text messages come from, where networks show one; may be empty."""
     sms_origination_number: str
     """A number of ours that text messages come from, where networks require one; may be empty."""
+    message_limits: Json[dict[Channel, ChannelLimits]]
+    """A JSON object: by channel, how many messages may be sent in an hour."""
+    user_pool_id: str
+    """Where the accounts are."""
+    code_key_id: str
+    """ARN or name of the Secrets Manager secret that confirmation codes are derived from."""

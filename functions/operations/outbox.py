@@ -6,6 +6,7 @@ from uuid import UUID
 
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+from pydantic import Field
 from sqlalchemy import Connection, text
 
 from functions.operations import dependencies, operator_actions
@@ -13,6 +14,7 @@ from functions.operations.operator_actions import Action, MaybeNote, Operator
 from orders.contract import API_PREFIX
 from orders.db import Database
 from orders.errors import EventNotFound, InvalidCursor, NothingToRedrive
+from orders.events import CATALOGUE
 from orders.http import ApiModel
 from orders.ids import FIRST_ID, parse_uuid
 from orders.openapi import responses
@@ -43,7 +45,7 @@ _STATUS: Final = text("SELECT status FROM outbox WHERE id = :event_id")
 class DeadEvent(ApiModel):
     event_id: UUID
     type: str
-    order_id: UUID
+    order_id: UUID | None = Field(description="null: the event is not of an order")
     correlation_id: str
     attempts: int
     last_error: str | None
@@ -93,12 +95,19 @@ def list_dead(database: Database, cursor: str | None, limit: int) -> DeadEventLi
 
     def work(connection: Connection) -> list[DeadEvent]:
         return [
-            DeadEvent.of(row._mapping, event_id=row.id, order_id=row.subject)
+            DeadEvent.of(
+                row._mapping, event_id=row.id, order_id=row.subject if _is_of_order(row.type) else None
+            )
             for row in connection.execute(LIST, parameters)
         ]
 
     page, next_cursor = cut(LISTING, database.transact_alone(work), limit, lambda event: event.event_id)
     return DeadEventList(items=[*page], next_cursor=next_cursor)
+
+
+def _is_of_order(event_type: str) -> bool:
+    known = CATALOGUE.get(event_type)
+    return known is None or known.is_of_order
 
 
 def redrive(database: Database, operator: Operator, event_id: str) -> EventRedriven:

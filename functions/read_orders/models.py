@@ -14,6 +14,7 @@ from orders.domain import (
     Priority,
     SagaStep,
     StepOutcome,
+    SuppressionReason,
     ToldFailureReason,
 )
 from orders.http import ApiModel
@@ -87,7 +88,11 @@ class NotificationDelivery(ApiModel):
         description="The provider's id of it, once it is sent",
         examples=["9d1f6c2e-5d0b-4f8e-a1c3-2b7e4f6a8c90"],
     )
-    error: str | None = Field(description="Why it was not sent: the provider's code", examples=[None])
+    error: str | None = Field(
+        description="Why it was not sent: the provider's code or, if it is SUPPRESSED, "
+        f"{', '.join(SuppressionReason)}",
+        examples=[None],
+    )
     queued_at: datetime
     sent_at: datetime | None
 

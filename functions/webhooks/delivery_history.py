@@ -10,8 +10,15 @@ from sqlalchemy import Connection, Row, text
 from functions.webhooks.models import Delivery, DeliveryList, WebhookTestData, WebhookTestEvent
 from functions.webhooks.repeatable import Effect, Outcome, once
 from orders import ids, outbox, pages
+from orders.allowances import Allowance, spend
 from orders.db import Database
-from orders.errors import DeliveryNotFound, TooManyTests, WebhookDisabled, WebhookNotFound
+from orders.errors import (
+    DeliveryNotFound,
+    TooManyRedeliveries,
+    TooManyTests,
+    WebhookDisabled,
+    WebhookNotFound,
+)
 from orders.events import Trace, WebhookAttemptScheduled
 from orders.idempotency import IdempotentRequest
 from orders.ids import parse_uuid, uuid7
@@ -111,6 +118,7 @@ def send_again(
     webhook_id: str,
     delivery_id: str,
     trace: Trace,
+    per_hour: int,
     request: IdempotentRequest | None = None,
 ) -> Outcome[Delivery]:
     """Sends a delivery once more, soon, and with retries if it fails; the `webhook-id` stays. If the request has a key
@@ -119,6 +127,7 @@ def send_again(
     Raises:
         WebhookNotFound, DeliveryNotFound: there is none, or it belongs to somebody else.
         WebhookDisabled: enable it first.
+        TooManyRedeliveries: the user has had `per_hour` sent again.
         IdempotencyKeyReused: the key belongs to another request.
     """
     asked = _asked(user_id, webhook_id, parse_uuid(delivery_id))
@@ -128,6 +137,9 @@ def send_again(
         if found.id is None:
             raise _no_delivery()
         _require_enabled(found)
+        refused = spend(connection, Allowance("redeliveries of user", user_id, per_hour))
+        if refused:
+            raise TooManyRedeliveries(refused.retry_after_seconds)
         row = connection.execute(_AGAIN, asked).first()
         if row is None:
             raise _no_delivery()

@@ -8,12 +8,14 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.webhooks import delivery_history, endpoints, models
+from functions.webhooks.settings import Settings
 from orders.contract import API_PREFIX
 from orders.db import Database
 from orders.errors import (
     DeliveryNotFound,
     IdempotencyKeyReused,
     InvalidWebhook,
+    TooManyRedeliveries,
     TooManySecrets,
     TooManyTests,
     WebhookDisabled,
@@ -29,9 +31,8 @@ from orders.openapi import responses
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
 from orders.webhooks.keys import SigningKeys
 from orders.webhooks.resolver import SystemResolver
-from orders.webhooks.settings import WebhookSettings
 
-settings = WebhookSettings.from_environment()
+settings = Settings.from_environment()
 database = Database.from_settings(settings)
 keys = SigningKeys.from_secret(settings.webhook_key_id)
 registrar = endpoints.Registrar(keys, SystemResolver(), settings.allow_loopback_webhooks)
@@ -159,7 +160,13 @@ def get_deliveries(
     responses=responses(
         HTTPStatus.ACCEPTED,
         headers=[REPLAYED_HEADER],
-        errors=[WebhookNotFound, DeliveryNotFound, WebhookDisabled, IdempotencyKeyReused],
+        errors=[
+            WebhookNotFound,
+            DeliveryNotFound,
+            WebhookDisabled,
+            IdempotencyKeyReused,
+            TooManyRedeliveries,
+        ],
     ),
 )
 def post_redeliver(
@@ -167,7 +174,10 @@ def post_redeliver(
 ) -> Response[models.Delivery]:
     """Sends a delivery again, soon; its `webhook-id` stays the same."""
     request = _request(models.NothingAsked(), idempotency_key, f"redeliver {delivery_id} of {webhook_id}")
-    sent = delivery_history.send_again(database, api.user_id, webhook_id, delivery_id, _trace(), request)
+    per_hour = settings.redeliveries_per_hour
+    sent = delivery_history.send_again(
+        database, api.user_id, webhook_id, delivery_id, _trace(), per_hour, request
+    )
     return json_response(sent.content, HTTPStatus.ACCEPTED, replay_header(sent.replayed))
 
 

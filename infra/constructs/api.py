@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 import jsii
@@ -57,6 +57,7 @@ _FUNCTIONS: Final = {
     "CreateOrder": "POST /orders: order, items and outbox row in one transaction",
     "ReadOrders": "The read side of the API, and its health",
     "Webhooks": "Customers register webhooks, and look at what was delivered",
+    "Recipients": "Customers say where messages may go, and confirm it with a code",
     "ApiDocs": "The API's document and its page; the answer where there is no route",
     "ManageCatalogue": "Products and their stock, for administrators",
 }
@@ -99,6 +100,11 @@ ROUTES: Final = (
     Route(
         apigatewayv2.HttpMethod.POST, "/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver", "Webhooks"
     ),
+    Route(apigatewayv2.HttpMethod.POST, "/recipients", "Recipients"),
+    Route(apigatewayv2.HttpMethod.GET, "/recipients", "Recipients"),
+    Route(apigatewayv2.HttpMethod.GET, "/recipients/{recipientId}", "Recipients"),
+    Route(apigatewayv2.HttpMethod.DELETE, "/recipients/{recipientId}", "Recipients"),
+    Route(apigatewayv2.HttpMethod.POST, "/recipients/{recipientId}/confirmation", "Recipients"),
     Route(apigatewayv2.HttpMethod.GET, "/products", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/products/{productId}", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.POST, "/admin/products", "ManageCatalogue"),
@@ -160,6 +166,8 @@ class OrdersApi(Construct):
                 "USER_POOL_ID": identity.user_pool.user_pool_id,
                 "USER_POOL_CLIENT_ID": identity.client.user_pool_client_id,
             },
+            "Webhooks": {"REDELIVERIES_PER_HOUR": str(stage.redeliveries_per_hour)},
+            "Recipients": {"CODE_LIMITS": json.dumps(asdict(stage.codes))},
         }
         self.functions = {
             name: OrdersFunction(

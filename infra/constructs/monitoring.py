@@ -25,6 +25,10 @@ _HALF: Final = 12
 OUTBOX_LAG_LIMIT: Final = Duration.minutes(2)
 """From commit to SQS. An event that waited this long has seen two runs of the relay."""
 
+SUPPRESSED_LIMIT: Final = 20
+"""Messages a minute. Single ones are customers who gave an address that they have not confirmed."""
+SMS_SPENDING_SHARE: Final = 0.8
+
 
 class Monitoring(Construct):
     """Alarms, each for something that only a person can put right, on one topic; and a dashboard."""
@@ -116,8 +120,33 @@ class Monitoring(Construct):
                 Metric.NOTIFICATIONS_UNCERTAIN,
                 "A message to a customer may or may not have been sent. The order's report says which.",
             ),
+            (
+                "notifications-stage-limit",
+                notify,
+                Metric.STAGE_LIMIT_REACHED,
+                "The stage has sent as many messages as it may in an hour: customers miss theirs.",
+            ),
         ):
             self._alarm(name, _orders_metric(counted, emitter, "Sum"), description)
+        self._alarm(
+            "notifications-suppressed",
+            _orders_metric(Metric.NOTIFICATIONS_SUPPRESSED, notify, "Sum"),
+            "Many messages are not sent: somebody orders for strangers, or a limit is too low.",
+            threshold=SUPPRESSED_LIMIT,
+            periods=5,
+        )
+        if stage.sms_monthly_usd is not None:
+            self._alarm(
+                "sms-spending",
+                cloudwatch.Metric(
+                    namespace="AWS/SNS",
+                    metric_name="SMSMonthToDateSpentUSD",
+                    statistic="Maximum",
+                    period=_PERIOD,
+                ),
+                "Text messages have cost most of what they may this month; beyond that none is sent.",
+                threshold=SMS_SPENDING_SHARE * stage.sms_monthly_usd,
+            )
         self._alarm(
             "maintenance-failed",
             _orders_metric(Metric.MAINTENANCE_FAILED, maintenance, "Sum"),

@@ -217,10 +217,18 @@ def belongings(running_cloud: Cloud, forges: dict[str, Forge]) -> Iterator[dict[
         webhook = owner.register(server.url)
         order_id = owner.confirmed_order()
         delivery = owner.delivery(webhook, "DELIVERED")
+    recipient = httpx.post(
+        f"{running_cloud.stack['api_url']}{API_PREFIX}/recipients",
+        json={"channel": "email", "address": f"{uuid7().hex}@example.com"},
+        headers={"Authorization": f"Bearer {owner.caller.token}", "Idempotency-Key": str(uuid7())},
+        trust_env=False,
+    )
+    assert recipient.status_code == 202, recipient.text
     yield {
         "orderId": order_id,
         "webhookId": webhook["webhookId"],
         "deliveryId": delivery["deliveryId"],
+        "recipientId": recipient.json()["recipientId"],
     }
     owner.ask("DELETE", f"/{webhook['webhookId']}")
 

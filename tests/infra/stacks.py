@@ -178,11 +178,13 @@ class SynthesizedStack:
                 return f"logs of {self.short(properties['LogGroupName'].rpartition('/')[2])}"
             case "AWS::SecretsManager::Secret" | "AWS::SecretsManager::SecretTargetAttachment":
                 name = self.short(properties.get("Name", ""))
-                return "webhook key" if name == "webhook-key" else "database secret"
+                return name.replace("-", " ") if name.endswith("-key") else "database secret"
             case "AWS::StepFunctions::StateMachine":
                 return "state machine"
             case "AWS::SES::EmailIdentity":
                 return "sender"
+            case "AWS::Cognito::UserPool":
+                return "user pool"
             case other:
                 return f"{other} {logical_id}"
 

@@ -30,6 +30,7 @@ FUNCTIONS = [
     "outbox-relay",
     "start-saga",
     "notify",
+    "recipients",
     "webhooks",
     "deliver-webhooks",
     "migrate",

@@ -74,6 +74,7 @@ def test_an_execution_without_an_end_for_its_order_calls(
         ("payment-conflict-payment-events", Metric.PAYMENT_CONFLICTS, "payment-events"),
         ("payment-circuit-open", Metric.CIRCUIT_OPENED, "process-payment"),
         ("notifications-uncertain", Metric.NOTIFICATIONS_UNCERTAIN, "notify"),
+        ("notifications-stage-limit", Metric.STAGE_LIMIT_REACHED, "notify"),
         ("webhooks-disabled", Metric.WEBHOOKS_DISABLED, "deliver-webhooks"),
         ("low-stock", Metric.LOW_STOCK_ALERTS, "inventory-events"),
     ],
@@ -116,6 +117,21 @@ def test_maintenance_that_never_starts_calls(stack: SynthesizedStack) -> None:
     assert properties["MetricName"] == "Invocations"
     assert stack.name_of(dimensions(properties)["FunctionName"]) == "function maintenance"
     assert properties["TreatMissingData"] == "breaching"
+
+
+def test_many_messages_that_are_not_sent_call(stack: SynthesizedStack) -> None:
+    properties = alarm(stack, "notifications-suppressed")
+    assert properties["MetricName"] == Metric.NOTIFICATIONS_SUPPRESSED
+    assert properties["Threshold"] > 1
+    assert emitted_by(stack, properties) == "notify"
+
+
+def test_text_messages_that_have_cost_most_of_their_limit_call(prod: SynthesizedStack) -> None:
+    properties = alarm(prod, "sms-spending")
+    assert (properties["Namespace"], properties["MetricName"]) == ("AWS/SNS", "SMSMonthToDateSpentUSD")
+    assert "Dimensions" not in properties
+    assert prod.stage.sms_monthly_usd is not None
+    assert 0 < properties["Threshold"] < prod.stage.sms_monthly_usd
 
 
 def test_an_api_that_fails_calls(stack: SynthesizedStack) -> None:

@@ -36,6 +36,7 @@ DATABASE: Rights = {
     "database secret": frozenset({"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"})
 }
 WEBHOOK_KEY: Rights = {"webhook key": DATABASE["database secret"]}
+CODE_KEY: Rights = {"code key": DATABASE["database secret"]}
 
 EXECUTIONS = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:orders-{stage}-order-saga:*"
 
@@ -57,11 +58,14 @@ RIGHTS: dict[str, Rights] = {
     **{kebab(step): DATABASE for step in SagaStep},
     "notify": {
         **DATABASE,
+        **CODE_KEY,
+        "user pool": frozenset({"cognito-idp:AdminGetUser"}),
         "queue notification-sending": RECEIVE,
         "queue notification-sending-dlq": SEND,
         "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:identity/sender": frozenset({"ses:SendEmail"}),
         TELEPHONES: frozenset({"sns:Publish"}),
     },
+    "recipients": {**DATABASE, **CODE_KEY},
     "webhooks": {**DATABASE, **WEBHOOK_KEY},
     "deliver-webhooks": {
         **DATABASE,
@@ -112,6 +116,7 @@ WILDCARDS: dict[str, str] = {
     "logs:ListLogDeliveries": LOG_DELIVERY,
     "logs:PutResourcePolicy": LOG_DELIVERY,
     "logs:UpdateLogDelivery": LOG_DELIVERY,
+    "sns:SetSMSAttributes": "the attributes of the account have no ARN",
 }
 """The only actions on every resource, each with the reason why AWS needs it so."""
 

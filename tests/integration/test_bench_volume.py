@@ -12,7 +12,7 @@ from orders.db import Credentials, Database
 from orders.domain import Channel, Notification
 from orders.events import InventoryReserved, NotificationRequested, PaymentCaptured
 from payment_simulator.gateway import SimulatedGateway
-from tests.integration.notify.fake_sender import FakeSender
+from tests.integration.notify.fake_sender import FakeSender, permission
 from tests.support import tables
 from tests.support.consumers import cloud_event, notification_requested
 from tests.support.factories import TRACE, order_body, order_request
@@ -41,7 +41,7 @@ def fulfil(database: Database, product: UUID) -> None:
         requested = notification_requested(order_id, Notification.ORDER_CONFIRMED, channel)
         data = requested.payload()
         assert isinstance(data, NotificationRequested)
-        notify(database, FakeSender(), requested, data)
+        notify(database, FakeSender(), permission(), requested, data)
     reconcile(
         database,
         gateway,

@@ -3,6 +3,7 @@
 from typing import Final
 
 from tests.mutants.guards import GUARDS
+from tests.mutants.messages import MESSAGES
 from tests.mutants.mutant import Edit, Mutant, mutant
 from tests.mutants.reads import READS
 from tests.mutants.requests import REQUESTS
@@ -595,4 +596,4 @@ PERSONAL_DATA: Final = (
     ),
 )
 
-MUTANTS: Final = (*SEVEN, *STEPS, *GUARDS, *PERSONAL_DATA, *READS, *REQUESTS, *WEBHOOKS)
+MUTANTS: Final = (*SEVEN, *STEPS, *GUARDS, *MESSAGES, *PERSONAL_DATA, *READS, *REQUESTS, *WEBHOOKS)

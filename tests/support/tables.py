@@ -31,6 +31,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.schema import SchemaItem
 
 from orders.domain import (
+    Channel,
     NotificationStatus,
     OrderStatus,
     PaymentStatus,
@@ -320,6 +321,51 @@ notifications: Final = _table(
     Column("sent_at", DateTime(timezone=True)),
     UniqueConstraint("order_id", "type", "channel"),
     _one_of("status", NotificationStatus),
+)
+
+recipients: Final = _table(
+    "recipients",
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    # In small letters.
+    Column("address", Text, nullable=False),
+    Column("locale", Text, nullable=False),
+    Column("confirmed_at", DateTime(timezone=True)),
+    # Counts its codes, which are derived from it and stand nowhere, and which of them was sent.
+    Column("code_version", Integer, nullable=False, server_default=text("1")),
+    Column("code_sent", Integer, nullable=False, server_default=text("0")),
+    Column("code_attempts", SmallInteger, nullable=False, server_default=text("0")),
+    Column("code_expires_at", DateTime(timezone=True), nullable=False),
+    # The last request for it; the row is its record.
+    Column("key", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    _now("created_at"),
+    UniqueConstraint("user_id", "channel", "address"),
+    UniqueConstraint("user_id", "key"),
+    _one_of("channel", Channel),
+)
+Index(
+    "recipients_unconfirmed",
+    recipients.c.code_expires_at,
+    postgresql_where=text("confirmed_at IS NULL"),
+)
+
+# What Cognito said last of the account's verified address; NULL: it has none.
+account_addresses: Final = _table(
+    "account_addresses",
+    Column("user_id", Text, primary_key=True),
+    Column("address", Text),
+    Column("asked_at", DateTime(timezone=True), nullable=False),
+)
+Index("account_addresses_by_age", account_addresses.c.asked_at)
+
+# What is left of limits per hour; without a row it is all there.
+allowances: Final = _table(
+    "allowances",
+    Column("scope", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("full_at", DateTime(timezone=True), nullable=False),
 )
 
 webhook_endpoints: Final = _table(

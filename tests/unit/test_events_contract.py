@@ -16,6 +16,7 @@ from orders.domain import FailureReason, Notification
 from orders.events import (
     CATALOGUE,
     CloudEvent,
+    ConfirmationCodeRequested,
     EventData,
     InventoryReserved,
     NotificationRequested,
@@ -43,6 +44,7 @@ EXAMPLES: dict[str, EventData] = {
     for example in (
         OrderCreated(total_amount=2500, currency="USD"),
         NotificationRequested(notification=Notification.PAYMENT_FAILED),
+        ConfirmationCodeRequested(version=1),
         PaymentCaptured(amount=2500, currency="USD"),
         PaymentRefunded(amount=2500, currency="USD"),
         InventoryReserved(ttl_seconds=900),

@@ -35,6 +35,11 @@ SETTINGS = {
     "RESERVATION_TTL_SECONDS": "900",
     "WEBHOOK_KEY_ID": "orders-test-webhook-key",
     "WEBHOOK_RETRY_SECONDS": "[1]",
+    "REDELIVERIES_PER_HOUR": "60",
+    "CODE_KEY_ID": "orders-test-code-key",
+    "CODE_LIMITS": '{"recipient": 5, "user": 10, "stage": 100}',
+    "MESSAGE_LIMITS": "{}",
+    "USER_POOL_ID": "us-east-1_test",
 }
 
 IMPORT = "import importlib, sys; importlib.import_module(sys.argv[1]); print(*sys.modules)"
@@ -47,7 +52,15 @@ MIGRATIONS = {"alembic"}
 DATABASE = {"sqlalchemy", "pg8000"}
 ROUTING = {"aws_lambda_powertools.event_handler"}
 
-ROUTED = {"api_docs", "create_order", "manage_catalogue", "operations", "read_orders", "webhooks"}
+ROUTED = {
+    "api_docs",
+    "create_order",
+    "manage_catalogue",
+    "operations",
+    "read_orders",
+    "recipients",
+    "webhooks",
+}
 WITHOUT_DATABASE = {"api_docs"}
 CALL_PAYMENT_PROVIDER = {"maintenance", "operations", "payment_events", "saga_steps"}
 

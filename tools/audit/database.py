@@ -314,7 +314,8 @@ _TOLD_ONCE: Final = Promise(
     """
     SELECT concat_ws(' / ', told.order_id, told.type, told.channel),
            CASE WHEN count(*) > 1 THEN 'was sent ' || count(*) || ' times' END,
-           string_agg(told.status || ': ' || told.error, ', ') FILTER (WHERE told.status IN ('FAILED', 'UNCERTAIN'))
+           string_agg(told.status || ': ' || told.error, ', ')
+               FILTER (WHERE told.status IN ('FAILED', 'UNCERTAIN', 'SUPPRESSED'))
     FROM notifications AS told JOIN scope ON scope.id = told.order_id
     GROUP BY told.order_id, told.type, told.channel
     """,

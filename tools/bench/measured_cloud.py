@@ -195,7 +195,7 @@ class MeasuredCloud:
             "items": [{"productId": str(product), "quantity": 1}],
             "currency": catalogue.CURRENCY,
             "paymentMethod": payment_method,
-            "contact": {"email": "somebody@example.com"},
+            "contact": {"email": self._stack["users"]["customer"]["email"]},
         }
 
     def on_sale(self, product_id: UUID, units: int) -> AbstractContextManager[None]:

@@ -77,7 +77,8 @@ async def post_all(
 
         async def post(order: PlannedOrder) -> PostedOrder:
             await asyncio.sleep(max(0.0, started + order.at - time.monotonic()))
-            customer = _Customer(clients[order.user], order, products, counter, progress)
+            email = stack["users"][order.user]["email"]
+            customer = _Customer(clients[order.user], email, order, products, counter, progress)
             return await customer.post()
 
         return tuple(await asyncio.gather(*(post(order) for order in orders)))
@@ -88,6 +89,8 @@ class _Customer:
     """Somebody with one order."""
 
     client: OrdersClient
+    email: str
+    """Of the account: others would have to be confirmed before they get mails."""
     order: PlannedOrder
     products: Sequence[UUID]
     counter: asyncio.Semaphore
@@ -95,7 +98,7 @@ class _Customer:
 
     async def post(self) -> PostedOrder:
         lines = [(self.products[place], quantity) for place, quantity in self.order.lines]
-        body = NewOrder.of(lines, CURRENCY, self.order.payment_method)
+        body = NewOrder.of(lines, CURRENCY, self.order.payment_method, self.email)
         responses = await asyncio.gather(
             *(self._send(body, self.order.copies > 1) for _ in range(self.order.copies))
         )

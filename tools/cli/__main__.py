@@ -4,7 +4,18 @@ import sys
 
 import typer
 
-from tools.cli import account, audit, erasure, gateway, operations, orders, products, status, webhooks
+from tools.cli import (
+    account,
+    audit,
+    erasure,
+    gateway,
+    operations,
+    orders,
+    products,
+    recipients,
+    status,
+    webhooks,
+)
 from tools.cloud import local_cloud
 from tools.cloud.settings import Settings
 from tools.console import Console, visible
@@ -23,6 +34,7 @@ app.add_typer(audit.app)
 app.add_typer(operations.app)
 app.add_typer(erasure.app)
 app.add_typer(webhooks.app, name="webhook")
+app.add_typer(recipients.app, name="recipients")
 app.add_typer(products.app, name="product")
 app.add_typer(gateway.app, name="gateway")
 console = Console()

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from orders.addresses import deliverable_address
 from tools.cloud import aws, local_cloud, stack
 from tools.cloud.settings import Settings
-from tools.cloud.stack import sign_in
+from tools.cloud.stack import Stack, sign_in
 from tools.console import Console
 from tools.errors import LocalCloudError
 
@@ -106,9 +106,26 @@ def token_of(settings: Settings, user: str) -> str:
     stack = local_cloud.require_up(settings)
     if user == "me":
         return _access_token(settings)
+    _require(stack, user)
+    return sign_in(settings, stack, user).access_token
+
+
+def address_of(settings: Settings, user: str) -> str:
+    """The account's address of one of the stack's users, or of whoever is signed in: `me`.
+
+    Raises:
+        LocalCloudError: as for `token_of`.
+    """
+    if user == "me":
+        return _current(settings)["email"]
+    stack = local_cloud.require_up(settings)
+    _require(stack, user)
+    return stack["users"][user]["email"]
+
+
+def _require(stack: Stack, user: str) -> None:
     if user not in stack["users"]:
         raise LocalCloudError(f"There is no user {user!r}. There are: {', '.join(stack['users'])}, and me.")
-    return sign_in(settings, stack, user).access_token
 
 
 def _password(*, new: bool) -> str:

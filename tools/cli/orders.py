@@ -11,6 +11,7 @@ from rich.text import Text
 
 from orders.domain import Locale, OrderStatus, Priority
 from tools.audit import executions
+from tools.cli.account import address_of
 from tools.cli.api import connect, run
 from tools.cli.order_view import history_of, show_order, watch_order
 from tools.client.orders_client import Accepted, Contact, Line, NewOrder, OrdersClient, Product
@@ -48,8 +49,13 @@ def place(
     ] = "pm_card_visa",
     key: Annotated[str | None, typer.Option(help="Idempotency-Key; a new one unless given.")] = None,
     locale: Annotated[Locale, typer.Option(help="Language of the mails.")] = Locale.EN,
-    email: Annotated[str, typer.Option(help="Where the mails go.")] = "ada@example.com",
-    phone: Annotated[str | None, typer.Option(help="Where text messages go, e.g. +34600123456.")] = None,
+    email: Annotated[
+        str | None,
+        typer.Option(help="Where the mails go: the account's own address, or see bin/orders recipients."),
+    ] = None,
+    phone: Annotated[
+        str | None, typer.Option(help="Where text messages go, e.g. +34600123456; see bin/orders recipients.")
+    ] = None,
     priority: Annotated[
         Priority, typer.Option(help="Under a backlog, urgent orders are started first: for --user admin.")
     ] = Priority.NORMAL,
@@ -66,7 +72,7 @@ def place(
                 items=tuple(Line(product_id=chosen.product_id, quantity=number) for chosen, number in lines),
                 currency=lines[0][0].currency,
                 payment_method=payment_method,
-                contact=Contact(email=email, phone=phone, locale=locale),
+                contact=Contact(email=email or address_of(settings, user), phone=phone, locale=locale),
                 priority=priority,
             )
             return await client.place(new, key or str(uuid4()))

@@ -148,6 +148,10 @@ class ApiClient:
         """Changes something."""
         return content_of(self._http.patch(path, json=body))
 
+    def post_once(self, path: str, key: str, **body: str) -> Any:
+        """Asks for something under an Idempotency-Key: with the same one it may be sent again."""
+        return content_of(self._http.post(path, json=body, headers={"Idempotency-Key": key}))
+
     def delete(self, path: str) -> None:
         """Removes something."""
         content_of(self._http.delete(path))

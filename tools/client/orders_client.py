@@ -51,13 +51,13 @@ class NewOrder(Body):
     priority: Priority = Priority.NORMAL
 
     @classmethod
-    def of(cls, lines: Iterable[tuple[UUID, int]], currency: str, payment_method: str) -> Self:
-        """An order of products and quantities, by a customer of no importance."""
+    def of(cls, lines: Iterable[tuple[UUID, int]], currency: str, payment_method: str, email: str) -> Self:
+        """An order of products and quantities, whose mails go to `email`."""
         return cls(
             items=tuple(Line(product_id=product, quantity=quantity) for product, quantity in lines),
             currency=currency,
             payment_method=payment_method,
-            contact=Contact(email="ada@example.com"),
+            contact=Contact(email=email),
         )
 
 

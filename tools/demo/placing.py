@@ -66,8 +66,16 @@ class Run:
         return self.is_over and any(order.milliseconds is None for order in self.orders.values())
 
 
-Clients = Mapping[str, OrdersClient]
-"""A signed-in client for each user."""
+@dataclass(frozen=True)
+class SignedIn:
+    """A user's client, and the account's own address: another one would have to be confirmed before it gets mails."""
+
+    client: OrdersClient
+    email: str
+
+
+Clients = Mapping[str, SignedIn]
+"""Of each user."""
 
 Observer = Callable[[Run], None]
 """Is told when a run is over."""
@@ -119,14 +127,14 @@ async def _play(run: Run, shared: _Shared) -> None:
     async with asyncio.TaskGroup() as following:
 
         async def send(post: Post, key: str) -> None:
-            client = shared.clients[post.user]
+            signed_in = shared.clients[post.user]
             started = time.perf_counter()
-            posted = await _post(client, post, key)
+            posted = await _post(signed_in, post, key)
             run.posted.append(posted)
             if posted.accepted and posted.accepted.order_id not in run.orders:
                 order = Followed(post, posted.accepted, started)
                 run.orders[posted.accepted.order_id] = order
-                following.create_task(_follow(client, order, shared.looks))
+                following.create_task(_follow(signed_in.client, order, shared.looks))
 
         if run.scenario.is_simultaneous:
             for post, key in posts:
@@ -138,12 +146,12 @@ async def _play(run: Run, shared: _Shared) -> None:
     shared.observe(run)
 
 
-async def _post(client: OrdersClient, post: Post, key: str) -> PostResult:
+async def _post(signed_in: SignedIn, post: Post, key: str) -> PostResult:
     lines = [(product.id, quantity) for product, quantity in post.lines]
-    order = NewOrder.of(lines, catalogue.CURRENCY, post.payment_method)
+    order = NewOrder.of(lines, catalogue.CURRENCY, post.payment_method, signed_in.email)
     started = time.perf_counter()
     try:
-        accepted = await client.place(order, key)
+        accepted = await signed_in.client.place(order, key)
     except ApiError as error:
         return PostResult(post, _milliseconds_since(started), status=error.status, problem=error.problem)
     return PostResult(post, _milliseconds_since(started), accepted)

@@ -40,7 +40,7 @@ from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack, sign_in
 from tools.console import COLOURS, Console
 from tools.demo.comparison import Records, compare
-from tools.demo.placing import Observer, Run, play
+from tools.demo.placing import Observer, Run, SignedIn, play
 from tools.demo.report import Report
 from tools.demo.scenarios import scenarios
 from tools.errors import LocalCloudError
@@ -96,8 +96,11 @@ def _run(settings: Settings, stack: Stack, console: Console, engine: Engine) -> 
 async def _play(settings: Settings, stack: Stack, runs: list[Run], observe: Observer) -> None:
     async with AsyncExitStack() as connections:
         clients = {
-            user: await connections.enter_async_context(
-                OrdersClient.connect(stack["api_url"], sign_in(settings, stack, user).access_token)
+            user: SignedIn(
+                await connections.enter_async_context(
+                    OrdersClient.connect(stack["api_url"], sign_in(settings, stack, user).access_token)
+                ),
+                stack["users"][user]["email"],
             )
             for user in _USERS
         }

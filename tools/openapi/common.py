@@ -23,6 +23,10 @@ CORRELATION_COMPONENT: Final = "CorrelationId"
 TAGS: Final = {
     "orders": ("Orders", "Place orders and follow them. A caller sees their own orders only."),
     "products": ("Catalogue", "What can be ordered, for how much, and how many of it there are."),
+    "recipients": (
+        "Recipients",
+        "Where messages about orders may go: the account's verified address, and what is confirmed here.",
+    ),
     "webhooks": ("Webhooks", "Signed calls to the customer's own endpoints when an order ends."),
     "admin": ("Administration", "For members of the group `admin`."),
     "health": ("Health", "Whether the API works."),

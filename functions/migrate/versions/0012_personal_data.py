@@ -6,7 +6,7 @@ The code before it runs on: it still writes both columns with every order, and k
 from alembic import op
 
 revision = "0012"
-down_revision = "0010"
+down_revision = "0011"
 
 # Whatever waits for a table lock makes everybody behind it wait as well: rather fail the deploy, and repeat it.
 _LOCK_TIMEOUT = "2s"

@@ -144,7 +144,7 @@ def _explained(letter: DeadLetter, reading: Reading, known: Row[Any] | None) -> 
         body=redacted(letter.body),
         event_id=event.id if event else None,
         event_type=event.type if event and _TYPE.fullmatch(event.type) else None,
-        order_id=event.subject if event else None,
+        order_id=event.subject if event and reading.is_of_order else None,
         order_status=OrderStatus(known.order_status) if known and known.order_status else None,
         correlation_id=valid_correlation_id(event.correlationid) if event else None,
         cause=cause,
@@ -156,7 +156,7 @@ def _explained(letter: DeadLetter, reading: Reading, known: Row[Any] | None) -> 
 def _cause(reading: Reading, known: Row[Any] | None) -> Cause:
     if reading.cause is not None:
         return reading.cause
-    if known is None or known.order_status is None:
+    if known is None or (reading.is_of_order and known.order_status is None):
         return Cause.NO_SUCH_ORDER
     written = None if known.event_id is None else known
     poison = checked(reading, written).cause

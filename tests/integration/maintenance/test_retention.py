@@ -9,12 +9,15 @@ from sqlalchemy import Connection, text
 from functions.create_order.place_order import place_order
 from functions.maintenance import retention
 from functions.maintenance.retention import (
+    ACCOUNT_RETENTION,
     IDEMPOTENCY_RETENTION,
     INBOX_RETENTION,
     OUTBOX_RETENTION,
+    UNCONFIRMED_RETENTION,
     WEBHOOK_RETENTION,
     remove_old_rows,
 )
+from functions.notify.limits import ACCOUNT_HOURS
 from orders.db import Database
 from orders.observability import metrics
 from tests.integration.maintenance.support import NO_TIME, PLENTY
@@ -258,3 +261,56 @@ def test_removed_rows_are_counted(database: Database) -> None:
     remove_old_rows(database, PLENTY)
     assert metrics.metric_set["RowsRemoved"]["Value"] == [1.0]
     metrics.clear_metrics()
+
+
+# Recipients, accounts, allowances
+
+
+def add_recipient(database: Database, age: timedelta, *, confirmed: bool = False) -> UUID:
+    """One whose last code has been worth nothing for so long."""
+    recipient_id = uuid4()
+    execute(
+        database,
+        "INSERT INTO recipients "
+        "(id, user_id, channel, address, locale, confirmed_at, code_expires_at, key, fingerprint) "
+        "VALUES (:id, 'u', 'email', :address, 'en', CASE WHEN :confirmed THEN now() END, "
+        "now() - CAST(:age AS interval), :address, '')",
+        id=recipient_id,
+        address=f"{recipient_id}@example.com",
+        confirmed=confirmed,
+        age=age,
+    )
+    return recipient_id
+
+
+def test_an_address_that_nobody_confirmed_is_forgotten_after_a_day(database: Database) -> None:
+    add_recipient(database, UNCONFIRMED_RETENTION + A_MOMENT)
+    kept_ones = {
+        add_recipient(database, UNCONFIRMED_RETENTION - A_MOMENT),
+        add_recipient(database, 10 * UNCONFIRMED_RETENTION, confirmed=True),
+    }
+    assert remove_old_rows(database, PLENTY) == 1
+    assert kept(database, "recipients", "id") == kept_ones
+
+
+def test_the_address_of_an_account_is_forgotten_when_it_is_not_relied_on_any_more(database: Database) -> None:
+    for user_id, age in (("old", ACCOUNT_RETENTION + A_MOMENT), ("young", ACCOUNT_RETENTION - A_MOMENT)):
+        execute(
+            database,
+            "INSERT INTO account_addresses VALUES (:user_id, 'a@example.com', now() - CAST(:age AS interval))",
+            user_id=user_id,
+            age=age,
+        )
+    assert timedelta(hours=ACCOUNT_HOURS) <= ACCOUNT_RETENTION
+    assert remove_old_rows(database, PLENTY) == 1
+    assert rows(database, "SELECT user_id FROM account_addresses") == [{"user_id": "young"}]
+
+
+def test_an_allowance_that_is_all_there_again_is_removed(database: Database) -> None:
+    execute(
+        database,
+        "INSERT INTO allowances VALUES "
+        "('a', 'full', now() - interval '1 second'), ('a', 'spent', now() + interval '1 hour')",
+    )
+    assert remove_old_rows(database, PLENTY) == 1
+    assert rows(database, "SELECT key FROM allowances") == [{"key": "spent"}]

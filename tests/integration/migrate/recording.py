@@ -47,7 +47,7 @@ from orders.executions import Executions
 from orders.payments.breaker import CircuitBreaker
 from payment_simulator.gateway import SimulatedGateway
 from tests.integration.migrate.stories import Recording, Story
-from tests.integration.notify.fake_sender import FakeSender
+from tests.integration.notify.fake_sender import FakeSender, permission
 from tests.integration.saga.pipeline import Order, Pipeline
 from tests.support.asl import Fault, When
 from tests.support.factories import ALICE, add_product, order_body, order_request, rows
@@ -108,7 +108,7 @@ class Pipelines:
             case InventoryReserved():
                 watch_stock(self.database, event)
             case NotificationRequested() as requested:
-                notify(self.database, FakeSender(), event, requested)
+                notify(self.database, FakeSender(), permission(), event, requested)
 
 
 def _no_step_functions() -> Executions:

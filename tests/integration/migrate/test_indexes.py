@@ -58,6 +58,14 @@ READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
         retention._WEBHOOK_REQUESTS,
         {"age": retention.IDEMPOTENCY_RETENTION, "limit": 5},
     ),
+    "recipients_unconfirmed": (
+        retention._RECIPIENTS,
+        {"age": retention.UNCONFIRMED_RETENTION, "limit": 5},
+    ),
+    "account_addresses_by_age": (
+        retention._ACCOUNTS,
+        {"age": retention.ACCOUNT_RETENTION, "limit": 5},
+    ),
     "repairs_by_order": (records.RECORDS, {"order_id": ID}),
     "operator_actions_by_order": (records.RECORDS, {"order_id": ID}),
     # For whoever looks into the gateway's ledger.

@@ -48,6 +48,7 @@ from tests.integration.model.processes import (
     Process,
 )
 from tests.integration.model.strands import Killed, Strand
+from tests.integration.notify.fake_sender import permission
 from tests.integration.saga.pipeline import TASKS
 from tests.support import simulator_tables, tables
 from tests.support.asl import Execution, StateMachine, TaskFailed
@@ -260,7 +261,8 @@ class SimulatedSystem:
                     requested = event.payload()
                     assert isinstance(requested, NotificationRequested)
                     name = f"{event.subject} {requested.notification} {requested.channel}"
-                    notify(self._database, Provider(name, self.notices, becomes_of_notice), event, requested)
+                    provider = Provider(name, self.notices, becomes_of_notice)
+                    notify(self._database, provider, permission(), event, requested)
             message.is_done = True
 
         return self._invoke(message.queue, work)

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from functions.notify.limits import ChannelLimits
+from functions.notify.notify import Permission
 from functions.notify.rendering import RenderedMessage
 from orders.db import Database
-from tests.support.factories import execute, rows
+from orders.domain import Channel
+from tests.support.factories import ALICE, EMAIL, execute, rows
 
 
 class Killed(BaseException):
@@ -27,6 +30,30 @@ class FakeSender:
         self.sent.append(message)
         self.after()
         return f"provider-{len(self.sent)}"
+
+
+PLENTY = ChannelLimits(recipient=100_000, user=100_000, stage=1_000_000, unconfirmed=100_000)
+
+
+@dataclass
+class FakeAccounts:
+    """The verified addresses of accounts. `ask` runs with each question, and may raise."""
+
+    addresses: dict[str, str] = field(default_factory=lambda: {ALICE: EMAIL})
+    ask: Callable[[], None] = lambda: None
+    asked: list[str] = field(default_factory=list)
+
+    def verified_address(self, user_id: str) -> str | None:
+        self.asked.append(user_id)
+        self.ask()
+        return self.addresses.get(user_id)
+
+
+def permission(
+    accounts: FakeAccounts | None = None, mail: ChannelLimits = PLENTY, text: ChannelLimits = PLENTY
+) -> Permission:
+    """Anybody may get nearly anything, unless told otherwise."""
+    return Permission({Channel.EMAIL: mail, Channel.SMS: text}, accounts or FakeAccounts())
 
 
 def raising(error: BaseException) -> Callable[[], None]:

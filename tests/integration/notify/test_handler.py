@@ -17,12 +17,14 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 from moto.sns.models import sns_backends
 
+from functions.notify.accounts import CognitoAccounts
 from functions.notify.mailer import SesMailer
 from functions.notify.rendering import RenderedMessage
 from orders.db import Credentials, Database
 from orders.domain import Channel, Notification
+from orders.errors import ServiceUnavailable
 from orders.events import OrderCreated
-from tests.integration.notify.fake_sender import notification
+from tests.integration.notify.fake_sender import PLENTY, notification
 from tests.support.api import lambda_context
 from tests.support.consumers import (
     FakeDeadLetterQueue,
@@ -37,6 +39,7 @@ from tests.support.written import recorded
 
 HANDLER = "functions.notify.handler"
 SENDER = "orders@example.com"
+KEY = "the key of all confirmation codes, in tests"
 
 
 @pytest.fixture
@@ -51,10 +54,30 @@ def handler(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> Iterat
         monkeypatch.setenv("SENDER_EMAIL", SENDER)
         monkeypatch.setenv("SMS_SENDER_ID", "Orders")
         monkeypatch.setenv("SMS_ORIGINATION_NUMBER", "")
+        monkeypatch.setenv(
+            "MESSAGE_LIMITS", json.dumps({channel: PLENTY.model_dump() for channel in Channel})
+        )
+        monkeypatch.setenv("USER_POOL_ID", user_pool())
+        boto3.client("secretsmanager").create_secret(Name=f"{credentials.dbname}-key", SecretString=KEY)
+        monkeypatch.setenv("CODE_KEY_ID", f"{credentials.dbname}-key")
         monkeypatch.delitem(sys.modules, HANDLER, raising=False)
         module = importlib.import_module(HANDLER)
         yield module
         module.database.engine.dispose()
+
+
+def user_pool() -> str:
+    """A new one, without users."""
+    pool: str = boto3.client("cognito-idp").create_user_pool(PoolName="users")["UserPool"]["Id"]
+    return pool
+
+
+def sign_up(pool: str, email: str, *, verified: str) -> None:
+    boto3.client("cognito-idp").admin_create_user(
+        UserPoolId=pool,
+        Username=email,
+        UserAttributes=[{"Name": "email", "Value": email}, {"Name": "email_verified", "Value": verified}],
+    )
 
 
 def verify_sender() -> None:
@@ -195,3 +218,25 @@ def test_a_mail_whose_answer_is_lost_is_not_sent_again_by_the_sdk(monkeypatch: p
         listener.shutdown(socket.SHUT_RDWR)
     server.join()
     assert len(taken) == 1
+
+
+class TestCognito:
+    """What the address of an account is. moto finds a user by the name, Cognito by the token's subject too."""
+
+    @pytest.fixture
+    def pool(self) -> Iterator[str]:
+        with mock_aws():
+            yield user_pool()
+
+    @pytest.mark.parametrize(("verified", "address"), [("true", EMAIL), ("false", None)])
+    def test_only_a_verified_address_counts(self, pool: str, verified: str, address: str | None) -> None:
+        sign_up(pool, EMAIL, verified=verified)
+        assert CognitoAccounts.connect(pool).verified_address(EMAIL) == address
+
+    def test_an_account_that_is_gone_has_none(self, pool: str) -> None:
+        assert CognitoAccounts.connect(pool).verified_address(str(uuid4())) is None
+
+    def test_a_refusal_is_no_absence(self, pool: str) -> None:
+        accounts = CognitoAccounts.connect("us-east-1_nowhere")
+        with pytest.raises(ServiceUnavailable):
+            accounts.verified_address(EMAIL)

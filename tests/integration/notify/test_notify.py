@@ -11,18 +11,18 @@ from uuid import UUID, uuid4
 import pytest
 from jinja2 import UndefinedError
 
-from functions.notify import rendering
+from functions.notify import limits, rendering
 from functions.notify.notification_rows import (
     LEASE_SECONDS,
     NotificationClaim,
     NotificationToSend,
     SendingInProgress,
 )
-from functions.notify.notify import notify
+from functions.notify.notify import Permission, notify
 from functions.notify.sending import NotificationRefused, NotSent
 from orders import notifications
 from orders.db import Credentials, Database
-from orders.domain import Channel, Notification
+from orders.domain import Channel, Notification, SuppressionReason
 from orders.errors import OrderNotFound, UnexpectedEvent
 from orders.events import CloudEvent, NotificationRequested
 from orders.ids import uuid7
@@ -32,11 +32,12 @@ from tests.integration.notify.fake_sender import (
     Killed,
     end_leases,
     notification,
+    permission,
     processed,
     raising,
 )
 from tests.support.consumers import cloud_event, notification_requested
-from tests.support.factories import EMAIL, PHONE, TRACE, add_order, execute, rows
+from tests.support.factories import ALICE, EMAIL, PHONE, TRACE, add_order, execute, rows
 from tests.support.written import recorded
 
 
@@ -55,10 +56,12 @@ def sender() -> FakeSender:
     return FakeSender()
 
 
-def deliver(database: Database, sender: FakeSender, event: CloudEvent) -> None:
+def deliver(
+    database: Database, sender: FakeSender, event: CloudEvent, allowed: Permission | None = None
+) -> None:
     payload = event.payload()
     assert isinstance(payload, NotificationRequested)
-    notify(database, sender, event, payload)
+    notify(database, sender, allowed or permission(), event, payload)
 
 
 def test_a_mail_is_sent_and_recorded(
@@ -301,10 +304,16 @@ def test_a_message_that_cannot_be_rendered_is_not_claimed(
     assert len(sender.sent) == 1
 
 
+def claim(database: Database, delivery: NotificationToSend) -> NotificationClaim | SuppressionReason:
+    claimed, _ = database.transact(lambda connection: delivery.claim(connection, permission().limits))
+    return claimed
+
+
 def test_a_claim_repeated_after_a_lost_commit_is_still_ours(database: Database, order_id: UUID) -> None:
+    database.transact(lambda connection: limits.remember(connection, ALICE, EMAIL))
     delivery = NotificationToSend(uuid7(), uuid7(), order_id, Notification.ORDER_CONFIRMED, Channel.EMAIL)
     for _ in range(2):
-        claimed, _ = database.transact(delivery.claim)
+        claimed = claim(database, delivery)
         assert claimed is NotificationClaim.OURS
 
     database.transact(lambda connection: delivery.record_not_sent(connection, "Throttling"))
@@ -312,7 +321,7 @@ def test_a_claim_repeated_after_a_lost_commit_is_still_ours(database: Database, 
         uuid7(), delivery.event_id, order_id, Notification.ORDER_CONFIRMED, Channel.EMAIL
     )
     for _ in range(2):
-        claimed, _ = database.transact(again.claim)
+        claimed = claim(database, again)
         assert claimed is NotificationClaim.OURS
     assert notification(database, order_id)["attempts"] == 2
 

@@ -8,7 +8,15 @@ import pytest
 
 from functions.operations.queues.explanation import Cause
 from orders.domain import Notification
-from orders.events import CONSUMER_OF, CloudEvent, InventoryReserved, OrderCreated, PaymentCaptured, Queue
+from orders.events import (
+    CONSUMER_OF,
+    CloudEvent,
+    ConfirmationCodeRequested,
+    InventoryReserved,
+    OrderCreated,
+    PaymentCaptured,
+    Queue,
+)
 from tests.integration.operations.support import ADMIN, OPERATOR, MovingSqs, Operations, SilentSqs
 from tests.support.api import Answer
 from tests.support.consumers import cloud_event, notification_requested
@@ -89,6 +97,21 @@ def test_a_dead_letter_tells_which_order_which_event_and_how_often_it_was_tried(
     assert message["sentAt"].startswith("20")
     assert message["cause"] == "CONSUMER_FAILED"
     assert "redrive" in message["explanation"]
+
+
+@pytest.mark.parametrize("is_processed", [False, True])
+def test_a_dead_code_for_a_recipient_is_of_no_order_and_can_be_redriven(
+    operations: Operations, is_processed: bool
+) -> None:
+    event = cloud_event(uuid4(), ConfirmationCodeRequested(version=1))
+    if is_processed:
+        execute(operations.database, "INSERT INTO inbox VALUES ('notify', :id)", id=event.id)
+
+    message = explained(operations, NOTIFICATIONS, event)
+
+    assert (message["orderId"], message["orderStatus"]) == (None, None)
+    assert message["cause"] == ("ALREADY_DONE" if is_processed else "CONSUMER_FAILED")
+    assert redrive(operations, NOTIFICATIONS, message["messageId"]).status == (409 if is_processed else 200)
 
 
 def test_looking_leaves_every_message_where_it_is(operations: Operations) -> None:

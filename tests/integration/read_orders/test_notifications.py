@@ -12,7 +12,7 @@ from orders import notifications
 from orders.db import Database
 from orders.domain import Channel, Notification
 from orders.events import NotificationRequested
-from tests.integration.notify.fake_sender import FakeSender, raising
+from tests.integration.notify.fake_sender import FakeSender, permission, raising
 from tests.support.api import Client
 from tests.support.consumers import notification_requested
 from tests.support.factories import EMAIL, PHONE, TRACE, add_order, rows
@@ -30,7 +30,7 @@ def order_id(database: Database) -> UUID:
 
 def deliver(database: Database, order_id: UUID, channel: Channel, sender: FakeSender) -> None:
     event = notification_requested(order_id, TOLD, channel)
-    notify(database, sender, event, NotificationRequested.model_validate(event.data))
+    notify(database, sender, permission(), event, NotificationRequested.model_validate(event.data))
 
 
 def test_what_is_asked_for_is_queued(alice: Client, order_id: UUID) -> None:

@@ -19,6 +19,7 @@ from orders.db import Credentials, Database
 from orders.domain import Notification
 from orders.events import NotificationRequested, OrderCreated, Queue
 from orders.executions import Executions, connect
+from tests.integration.notify.fake_sender import permission
 from tests.integration.relay import processes
 from tests.integration.relay.outbox_setup import Relays, make_due, statuses, times_accepted
 from tests.integration.relay.relay_process import KILLED
@@ -98,7 +99,7 @@ def _send_mails(database: Database, messages: list[str]) -> int:
     mailer = SesMailer.connect(SENDER)
 
     def send(event: Any, requested: NotificationRequested) -> None:
-        notify(database, mailer, event, requested)
+        notify(database, mailer, permission(), event, requested)
 
     answer = consume(batch(*messages), lambda_context(), NotificationRequested, send)
     assert len(messages) == 2

@@ -12,6 +12,7 @@ from tests.support.webhooks import KEY, PUBLIC_ADDRESS, FakeResolver
 
 # Before the import below: a handler reads its settings when it is imported.
 os.environ["WEBHOOK_KEY_ID"] = "orders-test-webhook-key"
+os.environ["REDELIVERIES_PER_HOUR"] = "3"
 
 from functions.webhooks import endpoints, handler
 

@@ -199,6 +199,36 @@ def test_a_delivery_of_another_webhook_is_unknown(
     assert scheduled(database) == []
 
 
+def test_a_user_has_only_so_many_sent_again_in_an_hour_of_all_their_webhooks(
+    alice: Client, bob: Client, database: Database, webhook_id: UUID, order_id: UUID
+) -> None:
+    other_id = add_endpoint(database, slot=2)
+    deliveries = [
+        (hook, add_delivery(database, hook, order_id, status="FAILED")) for hook in (webhook_id, other_id)
+    ]
+    answers = [
+        alice.post(f"{PATH}/{hook}/deliveries/{delivery_id}/redeliver", "")
+        for hook, delivery_id in deliveries * 3
+    ]
+    assert [answer.status for answer in answers] == [202] * 3 + [429] * 3
+    assert answers[3].json["type"].endswith("/too-many-redeliveries")
+    assert 0 < int(answers[3].headers["retry-after"]) <= 1200
+    assert len(scheduled(database)) == 3
+
+    bobs = add_endpoint(database, user_id=BOB)
+    delivery_id = add_delivery(database, bobs, order_id, status="FAILED")
+    assert bob.post(f"{PATH}/{bobs}/deliveries/{delivery_id}/redeliver", "").status == 202
+
+
+def test_what_is_not_there_to_be_sent_again_counts_for_nothing(
+    alice: Client, database: Database, webhook_id: UUID, order_id: UUID
+) -> None:
+    for _ in range(5):
+        assert alice.post(f"{PATH}/{webhook_id}/deliveries/{uuid4()}/redeliver", "").status == 404
+    delivery_id = add_delivery(database, webhook_id, order_id, status="FAILED")
+    assert alice.post(f"{PATH}/{webhook_id}/deliveries/{delivery_id}/redeliver", "").status == 202
+
+
 def test_a_deleted_webhook_takes_the_record_of_its_deliveries_with_it(
     alice: Client, database: Database, webhook_id: UUID, order_id: UUID
 ) -> None:

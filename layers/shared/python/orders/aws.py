@@ -11,10 +11,12 @@ from orders.errors import ServiceUnavailable
 
 CONNECT_TIMEOUT_SECONDS: Final = 1
 SECRET_MAX_AGE_SECONDS: Final = 300
+SHORTEST_KEY: Final = 32
+"""Characters."""
 
 
 def connect(
-    service: Literal["ses", "sns", "sqs", "stepfunctions"],
+    service: Literal["cognito-idp", "ses", "sns", "sqs", "stepfunctions"],
     *,
     read_timeout_seconds: float,
     attempts: int,
@@ -63,3 +65,15 @@ def read_secret(secret_id: str, *, afresh: bool = False) -> str:
         return str(parameters.get_secret(secret_id, max_age=SECRET_MAX_AGE_SECONDS, force_fetch=afresh))
     except parameters.GetParameterError as error:
         raise ServiceUnavailable(f"the secret {secret_id} cannot be read") from error
+
+
+def read_key(secret_id: str) -> str:
+    """The content of a secret that other secrets are derived from; see `read_secret`.
+
+    Raises:
+        ServiceUnavailable: Secrets Manager did not give it, or it is too short to be one.
+    """
+    key = read_secret(secret_id)
+    if len(key) < SHORTEST_KEY:
+        raise ServiceUnavailable("the key that secrets are derived from is too short to be one")
+    return key

@@ -45,7 +45,14 @@ _READ_TIMEOUT_SECONDS: Final = 2
 _ATTEMPTS: Final = 1
 """A message that could not be put into the dead-letter queue goes back to its own, and gets there in the end."""
 
-_IDS_OF_ONE_MESSAGE: Final = ("message_id", "receive_count", "correlation_id", "event_id", "order_id")
+_IDS_OF_ONE_MESSAGE: Final = (
+    "message_id",
+    "receive_count",
+    "correlation_id",
+    "event_id",
+    "order_id",
+    "recipient_id",
+)
 
 
 def consume(
@@ -87,7 +94,8 @@ def consume(
         if reading.cause or event is None or not isinstance(payload, expected):
             _give_up(dlq_url, record, reading.cause or Cause.WRONG_QUEUE, reading.faults)
             return
-        correlate(valid_correlation_id(event.correlationid) or "", order_id=str(event.subject))
+        subject = "order_id" if payload.is_of_order else "recipient_id"
+        correlate(valid_correlation_id(event.correlationid) or "", **{subject: str(event.subject)})
         try:
             work(event, payload)
         except UnexpectedEvent as error:

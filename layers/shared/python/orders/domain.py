@@ -209,7 +209,7 @@ class Channel(StrEnum):
 
 
 class NotificationStatus(StrEnum):
-    """Of one notification on one channel. The last three are final, except that an UNCERTAIN one may turn out SENT."""
+    """Of one notification on one channel. The last four are final, except that an UNCERTAIN one may turn out SENT."""
 
     QUEUED = "QUEUED"
     """Asked for. With an error: tried, certainly not sent, and to be tried again."""
@@ -220,6 +220,20 @@ class NotificationStatus(StrEnum):
     """Refused by the provider, which would refuse it again."""
     UNCERTAIN = "UNCERTAIN"
     """Its sender died or got no answer: perhaps sent, so never sent again by itself."""
+    SUPPRESSED = "SUPPRESSED"
+    """Not sent, and not to be sent: its error is a `SuppressionReason`."""
+
+
+class SuppressionReason(StrEnum):
+    """Why a notification was not sent, though nothing failed."""
+
+    RECIPIENT_NOT_CONFIRMED = "RECIPIENT_NOT_CONFIRMED"
+    """The address is neither the account's own nor confirmed by a code."""
+    RECIPIENT_LIMIT = "RECIPIENT_LIMIT"
+    """The recipient has got as many messages as one may get in an hour, whoever caused them."""
+    USER_LIMIT = "USER_LIMIT"
+    STAGE_LIMIT = "STAGE_LIMIT"
+    """As many messages were sent as the whole stage may send in an hour."""
 
 
 class Locale(StrEnum):

@@ -29,6 +29,12 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── WebhookDisabled            nothing is sent to it
     │   ├── TooManySecrets             of one webhook that are signed with at once
     │   ├── TooManyTests               of one webhook in a short time
+    │   ├── TooManyRedeliveries        of one user in one hour
+    │   ├── RecipientNotFound          also for another user's recipient
+    │   ├── RecipientLimitReached
+    │   ├── TooManyCodes               to one address, of one user or of all, in one hour
+    │   ├── WrongCode
+    │   ├── CodeExpired                or tried too often
     │   ├── QueueNotFound
     │   ├── MessageNotFound            not in the dead-letter queue, or not where we looked
     │   ├── EventNotFound
@@ -145,6 +151,38 @@ class TooManyOrders(RequestRefused):
     def __init__(self, retry_after_seconds: int) -> None:
         super().__init__("You have placed as many orders as you may for now")
         self.headers = {"Retry-After": str(retry_after_seconds)}
+
+
+class TooManyRedeliveries(RequestRefused):
+    """The user has had as many deliveries sent again as they may for now."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("You have had as many deliveries sent again as you may for now")
+        self.headers = {"Retry-After": str(retry_after_seconds)}
+
+
+class RecipientNotFound(RequestRefused):
+    """No such recipient, or it is somebody else's: the response must not tell which."""
+
+
+class RecipientLimitReached(RequestRefused):
+    """The user has as many recipients as one may have."""
+
+
+class TooManyCodes(RequestRefused):
+    """As many codes were sent to this address, for this user or in all as may be for now: it does not tell which."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("As many codes were sent as may be for now")
+        self.headers = {"Retry-After": str(retry_after_seconds)}
+
+
+class WrongCode(RequestRefused):
+    """The code is not the one that was sent last."""
+
+
+class CodeExpired(RequestRefused):
+    """The code cannot confirm anything any more: it is too old, or was tried too often."""
 
 
 class OrderNotFound(RequestRefused):

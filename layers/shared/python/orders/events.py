@@ -63,7 +63,7 @@ CONSUMER_OF: Final[Mapping[Queue, Consumer]] = {
 
 
 class EventData(BaseModel):
-    """Base of the payloads in `data`. The subject of every event is its order's id."""
+    """Base of the payloads in `data`. The subject of an event is its order's id, unless its type says otherwise."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -77,6 +77,8 @@ class EventData(BaseModel):
 
     type: ClassVar[str]
     queue: ClassVar[Queue]
+    is_of_order: ClassVar[bool] = True
+    """Whether the subject is an order's id."""
 
 
 class OrderCreated(EventData):
@@ -89,15 +91,30 @@ class OrderCreated(EventData):
     currency: str = Field(pattern="^[A-Z]{3}$", description="ISO 4217")
 
 
-class NotificationRequested(EventData):
+class MessageRequested(EventData):
+    """Base of what asks for one mail or one text message."""
+
+    queue = Queue.NOTIFICATION_SENDING
+
+
+class NotificationRequested(MessageRequested):
     """The customer is to be told something on one channel, once."""
 
     type = "com.orders.notification.requested.v1"
-    queue = Queue.NOTIFICATION_SENDING
 
     notification: Notification
     # The default is for events from before there was more than one.
     channel: Channel = Channel.EMAIL
+
+
+class ConfirmationCodeRequested(MessageRequested):
+    """Whoever reads a recipient's address is to get the code that confirms it. The subject is the recipient's id; the
+    code is derived from it and from the version."""
+
+    type = "com.orders.recipient.code_requested.v1"
+    is_of_order = False
+
+    version: int = Field(ge=1, description="Which of the recipient's codes it is")
 
 
 class PaymentEvent(EventData):
@@ -187,6 +204,7 @@ CATALOGUE: Final[dict[str, type[EventData]]] = {
     for event in (
         OrderCreated,
         NotificationRequested,
+        ConfirmationCodeRequested,
         PaymentCaptured,
         PaymentRefunded,
         InventoryReserved,

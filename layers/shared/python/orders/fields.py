@@ -140,4 +140,9 @@ Email = Annotated[
     AfterValidator(_email),
     WithJsonSchema({"type": "string", "format": "email", "minLength": 6, "maxLength": MAX_ADDRESS}),
 ]
+Phone = Annotated[
+    str,
+    StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$"),
+    ErrorMessage("This must be a telephone number in E.164 form, e.g. +34600123456"),
+]
 Text = Annotated[str, OneLine(MAX_TEXT)]

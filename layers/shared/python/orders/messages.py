@@ -68,6 +68,11 @@ class Reading:
     faults: tuple[str, ...] = ()
     """Which fields are wrong, and how. Names and kinds only, no values."""
 
+    @property
+    def is_of_order(self) -> bool:
+        """Whether its subject is an order's id, as far as can be told."""
+        return self.payload is None or self.payload.is_of_order
+
 
 def read(queue: Queue, body: str) -> Reading:
     """Reads a message of the queue. What it says is not true yet: see `checked`."""

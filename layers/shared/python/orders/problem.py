@@ -116,6 +116,18 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.WebhookDisabled: Kind(409, "webhook-disabled", "The webhook is disabled"),
     errors.TooManySecrets: Kind(409, "too-many-secrets", "Too many secrets of the webhook are in use"),
     errors.TooManyTests: Kind(429, "too-many-tests", "Too many tests were sent"),
+    errors.TooManyRedeliveries: Kind(429, "too-many-redeliveries", "Too many deliveries sent again"),
+    errors.RecipientNotFound: Kind(
+        404, "recipient-not-found", "No such recipient", example="You have no such recipient"
+    ),
+    errors.RecipientLimitReached: Kind(
+        409, "recipient-limit-reached", "There are as many recipients as one user may have"
+    ),
+    errors.TooManyCodes: Kind(429, "too-many-codes", "Too many codes"),
+    errors.WrongCode: Kind(422, "wrong-code", "The code is wrong", example="4 attempts are left"),
+    errors.CodeExpired: Kind(
+        409, "code-expired", "The code is not valid any more", example="Ask for a new code"
+    ),
     errors.DatabaseUnavailable: Kind(
         503,
         "temporarily-unavailable",

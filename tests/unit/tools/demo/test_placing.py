@@ -12,7 +12,7 @@ from orders.ids import uuid7
 from tools.client.http import ApiError, Problem
 from tools.client.orders_client import Accepted, NewOrder, OrdersClient, Progress
 from tools.demo import placing
-from tools.demo.placing import Run, play
+from tools.demo.placing import Run, SignedIn, play
 from tools.demo.scenarios import scenarios
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -65,7 +65,8 @@ def play_with(api: Api) -> list[Run]:
     over: list[Run] = []
     runs = [Run(scenario) for scenario in scenarios()]
     client = cast(OrdersClient, api)
-    asyncio.run(play(runs, {"customer": client, "other": client}, over.append))
+    clients = {user: SignedIn(client, f"{user}@example.com") for user in ("customer", "other")}
+    asyncio.run(play(runs, clients, over.append))
     assert [run for run in runs if run.is_over] == [run for run in runs if run in over]
     return over
 
@@ -85,6 +86,12 @@ def test_posts_with_one_key_share_it_and_all_others_have_their_own() -> None:
     assert len(by_name["8 race for the last 5"].orders) == 8
     keys = [key for _, key in api.posts]
     assert len(set(keys)) == len(keys) - 19 - 1  # twenty posts share one key, and two another
+
+
+def test_mails_go_to_the_account_s_own_address_which_needs_no_confirmation() -> None:
+    api = Api({})
+    play_with(api)
+    assert {order.contact.email for order, _ in api.posts} <= {"customer@example.com", "other@example.com"}
 
 
 def test_slow_scenarios_go_on_while_the_others_are_played() -> None:

@@ -12,10 +12,8 @@ from typing import Final
 from uuid import UUID
 
 from orders import aws
-from orders.errors import ServiceUnavailable
 
 PREFIX: Final = "whsec_"
-_SHORTEST_KEY: Final = 32
 
 
 class SigningKeys:
@@ -27,7 +25,7 @@ class SigningKeys:
     @classmethod
     def from_secret(cls, secret_id: str) -> "SigningKeys":
         """With the key that is the content of a secret, by name or ARN."""
-        return cls(lambda: _read(secret_id))
+        return cls(lambda: aws.read_key(secret_id))
 
     def secret(self, endpoint_id: UUID, version: int) -> str:
         """The endpoint's secret as its owner gets it: `whsec_` and 32 bytes in base64.
@@ -38,10 +36,3 @@ class SigningKeys:
         message = f"webhook.{endpoint_id}.{version}".encode()
         digest = hmac.new(self._key().encode(), message, hashlib.sha256).digest()
         return PREFIX + base64.b64encode(digest).decode()
-
-
-def _read(secret_id: str) -> str:
-    key = aws.read_secret(secret_id)
-    if len(key) < _SHORTEST_KEY:
-        raise ServiceUnavailable("the key of the webhooks' secrets is too short to be one")
-    return key
