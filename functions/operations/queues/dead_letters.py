@@ -215,7 +215,7 @@ class DeadLetters:
 
 
 def _letter(message: "MessageTypeDef") -> DeadLetter:
-    system: Mapping[str, str] = message.get("Attributes", {})
+    system: Mapping[Any, str] = message.get("Attributes", {})
     ours = {
         name: attribute.get("StringValue", "")
         for name, attribute in message.get("MessageAttributes", {}).items()
@@ -241,7 +241,7 @@ def _letter(message: "MessageTypeDef") -> DeadLetter:
     )
 
 
-def _deliveries(ours: Mapping[str, str], system: Mapping[str, str]) -> int:
+def _deliveries(ours: Mapping[str, str], system: Mapping[Any, str]) -> int:
     """A message that SQS has moved here was delivered as often as its queue allows; each further receive was a look."""
     if DELIVERIES in ours:
         return _number(ours[DELIVERIES])
