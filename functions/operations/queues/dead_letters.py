@@ -182,7 +182,7 @@ class DeadLetters:
                     MaxNumberOfMessages=min(MAX_BATCH, limit - received),
                     VisibilityTimeout=HOLD_SECONDS,
                     WaitTimeSeconds=self._wait_seconds,
-                    AttributeNames=["ApproximateReceiveCount", "SentTimestamp", "DeadLetterQueueSourceArn"],
+                    AttributeNames=["All"],
                     MessageAttributeNames=["All"],
                 )
             messages = answer.get("Messages", [])
