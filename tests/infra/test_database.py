@@ -13,6 +13,7 @@ USERS = {
     "manage-catalogue",
     "outbox-relay",
     "maintenance",
+    "start-saga",
     "payment-events",
     "inventory-events",
     "notify",

@@ -182,7 +182,7 @@ class DeadLetters:
                     MaxNumberOfMessages=min(MAX_BATCH, limit - received),
                     VisibilityTimeout=HOLD_SECONDS,
                     WaitTimeSeconds=self._wait_seconds,
-                    AttributeNames=["ApproximateReceiveCount", "SentTimestamp", "DeadLetterQueueSourceArn"],
+                    AttributeNames=["All"],
                     MessageAttributeNames=["All"],
                 )
             messages = answer.get("Messages", [])
@@ -215,7 +215,7 @@ class DeadLetters:
 
 
 def _letter(message: "MessageTypeDef") -> DeadLetter:
-    system: Mapping[str, str] = message.get("Attributes", {})
+    system: Mapping[Any, str] = message.get("Attributes", {})
     ours = {
         name: attribute.get("StringValue", "")
         for name, attribute in message.get("MessageAttributes", {}).items()
@@ -241,7 +241,7 @@ def _letter(message: "MessageTypeDef") -> DeadLetter:
     )
 
 
-def _deliveries(ours: Mapping[str, str], system: Mapping[str, str]) -> int:
+def _deliveries(ours: Mapping[str, str], system: Mapping[Any, str]) -> int:
     """A message that SQS has moved here was delivered as often as its queue allows; each further receive was a look."""
     if DELIVERIES in ours:
         return _number(ours[DELIVERIES])

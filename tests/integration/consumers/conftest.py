@@ -61,17 +61,18 @@ class Consumers:
             monkeypatch.setenv(name, value)
         consumers = cls(database, dead_letters, WebhookSetup(database))
         executions = Executions(consumers.step_functions, ARN)  # type: ignore[arg-type]
-        for queue, function, others in (
+        functions: tuple[tuple[Queue, str, dict[str, Any]], ...] = (
             (Queue.ORDER_PROCESSING, "start_saga", {"executions": lambda: executions}),
             (Queue.PAYMENT_PROCESSING, "payment_events", {"gateway": SimulatedGateway(database, BEHAVIOUR)}),
             (Queue.INVENTORY_MANAGEMENT, "inventory_events", {}),
             (Queue.NOTIFICATION_SENDING, "notify", {"sender": lambda channel: consumers.mails}),
             (Queue.WEBHOOK_DELIVERY, "deliver_webhooks", {"delivery": consumers.webhooks.delivery}),
-        ):
+        )
+        for queue, function, others in functions:
             module = importlib.import_module(f"functions.{function}.handler")
             monkeypatch.setattr(module, "database", database, raising=False)
-            for name, value in others.items():
-                monkeypatch.setattr(module, name, value)
+            for name, fake in others.items():
+                monkeypatch.setattr(module, name, fake)
             consumers.handlers[queue] = module.handler
         return consumers
 

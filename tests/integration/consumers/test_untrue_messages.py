@@ -255,7 +255,7 @@ def test_the_dead_letter_keeps_where_it_came_from(consumers: Consumers) -> None:
     assert attributes == {ORIGINAL_ID: "message-0", ORIGINAL_TIME: "1767225600000", DELIVERIES: "1"}
 
 
-FAT = {
+FAT: dict[str, dict[str, Any]] = {
     "unknown fields": {f"{EMAIL}{number}": number for number in range(24_000)},
     "a long value": {"totalAmount": "9" * 236_000},
     "a long name": {"x" * 236_000: 1},

@@ -23,7 +23,7 @@ from orders.errors import (
 from orders.payments import records
 from orders.payments.gateway import GatewayStatus
 from orders.payments.records import PaymentBalance
-from tests.support.factories import BOB, TRACE, Product, add_order, add_product, execute, rows
+from tests.support.factories import ALICE, BOB, TRACE, Product, add_order, add_product, execute, rows
 from tests.support.webhooks import add_endpoint
 
 TOTAL = 2500
@@ -255,7 +255,7 @@ def test_a_review_keeps_the_reason_that_there_is(database: Database) -> None:
 @pytest.mark.parametrize("listener", ["somebody else", "disabled", "the owner"])
 def test_an_end_is_announced_to_its_owners_enabled_webhooks_alone(database: Database, listener: str) -> None:
     order_id = order_in(database, OrderStatus.PROCESSING)
-    add_endpoint(database, **({"user_id": BOB} if listener == "somebody else" else {}))
+    add_endpoint(database, user_id=BOB if listener == "somebody else" else ALICE)
     if listener == "disabled":
         execute(database, "UPDATE webhook_endpoints SET status = 'DISABLED'")
 

@@ -126,7 +126,8 @@ def _for_the_runtime(error: Exception) -> Exception:
     if len(text) <= MAX_ERROR_TEXT:
         return error.with_traceback(None)
     # Step Functions matches the name; a sub-type's constructor may take anything.
-    return type(type(error).__name__, (Failed,), {})(shortened(text, MAX_ERROR_TEXT))  # type: ignore[no-any-return]
+    namesake: type[Failed] = type(type(error).__name__, (Failed,), {})
+    return namesake(shortened(text, MAX_ERROR_TEXT))
 
 
 def count(metric: str, value: float = 1, unit: MetricUnit = MetricUnit.Count) -> None:
