@@ -5,7 +5,7 @@ import gzip
 import json
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlencode
@@ -166,7 +166,8 @@ def test_every_get_answers_head_with_the_same_headers_to_the_same_callers(
 def test_a_compressed_order_is_accepted_and_a_bomb_refused(
     running_cloud: Cloud, http: httpx.Client, coding: str
 ) -> None:
-    compress = {"gzip": gzip.compress, "deflate": zlib.compress}[coding]
+    codings: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
+    compress = codings[coding]
     token = sign_in(running_cloud.settings, running_cloud.stack, "customer").access_token
     url = f"{running_cloud.stack['api_url']}/api/v1/orders"
 
