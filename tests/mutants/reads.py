@@ -14,6 +14,7 @@ _VERSIONS: Final = "functions/manage_catalogue/versions.py"
 _MIGRATION: Final = "functions/migrate/versions/0005_reads_and_catalogue.py"
 
 _ORDER_KEYS: Final = "tests/integration/create_order/test_idempotency.py::TestOneAfterTheOther"
+_HEADERS: Final = "tests/unit/test_http_headers.py"
 _LIST: Final = "tests/integration/read_orders/test_order_list.py"
 _READ_PLANS: Final = "tests/integration/read_orders/test_plans_at_volume.py"
 _MAKING: Final = "tests/integration/manage_catalogue/test_making.py"
@@ -76,9 +77,31 @@ READS: Final[tuple[Mutant, ...]] = (
     mutant(
         "A change is answered with 304",
         _HTTP,
-        '        if method in {"GET", "HEAD"}:\n            response = without_what_is_known(',
-        "        if method:\n            response = without_what_is_known(",
+        '        if method in {"GET", "HEAD"}:\n',
+        "        if method:\n",
         f"{_CHANGING}::test_what_has_not_changed_is_not_sent_again_but_a_change_is_always_answered",
+    ),
+    mutant(
+        "What is private may be kept",
+        _HTTP,
+        '    "Cache-Control": "no-store",\n',
+        "",
+        f"{_HEADERS}::test_every_response_is_protected_and_kept_by_nobody_unless_it_says_so",
+    ),
+    mutant(
+        "HEAD has content",
+        _HTTP,
+        'head.without_content(response) if method == "HEAD" else response',
+        "response",
+        f"{_HEADERS}::test_head_returns_what_get_does_without_its_content",
+    ),
+    mutant(
+        "A compressed body is unpacked whole",
+        "layers/shared/python/orders/request_body.py",
+        "decoder.decompress(raw, MAX_BODY_BYTES + 1)",
+        "decoder.decompress(raw)",
+        "tests/unit/test_http_request_body.py::"
+        "test_the_limit_is_that_of_the_decoded_body_and_a_bomb_is_never_unpacked",
     ),
     mutant(
         "A change of an old version is made",

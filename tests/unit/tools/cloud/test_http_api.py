@@ -30,8 +30,9 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     ):
         monkeypatch.setattr(apigateway, name, getattr(apigateway, name))
     monkeypatch.setattr(apigateway, "_apis", {"api": {"corsConfiguration": CONFIGURATION}, "plain": {}})
-    http_api.install(apigateway)
-    return apigateway
+    changed: ModuleType = apigateway
+    http_api.install(changed)
+    return changed
 
 
 def ask(gateway: ModuleType, method: str, origin: str, api_id: str = "api") -> tuple[int, dict[str, Any]]:
