@@ -12,7 +12,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from orders.domain import FORWARD_STEPS, OrderStatus, StepStatus
+from orders.domain import FORWARD_STEPS, StepStatus
 from tools.audit.executions import Visit
 from tools.client.orders_client import OrdersClient, Progress, Step
 from tools.console import COLOURS, Console
@@ -34,26 +34,19 @@ _IN_WORDS: Final = {
 }
 
 
-async def show_order(client: OrdersClient, order_id: UUID, console: Console) -> OrderStatus:
-    """Prints the order as it stands.
+async def watch_order(client: OrdersClient, order_id: UUID, console: Console) -> Progress:
+    """Shows the order until it has come to its end.
 
     Raises:
         ApiError: there is no such order, or it is somebody else's.
     """
     progress = await client.progress(order_id)
-    console.print(_picture(progress))
-    return progress.status
-
-
-async def watch_order(client: OrdersClient, order_id: UUID, console: Console) -> OrderStatus:
-    """Shows the order until it has come to its end. Raises as `show_order` does."""
-    progress = await client.progress(order_id)
-    with Live(_picture(progress), console=console) as live:
+    with Live(picture_of(progress), console=console) as live:
         while not progress.status.is_terminal:
             await asyncio.sleep(_POLL_SECONDS)
             progress = await client.progress(order_id)
-            live.update(_picture(progress))
-    return progress.status
+            live.update(picture_of(progress))
+    return progress
 
 
 def history_of(visits: Iterable[Visit]) -> RenderableType:
@@ -69,7 +62,8 @@ def history_of(visits: Iterable[Visit]) -> RenderableType:
     return table
 
 
-def _picture(progress: Progress) -> RenderableType:
+def picture_of(progress: Progress) -> RenderableType:
+    """The order as it stands."""
     title = Text.assemble(
         ("Order ", "bold"),
         (str(progress.order_id), "bold"),

@@ -18,7 +18,7 @@ from orders.contract import API_PREFIX
 from tools.cloud import aws, catalogue, deploy, emulator, postgres, recovery, stack
 from tools.cloud.settings import LOOPBACK, ROOT, Settings
 from tools.cloud.stack import Stack
-from tools.errors import LocalCloudError
+from tools.errors import LocalCloudError, Unavailable
 from tools.waiting import wait_until
 
 Report = Callable[[str], None]
@@ -100,11 +100,11 @@ def require_up(settings: Settings) -> Stack:
     """The stack of a local cloud that is up.
 
     Raises:
-        LocalCloudError: it is not.
+        Unavailable: it is not.
     """
     found = find_up(settings)
     if found is None:
-        raise LocalCloudError("The local cloud is not up. Start it with: make up")
+        raise Unavailable("The local cloud is not up. Start it with: make up")
     return found
 
 

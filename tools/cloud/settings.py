@@ -32,7 +32,9 @@ def is_local(url: str, settings: "Settings") -> bool:
     """Whether the URL leads to the local cloud of these settings."""
     try:
         asked, ours = urlsplit(url), urlsplit(settings.endpoint_url)
-        same_host = asked.hostname == ours.hostname or (is_loopback(url) and is_loopback(settings.endpoint_url))
+        same_host = asked.hostname == ours.hostname or (
+            is_loopback(url) and is_loopback(settings.endpoint_url)
+        )
         return same_host and (asked.scheme, asked.port) == (ours.scheme, ours.port)
     except ValueError:
         return False
