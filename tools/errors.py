@@ -15,6 +15,12 @@ class LocalCloudError(Exception):
         self.problem = problem or {}
 
 
+class Misused(LocalCloudError):
+    """What was asked for makes no sense here: another command line does."""
+
+    exit_code = 2
+
+
 class Refused(LocalCloudError):
     """The API, or Cognito, said no: the same again will be refused again."""
 

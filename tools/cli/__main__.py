@@ -17,6 +17,7 @@ from tools.cli import (
     products,
     status,
     webhook_listen,
+    webhooks,
 )
 from tools.cli.commands import Commands, console, show
 from tools.cloud import local_cloud
@@ -36,7 +37,8 @@ app.add_typer(audit.app)
 app.add_typer(mails.app)
 app.add_typer(places.app)
 app.add_typer(operations.app)
-app.add_typer(webhook_listen.app, name="webhook")
+app.add_typer(webhooks.app, name="webhook")
+webhooks.app.add_typer(webhook_listen.app)
 app.add_typer(products.app, name="product")
 
 

@@ -15,15 +15,16 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Annotated, Any, Final, Literal, NoReturn, TextIO, TypeVar
 
+import rich.console
 import typer
-from rich.console import ConsoleOptions, Group, RenderableType
+from rich.console import ConsoleOptions, Group, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from tools.cloud.settings import Settings, is_local
 from tools.console import Console, cell, table, visible
-from tools.errors import LocalCloudError
+from tools.errors import LocalCloudError, Misused
 
 UNEXPECTED: Final = 70
 INTERRUPTED: Final = 130
@@ -104,7 +105,7 @@ class Commands(typer.Typer):
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"context_settings": {"help_option_names": ["-h", "--help"]}} | options)
 
-    def command(  # type: ignore[override]
+    def command(
         self, name: str | None = None, *, on: Place = "api", **options: Any
     ) -> Callable[[Function], Function]:
         """Registers a command. `on` says where it works: a local one refuses when ORDERS_API_URL names another."""
@@ -160,14 +161,13 @@ def refuse_elsewhere(what: str) -> None:
     """Refuses what works on this machine only, if ORDERS_API_URL names another place.
 
     Raises:
-        typer.BadParameter: it does.
+        Misused: it does.
     """
     named = os.environ.get("ORDERS_API_URL")
     if named and not is_local(named, Settings.from_environment()):
-        raise typer.BadParameter(
-            f"{what} works on the local cloud only, but ORDERS_API_URL names {visible(named)}. "
-            "Without it: env -u ORDERS_API_URL bin/orders …",
-            param_hint="ORDERS_API_URL",
+        raise Misused(
+            f"{what} works on the local cloud only, but ORDERS_API_URL names {named}. Without it:\n"
+            f"  env -u ORDERS_API_URL bin/{what}"
         )
 
 
@@ -212,7 +212,7 @@ class _Listing:
         self._table = shown
         self._blocks = blocks
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[RenderableType]:
+    def __rich_console__(self, console: rich.console.Console, options: ConsoleOptions) -> RenderResult:
         needed = Measurement.get(console, options, self._table).maximum
         is_narrow = console.is_terminal and needed > shutil.get_terminal_size().columns
         yield Group(*self._blocks) if is_narrow and self._blocks else self._table
@@ -299,7 +299,8 @@ def _tell_unexpected(error: Exception) -> int:
 def _tell(error: LocalCloudError) -> None:
     """On standard error: a message, or a problem document (RFC 9457) with `--json`."""
     if _is_json_wanted():
-        problem = {"title": type(error).__name__, "detail": str(error)} | dict(error.problem)
+        message = {"title": type(error).__name__, "detail": str(error)}
+        problem = message | dict(error.problem) | {"message": str(error)}
         print(json.dumps(problem, default=str), file=sys.stderr)
     else:
         print(f"\n{visible(str(error))}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Final
 from uuid import UUID
 
@@ -41,11 +42,16 @@ async def watch_order(client: OrdersClient, order_id: UUID, console: Console) ->
         ApiError: there is no such order, or it is somebody else's.
     """
     progress = await client.progress(order_id)
-    with Live(picture_of(progress), console=console) as live:
+    # Anywhere but on a terminal a picture cannot move: its end is enough.
+    moving = Live(picture_of(progress), console=console) if console.is_terminal else None
+    with moving or nullcontext():
         while not progress.status.is_terminal:
             await asyncio.sleep(_POLL_SECONDS)
             progress = await client.progress(order_id)
-            live.update(picture_of(progress))
+            if moving:
+                moving.update(picture_of(progress))
+    if not moving:
+        console.print(picture_of(progress), soft_wrap=True)
     return progress
 
 

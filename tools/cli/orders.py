@@ -1,7 +1,7 @@
 """The commands of somebody who orders: `place`, `show`, `list` and `demo`."""
 
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from uuid import UUID, uuid4
 
 import typer
@@ -19,7 +19,7 @@ from tools.cloud.settings import Settings
 from tools.console import Console, console_of_width, money
 from tools.demo import report
 from tools.demo.run import run_demo
-from tools.errors import LocalCloudError
+from tools.errors import LocalCloudError, Misused
 
 app = Commands()
 
@@ -96,7 +96,7 @@ def show_one(
     """Show an order with the steps of its saga. Exit code 0 unless it needs review or there is no such order."""
     settings = Settings.from_environment()
     if history and not find_target(settings).is_local:
-        raise LocalCloudError(
+        raise Misused(
             f"--history reads the local cloud's Step Functions. Elsewhere: bin/orders review show {order_id} --history"
         )
 
@@ -128,6 +128,7 @@ def show_own(
 ) -> None:
     """List your own orders, newest first."""
     wanted: dict[str, str | int] = {} if status is None else {"status": status}
+    page: dict[str, Any]
     with client(user) as api:
         if everything:
             page = {"items": list(api.items("orders", limit=100, **wanted)), "nextCursor": None}

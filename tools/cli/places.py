@@ -1,4 +1,4 @@
-"""The command that leads to the pages of an API: `open`."""
+"""The commands that say where an API is: `url` and `open`."""
 
 import sys
 from enum import StrEnum
@@ -22,14 +22,21 @@ class Place(StrEnum):
 _PATHS: Final = {Place.DOCS: "/docs", Place.API: "/openapi.json"}
 
 
+@app.command()
+def url() -> None:
+    """Print the API's URL, for any HTTP client; its routes begin with /api/v1."""
+    api_url = find_target(Settings.from_environment()).api_url
+    show({"url": api_url}, api_url)
+
+
 @app.command("open")
 def open_place(
     place: Annotated[Place, typer.Argument(help="docs: the page to try the API; api: its OpenAPI document.")],
     only_print: Annotated[bool, typer.Option("--print", help="Open no browser.")] = False,
 ) -> None:
     """Print the URL of a page, and open it in a browser if this is a terminal."""
-    url = f"{find_target(Settings.from_environment()).api_url}{API_PREFIX}{_PATHS[place]}"
+    page = f"{find_target(Settings.from_environment()).api_url}{API_PREFIX}{_PATHS[place]}"
     is_for_eyes = sys.stdout.isatty() and not only_print
-    show({"url": url}, url)
+    show({"url": page}, page)
     if is_for_eyes:
-        typer.launch(url)
+        typer.launch(page)

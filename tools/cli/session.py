@@ -15,7 +15,7 @@ from tools.cli.target import Target
 from tools.cloud import aws, local_cloud, stack
 from tools.cloud.settings import Settings
 from tools.cloud.stack import sign_in
-from tools.errors import LocalCloudError, Refused, Unavailable
+from tools.errors import LocalCloudError, Misused, Refused, Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
@@ -61,7 +61,7 @@ def find_pool(settings: Settings, target: Target, client_id: str | None, region:
     if target.is_local:
         return Pool(local_cloud.require_up(settings)["user_pool_client_id"], None)
     if not client_id or not region:
-        raise LocalCloudError(
+        raise Misused(
             f"Say who signs in to {target.api_url}: --client-id and --region are the outputs UserPoolClientId and "
             "Region of its stack."
         )
@@ -77,13 +77,13 @@ def token_of(settings: Settings, target: Target, user: str) -> str:
     if user == ME:
         return _fresh(settings, target, _current(settings, target))["access_token"]
     if not target.is_local:
-        raise LocalCloudError(
+        raise Misused(
             f"{user!r} is a user of the local cloud, which {target.api_url} is not. "
             "Sign in there with bin/orders login EMAIL, or give a token with --token or ORDERS_TOKEN."
         )
     known = local_cloud.require_up(settings)
     if user not in known["users"]:
-        raise LocalCloudError(f"There is no user {user!r}. There are: {', '.join(known['users'])}, and {ME}.")
+        raise Misused(f"There is no user {user!r}. There are: {', '.join(known['users'])}, and {ME}.")
     return sign_in(settings, known, user).access_token
 
 

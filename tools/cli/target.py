@@ -9,7 +9,7 @@ from orders.contract import API_PREFIX
 from tools.cli.commands import current, notes
 from tools.cloud import local_cloud
 from tools.cloud.settings import Settings, is_local
-from tools.errors import LocalCloudError
+from tools.errors import Misused
 from tools.loopback import is_loopback
 
 
@@ -26,7 +26,8 @@ def find_target(settings: Settings) -> Target:
     """The API that `--api-url` or ORDERS_API_URL names, else the local cloud's.
 
     Raises:
-        LocalCloudError: it is no URL of an API, or the local cloud is not up.
+        Misused: it is no URL of an API.
+        Unavailable: the local cloud is not up.
     """
     named = current().api_url
     if not named:
@@ -38,11 +39,11 @@ def find_target(settings: Settings) -> Target:
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise LocalCloudError(f"{named!r} is no URL of an API. It looks like https://api.example.com")
+        raise Misused(f"{named!r} is no URL of an API. It looks like https://api.example.com")
     if parts.username or parts.query or parts.fragment:
-        raise LocalCloudError("The URL of an API has neither a user, nor a query, nor a fragment.")
+        raise Misused("The URL of an API has neither a user, nor a query, nor a fragment.")
     if parts.scheme == "http" and not is_loopback(api_url):
-        raise LocalCloudError(f"{api_url} would see your token unencrypted. Use https.")
+        raise Misused(f"{api_url} would see your token unencrypted. Use https.")
     return Target(api_url, is_local(api_url, settings))
 
 

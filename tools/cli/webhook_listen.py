@@ -18,12 +18,14 @@ from rich.text import Text
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tools.cli.api import client
-from tools.cli.commands import console, current, notes, print_json_line, show
+from tools.cli.commands import Commands, console, current, notes, print_json_line, show
 from tools.cli.target import find_target
-from tools.cli.webhooks import User, WebhookId, app
+from tools.cli.webhooks import User, WebhookId
 from tools.cloud.settings import LOOPBACK, Settings
 from tools.console import local_time
 from tools.errors import LocalCloudError
+
+app = Commands()
 
 _SIGNED_HEADERS: Final = ("webhook-id", "webhook-timestamp", "webhook-signature")
 _FORWARDED_HEADERS: Final = (*_SIGNED_HEADERS, "content-type", "user-agent")
@@ -129,7 +131,7 @@ class Receiver:
         return status
 
     def _forward(self, url: str, headers: dict[str, str], body: bytes) -> tuple[int | None, str | None]:
-        passed = {name: headers[name] for name in _FORWARDED_HEADERS if name in headers}
+        passed: dict[str, str] = {name: headers[name] for name in _FORWARDED_HEADERS if name in headers}
         try:
             response = httpx.post(
                 url, content=body, headers=passed, timeout=_FORWARD_SECONDS, trust_env=False

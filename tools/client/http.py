@@ -17,6 +17,7 @@ _TIMEOUT_SECONDS: Final = 30
 """Above what API Gateway grants a function, so that it is never the client who gives up first."""
 _MAX_CONNECTIONS: Final = 200
 _LONGEST_MESSAGE: Final = 200
+_WITHOUT_BODY: Final = frozenset({HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT})
 _REFUSALS: Final = frozenset(range(400, 500)) - {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
 _TOKEN_HINT: Final = "\nThe token is not good here, or not any more. Sign in: bin/orders login EMAIL"
 
@@ -92,7 +93,7 @@ def content_of(response: httpx.Response) -> Any:
     """
     if not response.is_success:
         raise ApiError(response.status_code, Problem.of(response))
-    if not response.content:
+    if not response.content and response.status_code in _WITHOUT_BODY:
         return None
     try:
         body = response.json()
