@@ -77,6 +77,10 @@ _API: Final = (
 )
 
 
+class NobodyReads(Exception):
+    """Whoever read the output has ended, as `head` does."""
+
+
 @dataclass
 class Invocation:
     """What was said on the command line to every command alike, and what it is going to print."""
@@ -128,21 +132,12 @@ def _with_common_options(function: Callable[..., Any], name: str, on: Place) -> 
         if on == "local":
             refuse_elsewhere(f"orders {name}")
         _current.set(invocation)
-        if not invocation.as_json:
-            function(**arguments)
-            return
-        invocation.out = sys.stdout
-        exit_with: typer.Exit | None = None
-        # Whatever a command says while it works is for people, so it goes where it is in no program's way.
-        with contextlib.redirect_stdout(sys.stderr):
-            try:
-                function(**arguments)
-            except typer.Exit as ended:
-                exit_with = ended
-        if invocation.document is not None:
-            print_json(invocation.document)
-        if exit_with is not None:
-            raise exit_with
+        try:
+            _invoke(function, invocation, arguments)
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            # Typer has an opinion of its own on these.
+            raise NobodyReads from error
 
     invoke.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=[
@@ -155,6 +150,24 @@ def _with_common_options(function: Callable[..., Any], name: str, on: Place) -> 
         for parameter in invoke.__signature__.parameters.values()  # type: ignore[attr-defined]
     }
     return invoke
+
+
+def _invoke(function: Callable[..., Any], invocation: Invocation, arguments: dict[str, Any]) -> None:
+    """Runs a command; prints its document, and what else it says where that is in no program's way."""
+    if not invocation.as_json:
+        function(**arguments)
+        return
+    invocation.out = sys.stdout
+    exit_with: typer.Exit | None = None
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            function(**arguments)
+        except typer.Exit as ended:
+            exit_with = ended
+    if invocation.document is not None:
+        print_json(invocation.document)
+    if exit_with is not None:
+        raise exit_with
 
 
 def refuse_elsewhere(what: str) -> None:
@@ -244,7 +257,7 @@ def run(app: typer.Typer) -> NoReturn:
     try:
         code = _run(app)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except (NobodyReads, BrokenPipeError):
         # Nor may the interpreter's own flush at the end fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = NOBODY_READS
@@ -269,7 +282,7 @@ def _run(app: typer.Typer) -> int:
         return 1
     except KeyboardInterrupt:
         code = INTERRUPTED
-    except BrokenPipeError:
+    except (NobodyReads, BrokenPipeError):
         raise
     except Exception as error:
         return _tell_unexpected(error)

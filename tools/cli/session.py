@@ -186,17 +186,13 @@ def _keep(
 def _current(settings: Settings, target: Target) -> Session:
     content = stack.read_json(_file(settings, target))
     if content is None:
-        raise LocalCloudError(
-            f"Nobody is signed in to {target.api_url}. Sign in with: bin/orders login EMAIL"
-        )
+        raise Refused(f"Nobody is signed in to {target.api_url}. Sign in with: bin/orders login EMAIL")
     session = cast(Session, content)
     if (
         target.is_local
         and session["user_pool_client_id"] != find_pool(settings, target, None, None).client_id
     ):
-        raise LocalCloudError(
-            "Who was signed in was so to an earlier local cloud. Sign in: bin/orders login EMAIL"
-        )
+        raise Refused("Who was signed in was so to an earlier local cloud. Sign in: bin/orders login EMAIL")
     return session
 
 

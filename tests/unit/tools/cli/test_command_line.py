@@ -489,14 +489,14 @@ class TestHowACommandEnds:
 
     @pytest.mark.parametrize("command", [["product", "list"], ["product", "list", "--json"]], ids=named)
     def test_nobody_who_reads_is_no_traceback(self, command: list[str], api: FakeApi, shell: Shell) -> None:
-        api.responses = {("GET", "/admin/products"): page(*[STOCKED] * 5000)}
-        process = shell.start(*command)
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.readline()
-        process.stdout.close()
-        errors = process.stderr.read()
-        assert process.wait(60) == 141
+        api.responses = {("GET", "/admin/products"): page(*[STOCKED] * 800)}
+        with shell.start(*command) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.readline()
+            process.stdout.close()
+            errors = process.stderr.read()
+        assert process.returncode == 141
         assert b"Traceback" not in errors
         assert b"BrokenPipe" not in errors
 
@@ -505,11 +505,11 @@ class TestHowACommandEnds:
         self, number: signal.Signals, code: int, api: FakeApi, shell: Shell
     ) -> None:
         api.responses = {("GET", f"/orders/{ORDER}/status"): PROGRESS | {"status": "PROCESSING"}}
-        process = shell.start("show", ORDER, "--watch")
-        while len(api.asked) < 2:
-            time.sleep(0.01)
-        process.send_signal(number)
-        _, errors = process.communicate(timeout=30)
+        with shell.start("show", ORDER, "--watch") as process:
+            while len(api.asked) < 2:
+                time.sleep(0.01)
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=60)
         assert process.returncode == code
         assert b"Traceback" not in errors
 
