@@ -20,6 +20,8 @@ from tools.cloud.settings import ROOT
 from tools.console import Console
 from tools.demo import report
 
+pytestmark = pytest.mark.timeout(600)
+
 NOT_RUN: Final = {
     r"make (demo|test|fuzz|chaos|bench|mutants|static)\b": "each is a test run of its own, of minutes",
     r"make (up|down|setup)\b": "this test's own cloud is up, and the project is set up",
