@@ -124,9 +124,10 @@ def test_nothing_is_on_the_list_without_a_need() -> None:
 
 
 def test_what_the_demonstration_prints_runs_as_printed(running_cloud: Cloud) -> None:
-    screen = Console(file=StringIO(), width=200)
+    page = StringIO()
+    screen = Console(file=page, width=200)
     report.show_next(running_cloud.settings, running_cloud.stack, screen, is_up=True)
-    printed = [line.strip() for line in screen.file.getvalue().splitlines() if re.match(r"  \S", line)]
+    printed = [line.strip() for line in page.getvalue().splitlines() if re.match(r"  \S", line)]
     commands = [line for line in printed if line.startswith("bin/orders")]
     addresses = [line for line in printed if line.startswith("http")]
 

@@ -133,7 +133,7 @@ class Shell:
         texts = []
         for stream in (output, errors):
             stream.flush()
-            texts.append(stream.buffer.getvalue())  # type: ignore[attr-defined]
+            texts.append(stream.buffer.getvalue())
         return subprocess.CompletedProcess(arguments, code, *texts)
 
 
@@ -143,6 +143,7 @@ def exit_code() -> int:
         main()
     except SystemExit as ended:
         return int(ended.code or 0)
+    raise AssertionError("A command ends by an exit.")
 
 
 @pytest.fixture
