@@ -6,6 +6,7 @@ Much of it is others' text: names, URLs, messages. A string is always text here 
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import rich.console
@@ -88,8 +89,29 @@ def table_of(items: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> 
     """The items' fields by the columns' headings, a row each. What is None stays empty."""
     shown = table(*columns)
     for item in items:
-        shown.add_row(*("" if item[name] is None else in_one_line(item[name]) for name in columns.values()))
+        shown.add_row(*(cell(name, item[name]) for name in columns.values()))
     return shown
+
+
+def cell(name: str, value: Any) -> str:
+    """A field of the API as people read it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str) and (name == "at" or name.endswith("At")):
+        return local_time(value)
+    return in_one_line(value)
+
+
+def local_time(moment: str | datetime) -> str:
+    """A time (RFC 3339) where the reader is, to the second, with the zone's name."""
+    try:
+        parsed = moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
+    except ValueError:
+        return in_one_line(moment)
+    local = parsed.astimezone()
+    return f"{local:%Y-%m-%d %H:%M:%S} {local:%Z}"
 
 
 def report_table(title: str, *columns: str, numbers: Sequence[str] = ()) -> Table:

@@ -1,74 +1,98 @@
 """The `orders` command line. Every command lives in its own module; here each has one line."""
 
-import sys
+import tomllib
+from typing import Annotated
 
 import typer
 
+from orders.contract import API_PREFIX
 from tools.cli import (
     account,
     audit,
+    commands,
     erasure,
     gateway,
+    mails,
     operations,
     orders,
+    places,
     products,
     recipients,
     status,
+    webhook_listen,
     webhooks,
 )
+from tools.cli.commands import Commands, console, show
 from tools.cloud import local_cloud
-from tools.cloud.settings import Settings
-from tools.console import Console, visible
-from tools.errors import LocalCloudError
+from tools.cloud.settings import ROOT, Settings
 
-app = typer.Typer(
+app = Commands(
     name="orders",
-    help="The order pipeline on this machine: its local cloud and its orders.",
+    help="The order pipeline: its local cloud, its orders, and what operators do.",
+    epilog=" ".join(commands.EXIT_CODES.split()),
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 app.add_typer(orders.app)
 app.add_typer(account.app)
 app.add_typer(audit.app)
+app.add_typer(mails.app)
+app.add_typer(places.app)
 app.add_typer(operations.app)
 app.add_typer(erasure.app)
 app.add_typer(webhooks.app, name="webhook")
+webhooks.app.add_typer(webhook_listen.app)
 app.add_typer(recipients.app, name="recipients")
 app.add_typer(products.app, name="product")
 app.add_typer(gateway.app, name="gateway")
-console = Console()
 
 
-@app.command()
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"orders {tomllib.loads((ROOT / 'pyproject.toml').read_text())['project']['version']}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """The order pipeline: its local cloud, its orders, and what operators do."""
+
+
+@app.command(on="local")
 def up() -> None:
     """Start the local cloud and leave it running."""
-    stack = local_cloud.up(Settings.from_environment(), console.print)
-    console.print(f"\nThe API is {stack['api_url']}/api/v1 (try /products).", soft_wrap=True)
-    console.print("Look at it with bin/orders status, stop it with make down.")
+    settings = Settings.from_environment()
+    stack = local_cloud.up(settings, console.print)
+    api_url = f"{stack['api_url']}{API_PREFIX}"
+    show(
+        {"apiUrl": stack["api_url"], "docsUrl": f"{api_url}/docs", "stackFile": str(settings.stack_file)},
+        f"\nThe API is {stack['api_url']}: {api_url}/products, and {api_url}/docs to try it.",
+        "Look at it with bin/orders status, stop it with make down.",
+    )
 
 
-@app.command()
+@app.command(on="local")
 def down() -> None:
-    """Stop the local cloud; orders stay in its database."""
+    """Stop the local cloud; orders and accounts stay in its database."""
     local_cloud.down(Settings.from_environment(), console.print)
+    show({"up": False})
 
 
-@app.command("status")
+@app.command("status", on="local")
 def show_status() -> None:
     """Show processes, orders, queues and functions."""
-    if not status.show(Settings.from_environment(), console):
+    if not status.show_status(Settings.from_environment()):
         raise typer.Exit(1)
 
 
 def main() -> None:
-    """Runs a command; what it cannot do is told in a message, not in a traceback."""
-    try:
-        app(prog_name="orders")
-    except LocalCloudError as error:
-        sys.exit(f"\n{visible(str(error))}")
-    except PermissionError as error:
-        sys.exit(f"\nPermission denied: {error.filename}. Did root, or another user, run this before?")
+    """Runs a command."""
+    commands.run(app)
 
 
 if __name__ == "__main__":

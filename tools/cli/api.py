@@ -1,27 +1,81 @@
-"""The API from a command: as one of the users, with its refusals in its own words."""
+"""The API from a command: as whom, and with its refusals in its own words."""
 
 import asyncio
+import json
+from base64 import urlsafe_b64decode
 from collections.abc import Coroutine
-from contextlib import AbstractAsyncContextManager
-from typing import Any, TypeVar
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from typing import Any, NamedTuple, TypeVar
 
-from tools.cli.account import token_of
-from tools.client.http import refusals_told
+from tools.cli import session
+from tools.cli.commands import current
+from tools.cli.target import Target, find_target, say_where
+from tools.client.http import ApiClient, refusals_told
 from tools.client.orders_client import OrdersClient
-from tools.cloud import local_cloud
+from tools.cloud import stack
 from tools.cloud.settings import Settings
+from tools.errors import LocalCloudError, Misused, Refused
 
 T = TypeVar("T")
 Client = TypeVar("Client", bound=OrdersClient)
 
 
-def connect(kind: type[Client], settings: Settings, user: str) -> AbstractAsyncContextManager[Client]:
-    """A client of this kind for the user, with a new access token.
+class Access(NamedTuple):
+    """Where the API is, and what it is shown."""
+
+    api_url: str
+    token: str
+
+
+def access(user: str | None = None, default: str = "customer") -> Access:
+    """The API, and a token for it: the one that was given, or that of the user.
+
+    `default` is the local cloud's user who asks if nobody is named. An API elsewhere knows none of those users: there
+    it is whoever is signed in.
 
     Raises:
-        LocalCloudError: the local cloud is not up, or there is no such user.
+        LocalCloudError: the API cannot be used, nobody is signed in to it, or the token is another system's.
     """
-    return kind.connect(local_cloud.require_up(settings)["api_url"], token_of(settings, user))
+    settings = Settings.from_environment()
+    target = find_target(settings)
+    given = current().token
+    if given:
+        _refuse_other_systems(given, target, settings)
+        who, token = "the given token", given
+    elif target.is_local:
+        who = user or default
+        token = session.token_of(settings, target, who)
+    else:
+        who = user or session.ME
+        token = session.token_of(settings, target, who)
+    say_where(target, who)
+    return Access(target.api_url, token)
+
+
+def address_of(user: str | None = None, default: str = "customer") -> str:
+    """The address of the account that `access` is for.
+
+    Raises:
+        Misused: a token was given, and says nothing of it.
+        LocalCloudError: as for `access`.
+    """
+    if current().token:
+        raise Misused("A token says no address. Say with --email where the mails go.")
+    settings = Settings.from_environment()
+    target = find_target(settings)
+    return session.address_of(settings, target, user or (default if target.is_local else session.ME))
+
+
+def client(user: str | None = None, default: str = "customer") -> AbstractContextManager[ApiClient]:
+    """A client for the user. Raises as `access` does, and inside the block as `refusals_told` does."""
+    return ApiClient.connect(*access(user, default))
+
+
+def connect(
+    kind: type[Client], user: str | None, default: str = "customer"
+) -> AbstractAsyncContextManager[Client]:
+    """A client of this kind for the user. Raises as `access` does."""
+    return kind.connect(*access(user, default))
 
 
 def run(requests: Coroutine[Any, Any, T]) -> T:
@@ -32,3 +86,31 @@ def run(requests: Coroutine[Any, Any, T]) -> T:
     """
     with refusals_told():
         return asyncio.run(requests)
+
+
+def _refuse_other_systems(token: str, target: Target, settings: Settings) -> None:
+    """A token goes to the system that issued it, and to no other: whoever gets it can use it.
+
+    Raises:
+        LocalCloudError: it cannot be a token, or the local cloud's would go elsewhere, or another's to the local cloud.
+    """
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise LocalCloudError("The token is none: it has characters that no token has.")
+    issuer = _issuer(token)
+    known = stack.read(settings)
+    if issuer is None or known is None:
+        return
+    is_of_local = issuer.rstrip("/").endswith(f"/{known['user_pool_id']}")
+    if is_of_local and not target.is_local:
+        raise Refused(f"The token is the local cloud's. It is not sent to {target.api_url}.")
+    if target.is_local and not is_of_local:
+        raise Refused(f"The token is of {issuer}. It is not sent to the local cloud. Unset ORDERS_TOKEN?")
+
+
+def _issuer(token: str) -> str | None:
+    """What a JWT says, unverified; None if it says nothing."""
+    try:
+        claims = token.split(".")[1]
+        return str(json.loads(urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["iss"])
+    except (IndexError, KeyError, TypeError, ValueError):
+        return None

@@ -1,6 +1,5 @@
 """The command that checks the promises: `audit`."""
 
-import json
 from dataclasses import asdict
 from typing import Annotated, Final
 
@@ -11,19 +10,19 @@ from sqlalchemy import create_engine
 from tools.audit.database import REST_SECONDS, await_rest
 from tools.audit.evidence import gather, judge
 from tools.audit.verdict import Verdict, broken, promise_table
+from tools.cli.commands import Commands, current, show
 from tools.cloud import local_cloud
 from tools.cloud.settings import Settings
 from tools.console import CROSS, MOST_SHOWN, WARNING, console_of_width
 
-app = typer.Typer()
+app = Commands()
 
 # A file or a pipe has no width of its own; in it a promise is one line.
 _UNSEEN_WIDTH: Final = 140
 
 
-@app.command("audit")
+@app.command("audit", on="local")
 def audit_promises(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     wait: Annotated[
         float, typer.Option(min=0, help="Seconds that orders under way are given to end.")
     ] = REST_SECONDS,
@@ -38,11 +37,9 @@ def audit_promises(
     finally:
         engine.dispose()
     violations = broken(verdicts)
-    if as_json:
-        promises = [asdict(verdict) for verdict in verdicts]
-        content = {"ok": not violations, "underWay": under_way, "promises": promises}
-        print(json.dumps(content, indent=1, ensure_ascii=False))
-    else:
+    promises = [asdict(verdict) for verdict in verdicts]
+    show({"ok": not violations, "underWay": under_way, "promises": promises})
+    if not current().as_json:
         _show(verdicts, under_way, violations)
     if violations:
         raise typer.Exit(1)

@@ -5,14 +5,15 @@ from urllib.parse import quote
 
 import typer
 
-from tools.cli.operations import ApiUrl, Note, Token, connect
+from tools.cli.api import client
+from tools.cli.commands import Commands, show
+from tools.cli.operations import Note
+from tools.cli.target import find_target
 from tools.cloud import aws, local_cloud
 from tools.cloud.settings import Settings
-from tools.console import Console
-from tools.errors import LocalCloudError
+from tools.errors import LocalCloudError, Misused
 
-app = typer.Typer()
-console = Console(soft_wrap=True)
+app = Commands()
 
 
 @app.command("erase-customer")
@@ -23,17 +24,14 @@ def erase_customer(
     ],
     note: Note,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
-    api_url: ApiUrl = None,
-    token: Token = None,
 ) -> None:
     """Erase a customer's contact data, payment tokens and webhooks. Their orders are kept."""
-    user_id = _id_of(customer, api_url) if "@" in customer else customer
+    user_id = _id_of(customer) if "@" in customer else customer
     if not yes:
         typer.confirm(f"Erase the personal data of customer {user_id}? It cannot be brought back", abort=True)
-    with connect(api_url, token) as client:
-        erased = client.post(f"admin/customers/{quote(user_id, safe='')}/erasure", note=note)
-    for line in summary(erased):
-        console.print(line)
+    with client(default="admin") as api:
+        erased = api.post(f"admin/customers/{quote(user_id, safe='')}/erasure", note=note)
+    show(erased, *summary(erased))
 
 
 def summary(erased: dict[str, Any]) -> list[str]:
@@ -47,13 +45,11 @@ def summary(erased: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _id_of(email: str, api_url: str | None) -> str:
+def _id_of(email: str) -> str:
     """The id of the account with this address, by the local cloud's user pool."""
-    if api_url is not None:
-        raise LocalCloudError(
-            "Another stage's accounts are not known here: name the customer by their id (sub)."
-        )
     settings = Settings.from_environment()
+    if not find_target(settings).is_local:
+        raise Misused("Another stage's accounts are not known here: name the customer by their id (sub).")
     pool = local_cloud.require_up(settings)["user_pool_id"]
     for page in aws.cognito(settings).get_paginator("list_users").paginate(UserPoolId=pool):
         for user in page["Users"]:

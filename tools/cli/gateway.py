@@ -6,28 +6,30 @@ import typer
 from sqlalchemy import create_engine
 
 from payment_simulator import outages
+from tools.cli.commands import Commands, show
 from tools.cloud import local_cloud
 from tools.cloud.settings import Settings
-from tools.console import Console
 
-app = typer.Typer(help="The simulated payment gateway, as a whole.", no_args_is_help=True)
-console = Console()
+app = Commands(help="The simulated payment gateway, as a whole.", no_args_is_help=True)
 
 
-@app.command()
+@app.command(on="local")
 def down(
     seconds: Annotated[float, typer.Option(min=1, help="It comes back by itself after so long.")] = 60,
 ) -> None:
     """Take the payment gateway of the local cloud down: every call to it is refused."""
     _switch(seconds)
-    console.print(f"The payment gateway is down for {seconds:g} s; bin/orders gateway up ends that.")
+    show(
+        {"up": False, "seconds": seconds},
+        f"The payment gateway is down for {seconds:g} s; bin/orders gateway up ends that.",
+    )
 
 
-@app.command()
+@app.command(on="local")
 def up() -> None:
     """Bring it back. Orders that wait go on when the circuit breaker has probed it."""
     _switch(None)
-    console.print("The payment gateway is up.")
+    show({"up": True}, "The payment gateway is up.")
 
 
 def _switch(seconds: float | None) -> None:

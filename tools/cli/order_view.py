@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from typing import Final
 from uuid import UUID
 
@@ -47,26 +48,24 @@ _SKIPPED_BY_OUTCOME: Final[Mapping[str, frozenset[str]]] = {
 """What a step returns that has nothing to do, as far as its execution tells."""
 
 
-async def show_order(client: OrdersClient, order_id: UUID, console: Console) -> OrderStatus:
-    """Prints the order as it stands.
+async def watch_order(client: OrdersClient, order_id: UUID, console: Console) -> Progress:
+    """Shows the order until it has come to its end.
 
     Raises:
         ApiError: there is no such order, or it is somebody else's.
     """
     progress = await client.progress(order_id)
-    console.print(picture_of(progress))
-    return progress.status
-
-
-async def watch_order(client: OrdersClient, order_id: UUID, console: Console) -> OrderStatus:
-    """Shows the order until it has come to its end. Raises as `show_order` does."""
-    progress = await client.progress(order_id)
-    with Live(picture_of(progress), console=console) as live:
+    # Anywhere but on a terminal a picture cannot move: its end is enough.
+    moving = Live(picture_of(progress), console=console) if console.is_terminal else None
+    with moving or nullcontext():
         while not progress.status.is_terminal:
             await asyncio.sleep(_POLL_SECONDS)
             progress = await client.progress(order_id)
-            live.update(picture_of(progress))
-    return progress.status
+            if moving:
+                moving.update(picture_of(progress))
+    if not moving:
+        console.print(picture_of(progress), soft_wrap=True)
+    return progress
 
 
 def history_of(visits: Iterable[Visit]) -> RenderableType:

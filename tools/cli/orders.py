@@ -1,9 +1,7 @@
-"""The commands of somebody who orders: `place`, `show` and `demo`."""
+"""The commands of somebody who orders: `place`, `show`, `list` and `demo`."""
 
-import signal
 from collections.abc import Sequence
-from types import FrameType
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Any, Final
 from uuid import UUID, uuid4
 
 import typer
@@ -11,27 +9,28 @@ from rich.text import Text
 
 from orders.domain import Locale, OrderStatus, Priority
 from tools.audit import executions
-from tools.cli.account import address_of
-from tools.cli.api import connect, run
-from tools.cli.order_view import history_of, show_order, watch_order
-from tools.client.orders_client import Accepted, Contact, Line, NewOrder, OrdersClient, Product
+from tools.cli.api import address_of, client, connect, run
+from tools.cli.commands import Commands, console, current, listing, notes, show
+from tools.cli.order_view import history_of, picture_of, watch_order
+from tools.cli.target import find_target
+from tools.client.orders_client import Accepted, Contact, Line, NewOrder, OrdersClient, Product, Progress
 from tools.cloud import aws, local_cloud
 from tools.cloud.settings import Settings
 from tools.console import Console, console_of_width, money
 from tools.demo import report
 from tools.demo.run import run_demo
-from tools.errors import LocalCloudError
+from tools.errors import LocalCloudError, Misused
 
-app = typer.Typer()
-console = Console()
+app = Commands()
 
 # A file or a pipe has no width of its own, and the demonstration's table is unreadable at Rich's default of 80.
 _UNSEEN_WIDTH: Final = 140
-_INTERRUPTED: Final = 130
-"""What shells report for a command that ended by Ctrl-C."""
 
 User = Annotated[
-    str, typer.Option("--user", help="Who orders: customer, other, admin, or me after bin/orders login.")
+    str | None,
+    typer.Option(
+        "--user", help="Who orders: customer (the default), other or admin; me after bin/orders login."
+    ),
 ]
 
 
@@ -60,61 +59,105 @@ def place(
         Priority, typer.Option(help="Under a backlog, urgent orders are started first: for --user admin.")
     ] = Priority.NORMAL,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow the order to its end.")] = False,
-    user: User = "customer",
+    user: User = None,
 ) -> None:
     """Place an order; without options, one unit of the first product."""
-    settings = Settings.from_environment()
+    order_key = key or str(uuid4())
 
-    async def order() -> Accepted:
-        async with connect(OrdersClient, settings, user) as client:
-            lines = lines_of(await client.products(), product or [], quantity or [])
+    async def order() -> tuple[Accepted, Progress | None]:
+        async with connect(OrdersClient, user) as api:
+            lines = lines_of(await api.products(), product or [], quantity or [])
             new = NewOrder(
                 items=tuple(Line(product_id=chosen.product_id, quantity=number) for chosen, number in lines),
                 currency=lines[0][0].currency,
                 payment_method=payment_method,
-                contact=Contact(email=email or address_of(settings, user), phone=phone, locale=locale),
+                contact=Contact(email=email or address_of(user), phone=phone, locale=locale),
                 priority=priority,
             )
-            return await client.place(new, key or str(uuid4()))
+            accepted = await api.place(new, order_key)
+            again = " (placed before under this key)" if accepted.replayed else ""
+            amount = money(accepted.total_amount, accepted.currency)
+            # Said before it is followed: an interrupted command has told its order.
+            console.print(f"Order {accepted.order_id} accepted{again}: {amount}")
+            return accepted, await watch_order(api, accepted.order_id, _terminal()) if watch else None
 
-    accepted = run(order())
-    again = " (placed before under this key)" if accepted.replayed else ""
-    console.print(
-        f"Order {accepted.order_id} accepted{again}: {money(accepted.total_amount, accepted.currency)}"
-    )
-    if watch:
-        _exit_by(_show(settings, accepted.order_id, user, watch=True))
+    accepted, progress = run(order())
+    if progress is None:
+        show(_document(accepted), f"Follow it: bin/orders show {accepted.order_id} --watch")
     else:
-        console.print(f"Follow it: bin/orders show {accepted.order_id} --watch")
+        show(_document(accepted) | _document(progress))
+        _exit_by(progress.status)
 
 
-@app.command()
-def show(
+@app.command("show")
+def show_one(
     order_id: Annotated[UUID, typer.Argument(metavar="ORDER", help="The order's id.")],
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow it to its end.")] = False,
     history: Annotated[
         bool, typer.Option("--history", help="Also the states that its execution passed, attempt by attempt.")
     ] = False,
-    user: User = "customer",
+    user: User = None,
 ) -> None:
     """Show an order with the steps of its saga. Exit code 0 unless it needs review or there is no such order."""
     settings = Settings.from_environment()
-    stack = local_cloud.require_up(settings)
-    status = _show(settings, order_id, user, watch=watch)
+    if history and not find_target(settings).is_local:
+        raise Misused(
+            f"--history reads the local cloud's Step Functions. Elsewhere: bin/orders review show {order_id} --history"
+        )
+
+    async def look() -> Progress:
+        async with connect(OrdersClient, user) as api:
+            return await (watch_order(api, order_id, _terminal()) if watch else api.progress(order_id))
+
+    progress = run(look())
+    document = _document(progress)
+    lines = [] if watch else [picture_of(progress)]
     if history:
-        execution = executions.execution_arn(stack["state_machine_arn"], order_id)
-        console.print(Text("Execution", "bold"), execution, soft_wrap=True)
-        console.print(history_of(executions.visits(aws.sagas(settings), execution)))
-    _exit_by(status)
+        execution = executions.execution_arn(local_cloud.require_up(settings)["state_machine_arn"], order_id)
+        visits = list(executions.visits(aws.sagas(settings), execution))
+        document["history"] = [
+            {"state": visit.state, "errors": list(visit.errors), "succeeded": visit.succeeded}
+            for visit in visits
+        ]
+        lines += [Text.assemble(("Execution ", "bold"), execution), history_of(visits)]
+    show(document, *lines)
+    _exit_by(progress.status)
 
 
-@app.command("demo")
+@app.command("list")
+def show_own(
+    status: Annotated[OrderStatus | None, typer.Option(help="Only those that stand so.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
+    everything: Annotated[bool, typer.Option("--all", help="All of them, page after page.")] = False,
+    user: User = None,
+) -> None:
+    """List your own orders, newest first."""
+    wanted: dict[str, str | int] = {} if status is None else {"status": status}
+    page: dict[str, Any]
+    with client(user) as api:
+        if everything:
+            page = {"items": list(api.items("orders", limit=100, **wanted)), "nextCursor": None}
+        else:
+            page = api.get("orders", limit=limit, **wanted)
+    shown = [order | {"total": money(order["totalAmount"], order["currency"])} for order in page["items"]]
+    columns = {
+        "Order": "orderId",
+        "Status": "status",
+        "Reason": "failureReason",
+        "Placed": "createdAt",
+        "Total": "total",
+    }
+    show(page, listing(shown, columns, numbers=("Total",)) if shown else "There are no such orders.")
+    if page["nextCursor"] is not None:
+        notes.print("There are more: --all")
+
+
+@app.command("demo", on="local")
 def show_demo() -> None:
     """Run the demonstration; starts the local cloud for it, and stops it again, unless it is up already."""
     settings = Settings.from_environment()
     screen = console_of_width(_UNSEEN_WIDTH)
     was_up = local_cloud.find_up(settings) is not None
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
         stack = local_cloud.up(settings, screen.print)
         screen.print()
@@ -122,33 +165,29 @@ def show_demo() -> None:
         report.show(outcome, screen)
     except KeyboardInterrupt:
         screen.print("\nInterrupted.")
-        raise typer.Exit(_INTERRUPTED) from None
+        raise
     finally:
         if not was_up:
             local_cloud.down(settings, screen.print)
     report.show_next(settings, stack, screen, is_up=was_up)
     report.show_outcome(outcome, settings, screen)
+    show({"ok": not outcome.failures, "failures": list(outcome.failures)})
     if outcome.failures:
         raise typer.Exit(1)
 
 
-def _show(settings: Settings, order_id: UUID, user: str, *, watch: bool) -> OrderStatus:
-    async def follow() -> OrderStatus:
-        async with connect(OrdersClient, settings, user) as client:
-            look = watch_order if watch else show_order
-            return await look(client, order_id, console)
+def _document(body: Accepted | Progress) -> dict[str, object]:
+    return body.model_dump(mode="json", by_alias=True)
 
-    return run(follow())
+
+def _terminal() -> Console:
+    """For a picture that moves, on standard error if standard output is for a program."""
+    return Console(stderr=current().as_json)
 
 
 def _exit_by(status: OrderStatus) -> None:
     if status is OrderStatus.NEEDS_REVIEW:
         raise typer.Exit(1)
-
-
-def _interrupt(signal_number: int, frame: FrameType | None) -> NoReturn:
-    """A polite kill is an interrupt like Ctrl-C: the cloud that was started for the demonstration is stopped."""
-    raise KeyboardInterrupt
 
 
 def lines_of(

@@ -7,17 +7,20 @@ from uuid import uuid4
 import typer
 
 from tools.cli.api import connect, run
+from tools.cli.commands import Commands, listing
+from tools.cli.commands import show as show_result
 from tools.client.orders_client import CatalogueClient, StockedProduct
-from tools.cloud.settings import Settings
-from tools.console import console_of_width, in_one_line, money, table
+from tools.console import money
 from tools.errors import LocalCloudError
 
 T = TypeVar("T")
 
-app = typer.Typer(help="The catalogue, as administrators see and change it.", no_args_is_help=True)
+app = Commands(help="The catalogue, as administrators see and change it.", no_args_is_help=True)
 
-# A file or a pipe has no width of its own; in it a product is one line.
-_UNSEEN_WIDTH: Final = 200
+_NUMBERS: Final = ("Price", "On sale", "Stocked", "Available", "Reserved", "Sold")
+_COLUMNS: Final = {"Id": "productId", "Product": "name"} | dict(
+    zip(_NUMBERS, ("price", "active", "stocked", "available", "reserved", "sold"), strict=True)
+)
 
 Which = Annotated[str, typer.Argument(metavar="PRODUCT", help="Id or beginning of the name.")]
 Key = Annotated[str | None, typer.Option(help="Idempotency-Key; a new one unless given.")]
@@ -41,7 +44,7 @@ def add(
 ) -> None:
     """Put a product on sale."""
     new_key = key or str(uuid4())
-    show([_ask(lambda catalogue: catalogue.add(name, price, currency, stock, key=new_key))])
+    show([_ask(lambda catalogue: catalogue.add(name, price, currency, stock, key=new_key))], one=True)
 
 
 @app.command()
@@ -61,7 +64,7 @@ def change(
         wanted = {field: value for field, value in given.items() if value is not None}
         return await catalogue.change(chosen.product_id, wanted)
 
-    show([_ask(change_it)])
+    show([_ask(change_it)], one=True)
 
 
 # `-3` is a number of units, and no option.
@@ -78,7 +81,7 @@ def stock(
         chosen = choose(await catalogue.all_products(), product)
         return await catalogue.adjust(chosen.product_id, delta, reason, key=key or str(uuid4()))
 
-    show([_ask(adjust)])
+    show([_ask(adjust)], one=True)
 
 
 def choose(products: Sequence[StockedProduct], name: str) -> StockedProduct:
@@ -101,22 +104,17 @@ def choose(products: Sequence[StockedProduct], name: str) -> StockedProduct:
 
 def _ask(request: Callable[[CatalogueClient], Coroutine[Any, Any, T]]) -> T:
     async def connected() -> T:
-        async with connect(CatalogueClient, Settings.from_environment(), "admin") as catalogue:
+        async with connect(CatalogueClient, None, default="admin") as catalogue:
             return await request(catalogue)
 
     return run(connected())
 
 
-def show(products: Sequence[StockedProduct]) -> None:
+def show(products: Sequence[StockedProduct], *, one: bool = False) -> None:
     """Prints each with its stock."""
-    numbers = ("Price", "On sale", "Stocked", "Available", "Reserved", "Sold")
-    shown = table("Id", "Product", numbers=numbers)
-    for product in products:
-        shown.add_row(
-            str(product.product_id),
-            in_one_line(product.name),
-            money(product.unit_price, product.currency),
-            "yes" if product.active else "no",
-            *(str(units) for units in (product.stocked, product.available, product.reserved, product.sold)),
-        )
-    console_of_width(_UNSEEN_WIDTH).print(shown)
+    documents = [product.model_dump(mode="json", by_alias=True) for product in products]
+    shown = [
+        document | {"price": money(product.unit_price, product.currency)}
+        for document, product in zip(documents, products, strict=True)
+    ]
+    show_result(documents[0] if one else {"items": documents}, listing(shown, _COLUMNS, numbers=_NUMBERS))

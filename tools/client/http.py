@@ -2,18 +2,24 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any, Final, Self
 
 import httpx
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from orders.contract import API_PREFIX
-from tools.errors import LocalCloudError
+from tools.errors import Refused, Unavailable
+from tools.loopback import is_loopback
 
 _TIMEOUT_SECONDS: Final = 30
 """Above what API Gateway grants a function, so that it is never the client who gives up first."""
 _MAX_CONNECTIONS: Final = 200
+_LONGEST_MESSAGE: Final = 200
+_WITHOUT_BODY: Final = frozenset({HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT})
+_REFUSALS: Final = frozenset(range(400, 500)) - {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS}
+_TOKEN_HINT: Final = "\nThe token is not good here, or not any more. Sign in: bin/orders login EMAIL"
 
 
 class Body(BaseModel):
@@ -38,13 +44,21 @@ class Problem(Body):
 
     @classmethod
     def of(cls, response: httpx.Response) -> Self:
+        title = response.reason_phrase
         try:
             body = response.json()
         except ValueError:
-            return cls(title=response.reason_phrase, detail=response.text[:200])
+            kind = response.headers.get("Content-Type", "nothing known").partition(";")[0]
+            return cls(
+                title=title, detail=f"The response is no JSON but {kind}: a proxy's, or another server's?"
+            )
         if not isinstance(body, dict) or "type" not in body:
-            return cls(title=response.reason_phrase, detail=str(body)[:200])
-        return cls.model_validate(body)
+            message = body.get("message", body) if isinstance(body, dict) else body
+            return cls(title=title, detail=str(message)[:_LONGEST_MESSAGE])
+        try:
+            return cls.model_validate(body)
+        except ValidationError:
+            return cls(title=title, detail=str(body)[:_LONGEST_MESSAGE])
 
     @property
     def name(self) -> str:
@@ -75,11 +89,21 @@ def content_of(response: httpx.Response) -> Any:
     """The body of a response; None if it has none.
 
     Raises:
-        ApiError: it is an error.
+        ApiError: it is an error, a redirect, or not an object in JSON.
     """
-    if response.is_error:
+    if not response.is_success:
         raise ApiError(response.status_code, Problem.of(response))
-    return response.json() if response.content else None
+    if not response.content and response.status_code in _WITHOUT_BODY:
+        return None
+    try:
+        body = response.json()
+    except ValueError:
+        raise ApiError(response.status_code, Problem.of(response)) from None
+    if not isinstance(body, dict):
+        raise ApiError(
+            response.status_code, Problem(title="Not the API's", detail="It is no object in JSON.")
+        )
+    return body
 
 
 @contextmanager
@@ -87,15 +111,21 @@ def refusals_told() -> Iterator[None]:
     """Tells the person at the terminal what went wrong inside the block.
 
     Raises:
-        LocalCloudError: what the API refused, in its own words; or that it does not answer.
+        Refused: what the API refused, in its own words.
+        Unavailable: it does not answer, failed, is busy, or sent what is not the API's.
     """
     try:
         yield
     except ApiError as error:
         fields = "".join(f"\n  {field.pointer}: {field.detail}" for field in error.problem.errors)
-        raise LocalCloudError(f"The API answered {error}{fields}") from error
-    except httpx.TransportError as error:
-        raise LocalCloudError(f"The API does not answer: {error!r}") from error
+        hint = _TOKEN_HINT if error.status == HTTPStatus.UNAUTHORIZED else ""
+        told = Refused if error.status in _REFUSALS else Unavailable
+        problem = error.problem.model_dump(by_alias=True, exclude_none=True) | {"status": error.status}
+        raise told(f"The API answered {error}{fields}{hint}", problem) from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Unavailable(f"The API does not answer: {type(error).__name__}: {error}") from error
+    except (ValidationError, KeyError) as error:
+        raise Unavailable(f"The API's response is not what its document says: {error}") from error
 
 
 def _options(api_url: str, token: str | None) -> dict[str, Any]:
@@ -105,7 +135,7 @@ def _options(api_url: str, token: str | None) -> dict[str, Any]:
         "timeout": _TIMEOUT_SECONDS,
         "limits": httpx.Limits(max_connections=_MAX_CONNECTIONS),
         # A proxy of this machine must not stand between it and its own loopback.
-        "trust_env": False,
+        "trust_env": not is_loopback(api_url),
     }
 
 
@@ -121,7 +151,7 @@ class ApiClient:
         """A client that is closed at the end.
 
         Raises:
-            LocalCloudError: inside the block, what the API refused, in its own words; or that it does not answer.
+            Refused, Unavailable: inside the block, as `refusals_told` says.
         """
         with open_client(api_url, token) as http, refusals_told():
             yield cls(http)
@@ -141,16 +171,17 @@ class ApiClient:
 
     def post(self, path: str, **body: str | bool | None) -> Any:
         """Asks for something; fields that are None are left out."""
+        return self.post_once(path, None, **body)
+
+    def post_once(self, path: str, key: str | None, **body: str | bool | None) -> Any:
+        """Asks for something under an Idempotency-Key: with the same key it may be sent again."""
         given = {name: value for name, value in body.items() if value is not None}
-        return content_of(self._http.post(path, json=given))
+        headers = {} if key is None else {"Idempotency-Key": key}
+        return content_of(self._http.post(path, json=given, headers=headers))
 
     def patch(self, path: str, body: Mapping[str, Any]) -> Any:
         """Changes something."""
         return content_of(self._http.patch(path, json=body))
-
-    def post_once(self, path: str, key: str, **body: str) -> Any:
-        """Asks for something under an Idempotency-Key: with the same one it may be sent again."""
-        return content_of(self._http.post(path, json=body, headers={"Idempotency-Key": key}))
 
     def delete(self, path: str) -> None:
         """Removes something."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import boto3
 import botocore.session
+from botocore import UNSIGNED
 from botocore.config import Config
 
 from tools.cloud.settings import ACCESS_KEY, REGION, Settings
@@ -23,6 +24,12 @@ _CONFIG: Final = Config(connect_timeout=5, read_timeout=60, retries={"mode": "st
 
 def cognito(settings: Settings) -> "CognitoIdentityProviderClient":
     return _session().client("cognito-idp", endpoint_url=settings.endpoint_url, config=_CONFIG)
+
+
+def cognito_of_region(region: str) -> "CognitoIdentityProviderClient":
+    """AWS's own, for the calls that a customer makes: they need no credentials."""
+    unsigned = _CONFIG.merge(Config(signature_version=UNSIGNED))
+    return _session().client("cognito-idp", region_name=region, config=unsigned)
 
 
 def functions(settings: Settings) -> "LambdaClient":

@@ -1,4 +1,4 @@
-"""The emulator's process: MiniStack, with ten things changed before it starts.
+"""The emulator's process: MiniStack, with eleven things changed before it starts.
 
 Its Lambda runtime API writes headers and body separately. With Nagle's algorithm the second write waits for the
 ACK of the first, which Linux delays by 40 ms: 52 ms for an invocation instead of 9.
@@ -21,6 +21,8 @@ It builds the pattern of every route anew for every request.
 Its SQS has no message move tasks, by which AWS redrives a dead-letter queue.
 
 Its HTTP APIs know no origin with any port, leave CORS headers off their own refusals, and destroy compressed JSON.
+
+It forgets who is who when it ends: see `kept_identity`.
 """
 
 import contextlib
@@ -31,11 +33,12 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from tools.cloud import http_api
 from tools.cloud.message_moves import MessageMoves
-from tools.cloud.settings import LOOPBACK
+from tools.cloud.settings import IDENTITY_FILE, LOOPBACK
 
 Acquire = Callable[[Any, Any], tuple[Any, str | None]]
 """Answers a slot, or None and the limit that is reached: "function" or "account"."""
@@ -121,9 +124,12 @@ def main() -> None:
     """Runs until it is told to end."""
     # Imported here: it reads its settings from the environment when it is imported.
     from ministack.app import main as serve
-    from ministack.core import lambda_runtime
+    from ministack.core import lambda_runtime, persistence
     from ministack.core.lambda_runtime import ProvidedWorker
-    from ministack.services import apigateway, lambda_svc, sqs
+    from ministack.services import apigateway, cognito, lambda_svc, sqs
+    from ministack.services.cloudformation import provisioners
+
+    from tools.cloud.kept_identity import KeptIdentity
 
     socketserver.StreamRequestHandler.disable_nagle_algorithm = True
     ProvidedWorker._drain_stderr_bounded = functools.partialmethod(
@@ -144,6 +150,7 @@ def main() -> None:
     turns = Turns(lambda_svc._acquire_execution_slot, lambda_svc._release_execution_slot)
     lambda_svc._acquire_execution_slot = turns.acquire
     lambda_svc._release_execution_slot = turns.release
+    KeptIdentity(Path(persistence.STATE_DIR) / IDENTITY_FILE).install(cognito, apigateway, provisioners)
     sqs._HANDLERS.update(MessageMoves(sqs).handlers())
     serve()
 

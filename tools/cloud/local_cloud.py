@@ -18,7 +18,7 @@ from orders.contract import API_PREFIX
 from tools.cloud import aws, catalogue, deploy, emulator, postgres, recovery, stack
 from tools.cloud.settings import LOOPBACK, ROOT, Settings
 from tools.cloud.stack import Stack
-from tools.errors import LocalCloudError
+from tools.errors import LocalCloudError, Unavailable
 from tools.waiting import wait_until
 
 Report = Callable[[str], None]
@@ -54,7 +54,7 @@ def up(settings: Settings, report: Report) -> Stack:
         database = postgres.identity(settings)
         if last and last.database != database:
             _forget_deployment(settings)
-        is_fresh = _start(report, "The emulator", lambda: _start_emulator(settings))
+        is_fresh = _start(report, "The emulator", lambda: _start_emulator(settings, database))
 
         known = None if is_fresh else stack.read(settings)
         inputs = deploy.inputs_digest(postgres.credentials(settings))
@@ -69,7 +69,7 @@ def up(settings: Settings, report: Report) -> Stack:
         new = stack.describe(
             settings,
             outputs,
-            stack.ensure_users(settings, outputs["UserPoolId"], known["users"] if known else {}),
+            stack.ensure_users(settings, outputs["UserPoolId"]),
             postgres.url(settings),
         )
         catalogue.seed(settings)
@@ -85,7 +85,7 @@ def up(settings: Settings, report: Report) -> Stack:
 
 
 def down(settings: Settings, report: Report) -> None:
-    """Stops what `up` started. Orders stay in Postgres's data directory."""
+    """Stops what `up` started. Orders stay in Postgres's data directory, and whose they are in the emulator's state."""
     with exclusive(settings, report):
         if settings.port is None:
             report(f"The emulator at {settings.endpoint_url} is left as it is")
@@ -100,11 +100,11 @@ def require_up(settings: Settings) -> Stack:
     """The stack of a local cloud that is up.
 
     Raises:
-        LocalCloudError: it is not.
+        Unavailable: it is not.
     """
     found = find_up(settings)
     if found is None:
-        raise LocalCloudError("The local cloud is not up. Start it with: make up")
+        raise Unavailable("The local cloud is not up. Start it with: make up")
     return found
 
 
@@ -139,7 +139,7 @@ def _deploy(settings: Settings, report: Report, is_fresh: bool) -> dict[str, str
             raise
     report("The deploy failed on the running emulator; once more on a new one")
     emulator.stop(settings)
-    _start_emulator(settings)
+    _start_emulator(settings, postgres.identity(settings))
     return _deploy_once(settings, report)
 
 
@@ -157,8 +157,12 @@ def _deploy_once(settings: Settings, report: Report) -> dict[str, str]:
     return outputs
 
 
-def _start_emulator(settings: Settings) -> bool:
-    return emulator.start(settings, before=lambda: recovery.forget_executions(settings))
+def _start_emulator(settings: Settings, database: str) -> bool:
+    def prepare() -> None:
+        recovery.forget_executions(settings)
+        recovery.forget_identities_of_another_database(settings, database)
+
+    return emulator.start(settings, before=prepare)
 
 
 def _forget_deployment(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """What an emulator forgets when it ends, and AWS would not: executions with their names, and messages in queues."""
 
+import shutil
 from typing import Final
 
 from orders.domain import TERMINAL_STATUSES
@@ -41,6 +42,15 @@ def forget_executions(settings: Settings) -> None:
         # A new database has no tables before the first deploy.
         if table is not None:
             connection.run(RENUMBER)
+
+
+def forget_identities_of_another_database(settings: Settings, database: str) -> None:
+    """Ids, users, passwords and secrets are kept as long as the database (`postgres.identity`) that names them."""
+    belongs_to = settings.emulator_state / "database"
+    if belongs_to.exists() and belongs_to.read_text() != database:
+        shutil.rmtree(settings.emulator_state)
+    settings.emulator_state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    belongs_to.write_text(database)
 
 
 def republish(settings: Settings) -> int:

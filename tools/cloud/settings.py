@@ -1,14 +1,17 @@
 """Where the local cloud lives and how it is reached. Nothing else under `tools/cloud/` reads the environment."""
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
+from urllib.parse import urlsplit
 
 from localstack_client.config import get_service_endpoint
 
 from tools.errors import LocalCloudError
+from tools.loopback import is_loopback
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 STAGE: Final = "local"
@@ -20,6 +23,21 @@ ACCESS_KEY: Final = "test"
 
 LOOPBACK: Final = "127.0.0.1"
 _DEFAULT_PORT: Final = "4566"
+
+IDENTITY_FILE: Final = "identity.json"
+"""In the emulator's state: ids, users and secrets, see `kept_identity`."""
+
+
+def is_local(url: str, settings: "Settings") -> bool:
+    """Whether the URL leads to the local cloud of these settings."""
+    try:
+        asked, ours = urlsplit(url), urlsplit(settings.endpoint_url)
+        same_host = asked.hostname == ours.hostname or (
+            is_loopback(url) and is_loopback(settings.endpoint_url)
+        )
+        return same_host and (asked.scheme, asked.port) == (ours.scheme, ours.port)
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -73,13 +91,18 @@ class Settings:
 
     @property
     def session_file(self) -> Path:
-        """The tokens of whoever signed in with `orders login`."""
+        """The tokens of whoever signed in to the local cloud with `orders login`."""
         return self.home / "session.json"
+
+    def session_file_of(self, api_url: str) -> Path:
+        """The tokens of whoever signed in to an API elsewhere: each in a file of its own."""
+        return self.home / "sessions" / f"{hashlib.sha256(api_url.encode()).hexdigest()[:16]}.json"
 
     @property
     def emulator_state(self) -> Path:
-        """Where the emulator keeps the keys that it signs tokens with."""
-        return self.temporary / "state"
+        """What outlives an emulator, and belongs to the database: the keys that it signs tokens with, ids, users and
+        their passwords, secrets."""
+        return self.home / "identity"
 
     def aws_environment(self) -> dict[str, str]:
         """The environment of a child process that must see this local cloud, and no real account whatever happens."""

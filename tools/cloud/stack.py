@@ -105,9 +105,11 @@ def write_json(path: Path, content: Any) -> None:
     unfinished.replace(path)
 
 
-def ensure_users(settings: Settings, user_pool_id: str, known: Mapping[str, User]) -> dict[str, User]:
+def ensure_users(settings: Settings, user_pool_id: str) -> dict[str, User]:
     """Creates the users that are missing and returns all of them; those that are known keep their passwords."""
     client = aws.cognito(settings)
+    passwords = settings.emulator_state / "users.json"
+    known: Mapping[str, User] = read_json(passwords) or {}
     users: dict[str, User] = {}
     for name, email in _EMAILS.items():
         user = known.get(name) or User(email=email, password=new_password())
@@ -125,6 +127,8 @@ def ensure_users(settings: Settings, user_pool_id: str, known: Mapping[str, User
             UserPoolId=user_pool_id, Username=email, Password=user["password"], Permanent=True
         )
         users[name] = user
+    passwords.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_json(passwords, users)
     client.admin_add_user_to_group(
         UserPoolId=user_pool_id, Username=users["admin"]["email"], GroupName=ADMIN_GROUP
     )

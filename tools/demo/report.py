@@ -95,16 +95,16 @@ def show_outcome(report: Report, settings: Settings, console: Console) -> None:
 
 def show_next(settings: Settings, stack: Stack, console: Console, *, is_up: bool) -> None:
     """Prints where to look next. `is_up`: the cloud stays up after this, else it has to be started first."""
-    sagas = f"aws stepfunctions list-executions --state-machine-arn {stack['state_machine_arn']}"
     places = (
         *(() if is_up else (("make up", "starts the local cloud and keeps it, for everything below"),)),
         ("bin/orders place --watch", "places an order and shows its saga, step by step"),
-        ("bin/orders show ORDER --history", "an order, its steps, and the history of its execution"),
+        ("bin/orders list --all", "the customer's orders; bin/orders show ORDER --history tells about one"),
+        ("bin/orders mails", "what the customers were sent"),
         ("bin/orders status", "processes, orders, queues"),
         (f"{stack['api_url']}/api/v1/products", "the API, for any HTTP client"),
         (str(settings.stack_file), "URLs, users and passwords, the database, the queues"),
+        (f"{stack['api_url']}/api/v1/docs", "its document, to try it in a browser"),
         (stack["console_url"], "the emulator"),
-        (f"AWS_ENDPOINT_URL={stack['endpoint_url']} {sagas}", "every saga, with the AWS CLI"),
     )
     console.print(Text("\nWhere to look next", "bold"))
     for place, what in places:

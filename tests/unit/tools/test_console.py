@@ -22,7 +22,7 @@ from tools.audit.executions import Visit
 from tools.audit.verdict import Verdict, Violation, promise_table
 from tools.bench.report import Report as BenchReport
 from tools.cli import __main__ as command_line
-from tools.cli import audit, operations, products, webhooks
+from tools.cli import audit, commands, operations, products, webhooks
 from tools.cli.operations_tables import execution_table, health_table, order_report
 from tools.cli.order_view import history_of
 from tools.client.http import ApiClient
@@ -126,7 +126,7 @@ def test_a_webhook_s_secret_is_shown_whatever_its_url_holds(
     text: str, seen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     webhook = {"webhookId": text, "url": f"https://a.example/{text}", "secret": "whsec_1"}
-    monkeypatch.setattr(webhooks, "_client", lambda user: api_returning(webhook))
+    monkeypatch.setattr(webhooks, "client", lambda user: api_returning(webhook))
 
     done = CliRunner().invoke(webhooks.app, ["add", "https://a.example/"])
 
@@ -201,7 +201,7 @@ def test_operators_see_every_message_as_it_is(
     command: list[str], item: Any, text: str, seen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = {"items": [with_text(item, text)], "nextCursor": None}
-    monkeypatch.setattr(operations, "connect", lambda api_url, token: api_returning(page))
+    monkeypatch.setattr(operations, "client", lambda default: api_returning(page))
 
     done = CliRunner().invoke(operations.app, command, env={"COLUMNS": "500"})
 
@@ -240,14 +240,16 @@ def test_the_page_of_a_chaos_run_holds_no_tag_of_others(text: str, tmp_path: Pat
     assert "\x1b" not in drawn
 
 
-def test_a_refusal_is_told_without_its_control_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_is_told_without_its_control_characters(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def refuse(**options: Any) -> None:
         raise LocalCloudError("No product \x1b[2J [/] begins so")
 
     monkeypatch.setattr(command_line, "app", refuse)
 
-    with pytest.raises(SystemExit, match=re.escape(r"No product \x1b[2J [/] begins so")):
-        command_line.main()
+    assert commands._run(command_line.app) == 1
+    assert r"No product \x1b[2J [/] begins so" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: str(path.relative_to(ROOT)))

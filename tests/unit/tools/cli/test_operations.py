@@ -1,27 +1,19 @@
 """The command line of operators: where it finds its API, and how it reads the API's answers."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from typer.testing import CliRunner
 
-from tools.cli.operations import ApiAccess, api_access, app
+from tools.cli.operations import app
 from tools.cli.operations_tables import execution_table, health_table, order_report
 from tools.client.http import ApiClient
-from tools.cloud.settings import Settings
 from tools.console import Console
 from tools.errors import LocalCloudError
 
 API = "https://api.example"
-
-
-@pytest.fixture
-def nowhere(tmp_path: Path) -> Settings:
-    """Settings of a local cloud that was never up."""
-    return Settings(tmp_path, "http://127.0.0.1:1", 1, {})
 
 
 def talking_to(answers: dict[str, Any], asked: list[httpx.Request]) -> ApiClient:
@@ -40,26 +32,6 @@ def rendered(shown: Any) -> str:
     with console.capture() as capture:
         console.print(shown)
     return capture.get()
-
-
-def test_an_api_that_is_named_is_used_with_its_token(nowhere: Settings) -> None:
-    assert api_access(API, "token", nowhere) == ApiAccess(API, "token")
-
-
-def test_an_api_that_is_named_needs_a_token(nowhere: Settings) -> None:
-    with pytest.raises(LocalCloudError, match="ORDERS_TOKEN"):
-        api_access(API, None, nowhere)
-
-
-def test_without_a_local_cloud_an_api_has_to_be_named(nowhere: Settings) -> None:
-    with pytest.raises(LocalCloudError, match="--api-url"):
-        api_access(None, None, nowhere)
-
-
-def test_the_local_cloud_s_api_is_the_default(nowhere: Settings) -> None:
-    nowhere.stack_file.write_text(json.dumps({"api_url": API}))
-
-    assert api_access(None, "token", nowhere) == ApiAccess(API, "token")
 
 
 def test_a_list_is_read_page_after_page() -> None:

@@ -70,12 +70,12 @@ def test_each_command_is_one_request_of_the_api(
         return httpx.Response(200, json=RESPONSE)
 
     @contextlib.contextmanager
-    def client(user: str) -> Iterator[ApiClient]:
+    def client(user: str | None) -> Iterator[ApiClient]:
         transport = httpx.MockTransport(respond)
         with httpx.Client(transport=transport, base_url="http://api/api/v1/") as http:
             yield ApiClient(http)
 
-    monkeypatch.setattr(webhooks, "_client", client)
+    monkeypatch.setattr(webhooks, "client", client)
     done = CliRunner().invoke(webhooks.app, command)
 
     assert done.exit_code == 0, done.output
