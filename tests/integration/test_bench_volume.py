@@ -24,6 +24,9 @@ from tools.bench.database import BenchDatabase
 Filled = dict[str, frozenset[str]]
 """The columns of each table that hold something."""
 
+OF_A_USER = {"account_addresses", "allowances"}
+"""They hold a row for a user, whatever they order, and are forgotten within a day."""
+
 
 def fulfil(database: Database, product: UUID) -> None:
     """One order of one product, from the POST until every consumer has had its events."""
@@ -54,6 +57,8 @@ def filled(database: BenchDatabase) -> Filled:
     found = {}
     with database.administer() as connection:
         for table in tables.metadata.sorted_tables:
+            if table.fullname in OF_A_USER:
+                continue
             columns = [column.name for column in table.columns]
             any_of_each = ", ".join(f"bool_or({name} IS NOT NULL)" for name in columns)
             (held,) = connection.run(f"SELECT {any_of_each} FROM {table.fullname}") or []

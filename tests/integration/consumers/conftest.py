@@ -7,12 +7,13 @@ from uuid import UUID
 
 import pytest
 
+from orders.confirmation_codes import ConfirmationCodes
 from orders.db import Database
 from orders.events import CloudEvent, EventData, Queue
 from orders.executions import Executions
 from payment_simulator.gateway import SimulatedGateway
 from tests.integration.deliver_webhooks.webhook_setup import WebhookSetup
-from tests.integration.notify.fake_sender import FakeSender
+from tests.integration.notify.fake_sender import FakeSender, permission
 from tests.integration.start_saga.test_messages import ARN, FakeStepFunctions
 from tests.support.api import lambda_context
 from tests.support.consumers import FakeDeadLetterQueue, batch, cloud_event, failed, published
@@ -24,6 +25,9 @@ _ENVIRONMENT = {
     "SENDER_EMAIL": "orders@example.com",
     "SMS_SENDER_ID": "",
     "SMS_ORIGINATION_NUMBER": "",
+    "MESSAGE_LIMITS": "{}",
+    "USER_POOL_ID": "pool",
+    "CODE_KEY_ID": "key",
     "WEBHOOK_KEY_ID": "key",
     "WEBHOOK_RETRY_SECONDS": "[1, 2]",
 }
@@ -35,6 +39,7 @@ _TABLES = (
     "stock_alerts",
     "notifications",
     "webhook_deliveries",
+    "recipients",
     "outbox",
     "inbox",
     "repairs",
@@ -65,7 +70,15 @@ class Consumers:
             (Queue.ORDER_PROCESSING, "start_saga", {"executions": lambda: executions}),
             (Queue.PAYMENT_PROCESSING, "payment_events", {"gateway": SimulatedGateway(database, BEHAVIOUR)}),
             (Queue.INVENTORY_MANAGEMENT, "inventory_events", {}),
-            (Queue.NOTIFICATION_SENDING, "notify", {"sender": lambda channel: consumers.mails}),
+            (
+                Queue.NOTIFICATION_SENDING,
+                "notify",
+                {
+                    "sender": lambda channel: consumers.mails,
+                    "permission": permission,
+                    "codes": ConfirmationCodes(lambda: "key"),
+                },
+            ),
             (Queue.WEBHOOK_DELIVERY, "deliver_webhooks", {"delivery": consumers.webhooks.delivery}),
         )
         for queue, function, others in functions:

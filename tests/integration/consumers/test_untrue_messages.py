@@ -13,6 +13,7 @@ from orders.domain import Channel, FailureReason, Notification, OrderStatus
 from orders.events import (
     CATALOGUE,
     CloudEvent,
+    ConfirmationCodeRequested,
     EventData,
     InventoryReserved,
     NotificationRequested,
@@ -44,6 +45,7 @@ GENUINE: dict[str, EventData] = {
     for data in (
         OrderCreated(total_amount=2500, currency="USD"),
         NotificationRequested(notification=Notification.ORDER_CONFIRMED),
+        ConfirmationCodeRequested(version=1),
         PaymentCaptured(amount=2500, currency="USD"),
         PaymentRefunded(amount=2500, currency="USD"),
         InventoryReserved(ttl_seconds=900),
@@ -57,6 +59,7 @@ GENUINE: dict[str, EventData] = {
 FORGED_DATA: dict[str, dict[str, Any]] = {
     OrderCreated.type: {"totalAmount": 1},
     NotificationRequested.type: {"notification": "order_cancelled"},
+    ConfirmationCodeRequested.type: {"version": 2},
     PaymentCaptured.type: {"amount": 1},
     PaymentRefunded.type: {"amount": 1},
     InventoryReserved.type: {"ttlSeconds": 1},

@@ -199,7 +199,7 @@ class TestWithoutADatabase:
         assert answer.headers["retry-after"] == "2"
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json["type"].endswith("/temporarily-unavailable")
-        assert [line["level"] for line in logs.lines].count("ERROR") == 1, "logged once"
+        assert [line["message"] for line in logs.lines].count("Request failed") == 1, "logged once"
 
     def test_what_is_wrong_with_a_request_needs_no_database(self, nowhere: Credentials) -> None:
         answer = Client(handler.handler).post("/api/v1/orders", {}, {"Idempotency-Key": "key"})

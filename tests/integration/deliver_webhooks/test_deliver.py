@@ -45,6 +45,8 @@ from tests.support.factories import ALICE, BOB, EMAIL, PHONE, TRACE, add_order, 
 from tests.support.webhooks import KEY, PUBLIC_ADDRESS, URL, FakeResolver, add_endpoint
 from tests.support.written import recorded
 
+PER_HOUR = 60
+
 keys = SigningKeys(lambda: KEY)
 SLOW = AttemptResult(None, DeliveryError.TIMEOUT, seconds=SLOW_SECONDS + 1)
 
@@ -388,7 +390,7 @@ def test_an_enabled_endpoint_hears_of_the_next_order_and_has_the_last_one_sent_a
     setup.deliver()
 
     endpoints.enable(setup.database, ALICE, str(endpoint_id))
-    delivery_history.send_again(setup.database, ALICE, str(endpoint_id), str(missed), TRACE)
+    delivery_history.send_again(setup.database, ALICE, str(endpoint_id), str(missed), TRACE, PER_HOUR)
     setup.fan_out()
     setup.deliver()
 
@@ -405,7 +407,7 @@ def test_sending_again_repeats_the_same_webhook_and_has_a_schedule_of_its_own(
     execute(setup.database, "UPDATE webhook_deliveries SET started_at = now() - interval '9 days'")
     setup.sender.answers = [BROKEN, OK]
 
-    delivery_history.send_again(setup.database, ALICE, str(endpoint_id), str(delivery_id), TRACE)
+    delivery_history.send_again(setup.database, ALICE, str(endpoint_id), str(delivery_id), TRACE, PER_HOUR)
     setup.deliver()
     assert setup.pass_time() <= (1 + JITTER) * WAITS[0]
     setup.deliver()
@@ -422,7 +424,7 @@ def test_an_attempt_that_was_brought_forward_is_not_made_again_at_its_old_time(
     delivery_id = setup.fan_out()
     setup.deliver()
 
-    delivery_history.send_again(setup.database, ALICE, str(endpoint_id), str(delivery_id), TRACE)
+    delivery_history.send_again(setup.database, ALICE, str(endpoint_id), str(delivery_id), TRACE, PER_HOUR)
     setup.deliver()
     setup.pass_time()
     setup.deliver()

@@ -20,6 +20,7 @@ from functions.operations.orders import records
 from functions.outbox_relay import claims
 from functions.read_orders import queries
 from functions.webhooks import delivery_history
+from orders import erasure
 from orders.db import Database
 from orders.domain import OrderStatus
 from orders.payments import records as payment_records
@@ -36,6 +37,7 @@ READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
         {"user_id": "u", "status": "PENDING", "before": ID, "limit": 21},
     ),
     "orders_unfinished": (stuck_orders._CLAIM, RECOVERY),
+    "orders_with_contact": (erasure.AGED, {"age": "90 days", "limit": 200}),
     "orders_in_review": (records.LIST[OrderStatus.NEEDS_REVIEW], {"after": ID, "limit": 21}),
     "products_on_sale": (queries._PRODUCTS, {"after": ID, "limit": 21}),
     "stock_low": (maintained_stock._REARM, {}),

@@ -6,7 +6,6 @@ from uuid import uuid4
 
 import pytest
 
-from functions.operations.queues.explanation import Cause
 from orders.domain import Notification
 from orders.events import (
     CONSUMER_OF,
@@ -17,6 +16,7 @@ from orders.events import (
     PaymentCaptured,
     Queue,
 )
+from orders.messages import Cause
 from tests.integration.operations.support import ADMIN, OPERATOR, MovingSqs, Operations, SilentSqs
 from tests.support.api import Answer
 from tests.support.consumers import cloud_event, notification_requested

@@ -244,7 +244,9 @@ def test_an_order_that_moved_while_the_operator_looked_is_left_as_it_is(
 
     answer = resume(operations, order) if action == "resume" else close(operations, order, "CANCELLED")
 
-    assert (answer.status, answer.json["type"].rpartition("/")[2]) == (409, "order-not-in-review")
+    # A closing looks once more before it locks anything, and an order that has just moved may still be at work.
+    expected = "order-busy" if action == "close" and "now()" in moved else "order-not-in-review"
+    assert (answer.status, answer.json["type"].rpartition("/")[2]) == (409, expected)
     assert pipeline.rows(rest, id=order.order_id) == after
     assert operations.actions() == []
     assert not operations.step_functions.started

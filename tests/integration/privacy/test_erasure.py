@@ -20,7 +20,7 @@ from orders.errors import IdempotencyKeyReused
 from orders.events import CloudEvent, NotificationRequested
 from orders.payments.reconciliation import Verdict, reconcile
 from payment_simulator.gateway import SimulatedGateway
-from tests.integration.notify.fake_sender import FakeSender
+from tests.integration.notify.fake_sender import FakeSender, permission
 from tests.integration.operations.support import ADMIN, OPERATOR, Aws, Operations
 from tests.support.api import Client
 from tests.support.consumers import notification_requested
@@ -128,7 +128,7 @@ def maintain(database: Database, retention: timedelta = RETENTION) -> int:
 def deliver(database: Database, sender: FakeSender, event: CloudEvent) -> None:
     requested = event.payload()
     assert isinstance(requested, NotificationRequested)
-    notify(database, sender, event, requested)
+    notify(database, sender, permission(), event, requested)
 
 
 class TestRetention:

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from functions.deliver_webhooks.webhook_request import body_of
+from functions.notify import limits
 from functions.notify.notification_rows import NotificationToSend
 from functions.notify.rendering import render
 from functions.operations.orders.records import read_records
@@ -17,10 +18,12 @@ from orders.db import Database
 from orders.domain import Channel, FailureReason, Notification
 from orders.events import OrderCancelled
 from orders.ids import uuid7
+from tests.integration.notify.fake_sender import permission
 from tests.integration.saga.conftest import pipeline, process, shared_credentials  # noqa: F401
 from tests.integration.saga.pipeline import Pipeline
 from tests.support.api import Client
 from tests.support.consumers import cloud_event
+from tests.support.factories import ALICE, EMAIL
 from tests.support.webhooks import add_endpoint
 from tools.audit.executions import Visit
 from tools.cli.order_view import history_of
@@ -116,7 +119,8 @@ def test_no_message_names_the_suspicion(pipeline: Pipeline, channel: Channel) ->
     notification = Notification.for_cancellation(FailureReason.FRAUD_SUSPECTED)
     delivery = NotificationToSend(uuid7(), uuid7(), order_id, notification, channel)
 
-    _, order = pipeline.database.transact(delivery.claim)
+    pipeline.database.transact(lambda connection: limits.remember(connection, ALICE, EMAIL))
+    _, order = pipeline.database.transact(lambda connection: delivery.claim(connection, permission().limits))
     message = render(notification, channel, order)
 
     assert notification is Notification.for_cancellation(FailureReason.PAYMENT_DECLINED)

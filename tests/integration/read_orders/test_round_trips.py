@@ -38,7 +38,6 @@ def warm(counter: RoundTripCounter, monkeypatch: pytest.MonkeyPatch) -> Iterator
         "/api/v1/products",
         "/api/v1/products?limit=1",
         "/api/v1/products/{product}",
-        "/api/v1/health/ready",
     ],
 )
 def test_a_read_is_one_round_trip(

@@ -69,13 +69,13 @@ def test_its_events_are_published_again_and_take_effect_once(
     assert times_accepted(sqs, events) == [2, 2]
 
     request.getfixturevalue("aws")
-    executions = _start_sagas(bodies(sqs, Queue.ORDER_PROCESSING))
+    executions = _start_sagas(database, bodies(sqs, Queue.ORDER_PROCESSING))
     assert executions == [f"order-{order_id}"]
     assert _send_mails(database, bodies(sqs, Queue.NOTIFICATION_SENDING)) == 1
     assert [found["status"] for found in rows(database, "SELECT status FROM notifications")] == ["SENT"]
 
 
-def _start_sagas(messages: list[str]) -> list[str]:
+def _start_sagas(database: Database, messages: list[str]) -> list[str]:
     """Consumes the messages; answers the names of the executions that there are then."""
     client = boto3.client("stepfunctions")
     definition = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 60, "End": True}}}
@@ -88,6 +88,8 @@ def _start_sagas(messages: list[str]) -> list[str]:
         lambda_context(),
         OrderCreated,
         lambda event, _: start_saga(executions, event),
+        database=database,
+        dlq_url="",
     )
     assert len(messages) == 2
     assert failed(answer) == []
@@ -101,7 +103,9 @@ def _send_mails(database: Database, messages: list[str]) -> int:
     def send(event: Any, requested: NotificationRequested) -> None:
         notify(database, mailer, permission(), event, requested)
 
-    answer = consume(batch(*messages), lambda_context(), NotificationRequested, send)
+    answer = consume(
+        batch(*messages), lambda_context(), NotificationRequested, send, database=database, dlq_url=""
+    )
     assert len(messages) == 2
     assert failed(answer) == []
     return len(ses_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].sent_messages)

@@ -99,7 +99,11 @@ def test_an_expired_reservation_stays_expired(pipeline: Pipeline) -> None:
 
 def test_a_reservation_past_its_ttl_can_be_confirmed_until_somebody_takes_it_back(pipeline: Pipeline) -> None:
     order = pipeline.order()
-    stock.reserve(pipeline.database, order.order_id, -1, TRACE)
+    stock.reserve(pipeline.database, order.order_id, 1, TRACE)
+    pipeline.execute(
+        "UPDATE reservations SET expires_at = now() - interval '1 second' WHERE order_id = :id",
+        id=order.order_id,
+    )
 
     order.call("ConfirmReservation")
 
