@@ -66,7 +66,7 @@ def printed(*shown: Any, **options: Any) -> str:
         lambda text: promise_table("Promises", [Verdict("I1", text, 1, (Violation(text, text),))]),
         lambda text: history_of([Visit(text, (text,), succeeded=False)]),
         lambda text: execution_table(execution(text)),
-        lambda text: health_table({"queue": {"status": "up", "name": text}}),
+        lambda text: health_table({"queue": {"status": "down", "reason": text, "name": text}}),
         lambda text: order_report(report(text)),
     ],
 )
@@ -99,7 +99,13 @@ def report(text: str) -> dict[str, Any]:
         "actions": [action],
         **others,
     }
-    return {"order": order, "execution": execution(text), "gateway": None, "actions": ["resume"]}
+    return {
+        "order": order,
+        "execution": execution(text),
+        "gateway": None,
+        "actions": ["resume"],
+        "review": {"reasons": [{"text": text}], "suggested": text},
+    }
 
 
 def test_a_line_break_in_others_text_begins_no_row() -> None:

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -144,6 +145,14 @@ def exit_code() -> int:
     except SystemExit as ended:
         return int(ended.code or 0)
     raise AssertionError("A command ends by an exit.")
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """A URL of this machine where nothing answers: the port is taken, and not listened at."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
 @pytest.fixture

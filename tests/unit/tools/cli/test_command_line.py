@@ -23,6 +23,8 @@ WEBHOOK: Final = "018f3f7e-0000-7000-8000-00000000000c"
 DELIVERY: Final = "018f3f7e-0000-7000-8000-00000000000d"
 EVENT: Final = "018f3f7e-0000-7000-8000-00000000000e"
 MESSAGE: Final = "018f3f7e-0000-7000-8000-00000000000f"
+ADDRESSEE: Final = "018f3f7e-0000-7000-8000-000000000010"
+CUSTOMER: Final = "018f3f7e-0000-7000-8000-000000000011"
 NOON: Final = "2026-07-01T12:00:00.123456Z"
 
 DEPTH = {"visible": 1, "inFlight": 0, "delayed": 0}
@@ -62,6 +64,7 @@ HOOK = {
     "description": "Café",
     "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
     "previousSecretExpiresAt": NOON,
+    "eventTypes": None,
 }
 SENT = {
     "deliveryId": DELIVERY,
@@ -89,7 +92,8 @@ LETTER = {
 DEAD = {"eventId": EVENT, "type": "t", "orderId": ORDER, "attempts": 1, "lastError": "MessageTooLarge"}
 DETAILED = {
     "status": "up",
-    "database": {"status": "up", "latencyMs": 1.0},
+    "reason": None,
+    "database": {"status": "up", "reason": None, "latencyMs": 1.0},
 }
 REPORT = {
     "order": {
@@ -106,7 +110,16 @@ REPORT = {
     "execution": {"name": "order-1", "status": "FAILED", "error": None},
     "gateway": None,
     "actions": ["resume"],
+    "review": {"reasons": [{"text": "money: nothing captured"}], "suggested": "resume"},
 }
+RECIPIENT = {
+    "recipientId": ADDRESSEE,
+    "channel": "email",
+    "address": "friend@example.com",
+    "confirmedAt": None,
+    "codeExpiresAt": NOON,
+}
+ERASED = {"userId": CUSTOMER, "ordersErased": 1, "ordersLeft": 0, "webhooksRemoved": 1, "complete": True}
 
 
 def page(*items: Any) -> dict[str, Any]:
@@ -115,10 +128,13 @@ def page(*items: Any) -> dict[str, Any]:
 
 ACCEPTED = {"orderId": ORDER, "status": "PENDING", "totalAmount": 12900, "currency": "USD", "createdAt": NOON}
 
+MAILS: Final = ("--email", "ada@example.com")
+"""A token that was given says no address."""
+
 COMMANDS: list[tuple[list[str], dict[tuple[str, str], Any]]] = [
-    (["place"], {("GET", "/products"): page(STOCKED), ("POST", "/orders"): ACCEPTED}),
+    (["place", *MAILS], {("GET", "/products"): page(STOCKED), ("POST", "/orders"): ACCEPTED}),
     (
-        ["place", "--watch"],
+        ["place", "--watch", *MAILS],
         {
             ("GET", "/products"): page(STOCKED),
             ("POST", "/orders"): ACCEPTED,
@@ -170,12 +186,25 @@ COMMANDS: list[tuple[list[str], dict[tuple[str, str], Any]]] = [
     (["outbox", "dead"], {("GET", "/admin/outbox"): page(DEAD)}),
     (["outbox", "redrive", EVENT], {("POST", f"/admin/outbox/{EVENT}/redrive"): {"eventId": EVENT}}),
     (["health"], {("GET", "/health/detailed"): DETAILED}),
+    (["webhook", "update", WEBHOOK, "--event", "all"], {("PATCH", f"/webhooks/{WEBHOOK}"): HOOK}),
+    (["recipients", "add", "friend@example.com"], {("POST", "/recipients"): RECIPIENT}),
+    (
+        ["recipients", "confirm", ADDRESSEE, "012345"],
+        {("POST", f"/recipients/{ADDRESSEE}/confirmation"): RECIPIENT},
+    ),
+    (["recipients", "list"], {("GET", "/recipients"): page(RECIPIENT)}),
+    (["recipients", "remove", ADDRESSEE], {("DELETE", f"/recipients/{ADDRESSEE}"): {}}),
+    (
+        ["erase-customer", CUSTOMER, "-n", "why", "--yes"],
+        {("POST", f"/admin/customers/{CUSTOMER}/erasure"): ERASED},
+    ),
 ]
 SHOWING: Final = {  # with ids, times and others' text
     ("list",),
     ("show", ORDER),
     ("product", "list"),
     ("webhook", "deliveries", WEBHOOK),
+    ("recipients", "list"),
     ("dlq", "show", "q"),
 }
 LOCAL: Final = (["up"], ["down"], ["status"], ["demo"], ["audit"], ["mails"])
@@ -209,6 +238,14 @@ class TestEachCommandOfAnApi:
         assert f"API {api.url}" in done.stderr.decode()
         assert isinstance(json.loads(done.stdout), dict), "one document, and nothing else"
         assert api.url not in done.stdout.decode()
+
+
+def test_a_token_says_no_address_so_an_order_needs_one(api: FakeApi, shell: Shell) -> None:
+    api.responses = {("GET", "/products"): page(STOCKED), ("POST", "/orders"): ACCEPTED}
+    done = shell.orders("place")
+
+    assert (done.returncode, b"--email" in done.stderr) == (2, True)
+    assert [request for request in api.asked if request.method == "POST"] == []
 
 
 @pytest.mark.parametrize("width", ["40", "80"])
@@ -368,8 +405,8 @@ class TestWhereACommandGoes:
         assert done.returncode == 2
         assert b"Traceback" not in done.stderr
 
-    def test_an_api_that_is_not_there_is_told(self, shell: Shell) -> None:
-        done = shell.orders("product", "list", ORDERS_API_URL="http://127.0.0.1:1")
+    def test_an_api_that_is_not_there_is_told(self, shell: Shell, nobody: str) -> None:
+        done = shell.orders("product", "list", ORDERS_API_URL=nobody)
         assert done.returncode == 4
         assert b"does not answer" in done.stderr
 

@@ -28,12 +28,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
         return httpx.Response(200, json=ERASED)
 
     @contextlib.contextmanager
-    def connect(api_url: str | None, token: str | None) -> Iterator[ApiClient]:
+    def client(*, default: str) -> Iterator[ApiClient]:
+        assert default == "admin"
         transport = httpx.MockTransport(respond)
         with httpx.Client(transport=transport, base_url="http://api/api/v1/") as http:
             yield ApiClient(http)
 
-    monkeypatch.setattr(erasure, "connect", connect)
+    monkeypatch.setattr(erasure, "client", client)
     return requests
 
 

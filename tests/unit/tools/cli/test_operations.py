@@ -56,10 +56,10 @@ def test_what_was_not_given_is_not_sent() -> None:
     assert json.loads(asked[0].content) == {"status": "CANCELLED"}
 
 
-def test_an_api_that_does_not_answer_is_told() -> None:
+def test_an_api_that_does_not_answer_is_told(nobody: str) -> None:
     with (
         pytest.raises(LocalCloudError, match="does not answer"),
-        ApiClient.connect("http://127.0.0.1:1", "token") as client,
+        ApiClient.connect(nobody, "token") as client,
     ):
         client.get("admin/queues")
 

@@ -47,12 +47,12 @@ def run(
         return httpx.Response(200, json=response)
 
     @contextlib.contextmanager
-    def client(user: str) -> Iterator[ApiClient]:
+    def client(user: str | None) -> Iterator[ApiClient]:
         transport = httpx.MockTransport(respond)
         with httpx.Client(transport=transport, base_url="http://api/api/v1/") as http:
             yield ApiClient(http)
 
-    monkeypatch.setattr(recipients, "_client", client)
+    monkeypatch.setattr(recipients, "client", client)
     done = CliRunner().invoke(recipients.app, command)
     assert done.exit_code == 0, done.output
     (request,) = requests
@@ -71,12 +71,17 @@ def test_each_command_is_one_request_of_the_api(
 
 
 def test_an_address_is_never_markup(monkeypatch: pytest.MonkeyPatch) -> None:
-    odd = "[/red][black]a@example.com"
-    added, _ = run(["add", FRIEND], {**RESPONSE, "address": odd}, monkeypatch)
+    odd, seen = "[/red][black]\x1b[2Ja@example.com", r"[/red][black]\x1b[2Ja@example.com"
     item = {**RESPONSE, "address": odd, "channel": "email", "codeExpiresAt": None}
-    listed, _ = run(["list"], {**RESPONSE, "items": [item]}, monkeypatch)
-    confirmed, _ = run(["confirm", RECIPIENT, "012345"], {**RESPONSE, "address": odd}, monkeypatch)
 
-    assert odd in added
-    assert "[/red][black]" in listed.replace("\n", "")
-    assert odd in confirmed
+    for command in (["add", FRIEND], ["list"], ["confirm", RECIPIENT, "012345"]):
+        printed, _ = run(command, {**item, "items": [item]}, monkeypatch)
+        assert seen in printed
+
+
+def test_what_is_confirmed_already_waits_for_no_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting, _ = run(["add", FRIEND], RESPONSE, monkeypatch)
+    confirmed, _ = run(["add", FRIEND], {**RESPONSE, "confirmedAt": "2026-01-02T00:00:00Z"}, monkeypatch)
+
+    assert f"bin/orders recipients confirm {RECIPIENT} CODE" in waiting
+    assert confirmed == f"{FRIEND} is confirmed already.\n"

@@ -10,7 +10,8 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from tools.cli import webhooks
+from tools.cli import webhook_listen, webhooks
+from tools.cli.__main__ import app
 from tools.client.http import ApiClient
 from tools.console import Console, table_of
 
@@ -34,7 +35,7 @@ CALLS: list[tuple[list[str], str, str, Any]] = [
         f"/{WEBHOOK}/secret",
         {"revokePrevious": True},
     ),
-    (["test", WEBHOOK], "POST", f"/{WEBHOOK}/test", {}),
+    (["trigger", WEBHOOK], "POST", f"/{WEBHOOK}/test", {}),
     (
         ["update", WEBHOOK, "--url", "https://b.example/", "--event", "com.orders.order.confirmed.v1"],
         "PATCH",
@@ -75,13 +76,15 @@ def test_each_command_is_one_request_of_the_api(
         with httpx.Client(transport=transport, base_url="http://api/api/v1/") as http:
             yield ApiClient(http)
 
-    monkeypatch.setattr(webhooks, "client", client)
-    done = CliRunner().invoke(webhooks.app, command)
+    for module in (webhooks, webhook_listen):
+        monkeypatch.setattr(module, "client", client)
+    done = CliRunner().invoke(app, ["webhook", *command])
 
     assert done.exit_code == 0, done.output
     (request,) = requests
     assert (request.method, request.url.raw_path.decode()) == (method, f"/api/v1/webhooks{path}")
     assert (json.loads(request.content) if request.content else None) == body
+    assert ("idempotency-key" in request.headers) == (command[0] in {"add", "rotate", "trigger"})
 
 
 def test_a_list_is_a_table_where_nothing_stays_empty() -> None:
