@@ -19,7 +19,9 @@ SETTINGS: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_t
 def imported_modules() -> set[str]:
     """Whatever the project's sources import, anywhere in them."""
     found: set[str] = set()
-    for source in (file for folder in SETTINGS["include"] for file in (ROOT / folder).rglob("*.py")):
+    ignored = {file for folder in SETTINGS["ignore"] for file in (ROOT / folder).rglob("*.py")}
+    sources = {file for folder in SETTINGS["include"] for file in (ROOT / folder).rglob("*.py")}
+    for source in sources - ignored:
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
             match node:
                 case ast.Import(names=names):

@@ -51,7 +51,8 @@ _IN_EVERY_LOCAL_CLOUD: Final = {
     "queue": Queue.ORDER_PROCESSING.value,
     "asset": "start.js",
 }
-"""Path variables that have an example: "Try it out" finds it. Orders and webhooks are their owners' own."""
+"""Path variables that have an example: "Try it out" finds it. Orders, webhooks, recipients and accounts are their
+owners' own."""
 
 _REFERENCE: Final = "#/components/schemas/{model}"
 _MADE_BY_POWERTOOLS: Final = frozenset({"HTTPValidationError", "ResponseValidationError", "ValidationError"})

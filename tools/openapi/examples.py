@@ -17,6 +17,8 @@ CORRELATION_ID: Final = "0198f3a1-7c1c-7d21-a5b4-6c7d8e9f0a1b"
 PLACED_AT: Final = "2026-11-24T10:15:30.123456Z"
 ENDED_AT: Final = "2026-11-24T10:15:31.987654Z"
 _ADMINISTRATOR: Final = "b4c8d4e8-6011-70d5-8f2e-0d6b1c2a3f4e"
+CUSTOMER: Final = "c7e1f2a4-3011-70b8-5d6f-9a8b7c6d5e4f"
+"""The id of an account: the `sub` of its tokens."""
 _DAMAGED: Final = "Damaged in the warehouse"
 
 _ORDERED: Final = ((KEYBOARD, 1), (MOUSE, 2))
@@ -80,6 +82,9 @@ EXAMPLES: Final[dict[str, Any]] = {
     "lastError": None,
     "nextAttemptAt": None,
     "deliveredAt": "2026-11-24T10:15:32.456789Z",
+    # Recipients
+    "Recipient.confirmedAt": None,
+    "codeExpiresAt": "2026-11-24T10:25:30.123456Z",
     # Administration
     "StockMovement.kind": "ADJUSTED",
     "StockMovement.quantity": -3,
@@ -133,9 +138,44 @@ EXAMPLES: Final[dict[str, Any]] = {
     "OrderRecords.actions": [],
     "OrderReport.actions": ["resume"],
     "GatewayRecord.status": "UNAVAILABLE",
+    "OrderReport.execution": {
+        "name": ORDER_ID,
+        "startedAt": PLACED_AT,
+        "status": "FAILED",
+        "stoppedAt": ENDED_AT,
+        "error": "PaymentGatewayTimeout",
+    },
+    "ReviewAdvice.reasons": [
+        {
+            "code": "MONEY_UNKNOWN",
+            "text": "money: the payment is UNKNOWN: nobody knows yet whether it was captured",
+            "blocks": ["CONFIRMED", "CANCELLED"],
+            "lines": [],
+            "amount": None,
+        },
+        {
+            "code": "GATEWAY_UNAVAILABLE",
+            "text": "money: the payment gateway does not answer, and its record counts",
+            "blocks": ["CONFIRMED", "CANCELLED"],
+            "lines": [],
+            "amount": None,
+        },
+        {
+            "code": "EXECUTIONS_FAILED",
+            "text": "executions: none of 1 came to an end, the last one is FAILED: PaymentGatewayTimeout",
+            "blocks": [],
+            "lines": [],
+            "amount": None,
+        },
+    ],
+    "ReviewAdvice.suggested": "wait",
     "DeadEvent.type": OrderCreated.type,
     "DeadEvent.lastError": "InvalidMessageContents",
     "execution": {"name": ORDER_ID, "startedAt": PLACED_AT, **_RUNNING},
+    "userId": CUSTOMER,
+    "ordersErased": 3,
+    "ordersLeft": 0,
+    "webhooksRemoved": 1,
     "Resumed.execution": f"{ORDER_ID}-1",
     "Resumed.status": "NEEDS_REVIEW",
     "Closed.status": "CANCELLED",
