@@ -145,6 +145,8 @@ _WEIGHTS: Final = {
     f"GET {API_PREFIX}/docs/{{asset}}": 4,
 }
 """Of open routes that are asked more often than the others: a shop window, and what one page loads. Others have 1."""
+HEAD_SHARE: Final = 0.05
+"""Of each HEAD route that needs a token. All routes together must fit into what AWS allows an account."""
 
 
 class OrdersApi(Construct):
@@ -196,7 +198,8 @@ class OrdersApi(Construct):
             ),
             default_authorization_scopes=[ACCESS_TOKEN_SCOPE],
         )
-        self._throttled: list[apigatewayv2.HttpRoute] = []
+        self._open_routes: list[str] = []
+        self._head_routes: list[str] = []
         self._stage = apigatewayv2.HttpStage(
             self,
             "Stage",
@@ -227,7 +230,7 @@ class OrdersApi(Construct):
             authorizer=apigatewayv2.HttpNoneAuthorizer(),
         )
         accept(no_route, "It tells everyone the same: that there is nothing.", "APIG4")
-        self._throttle([no_route])
+        self._throttle([no_route], is_open=True)
 
     def add_routes_of(self, function: OrdersFunction) -> integrations.HttpLambdaIntegration:
         """Adds the routes of a function; one that needs more than the others is made elsewhere."""
@@ -242,8 +245,7 @@ class OrdersApi(Construct):
                 authorizer=apigatewayv2.HttpNoneAuthorizer() if route.is_open else None,
                 authorization_scopes=[] if route.is_open else None,
             )
-            if route.is_open or (route.method, route.path) == (apigatewayv2.HttpMethod.POST, "/orders"):
-                self._throttle(added)
+            self._throttle(added, is_open=route.is_open)
             if route.is_open:
                 for http_route in added:
                     accept(
@@ -251,12 +253,20 @@ class OrdersApi(Construct):
                     )
         return integration
 
-    def _throttle(self, routes: Sequence[apigatewayv2.HttpRoute]) -> None:
-        """Gives open routes, and `POST /orders`, their shares of the stage's limit; the others have its default."""
-        self._throttled += routes
+    def _throttle(self, routes: Sequence[apigatewayv2.HttpRoute], *, is_open: bool) -> None:
+        """Gives open routes, `POST /orders` and HEAD their shares of the stage's limit; the others have its default."""
+        keys = [_key(route) for route in routes]
+        if is_open:
+            self._open_routes += keys
+        else:
+            self._head_routes += [key for key in keys if key.startswith("HEAD ")]
         # A setting for a route that does not exist yet fails the deploy.
         self._stage.node.add_dependency(*routes)
-        shares = _shares([_key(route) for route in self._throttled])
+        shares = {
+            _ORDERS: ORDERS_SHARE,
+            **_shares(self._open_routes),
+            **dict.fromkeys(self._head_routes, HEAD_SHARE),
+        }
         stage = self._stage.node.default_child
         assert isinstance(stage, apigatewayv2.CfnStage)
         stage.route_settings = {
@@ -275,10 +285,10 @@ def _key(route: apigatewayv2.HttpRoute) -> str:
 
 
 def _shares(keys: Sequence[str]) -> dict[str, float]:
-    """Of the stage's limit, by route; what is open shares by weight."""
-    weights = {key: _WEIGHTS.get(key, 1) for key in keys if key != _ORDERS}
+    """Of the stage's limit, by open route: they share by weight."""
+    weights = {key: _WEIGHTS.get(key, 1) for key in keys}
     unit = ANONYMOUS_SHARE / sum(weights.values()) if weights else 0
-    return {_ORDERS: ORDERS_SHARE} | {key: weight * unit for key, weight in weights.items()}
+    return {key: weight * unit for key, weight in weights.items()}
 
 
 def _cors(origins: Sequence[str]) -> apigatewayv2.CorsPreflightOptions | None:

@@ -18,6 +18,7 @@ USERS = {
     "inventory-events",
     "notify",
     "operations",
+    "recipients",
     "webhooks",
     "deliver-webhooks",
     "migrate",
