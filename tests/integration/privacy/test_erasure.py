@@ -103,6 +103,18 @@ def add_payment(database: Database, order_id: UUID, status: str) -> None:
     )
 
 
+def add_recipient(database: Database, user_id: str, address: str) -> None:
+    execute(
+        database,
+        "INSERT INTO recipients "
+        "(id, user_id, channel, address, locale, confirmed_at, code_expires_at, key, fingerprint) "
+        "VALUES (:id, :user_id, 'email', :address, 'en', now(), now(), 'key', 'fingerprint')",
+        id=uuid4(),
+        user_id=user_id,
+        address=address,
+    )
+
+
 def kept(database: Database) -> set[UUID]:
     """The orders that still say whose they were."""
     found = rows(
@@ -333,6 +345,39 @@ class TestACustomerWhoAsks:
         execute(database, "UPDATE orders SET status = 'CANCELLED' WHERE id = :id", id=under_way)
         assert maintain(database) == 1
         assert kept(database) == set()
+
+    def test_is_told_nowhere_else_any_more(self, operations: Operations, database: Database) -> None:
+        """Neither a recipient from before the request is left, nor what Cognito said of the account."""
+        order(database)
+        for user_id, address in ((ALICE, "friend@alice.example"), (BOB, "friend@bob.example")):
+            add_recipient(database, user_id, address)
+            execute(
+                database,
+                "INSERT INTO account_addresses (user_id, address, asked_at) VALUES (:id, :address, now())",
+                id=user_id,
+                address=f"account-of-{address}",
+            )
+
+        self.erase(operations)
+
+        everything = in_the_database(database)
+        assert "friend@alice.example" not in everything
+        assert {"friend@bob.example", "account-of-friend@bob.example"} <= {
+            row["address"]
+            for table in ("recipients", "account_addresses")
+            for row in rows(database, f"SELECT address FROM {table}")
+        }
+
+    def test_may_confirm_a_recipient_afterwards(self, operations: Operations, database: Database) -> None:
+        order(database, "PROCESSING")
+        self.erase(operations)
+        add_recipient(database, ALICE, "friend@alice.example")
+
+        maintain(database)
+
+        assert [row["address"] for row in rows(database, "SELECT address FROM recipients")] == [
+            "friend@alice.example"
+        ]
 
     def test_keeps_their_address_until_their_messages_are_out(
         self, operations: Operations, database: Database

@@ -38,6 +38,8 @@ _OF_ORDERS: Final = (
 # time: a request that is sent once more must not become a second order.
 _OF_CUSTOMER: Final = (
     "DELETE FROM webhook_endpoints WHERE user_id = :user_id AND created_at <= :requested_at",
+    "DELETE FROM recipients WHERE user_id = :user_id AND created_at <= :requested_at",
+    "DELETE FROM account_addresses WHERE user_id = :user_id AND asked_at <= :requested_at",
     """
     UPDATE idempotency_keys SET fingerprint = 'erased'
     FROM orders
