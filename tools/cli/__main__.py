@@ -45,7 +45,7 @@ app.add_typer(webhooks.app, name="webhook")
 webhooks.app.add_typer(webhook_listen.app)
 app.add_typer(recipients.app, name="recipients")
 app.add_typer(products.app, name="product")
-app.add_typer(gateway.app, name="gateway")
+app.add_typer(gateway.app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -116,13 +116,18 @@ class Commands(typer.Typer):
         register = super().command(name, **options)
 
         def decorate(function: Function) -> Function:
-            register(_with_common_options(function, name or function.__name__, on))
+            register(_with_common_options(function, self._path_of(name or function.__name__), on))
             return function
 
         return decorate
 
+    def _path_of(self, command: str) -> str:
+        """What is typed for it, e.g. `orders gateway down`, if commands of a group are made with the group's name."""
+        group = self.info.name
+        return " ".join(["orders", *([group] if group and group != "orders" else []), command])
 
-def _with_common_options(function: Callable[..., Any], name: str, on: Place) -> Callable[..., Any]:
+
+def _with_common_options(function: Callable[..., Any], path: str, on: Place) -> Callable[..., Any]:
     common = (_JSON, *(_API if on == "api" else ()))
     signature = inspect.signature(function, eval_str=True)
 
@@ -130,7 +135,7 @@ def _with_common_options(function: Callable[..., Any], name: str, on: Place) -> 
     def invoke(**arguments: Any) -> None:
         invocation = Invocation(**{parameter.name: arguments.pop(parameter.name) for parameter in common})
         if on == "local":
-            refuse_elsewhere(f"orders {name}")
+            refuse_elsewhere(path)
         _current.set(invocation)
         try:
             _invoke(function, invocation, arguments)

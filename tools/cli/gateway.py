@@ -10,7 +10,7 @@ from tools.cli.commands import Commands, show
 from tools.cloud import local_cloud
 from tools.cloud.settings import Settings
 
-app = Commands(help="The simulated payment gateway, as a whole.", no_args_is_help=True)
+app = Commands(name="gateway", help="The simulated payment gateway, as a whole.", no_args_is_help=True)
 
 
 @app.command(on="local")

@@ -207,7 +207,7 @@ SHOWING: Final = {  # with ids, times and others' text
     ("recipients", "list"),
     ("dlq", "show", "q"),
 }
-LOCAL: Final = (["up"], ["down"], ["status"], ["demo"], ["audit"], ["mails"])
+LOCAL: Final = (["up"], ["down"], ["status"], ["demo"], ["audit"], ["mails"], ["gateway", "down"])
 
 
 def named(command: list[str]) -> str:
@@ -378,7 +378,8 @@ class TestWhereACommandGoes:
         done = shell.orders(*command)
 
         assert done.returncode == 2
-        assert b"works on the local cloud only" in done.stderr
+        assert f"orders {named(command)} works on the local cloud only".encode() in done.stderr
+        assert f"bin/orders {named(command)}\n".encode() in done.stderr
         assert api.url.encode() in done.stderr
         assert api.asked == []
 
