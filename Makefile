@@ -21,11 +21,9 @@ help: ## Show the commands
 demo: setup ## Start the local cloud, run the demonstration, print its table, stop the cloud
 	@bin/orders demo
 
-# Two processes: more would each make a Postgres, a template and the stacks for themselves. The local clouds come
-# afterwards and one at a time: a test that measures must not run beside one that starts fifty processes.
+# Two processes, for two cores: more would each make a Postgres, a template and the stacks for themselves.
 test: setup static browser ## Run all checks and the whole test suite
-	@$(pytest) tests/unit tests/infra tests/integration
-	@$(python) -m pytest tests/e2e tests/chaos
+	@$(pytest) tests
 
 browser: setup
 	@$(python) -m tests.support.browser

@@ -12,7 +12,10 @@ from orders.http import ADMIN_PATHS
 from orders.ids import uuid7
 from tests.e2e.conftest import Cloud
 
-BODIES = {"/recipients/{recipientId}/confirmation": {"code": "000000"}}
+BODIES = {
+    "/recipients/{recipientId}/confirmation": {"code": "000000"},
+    "/webhooks/{webhookId}": {"description": "The shop"},
+}
 """Of routes that look at their body first: one that they take."""
 
 PROTECTED = [route for route in ROUTES if not route.is_open]

@@ -115,7 +115,7 @@ def test_an_administrator_s_commands_do_the_same(running_cloud: Cloud) -> None:
         return done.stdout
 
     assert name in orders("add", name, "--price", "9900", "--stock", "7")
-    assert "13,000 USD" in orders("change", name, "--price", "13000", "--off-sale")
+    assert "130.00 USD" in orders("change", name, "--price", "13000", "--off-sale")
     orders("stock", name, "-3", "--reason", "Broken")
     (row,) = [line for line in orders("list").splitlines() if name in line]
     assert row.split()[-5:] == ["no", "4", "4", "0", "0"]

@@ -27,15 +27,18 @@ NOT_RUN: Final = {
     r"make (up|down|setup)\b": "this test's own cloud is up, and the project is set up",
     r"make synth\b": "tests/infra synthesizes every stage",
     r"node_modules/\.bin/cdk deploy": "needs an AWS account",
+    r"npx openapi-typescript|python -m openapi_python_generator": "tests/e2e/test_generated_clients.py does",
     r"pre-commit install": "changes this checkout's hooks",
     r"export ORDERS_(API_URL|TOKEN)=.*…": "names another stage, which everybody has to fill in",
     r"\.venv/bin/python -m (pytest|tests\.mutants|tools\.bench)": "test runs inside a test run; CI runs them",
 }
 """What of the documents does not run here, and why."""
 MAY_BE_REFUSED: Final = (
-    r"bin/orders (dlq (redrive|discard)|outbox redrive|review (show|resume|close)|webhook trigger) .*\$"
+    r"bin/orders (dlq (redrive|discard)|outbox redrive|review (show|resume|close)|webhook (trigger|update)"
+    r"|recipients (confirm|remove)|erase-customer) .*\$"
 )
 """They repair what is broken. Where nothing is, the API refuses (exit code 3), and it must have understood."""
+ASKS_FIRST: Final = r"bin/orders erase-customer"
 RUNS_UNTIL_CTRL_C: Final = r"bin/orders webhook listen(?!.*--count)"
 REFUSED: Final = 3
 
@@ -82,6 +85,9 @@ def shell(running_cloud: Cloud, tmp_path: Path) -> dict[str, str]:
         "MESSAGE": str(uuid4()),
         "EVENT": str(uuid4()),
         "WEBHOOK": str(uuid4()),
+        "RECIPIENT": str(uuid4()),
+        "CODE": "123456",
+        "SUB": str(uuid4()),
         # Nothing may depend on these.
         "AWS_PROFILE": "nobody",
     }
@@ -98,6 +104,8 @@ def test_the_commands_of_a_document_run_as_they_stand(
         runnable = re.sub(r"> (\w+\.json)", rf"> {tmp_path}/\1", command)
         if re.match(RUNS_UNTIL_CTRL_C, command):
             runnable = f"timeout --signal=INT 15 {runnable}"
+        if re.match(ASKS_FIRST, command):
+            runnable = f"echo y | {runnable}"
         script.append(f"{runnable}\necho {number} $? >> {tmp_path}/codes")
     done = subprocess.run(
         ["bash", "-c", "\n".join(script)], env=shell, capture_output=True, text=True, timeout=280, check=False
@@ -119,7 +127,7 @@ def test_nothing_is_on_the_list_without_a_need() -> None:
     documented = [command for page in PAGES for command in commands_of(page)]
 
     assert len(documented) > 30, "the documents were read"
-    for pattern in (*NOT_RUN, MAY_BE_REFUSED, RUNS_UNTIL_CTRL_C):
+    for pattern in (*NOT_RUN, MAY_BE_REFUSED, ASKS_FIRST, RUNS_UNTIL_CTRL_C):
         assert any(re.match(pattern, command) for command in documented), pattern
 
 

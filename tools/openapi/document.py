@@ -17,6 +17,7 @@ from infra.names import snake
 from orders.contract import API_PREFIX
 from orders.events import Queue
 from orders.http import Api
+from orders.money import CURRENCIES
 from orders.payments.settings import PaymentSettings
 from orders.problem import Problem
 from orders.settings import FunctionSettings
@@ -46,6 +47,11 @@ Accepts orders at once and processes them in the background; poll an order's sta
 # Relative to where the document is served, so that it is right at every stage's address.
 _SERVER: Final = {"url": "../..", "description": "Where this document comes from"}
 
+_CURRENCY: Final = {
+    "type": "string",
+    "enum": sorted(CURRENCIES),
+    "description": "ISO 4217. Amounts beside it are whole numbers of its minor units",
+}
 _IN_EVERY_LOCAL_CLOUD: Final = {
     "productId": EXAMPLES["productId"],
     "queue": Queue.ORDER_PROCESSING.value,
@@ -110,7 +116,14 @@ def _schemas(declared: Mapping[str, Any]) -> dict[str, Any]:
     parts = problem.pop("$defs")
     own = {name: schema for name, schema in declared.items() if name not in _MADE_BY_POWERTOOLS}
     schemas = own | parts | {Problem.__name__: problem} | common.COMPONENTS["schemas"]
-    return {name: tidy(schema) for name, schema in schemas.items()}
+    return {name: _with_currency(tidy(schema)) for name, schema in schemas.items()} | {"Currency": _CURRENCY}
+
+
+def _with_currency(schema: dict[str, Any]) -> dict[str, Any]:
+    """With one type for every currency: what a client reads of a product is what it sends in an order."""
+    if "currency" in schema.get("properties", {}):
+        schema["properties"]["currency"] = {"$ref": _REFERENCE.format(model="Currency")}
+    return schema
 
 
 def _by_route(paths: Mapping[str, Any]) -> Iterable[tuple[Route, dict[str, Any]]]:

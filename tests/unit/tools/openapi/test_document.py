@@ -172,13 +172,18 @@ def test_every_route_may_refuse_a_parameter(name: str) -> None:
     ("schema", "field", "rule"),
     [
         ("Contact", "email", {"format": "email", "maxLength": 254}),
-        ("NewProduct", "currency", {"enum": sorted(CURRENCIES)}),
-        ("PlaceOrder", "currency", {"enum": sorted(CURRENCIES)}),
+        ("NewProduct", "currency", {"$ref": "#/components/schemas/Currency"}),
+        ("PlaceOrder", "currency", {"$ref": "#/components/schemas/Currency"}),
+        ("Product", "currency", {"$ref": "#/components/schemas/Currency"}),
         ("NewProduct", "name", {"minLength": 1, "maxLength": 200}),
     ],
 )
 def test_clients_are_told_what_a_field_may_hold(schema: str, field: str, rule: dict[str, Any]) -> None:
     assert rule.items() <= DOCUMENT["components"]["schemas"][schema]["properties"][field].items()
+
+
+def test_a_currency_is_one_that_people_pay_with() -> None:
+    assert DOCUMENT["components"]["schemas"]["Currency"]["enum"] == sorted(CURRENCIES)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
