@@ -1,7 +1,7 @@
 # `make demo` and `make test` each work as the first command on a fresh machine.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser fuzz mutants bench chaos up down synth lint static format openapi lock clean
+.PHONY: help setup demo test suite browser fuzz mutants bench chaos up down synth lint static format openapi lock clean
 
 STAGE ?= prod
 python := .venv/bin/python
@@ -22,7 +22,11 @@ demo: setup ## Start the local cloud, run the demonstration, print its table, st
 	@bin/orders demo
 
 # Two processes, for two cores: more would each make a Postgres, a template and the stacks for themselves.
-test: setup static browser ## Run all checks and the whole test suite
+# Types are checked beside the first tests, which wait for a cloud to be deployed.
+test: setup browser ## Run all checks and the whole test suite
+	@$(MAKE) --no-print-directory --jobs 2 static suite
+
+suite: setup
 	@$(pytest) tests
 
 browser: setup

@@ -57,14 +57,14 @@ def erase(database: Database, operator: Operator, user_id: str, may_go_on: MayGo
     """Erases what may be erased now, and leaves the rest to maintenance. It may be asked for again.
 
     Raises:
-        CustomerNotFound: nobody of that id has ordered anything or registered a webhook.
+        CustomerNotFound: nobody of that id has ordered anything, or registered a webhook or a recipient.
         DatabaseUnavailable: try again.
     """
 
     def begin(connection: Connection) -> tuple[Erasure, Row[Any]]:
         request = erasure.request(connection, user_id)
         found = request.count(connection)
-        if not found.orders and not found.webhooks:
+        if not (found.orders or found.webhooks or found.recipients):
             raise CustomerNotFound("Nothing is known of such a customer")
         operator_actions.record(
             connection,

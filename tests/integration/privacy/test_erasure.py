@@ -368,6 +368,13 @@ class TestACustomerWhoAsks:
             for row in rows(database, f"SELECT address FROM {table}")
         }
 
+    def test_need_not_have_ordered_anything(self, operations: Operations, database: Database) -> None:
+        add_recipient(database, ALICE, "friend@alice.example")
+
+        self.erase(operations)
+
+        assert rows(database, "SELECT address FROM recipients") == []
+
     def test_may_confirm_a_recipient_afterwards(self, operations: Operations, database: Database) -> None:
         order(database, "PROCESSING")
         self.erase(operations)

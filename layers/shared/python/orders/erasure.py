@@ -92,7 +92,8 @@ _COUNT: Final = text("""
     SELECT count(*) AS orders,
            count(*) FILTER (WHERE contact_email IS NOT NULL AND created_at <= :requested_at) AS with_contact,
            count(*) FILTER (WHERE status NOT IN ('CONFIRMED', 'CANCELLED')) AS under_way,
-           (SELECT count(*) FROM webhook_endpoints WHERE user_id = :user_id) AS webhooks
+           (SELECT count(*) FROM webhook_endpoints WHERE user_id = :user_id) AS webhooks,
+           (SELECT count(*) FROM recipients WHERE user_id = :user_id) AS recipients
     FROM orders WHERE user_id = :user_id
 """)
 # Not in the minute of the request: an order that was being placed meanwhile may be committed after it.
