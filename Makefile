@@ -21,7 +21,8 @@ help: ## Show the commands
 demo: setup ## Start the local cloud, run the demonstration, print its table, stop the cloud
 	@bin/orders demo
 
-# Two processes, for two cores: more would each make a Postgres, a template and the stacks for themselves.
+# Two processes, for two cores: more would each make a Postgres, a template and the stacks for themselves. One of them
+# runs the local clouds, one at a time: half of that is waiting.
 # Types are checked beside the first tests, which wait for a cloud to be deployed.
 test: setup browser ## Run all checks and the whole test suite
 	@$(MAKE) --no-print-directory --jobs 2 static suite

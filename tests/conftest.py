@@ -58,17 +58,15 @@ settings.load_profile("orders")
 
 
 _TOGETHER = {
-    "tests/chaos/": "clouds of their own",
-    "tests/e2e/test_kept_identity.py": "clouds of their own",
-    "tests/e2e/test_killed_cloud.py": "clouds of their own",
-    "tests/e2e/": "one cloud",
+    "tests/e2e/": "a cloud at a time",
+    "tests/chaos/": "a cloud at a time",
     "tests/infra/": "one synthesis of each stage",
     "tests/integration/relay/test_bindings.py": "one synthesis of each stage",
     "tests/integration/manage_catalogue/test_plans_at_volume.py": "a million orders",
     "tests/integration/read_orders/test_plans_at_volume.py": "a million orders",
 }
 """What shares a fixture that takes long to make, by the beginning of its path; every other file is by itself."""
-_FIRST = ("one cloud", "clouds of their own", "a million orders", "one synthesis of each stage")
+_FIRST = ("a cloud at a time", "a million orders", "one synthesis of each stage")
 """What takes longest is begun first."""
 
 
