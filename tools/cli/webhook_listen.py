@@ -177,19 +177,34 @@ def _serving(server: ThreadingHTTPServer) -> Iterator[None]:
 
 @contextmanager
 def _registered(url: str, user: str | None) -> Iterator[dict[str, Any]]:
-    """A webhook for the length of the block. It is removed with a token of that time: the first may have ended."""
-    with client(user) as api:
-        webhook = api.post_once("webhooks", str(uuid4()), url=url, description="bin/orders webhook listen")
-    identity = webhook["webhookId"]
+    """A webhook for the length of the block."""
+    key = str(uuid4())
+    try:
+        webhook = _register(url, user, key)
+    except KeyboardInterrupt:
+        # It may be registered all the same: the key finds it.
+        _remove(_register(url, user, key), user)
+        raise
     try:
         yield webhook
     finally:
-        try:
-            with client(user) as api:
-                api.delete(f"webhooks/{identity}")
-            notes.print(f"Webhook {identity} is removed.")
-        except LocalCloudError as error:
-            notes.print(f"The webhook was not removed: {error}\nLater: bin/orders webhook remove {identity}")
+        _remove(webhook, user)
+
+
+def _register(url: str, user: str | None, key: str) -> Any:
+    with client(user) as api:
+        return api.post_once("webhooks", key, url=url, description="bin/orders webhook listen")
+
+
+def _remove(webhook: dict[str, Any], user: str | None) -> None:
+    """With a token of this time: the one that it was registered with may have ended."""
+    identity = webhook["webhookId"]
+    try:
+        with client(user) as api:
+            api.delete(f"webhooks/{identity}")
+        notes.print(f"Webhook {identity} is removed.")
+    except LocalCloudError as error:
+        notes.print(f"The webhook was not removed: {error}\nLater: bin/orders webhook remove {identity}")
 
 
 def _forward_url(given: str | None) -> str | None:
