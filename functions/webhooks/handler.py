@@ -43,7 +43,6 @@ WEBHOOK: Final = f"{WEBHOOKS}/<webhook_id>"
 DELIVERIES: Final = f"{WEBHOOK}/deliveries"
 FOUND: Final = responses(errors=[WebhookNotFound])
 _WITH_OVERLAP: Final = models.RotateSecret()
-_NOT_TO_BE_KEPT: Final = {"Cache-Control": "no-store"}
 
 
 @api.post(
@@ -51,7 +50,7 @@ _NOT_TO_BE_KEPT: Final = {"Cache-Control": "no-store"}
     status_code=HTTPStatus.CREATED,
     responses=responses(
         HTTPStatus.CREATED,
-        headers=["Location", "Cache-Control", REPLAYED_HEADER],
+        headers=["Location", REPLAYED_HEADER],
         errors=[InvalidWebhook, WebhookLimitReached, WebhookNotFound, IdempotencyKeyReused],
     ),
 )
@@ -62,7 +61,7 @@ def post_webhook(
     made = registrar.register(
         database, api.user_id, webhook, _request(webhook, idempotency_key, "register a webhook")
     )
-    headers = {"Location": f"{WEBHOOKS}/{made.content.webhook_id}"} | _NOT_TO_BE_KEPT
+    headers = {"Location": f"{WEBHOOKS}/{made.content.webhook_id}"}
     return json_response(made.content, HTTPStatus.CREATED, headers | replay_header(made.replayed))
 
 
@@ -97,7 +96,7 @@ def delete_webhook(webhook_id: str) -> None:
 @api.post(
     f"{WEBHOOK}/secret",
     responses=responses(
-        headers=["Cache-Control", REPLAYED_HEADER],
+        headers=[REPLAYED_HEADER],
         errors=[WebhookNotFound, TooManySecrets, IdempotencyKeyReused],
     ),
 )
@@ -109,8 +108,7 @@ def post_secret(
     """Replaces the secret. Deliveries are signed with the earlier ones as well for a day, unless these are revoked."""
     request = _request(rotation, idempotency_key, f"replace the secret of {webhook_id}")
     rotated = endpoints.rotate_secret(database, keys, api.user_id, webhook_id, rotation, request)
-    headers = _NOT_TO_BE_KEPT | replay_header(rotated.replayed)
-    return json_response(rotated.content, headers=headers)
+    return json_response(rotated.content, headers=replay_header(rotated.replayed))
 
 
 @api.post(
