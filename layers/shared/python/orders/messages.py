@@ -18,9 +18,6 @@ from sqlalchemy import Connection, Row, text
 
 from orders.events import CATALOGUE, CloudEvent, EventData, Queue
 
-MAX_FAULTS: Final = 20
-"""Faults that are named of one message. A message can hold thousands."""
-
 ORIGINAL_ID: Final = "OriginalMessageId"
 ORIGINAL_TIME: Final = "OriginalSentTimestamp"
 DELIVERIES: Final = "Deliveries"
@@ -142,11 +139,11 @@ def attributes_of_dead_letter(
 
 
 def _faults(error: ValidationError, names: Iterable[str]) -> tuple[str, ...]:
-    """E.g. `id: missing`. A name that we did not give may be anything, so it is not repeated."""
+    """E.g. `id: missing`. A name that we did not give may be anything, so it is not repeated: however many faults a
+    message has, so few are named."""
     known = set(names)
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    faults = dict.fromkeys(f"{_place(detail['loc'], known)}: {detail['type']}" for detail in found)
-    named = tuple(faults)[:MAX_FAULTS]
+    named = tuple(dict.fromkeys(f"{_place(detail['loc'], known)}: {detail['type']}" for detail in found))
     return named if len(found) == len(named) else (*named, f"{len(found)} faults in all")
 
 
