@@ -39,7 +39,12 @@ payments: Final = Table(
     Column("currency", Text, nullable=False),
     Column("error", Text),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    CheckConstraint("status IN ('OPEN', 'CAPTURED', 'DECLINED', 'VOIDED', 'REFUNDED')", name="status_known"),
+    Column("refunded", BigInteger, nullable=False, server_default=text("0")),
+    CheckConstraint("refunded BETWEEN 0 AND amount", name="refunded_within"),
+    CheckConstraint(
+        "status IN ('OPEN', 'ACTION_REQUIRED', 'CAPTURED', 'DECLINED', 'VOIDED', 'REFUNDED')",
+        name="status_known",
+    ),
 )
 
 # No uniqueness per key: the ledger must be able to show a double capture, or no check could find one.
@@ -55,6 +60,16 @@ entries: Final = Table(
     CheckConstraint("amount > 0", name="amount_positive"),
 )
 Index("entries_key", entries.c.key)
+
+refunds: Final = Table(
+    "refunds",
+    metadata,
+    Column("refund_key", Text, primary_key=True),
+    Column("key", Text, ForeignKey(payments.c.key), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("amount > 0", name="amount_positive"),
+)
 
 outages: Final = Table(
     "outages",

@@ -36,6 +36,8 @@ from orders.domain import (
     OrderStatus,
     PaymentStatus,
     Priority,
+    RefundOrigin,
+    RefundStatus,
     ReservationStatus,
     StepStatus,
 )
@@ -157,6 +159,8 @@ order_items: Final = _table(
     Column("product_id", Uuid, ForeignKey("products.id"), nullable=False),
     Column("quantity", Integer, nullable=False),
     Column("unit_price", BigInteger, nullable=False),
+    # As it was sold; null in orders from before it was kept.
+    Column("product_name", Text),
     UniqueConstraint("order_id", "product_id"),
     CheckConstraint("quantity BETWEEN 1 AND 100", name="quantity_bounded"),
 )
@@ -246,7 +250,10 @@ reservations: Final = _table(
     Column("expires_at", DateTime(timezone=True), nullable=False),
     _now("created_at"),
     _now("updated_at"),
+    # Of what was sold; it has come back with refunds.
+    Column("returned", Integer, nullable=False, server_default=text("0")),
     CheckConstraint("quantity > 0", name="quantity_positive"),
+    CheckConstraint("returned BETWEEN 0 AND quantity", name="returned_within"),
     _one_of("status", ReservationStatus),
 )
 Index(
@@ -264,10 +271,19 @@ stock_movements: Final = _table(
     # Of an adjustment: which administrator made it, and why.
     Column("actor", Text),
     Column("reason", Text),
+    # Of a return, in place of the order: an order may have several.
+    Column("refund_id", Uuid),
     # The last line of defence for I9: a movement of an order's line happens once, whoever repeats it.
     UniqueConstraint("order_id", "product_id", "kind"),
 )
 
+Index(
+    "stock_movements_of_refund",
+    stock_movements.c.refund_id,
+    stock_movements.c.product_id,
+    unique=True,
+    postgresql_where=text("refund_id IS NOT NULL"),
+)
 Index("stock_movements_by_product", stock_movements.c.product_id, stock_movements.c.id.desc())
 
 # What administrators asked for under which key: a request that is repeated is answered from here. There are few, and
@@ -306,10 +322,92 @@ Index(
     postgresql_where=_sweepers_only("status IN ('PENDING', 'UNKNOWN')"),
 )
 
+# What the customer must do at the payment provider, and who waits for it: a state of the saga, by its task token.
+payment_actions: Final = _table(
+    "payment_actions",
+    Column("order_id", Uuid, ForeignKey("orders.id"), primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("client_secret", Text),
+    Column("expires_at", DateTime(timezone=True), nullable=False),
+    Column("task_token", Text),
+    Column("ended_at", DateTime(timezone=True)),
+    _now("created_at"),
+)
+
+order_cancellations: Final = _table(
+    "order_cancellations",
+    Column("order_id", Uuid, ForeignKey("orders.id"), primary_key=True),
+    Column("requested_by", Text, nullable=False),
+    # Of an order that was confirmed before.
+    Column("refund_id", Uuid),
+    _now("created_at"),
+)
+
+refunds: Final = _table(
+    "refunds",
+    Column("id", Uuid, primary_key=True),
+    Column("order_id", Uuid, ForeignKey("orders.id"), nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("restock", Boolean, nullable=False),
+    Column("status", Text, nullable=False, server_default=RefundStatus.REQUESTED),
+    Column("error", Text),
+    # As of orders: how often an operator has had it tried again. Each time is an execution of its own.
+    Column("resumes", Integer, nullable=False, server_default=text("0")),
+    Column("provider_refund_id", Text, unique=True),
+    # When the provider has given back the money, and when the stock was put back: each happens once.
+    Column("refunded_at", DateTime(timezone=True)),
+    Column("restocked_at", DateTime(timezone=True)),
+    _now("created_at"),
+    _now("updated_at"),
+    CheckConstraint("amount > 0", name="amount_positive"),
+    _one_of("origin", RefundOrigin),
+    _one_of("status", RefundStatus),
+)
+Index("refunds_by_order", refunds.c.order_id, refunds.c.id)
+Index("refunds_open", refunds.c.updated_at, postgresql_where=text("status IN ('REQUESTED', 'NEEDS_REVIEW')"))
+
+refund_lines: Final = _table(
+    "refund_lines",
+    Column("refund_id", Uuid, ForeignKey("refunds.id"), primary_key=True),
+    Column("product_id", Uuid, ForeignKey("products.id"), primary_key=True),
+    Column("quantity", Integer, nullable=False),
+    CheckConstraint("quantity > 0", name="quantity_positive"),
+)
+
+refund_requests: Final = _table(
+    "refund_requests",
+    Column("user_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("refund_id", Uuid, ForeignKey("refunds.id"), nullable=False),
+    _now("created_at"),
+)
+
+# The customer's bank has taken, or may take, the money back. The provider's record of refunds does not have it.
+payment_disputes: Final = _table(
+    "payment_disputes",
+    Column("provider_dispute_id", Text, primary_key=True),
+    Column("order_id", Uuid, ForeignKey("orders.id"), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    _now("created_at"),
+    _now("updated_at"),
+    CheckConstraint("amount > 0", name="amount_positive"),
+    CheckConstraint("status IN ('OPEN', 'WON', 'LOST')", name="status_known"),
+)
+Index("payment_disputes_by_order", payment_disputes.c.order_id)
+
 notifications: Final = _table(
     "notifications",
     Column("id", Uuid, primary_key=True),
-    Column("order_id", Uuid, ForeignKey("orders.id"), nullable=False),
+    # One of the two: an order is refunded more than once, and each time its customer is told.
+    Column("order_id", Uuid, ForeignKey("orders.id")),
+    Column("refund_id", Uuid, ForeignKey("refunds.id")),
     Column("type", Text, nullable=False),
     Column("channel", Text, nullable=False),
     Column("status", Text, nullable=False),
@@ -320,7 +418,16 @@ notifications: Final = _table(
     _now("created_at"),
     Column("sent_at", DateTime(timezone=True)),
     UniqueConstraint("order_id", "type", "channel"),
+    CheckConstraint("(order_id IS NULL) <> (refund_id IS NULL)", name="of_one"),
     _one_of("status", NotificationStatus),
+)
+Index(
+    "notifications_of_refund",
+    notifications.c.refund_id,
+    notifications.c.type,
+    notifications.c.channel,
+    unique=True,
+    postgresql_where=text("refund_id IS NOT NULL"),
 )
 
 recipients: Final = _table(

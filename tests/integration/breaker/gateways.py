@@ -39,6 +39,9 @@ class ScriptedGateway:
     def refund(self, key: str) -> GatewayPayment:
         return self._answer("refund", GatewayStatus.REFUNDED)
 
+    def refund_part(self, key: str, refund_key: str, amount: int) -> GatewayPayment:
+        return self._answer("refund_part", GatewayStatus.CAPTURED)
+
     def _answer(self, call: str, status: GatewayStatus) -> GatewayPayment:
         self.calls.append(call)
         self.act()

@@ -1,13 +1,14 @@
 """The payment simulator as a whole: an outage of it, and the methods that it has."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 
 from orders.db import Database
 from orders.errors import PaymentDeclined, PaymentGatewayUnavailable
-from orders.payments.gateway import GatewayStatus, PaymentGateway
+from orders.payments.gateway import GatewayStatus, PaymentGateway, RefundRefused
 from payment_simulator import outages
 from payment_simulator.gateway import _FIXED, FLAKY_FAILURES, RATED_METHOD, SimulatedGateway
 from payment_simulator.methods import METHODS
@@ -20,6 +21,7 @@ CALLS: dict[str, Callable[[PaymentGateway, str], object]] = {
     "find": lambda gateway, key: gateway.find(key),
     "void": lambda gateway, key: gateway.void(key, CHARGE),
     "refund": lambda gateway, key: gateway.refund(key),
+    "refund_part": lambda gateway, key: gateway.refund_part(key, "refund-1", 100),
 }
 
 
@@ -58,6 +60,59 @@ def test_after_an_outage_it_works_again(database: Database, gateway: PaymentGate
     assert gateway.capture("key", CHARGE).status is GatewayStatus.CAPTURED
     assert gateway.refund("key").status is GatewayStatus.REFUNDED
     assert gateway.void("another", CHARGE).status is GatewayStatus.VOIDED
+
+
+def test_parts_are_given_back_once_each_and_never_more_than_was_captured(
+    database: Database, gateway: PaymentGateway
+) -> None:
+    gateway.capture("key", CHARGE)
+
+    first = gateway.refund_part("key", "refund-1", 1000)
+    again = gateway.refund_part("key", "refund-1", 1000)
+    with pytest.raises(RefundRefused):
+        gateway.refund_part("key", "refund-2", 251)
+    rest = gateway.refund_part("key", "refund-3", 250)
+
+    assert first == again == replace(first, status=GatewayStatus.CAPTURED, captured=1250, refunded=1000)
+    assert rest == replace(first, status=GatewayStatus.REFUNDED, refunded=1250)
+    assert gateway.refund_part("key", "refund-1", 1000) == rest
+    assert rows(database, "SELECT sum(amount) FROM gateway.entries WHERE kind = 'REFUND'") == [(1250,)]
+
+
+def test_at_once_no_more_is_given_back_than_was_captured(database: Database, gateway: PaymentGateway) -> None:
+    gateway.capture("key", CHARGE)
+
+    def part(number: int) -> bool:
+        try:
+            gateway.refund_part("key", f"refund-{number}", 625)
+        except RefundRefused:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        granted = list(pool.map(part, range(8)))
+
+    assert sum(granted) == 2
+    assert rows(database, "SELECT sum(amount) FROM gateway.entries WHERE kind = 'REFUND'") == [(1250,)]
+
+
+def test_all_that_is_left_is_given_back(database: Database, gateway: PaymentGateway) -> None:
+    gateway.capture("key", CHARGE)
+    gateway.refund_part("key", "refund-1", 1000)
+
+    assert gateway.refund("key").refunded == gateway.refund("key").refunded == 1250
+    assert rows(database, "SELECT amount FROM gateway.entries WHERE kind = 'REFUND' ORDER BY id") == [
+        (1000,),
+        (250,),
+    ]
+
+
+def test_nothing_is_given_back_of_what_was_not_captured(gateway: PaymentGateway) -> None:
+    gateway.void("key", CHARGE)
+
+    for key in ("key", "unknown"):
+        with pytest.raises(RefundRefused):
+            gateway.refund_part(key, "refund-1", 1)
 
 
 def test_the_methods_that_it_names_are_those_that_it_has() -> None:

@@ -40,6 +40,9 @@ class OutsideGateway:
     def refund(self, key: str) -> GatewayPayment:
         return self._call(lambda: self._gateway.refund(key))
 
+    def refund_part(self, key: str, refund_key: str, amount: int) -> GatewayPayment:
+        return self._call(lambda: self._gateway.refund_part(key, refund_key, amount))
+
     def _call(self, call: Callable[[], T]) -> T:
         answer = call()
         if Invocation.current_one().gate() == LOSE_ANSWER:

@@ -264,6 +264,9 @@ class _Unreachable:
     def refund(self, key: str) -> GatewayPayment:
         raise PaymentGatewayUnavailable("down")
 
+    def refund_part(self, key: str, refund_key: str, amount: int) -> GatewayPayment:
+        raise PaymentGatewayUnavailable("down")
+
 
 class _Interrupted(_Unreachable):
     """A `PaymentGateway` during whose look something else happens."""

@@ -63,6 +63,9 @@ class Wire:
     def refund(self, key: str) -> GatewayPayment:
         return self._pass("refund", lambda: self._gateway.refund(key))
 
+    def refund_part(self, key: str, refund_key: str, amount: int) -> GatewayPayment:
+        return self._pass("refund_part", lambda: self._gateway.refund_part(key, refund_key, amount))
+
     def _pass(self, name: str, call: Callable[[], T]) -> T:
         self.calls.append(name)
         self._before.get(name, _nothing)()

@@ -21,7 +21,14 @@ from orders.errors import (
     business_failure,
 )
 from orders.ids import uuid7
-from orders.payments.gateway import Charge, GatewayPayment, GatewayStatus, NothingToRefund, PaymentGateway
+from orders.payments.gateway import (
+    Charge,
+    GatewayPayment,
+    GatewayStatus,
+    NothingToRefund,
+    PaymentGateway,
+    RefundRefused,
+)
 from payment_simulator.outages import IS_DOWN
 from payment_simulator.settings import SimulatorSettings
 
@@ -35,7 +42,7 @@ _OPEN: Final = text(f"""
     INSERT INTO gateway.payments (key, payment_id, status, attempts, amount, currency)
     SELECT :key, CAST(:payment_id AS uuid), 'OPEN', 1, CAST(:amount AS bigint), :currency WHERE NOT {IS_DOWN}
     ON CONFLICT (key) DO UPDATE SET attempts = payments.attempts + 1
-    RETURNING payment_id, status, attempts, error
+    RETURNING payment_id, status, amount, refunded, attempts, error
 """)
 _CAPTURE: Final = text("""
     WITH captured AS (
@@ -45,7 +52,7 @@ _CAPTURE: Final = text("""
 """)
 _DECLINE: Final = text("UPDATE gateway.payments SET status = 'DECLINED', error = :error WHERE key = :key")
 _FIND: Final = text(f"""
-    SELECT gateway.is_down, payment_id, status, error
+    SELECT gateway.is_down, payment_id, status, amount, refunded, error
     FROM (SELECT {IS_DOWN} AS is_down) AS gateway LEFT JOIN gateway.payments ON key = :key
 """)
 _VOID: Final = text(f"""
@@ -53,15 +60,37 @@ _VOID: Final = text(f"""
     SELECT :key, CAST(:payment_id AS uuid), 'VOIDED', CAST(:amount AS bigint), :currency WHERE NOT {IS_DOWN}
     ON CONFLICT (key) DO UPDATE
     SET status = CASE WHEN payments.status = 'OPEN' THEN 'VOIDED' ELSE payments.status END
-    RETURNING payment_id, status, error
+    RETURNING payment_id, status, amount, refunded, error
 """)
 _REFUND: Final = text(f"""
-    WITH refunded AS (
-        UPDATE gateway.payments SET status = 'REFUNDED' WHERE key = :key AND status = 'CAPTURED' AND NOT {IS_DOWN}
-        RETURNING key, amount
+    WITH captured AS (
+        SELECT key, amount - refunded AS rest FROM gateway.payments
+        WHERE key = :key AND status = 'CAPTURED' AND NOT {IS_DOWN} FOR UPDATE
+    ), closed AS (
+        UPDATE gateway.payments SET status = 'REFUNDED', refunded = amount FROM captured
+        WHERE payments.key = captured.key
     )
-    INSERT INTO gateway.entries (key, kind, amount) SELECT key, 'REFUND', amount FROM refunded
+    INSERT INTO gateway.entries (key, kind, amount) SELECT key, 'REFUND', rest FROM captured
 """)
+# Who waits for the lock sees what the one before has given back.
+_REFUND_PART: Final = text(f"""
+    WITH captured AS (
+        SELECT key FROM gateway.payments
+        WHERE key = :key AND status = 'CAPTURED' AND refunded + CAST(:amount AS bigint) <= amount AND NOT {IS_DOWN}
+        FOR UPDATE
+    ), granted AS (
+        INSERT INTO gateway.refunds (refund_key, key, amount) SELECT :refund_key, key, :amount FROM captured
+        ON CONFLICT DO NOTHING
+        RETURNING key, amount
+    ), given_back AS (
+        UPDATE gateway.payments AS payment
+        SET refunded = payment.refunded + granted.amount,
+            status = CASE WHEN payment.refunded + granted.amount = payment.amount THEN 'REFUNDED' ELSE status END
+        FROM granted WHERE payment.key = granted.key
+    )
+    INSERT INTO gateway.entries (key, kind, amount) SELECT key, 'REFUND', amount FROM granted
+""")
+_IS_GRANTED: Final = text("SELECT true FROM gateway.refunds WHERE refund_key = :refund_key AND key = :key")
 
 
 class _Outcome(Enum):
@@ -141,6 +170,19 @@ class SimulatedGateway:
 
         return self._database.transact(work)
 
+    def refund_part(self, key: str, refund_key: str, amount: int) -> GatewayPayment:
+        self._take_time()
+        parameters = {"key": key, "refund_key": refund_key, "amount": amount}
+
+        def work(connection: Connection) -> GatewayPayment:
+            connection.execute(_REFUND_PART, parameters)
+            found = _find(connection, key)
+            if found is None or not connection.scalar(_IS_GRANTED, parameters):
+                raise RefundRefused("more than is left of the payment")
+            return found
+
+        return self._database.transact(work)
+
     def _decide(self, connection: Connection, key: str, charge: Charge) -> tuple[_Outcome, GatewayPayment]:
         parameters = {"key": key, "payment_id": uuid7(), "amount": charge.amount, "currency": charge.currency}
         row = _while_up(connection.execute(_OPEN, parameters).first())
@@ -156,7 +198,7 @@ class SimulatedGateway:
         match outcome:
             case _Outcome.SUCCEED | _Outcome.CHARGE_THEN_TIME_OUT:
                 connection.execute(_CAPTURE, {"key": key})
-                payment = GatewayPayment(payment.payment_id, GatewayStatus.CAPTURED)
+                payment = GatewayPayment(payment.payment_id, GatewayStatus.CAPTURED, captured=row.amount)
             case _Outcome.DECLINE | _Outcome.SUSPECT_FRAUD:
                 failure = PaymentDeclined if outcome == _Outcome.DECLINE else FraudSuspected
                 connection.execute(_DECLINE, {"key": key, "error": failure.__name__})
@@ -206,4 +248,6 @@ def _down() -> PaymentGatewayUnavailable:
 
 
 def _payment(row: Row[Any]) -> GatewayPayment:
-    return GatewayPayment(str(row.payment_id), GatewayStatus(row.status), row.error)
+    status = GatewayStatus(row.status)
+    captured = row.amount if status in (GatewayStatus.CAPTURED, GatewayStatus.REFUNDED) else 0
+    return GatewayPayment(str(row.payment_id), status, row.error, captured=captured, refunded=row.refunded)

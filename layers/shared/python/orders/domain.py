@@ -52,6 +52,10 @@ class FailureReason(StrEnum):
     PAYMENT_DECLINED = "PAYMENT_DECLINED"
     FRAUD_SUSPECTED = "FRAUD_SUSPECTED"
     PAYMENT_UNAVAILABLE = "PAYMENT_UNAVAILABLE"
+    PAYMENT_NOT_COMPLETED = "PAYMENT_NOT_COMPLETED"
+    """The customer had to act, e.g. to authenticate the payment, and did not in time."""
+    CANCELLATION_REQUESTED = "CANCELLATION_REQUESTED"
+    """By its owner, or for them by an administrator."""
     RESERVATION_EXPIRED = "RESERVATION_EXPIRED"
     PROCESSING_FAILED = "PROCESSING_FAILED"
 
@@ -62,6 +66,8 @@ class PublicFailureReason(StrEnum):
     INSUFFICIENT_STOCK = "INSUFFICIENT_STOCK"
     PAYMENT_DECLINED = "PAYMENT_DECLINED"
     PAYMENT_UNAVAILABLE = "PAYMENT_UNAVAILABLE"
+    PAYMENT_NOT_COMPLETED = "PAYMENT_NOT_COMPLETED"
+    CANCELLATION_REQUESTED = "CANCELLATION_REQUESTED"
     RESERVATION_EXPIRED = "RESERVATION_EXPIRED"
     PROCESSING_FAILED = "PROCESSING_FAILED"
 
@@ -173,6 +179,8 @@ class MovementKind(StrEnum):
     RELEASED = "RELEASED"
     RESTORED = "RESTORED"
     EXPIRED = "EXPIRED"
+    RETURNED = "RETURNED"
+    """Sold, then taken back with a refund. The movement names the refund, not the order."""
 
 
 class PaymentStatus(StrEnum):
@@ -180,17 +188,43 @@ class PaymentStatus(StrEnum):
     """The intent is recorded; the gateway may have been asked."""
     UNKNOWN = "UNKNOWN"
     """The gateway did not answer: ask again with the same key before charging or refunding."""
+    ACTION_REQUIRED = "ACTION_REQUIRED"
+    """The gateway waits for the customer, e.g. to authenticate. It may capture at any time, without being asked."""
     CAPTURED = "CAPTURED"
     DECLINED = "DECLINED"
     VOIDED = "VOIDED"
     """Closed without a capture; the gateway refuses any later one under the same key."""
     REFUNDED = "REFUNDED"
+    """Of all that was captured nothing is left."""
+
+
+class RefundStatus(StrEnum):
+    """Of a refund that was granted for a confirmed order. All but REJECTED count against what was captured."""
+
+    REQUESTED = "REQUESTED"
+    COMPLETED = "COMPLETED"
+    """The money is back, the stock too if it was to be, and the customer is told."""
+    NEEDS_REVIEW = "NEEDS_REVIEW"
+    """It could not be completed: an operator looks at it."""
+    REJECTED = "REJECTED"
+    """The provider refused it for good, and an operator has taken it back. No money has moved."""
+
+
+class RefundOrigin(StrEnum):
+    """Who caused a refund."""
+
+    OPERATOR = "OPERATOR"
+    CUSTOMER = "CUSTOMER"
+    """By cancelling the order after it was confirmed."""
+    PROVIDER = "PROVIDER"
+    """It was made at the payment provider, e.g. in its dashboard; we have only recorded it."""
 
 
 class Notification(StrEnum):
     ORDER_CONFIRMED = "order_confirmed"
     ORDER_CANCELLED = "order_cancelled"
     PAYMENT_FAILED = "payment_failed"
+    ORDER_REFUNDED = "order_refunded"
 
     @classmethod
     def for_cancellation(cls, reason: FailureReason) -> "Notification":
@@ -199,7 +233,12 @@ class Notification(StrEnum):
 
 
 _PAYMENT_REASONS = frozenset(
-    {FailureReason.PAYMENT_DECLINED, FailureReason.FRAUD_SUSPECTED, FailureReason.PAYMENT_UNAVAILABLE}
+    {
+        FailureReason.PAYMENT_DECLINED,
+        FailureReason.FRAUD_SUSPECTED,
+        FailureReason.PAYMENT_UNAVAILABLE,
+        FailureReason.PAYMENT_NOT_COMPLETED,
+    }
 )
 
 

@@ -48,6 +48,8 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── InsufficientStock
     │   ├── PaymentDeclined
     │   ├── FraudSuspected
+    │   ├── PaymentNotCompleted        the customer had to act, and did not in time
+    │   ├── CancellationRequested      the owner, or an administrator, has cancelled the order
     │   └── ReservationExpired
     ├── TransientFailure           worth another try
     │   ├── PaymentGatewayUnavailable
@@ -297,6 +299,14 @@ class PaymentDeclined(BusinessFailure):
 
 class FraudSuspected(BusinessFailure):
     reason = FailureReason.FRAUD_SUSPECTED
+
+
+class PaymentNotCompleted(BusinessFailure):
+    reason = FailureReason.PAYMENT_NOT_COMPLETED
+
+
+class CancellationRequested(BusinessFailure):
+    reason = FailureReason.CANCELLATION_REQUESTED
 
 
 class ReservationExpired(BusinessFailure):

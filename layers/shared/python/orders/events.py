@@ -105,6 +105,9 @@ class NotificationRequested(MessageRequested):
     notification: Notification
     # The default is for events from before there was more than one.
     channel: Channel = Channel.EMAIL
+    refund_id: UUID | None = Field(
+        default=None, description="For `order_refunded`: which of the order's refunds"
+    )
 
 
 class ConfirmationCodeRequested(MessageRequested):

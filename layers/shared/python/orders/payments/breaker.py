@@ -24,7 +24,7 @@ from orders.errors import (
     SagaConflict,
 )
 from orders.observability import count, logger
-from orders.payments.gateway import Charge, GatewayPayment, NothingToRefund, PaymentGateway
+from orders.payments.gateway import Charge, GatewayPayment, NothingToRefund, PaymentGateway, RefundRefused
 
 T = TypeVar("T")
 
@@ -142,6 +142,9 @@ class CircuitBreaker:
     def refund(self, key: str) -> GatewayPayment:
         return self._guard(key, lambda: self._gateway.refund(key))
 
+    def refund_part(self, key: str, refund_key: str, amount: int) -> GatewayPayment:
+        return self._guard(key, lambda: self._gateway.refund_part(key, refund_key, amount))
+
     def _guard(self, key: str, call: Callable[[], T], *, is_proof: bool = True) -> T:
         """Makes the call, unless the circuit is open. `is_proof`: an answer shows that the gateway works.
 
@@ -157,7 +160,7 @@ class CircuitBreaker:
             else:
                 self._answered(probe, is_proof=False)
             raise
-        except (BusinessFailure, SagaConflict, NothingToRefund):
+        except (BusinessFailure, SagaConflict, NothingToRefund, RefundRefused):
             self._answered(probe, is_proof)
             raise
         self._answered(probe, is_proof)

@@ -5,7 +5,7 @@ The shape is that of the common providers: a payment intent is created under a k
 up to what was captured, and can be cancelled so that no later capture succeeds.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -13,10 +13,23 @@ from typing import Protocol
 class GatewayStatus(StrEnum):
     OPEN = "OPEN"
     """Known, but nothing decided: attempts so far failed technically."""
+    ACTION_REQUIRED = "ACTION_REQUIRED"
+    """The customer must act, e.g. authenticate. The gateway may capture then, without being asked again."""
     CAPTURED = "CAPTURED"
     DECLINED = "DECLINED"
     VOIDED = "VOIDED"
     REFUNDED = "REFUNDED"
+    """Of all that was captured nothing is left."""
+
+
+@dataclass(frozen=True)
+class CustomerAction:
+    """What the customer's client needs to let them act, in the provider's own terms."""
+
+    type: str
+    """E.g. `authenticate`."""
+    client_secret: str | None = field(default=None, repr=False)
+    """For the provider's library in the customer's browser. It is the owner's alone: never in a log."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +40,11 @@ class GatewayPayment:
     status: GatewayStatus
     error: str | None = None
     """For DECLINED: the class name of the business failure."""
+    captured: int = 0
+    """Minor units, as are those that were given back of them."""
+    refunded: int = 0
+    action: CustomerAction | None = None
+    """For ACTION_REQUIRED."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +61,9 @@ class PaymentGateway(Protocol):
 
     def capture(self, key: str, charge: Charge) -> GatewayPayment:
         """Charges at most once per key. A repeated call returns or raises the same as the first.
+
+        Returns a payment that is CAPTURED, or ACTION_REQUIRED with what the customer must do; REFUNDED if it was given
+        back meanwhile.
 
         Raises:
             PaymentDeclined, FraudSuspected: final.
@@ -63,17 +84,31 @@ class PaymentGateway(Protocol):
     def void(self, key: str, charge: Charge) -> GatewayPayment:
         """Closes the key to any later capture, also one that the gateway has not heard of yet.
 
-        Returns the record as it is then. It is CAPTURED if a capture came first; a refund is then needed.
+        Returns the record as it is then. It is CAPTURED if a capture came first; a refund is then needed. A
+        customer who still has to act comes too late from then on.
         """
         ...
 
     def refund(self, key: str) -> GatewayPayment:
-        """Gives back what was captured, once.
+        """Gives back all that is left of what was captured, once.
 
         Raises:
             NothingToRefund: nothing was captured under the key.
         """
         ...
+
+    def refund_part(self, key: str, refund_key: str, amount: int) -> GatewayPayment:
+        """Gives back `amount` (minor units), once per `refund_key`. A repeated call gives back no more.
+
+        Raises:
+            RefundRefused: final; more than is left of it, or the provider's own reason.
+            PaymentGatewayUnavailable, PaymentGatewayTimeout: try again with the same `refund_key`.
+        """
+        ...
+
+
+class RefundRefused(Exception):
+    """The provider gives back nothing, and would say the same again. The text is safe to be shown to an operator."""
 
 
 class NothingToRefund(Exception):

@@ -18,7 +18,7 @@ from orders.domain import OrderStatus, PaymentStatus
 from orders.errors import StepFenced
 from orders.payments.gateway import Charge, GatewayStatus
 
-UNDECIDED: Final = frozenset({PaymentStatus.PENDING, PaymentStatus.UNKNOWN})
+UNDECIDED: Final = frozenset({PaymentStatus.PENDING, PaymentStatus.UNKNOWN, PaymentStatus.ACTION_REQUIRED})
 
 SETTLED: Final = frozenset({PaymentStatus.DECLINED, PaymentStatus.VOIDED, PaymentStatus.REFUNDED})
 """Proof that the gateway holds no money of the order and never will: it need not be asked."""
@@ -31,8 +31,9 @@ STATUS_AT_GATEWAY: Final[Mapping[GatewayStatus, PaymentStatus]] = {
 }
 """What is recorded of what the gateway says. Of an OPEN payment nothing is known yet."""
 
-# In this order in the condition of the index `payments_undecided`.
-_UNDECIDED: Final = "('PENDING', 'UNKNOWN')"
+_UNDECIDED: Final = "('PENDING', 'UNKNOWN', 'ACTION_REQUIRED')"
+# In this order in the condition of the index `payments_undecided`. Of the others the saga itself asks now and then.
+_UNTOLD: Final = "('PENDING', 'UNKNOWN')"
 
 # The intent, made or found. ProcessPayment and RefundPayment both write this row, so Postgres puts a charge and its
 # refund in an order, and the one that waited sees what the other left. They wait at the order: two inserts at once
@@ -98,7 +99,7 @@ _CLAIM_UNDECIDED: Final = text(f"""
     UPDATE payments SET updated_at = now()
     WHERE order_id = ANY (ARRAY(
         SELECT order_id FROM payments
-        WHERE CASE WHEN status IN {_UNDECIDED} THEN true ELSE false END
+        WHERE CASE WHEN status IN {_UNTOLD} THEN true ELSE false END
           AND updated_at < now() - make_interval(secs => :untouched_seconds)
         ORDER BY updated_at
         LIMIT :limit
