@@ -8,6 +8,7 @@ from infra.constructs.custom_resources import keep_logs_of_custom_resources
 from infra.constructs.database import Database, LocalDatabase, ManagedDatabase
 from infra.constructs.function import FunctionRuntime
 from infra.constructs.identity import Identity
+from infra.constructs.mail_feedback import MailFeedback
 from infra.constructs.migrations import Migrations
 from infra.constructs.monitoring import Monitoring
 from infra.constructs.network import Network
@@ -49,6 +50,7 @@ class OrdersStack(Stack):
         saga = OrderSaga(self, "Saga", runtime=runtime)
         saga.start_from(queues[Queue.ORDER_PROCESSING], runtime=runtime)
 
+        mail_feedback = MailFeedback(self, "MailFeedback", runtime=runtime, queue=queues[Queue.MAIL_FEEDBACK])
         notifications = Notifications(
             self,
             "Notifications",
@@ -56,6 +58,7 @@ class OrdersStack(Stack):
             queue=queues[Queue.NOTIFICATION_SENDING],
             identity=identity,
             api=api.functions["Recipients"],
+            configuration_set=mail_feedback.configuration_set,
         )
         webhooks = Webhooks(
             self,
@@ -77,6 +80,7 @@ class OrdersStack(Stack):
                 saga.starter,
                 *saga.steps.values(),
                 notifications.notify,
+                mail_feedback.consumer,
                 webhooks.deliver,
                 recovery.maintenance,
                 recovery.payment_events,
@@ -99,6 +103,7 @@ class OrdersStack(Stack):
             payment_events=recovery.payment_events.function,
             inventory_events=recovery.inventory_events.function,
             notify=notifications.notify.function,
+            mail_feedback=mail_feedback.consumer.function,
         )
         keep_logs_of_custom_resources(self, stage)
 
@@ -111,6 +116,7 @@ class OrdersStack(Stack):
             "UserPoolId": identity.user_pool.user_pool_id,
             "UserPoolClientId": identity.client.user_pool_client_id,
             "RelayFunctionName": relay.relay.function.function_name,
+            "MailFeedbackTopicArn": mail_feedback.topic.topic_arn,
         }
         for pair in queues.pairs:
             outputs[f"{pascal(pair.name)}QueueUrl"] = pair.queue.queue_url

@@ -4,7 +4,7 @@ import pytest
 
 from infra.names import kebab
 from orders.domain import SagaStep
-from orders.events import Queue
+from orders.events import EVENT_QUEUES, Queue
 from tests.infra.stacks import SynthesizedStack
 
 Rights = dict[str, frozenset[str]]
@@ -48,7 +48,7 @@ RIGHTS: dict[str, Rights] = {
     "read-orders": DATABASE,
     "api-docs": {},
     "manage-catalogue": DATABASE,
-    "outbox-relay": {**DATABASE, **{f"queue {queue}": SEND for queue in Queue}},
+    "outbox-relay": {**DATABASE, **{f"queue {queue}": SEND for queue in EVENT_QUEUES}},
     "start-saga": {
         **DATABASE,
         "queue order-processing": RECEIVE,
@@ -63,8 +63,12 @@ RIGHTS: dict[str, Rights] = {
         "queue notification-sending": RECEIVE,
         "queue notification-sending-dlq": SEND,
         "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:identity/sender": frozenset({"ses:SendEmail"}),
+        "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:configuration-set/mails": frozenset(
+            {"ses:SendEmail"}
+        ),
         TELEPHONES: frozenset({"sns:Publish"}),
     },
+    "mail-feedback": {**DATABASE, "queue mail-feedback": RECEIVE, "queue mail-feedback-dlq": SEND},
     "recipients": {**DATABASE, **CODE_KEY},
     "webhooks": {**DATABASE, **WEBHOOK_KEY},
     "deliver-webhooks": {

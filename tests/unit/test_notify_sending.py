@@ -41,7 +41,7 @@ class FakeClient:
 
 
 def mail(client: FakeClient) -> str:
-    return SesMailer(cast(Any, client), "orders@example.com").send(MAIL)
+    return SesMailer(cast(Any, client), "orders@example.com", "orders-test-mails").send(MAIL)
 
 
 def text(client: FakeClient) -> str:

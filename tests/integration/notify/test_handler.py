@@ -39,6 +39,7 @@ from tests.support.written import recorded
 
 HANDLER = "functions.notify.handler"
 SENDER = "orders@example.com"
+CONFIGURATION_SET = "orders-test-mails"
 KEY = "the key of all confirmation codes, in tests"
 
 
@@ -52,6 +53,8 @@ def handler(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> Iterat
         )
         monkeypatch.setenv("DATABASE_SECRET_ID", credentials.dbname)
         monkeypatch.setenv("SENDER_EMAIL", SENDER)
+        boto3.client("ses").create_configuration_set(ConfigurationSet={"Name": CONFIGURATION_SET})
+        monkeypatch.setenv("MAIL_CONFIGURATION_SET", CONFIGURATION_SET)
         monkeypatch.setenv("SMS_SENDER_ID", "Orders")
         monkeypatch.setenv("SMS_ORIGINATION_NUMBER", "")
         monkeypatch.setenv(
@@ -179,7 +182,7 @@ def test_a_throttled_mail_goes_back_and_nothing_written_quotes_the_answer(
         def send_email(self, **mail: Any) -> None:
             raise throttled
 
-    monkeypatch.setattr(handler, "sender", lambda channel: SesMailer(Throttled(), SENDER))  # type: ignore[arg-type]
+    monkeypatch.setattr(handler, "sender", lambda channel: SesMailer(Throttled(), SENDER, CONFIGURATION_SET))  # type: ignore[arg-type]
     order_id = add_order(database)
     event = notification_requested(order_id, Notification.ORDER_CONFIRMED)
     with recorded() as written:

@@ -39,6 +39,7 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── MessageNotFound            not in the dead-letter queue, or not where we looked
     │   ├── EventNotFound
     │   ├── CustomerNotFound
+    │   ├── SuppressedAddressNotFound
     │   └── OperationRefused           what the operator asked for does not fit what there is
     │       ├── OrderNotInReview           it has ended, or is on its way again
     │       ├── OrderBusy                  an execution, or a late step of one, is at work on it
@@ -225,6 +226,10 @@ class EventNotFound(RequestRefused):
 
 class CustomerNotFound(RequestRefused):
     """Nobody of that id has ordered anything or registered a webhook."""
+
+
+class SuppressedAddressNotFound(RequestRefused):
+    """No mail to the address has come back or was complained of, or an operator has allowed it since."""
 
 
 class OperationRefused(RequestRefused):

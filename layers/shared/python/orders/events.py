@@ -33,13 +33,15 @@ class Trace:
 
 
 class Queue(StrEnum):
-    """The work queues; each has a dead-letter queue beside it."""
+    """The queues; each has a dead-letter queue beside it. To all but the last, the relay sends events of the outbox."""
 
     ORDER_PROCESSING = "order-processing"
     PAYMENT_PROCESSING = "payment-processing"
     INVENTORY_MANAGEMENT = "inventory-management"
     NOTIFICATION_SENDING = "notification-sending"
     WEBHOOK_DELIVERY = "webhook-delivery"
+    MAIL_FEEDBACK = "mail-feedback"
+    """What SES tells of mails that it took; see `orders.mail_feedback`."""
 
 
 class Consumer(StrEnum):
@@ -217,6 +219,12 @@ CATALOGUE: Final[dict[str, type[EventData]]] = {
         WebhookAttemptScheduled,
     )
 }
+
+
+EVENT_QUEUES: Final = tuple(
+    queue for queue in Queue if any(event.queue is queue for event in CATALOGUE.values())
+)
+"""The queues of the outbox's events. What comes through another one was written by somebody else."""
 
 
 class CloudEvent(BaseModel):

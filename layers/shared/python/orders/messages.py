@@ -2,7 +2,8 @@
 
 Anybody who can send to a queue can write anything into a message. So a message only says where to look: its event's id
 leads to the row that we wrote to the outbox, and that row is what a consumer works with. A message that is no event of
-ours, or that says something else than its row, is poison at the first look.
+ours, or that says something else than its row, is poison at the first look. What SES tells through `mail-feedback` has
+no row; its consumer compares it with the mails that we have sent.
 
 Nothing of a message is repeated here that was not checked before: what cannot be read may hold anything.
 """
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 from sqlalchemy import Connection, Row, text
 
 from orders.events import CATALOGUE, CloudEvent, EventData, Queue
+from orders.mail_feedback import MailEvent
 
 ORIGINAL_ID: Final = "OriginalMessageId"
 ORIGINAL_TIME: Final = "OriginalSentTimestamp"
@@ -53,6 +55,15 @@ class Cause(StrEnum):
     CONSUMER_FAILED = "CONSUMER_FAILED"
 
 
+class Poison(Exception):
+    """A message that its consumer has no use for, at the first look."""
+
+    def __init__(self, cause: Cause, faults: tuple[str, ...] = ()) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.faults = faults
+
+
 @dataclass(frozen=True)
 class Reading:
     """A message as it was read: an event, or why it is none that its queue's consumer can work on."""
@@ -73,6 +84,8 @@ class Reading:
 
 def read(queue: Queue, body: str) -> Reading:
     """Reads a message of the queue. What it says is not true yet: see `checked`."""
+    if queue is Queue.MAIL_FEEDBACK:
+        return _read_mail_event(body)
     try:
         event = CloudEvent.model_validate_json(body)
     except ValidationError as error:
@@ -87,6 +100,26 @@ def read(queue: Queue, body: str) -> Reading:
     except ValidationError as error:
         names = [field.alias or name for name, field in schema.model_fields.items()]
         return Reading(event, cause=Cause.INVALID_DATA, faults=_faults(error, names))
+
+
+def mail_event(body: str) -> MailEvent:
+    """The bounce or complaint that a message of `mail-feedback` is.
+
+    Raises:
+        Poison: it is none.
+    """
+    try:
+        return MailEvent.model_validate_json(body)
+    except ValidationError as error:
+        raise Poison(Cause.NOT_AN_EVENT, _faults(error, MailEvent.model_fields)) from None
+
+
+def _read_mail_event(body: str) -> Reading:
+    try:
+        mail_event(body)
+    except Poison as poison:
+        return Reading(cause=poison.cause, faults=poison.faults)
+    return Reading()
 
 
 def find_written(connection: Connection, event_ids: Collection[UUID]) -> Mapping[UUID, Row[Any]]:

@@ -94,6 +94,9 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.MessageNotFound: Kind(404, "message-not-found", "No such message"),
     errors.EventNotFound: Kind(404, "event-not-found", "No such event"),
     errors.CustomerNotFound: Kind(404, "customer-not-found", "No such customer"),
+    errors.SuppressedAddressNotFound: Kind(
+        404, "suppressed-address-not-found", "The address is not suppressed"
+    ),
     errors.OperationRefused: Kind(409, "operation-refused", "This cannot be done to what there is"),
     errors.OrderNotInReview: Kind(409, "order-not-in-review", "The order does not wait for an operator"),
     errors.OrderBusy: Kind(409, "order-busy", "Something is still at work on the order"),
