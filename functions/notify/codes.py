@@ -24,7 +24,7 @@ _CLAIM: Final = text(f"""
     UPDATE recipients SET code_sent = code_version
     WHERE id = :id AND code_version = :version AND code_sent < :version
       AND confirmed_at IS NULL AND code_expires_at > now()
-      AND (channel <> 'email' OR {reason_of("address")} IS NULL)
+      AND (channel <> 'email' OR {reason_of("recipients.address")} IS NULL)
     RETURNING channel, address, locale
 """)
 _SENT: Final = text("""
@@ -42,8 +42,8 @@ def send_code(
     event: CloudEvent,
     requested: ConfirmationCodeRequested,
 ) -> None:
-    """Sends the code, unless it was sent before, is replaced by a newer one, has expired, is not needed any more, or its
-    address gets no mail any more.
+    """Sends the code, unless it was sent before, is replaced by a newer one, has expired, is not needed any more, or
+    its address gets no mail any more.
 
     Raises:
         NotSent, ServiceUnavailable, DatabaseUnavailable: nothing was sent; deliver the event again later.

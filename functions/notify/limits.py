@@ -31,7 +31,7 @@ RECIPIENT_COLUMNS: Final = f"""
           AND recipients.address = lower(CASE told.channel WHEN 'sms' THEN contact_phone ELSE contact_email END)
           AND recipients.confirmed_at IS NOT NULL
     ) AS is_confirmed,
-    CASE told.channel WHEN 'email' THEN {reason_of("contact_email")} END AS suppressed
+    CASE told.channel WHEN 'email' THEN {reason_of("orders.contact_email")} END AS suppressed
 """
 """What a statement that finds a notification (`told`) and its order asks for, with `ACCOUNT`, so that the row says who
 the recipient is."""

@@ -14,8 +14,8 @@ _CHARSET: Final = "UTF-8"
 
 
 class SesMailer:
-    """Sends mails of two parts, HTML and plain text, from one verified sender. SES tells of those that come back, or are
-    complained of, as the configuration set says."""
+    """Sends mails of two parts, HTML and plain text, from one verified sender. The configuration set says where SES
+    tells of those that come back or are complained of."""
 
     def __init__(self, client: "SESClient", sender: str, configuration_set: str) -> None:
         self._client = client

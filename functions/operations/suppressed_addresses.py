@@ -38,8 +38,8 @@ class SuppressedAddress(ApiModel):
     """An address that no mail is sent to, whoever asks for one."""
 
     address: str | None = Field(
-        description="In small letters. null: it is erased with its order's contact data, or it was sent a code only. It "
-        "stays suppressed, and can be looked up",
+        description="In small letters. null: it is erased, with its order's contact data; or it was sent only a "
+        "code. It stays suppressed, and can be looked up",
         examples=["ada@example.com"],
     )
     reason: MailFeedback = Field(

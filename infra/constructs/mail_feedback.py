@@ -14,8 +14,8 @@ _BATCH_SIZE: Final = 10
 
 
 class MailFeedback(Construct):
-    """The configuration set that every mail is sent with. Its bounces and complaints go to a topic, to which only SES may
-    publish, for this configuration set alone; from there to a queue, to which only the topic may send; and to the
+    """The configuration set that every mail is sent with. Its bounces and complaints go to a topic, to which only SES
+    may publish, for this configuration set alone; from there to a queue, to which only the topic may send; and to the
     function that marks the mail and its address.
 
     The account's own suppression list does not count for these mails: there is one list, which operators can change.

@@ -42,8 +42,8 @@ class Notifications(Construct):
         api: OrdersFunction,
         configuration_set: ses.ConfigurationSet,
     ) -> None:
-        """`api` is the function in which customers name and confirm recipients. Every mail is sent with the configuration
-        set."""
+        """`api` is the function in which customers name and confirm recipients. Every mail is sent with the
+        configuration set."""
         super().__init__(scope, id)
         stage = runtime.stage
         key = secretsmanager.Secret(

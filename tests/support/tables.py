@@ -472,8 +472,8 @@ Index(
     postgresql_where=text("confirmed_at IS NULL"),
 )
 
-# Addresses that get no mail any more, until an operator allows them again. They are found by `address_digest`, a function
-# in the database, so that an address stays suppressed when it is erased.
+# Addresses that get no mail any more, until an operator allows them again. They are found by `address_digest`, a
+# function in the database, so that an address stays suppressed when it is erased.
 suppressed_addresses: Final = _table(
     "suppressed_addresses",
     Column("id", BigInteger, Identity(always=True), primary_key=True),
@@ -495,9 +495,9 @@ Index(
 # One row: with it `address_digest` makes digests that are this database's own.
 address_salt: Final = _table(
     "address_salt",
-    Column("only", Boolean, primary_key=True, server_default=text("true")),
+    Column("id", SmallInteger, primary_key=True, autoincrement=False, server_default=text("1")),
     Column("salt", Uuid, nullable=False, server_default=func.gen_random_uuid()),
-    CheckConstraint("only", name="one_row"),
+    CheckConstraint("id = 1", name="one_row"),
 )
 
 # What Cognito said last of the account's verified address; NULL: it has none.

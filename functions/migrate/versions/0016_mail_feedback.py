@@ -49,7 +49,7 @@ _TABLES = (
     # The salt is this database's own: no table of digests that somebody has made elsewhere fits.
     """
     CREATE TABLE address_salt (
-        only boolean PRIMARY KEY DEFAULT true CONSTRAINT address_salt_one_row_check CHECK (only),
+        id smallint PRIMARY KEY DEFAULT 1 CONSTRAINT address_salt_one_row_check CHECK (id = 1),
         salt uuid NOT NULL DEFAULT gen_random_uuid()
     )
     """,

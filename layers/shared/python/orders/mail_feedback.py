@@ -1,7 +1,7 @@
 """What SES tells of mails that it took: its events of bounces and complaints, as SNS passes them on to the queue.
 
-Their form is in the SES developer guide, "Contents of event data that Amazon SES publishes to Amazon SNS". A message only
-says where to look (promise I14): `functions/mail_feedback` compares it with what we have sent.
+Their form is in the SES developer guide, "Contents of event data that Amazon SES publishes to Amazon SNS". A message
+only says where to look (promise I14): `functions/mail_feedback` compares it with what we have sent.
 """
 
 from typing import Annotated, Final, Literal, Self

@@ -14,17 +14,20 @@ from orders.domain import MailFeedback
 # A complaint weighs more: its recipient asked for it.
 _SUPPRESS: Final = text("""
     INSERT INTO suppressed_addresses AS known (digest, address, reason, order_id)
-    VALUES (address_digest(:address), CASE WHEN CAST(:order_id AS uuid) IS NOT NULL THEN :address END, :reason, :order_id)
+    VALUES (address_digest(:address), :kept, :reason, :order_id)
     ON CONFLICT (digest) DO UPDATE SET reason = excluded.reason WHERE excluded.reason = 'COMPLAINED'
 """)
 
 
 def reason_of(address: str) -> str:
-    """SQL: why the address, an SQL expression, gets no mail (a `MailFeedback`); NULL if it may get some."""
+    """SQL: why the address, a column with its table's name, gets no mail (a `MailFeedback`); NULL if it may get some."""
     return f"(SELECT reason FROM suppressed_addresses WHERE digest = address_digest({address}))"
 
 
 def suppress(connection: Connection, address: str, feedback: MailFeedback, order_id: UUID | None) -> None:
     """Lets no mail go to the address (in small letters) any more. Its text is kept with the order's contact data; of a
     mail that was of no order, only the digest."""
-    connection.execute(_SUPPRESS, {"address": address, "reason": feedback, "order_id": order_id})
+    kept = address if order_id else None
+    connection.execute(
+        _SUPPRESS, {"address": address, "kept": kept, "reason": feedback, "order_id": order_id}
+    )
