@@ -10,13 +10,13 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
+from orders import suppressed_addresses
 from orders.contract import Metric
 from orders.db import Database
 from orders.domain import MailFeedback, NotificationStatus
 from orders.errors import TransientFailure
 from orders.mail_feedback import MailEvent
 from orders.observability import count, logger
-from orders.suppressed_addresses import suppress
 
 # A notification is of an order or of a refund, which is of one. The order is locked, so that its contact data cannot be
 # erased between here and the end.
@@ -86,11 +86,11 @@ def _told(connection: Connection, event: MailEvent, feedback: MailFeedback) -> b
         mark = {"id": mail.id, "status": feedback, "before": _BEFORE[feedback]}
         if connection.execute(_MARK, mark).first() is None:
             return False
-        suppress(connection, mail.address, feedback, mail.order_id)
+        suppressed_addresses.suppress(connection, mail.address, feedback, mail.order_id)
         return True
     code = connection.execute(_FIND_CODE, asked).first()
     if code is not None and code.address in event.addresses:
         connection.execute(_FORGET, {"id": code.id})
-        suppress(connection, code.address, feedback, None)
+        suppressed_addresses.suppress(connection, code.address, feedback, None)
         return True
     return None

@@ -4,7 +4,6 @@ nothing."""
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -380,15 +379,3 @@ def test_an_erased_address_is_not_written_to_again(mails: Mails, database: Datab
     assert mails.suppressed() == [(None, "BOUNCED", order_id)]
     told = mails.tell(mails.order(FRIEND, BOB))
     assert (told["status"], told["error"]) == ("SUPPRESSED", "ADDRESS_BOUNCED")
-
-
-def test_two_databases_have_no_digest_in_common(mails: Mails, database: Database) -> None:
-    def digest() -> str:
-        (found,) = rows(database, "SELECT address_digest(:address) AS digest", address=EMAIL)
-        return str(found["digest"])
-
-    here = digest()
-    execute(database, "UPDATE address_salt SET salt = :salt", salt=uuid4())
-
-    assert len(here) == 64
-    assert digest() != here

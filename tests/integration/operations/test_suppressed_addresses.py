@@ -6,11 +6,11 @@ from uuid import UUID
 import pytest
 
 from functions.operations.suppressed_addresses import LISTING
+from orders import suppressed_addresses
 from orders.db import Database
 from orders.domain import MailFeedback
 from orders.ids import FIRST_ID
 from orders.pages import cursor_after
-from orders.suppressed_addresses import suppress
 from tests.integration.mail_feedback.mails import Mails
 from tests.integration.operations.support import ADMIN, OPERATOR, Operations
 from tests.support.api import every_page
@@ -28,7 +28,9 @@ def mails(database: Database, monkeypatch: pytest.MonkeyPatch) -> Mails:
 
 
 def add(database: Database, address: str, order_id: UUID | None) -> None:
-    database.transact(lambda connection: suppress(connection, address, MailFeedback.BOUNCED, order_id))
+    database.transact(
+        lambda connection: suppressed_addresses.suppress(connection, address, MailFeedback.BOUNCED, order_id)
+    )
 
 
 def test_they_are_listed_newest_first_page_by_page(

@@ -20,7 +20,7 @@ _SUPPRESS: Final = text("""
 
 
 def reason_of(address: str) -> str:
-    """SQL: why the address, a column with its table's name, gets no mail (a `MailFeedback`); NULL if it may get some."""
+    """SQL: why the address, a column with its table's name, gets no mail (a `MailFeedback`); NULL if it may."""
     return f"(SELECT reason FROM suppressed_addresses WHERE digest = address_digest({address}))"
 
 
