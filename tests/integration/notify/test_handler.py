@@ -193,7 +193,7 @@ def test_a_throttled_mail_goes_back_and_nothing_written_quotes_the_answer(
     assert (line["error"], line["detail"]) == ("NotSent", "Throttling")
 
     verify_sender()
-    monkeypatch.setattr(handler, "sender", lambda channel: SesMailer.connect(SENDER))
+    monkeypatch.setattr(handler, "sender", lambda channel: SesMailer.connect(SENDER, CONFIGURATION_SET))
     assert deliver(handler, event.model_dump_json()) == []
     assert len(sent()) == 1
     assert rows(database, "SELECT status, attempts FROM notifications") == [{"status": "SENT", "attempts": 2}]
@@ -217,7 +217,9 @@ def test_a_mail_whose_answer_is_lost_is_not_sent_again_by_the_sdk(monkeypatch: p
         server.start()
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{listener.getsockname()[1]}")
         with pytest.raises(ConnectionClosedError):
-            SesMailer.connect(SENDER).send(RenderedMessage(EMAIL, "Thank you", "Your order is confirmed"))
+            SesMailer.connect(SENDER, CONFIGURATION_SET).send(
+                RenderedMessage(EMAIL, "Thank you", "Your order is confirmed")
+            )
         listener.shutdown(socket.SHUT_RDWR)
     server.join()
     assert len(taken) == 1
