@@ -93,6 +93,9 @@ class SagaStep(StrEnum):
     SEND_CONFIRMATION = "SendConfirmation"
     COMPLETE_ORDER = "CompleteOrder"
 
+    WAIT_FOR_PAYMENT = "WaitForPayment"
+    """Only if the customer must act before ProcessPayment can go on. It has no effect, so it is not in the journal."""
+
     RESTORE_INVENTORY = "RestoreInventory"
     REFUND_PAYMENT = "RefundPayment"
     RELEASE_RESERVATION = "ReleaseReservation"
