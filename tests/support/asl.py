@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from types import SimpleNamespace
 from typing import Any, Final
 from uuid import uuid4
 
@@ -93,15 +94,12 @@ class LateCall:
 class TaskTokens:
     """The tokens of all executions. A client of Step Functions as far as `orders.payments.actions` needs one."""
 
-    class exceptions:
-        class TaskTimedOut(Exception):
-            pass
-
-        class TaskDoesNotExist(Exception):
-            pass
-
-        class InvalidToken(Exception):
-            pass
+    exceptions = SimpleNamespace(
+        **{
+            name: type(name, (Exception,), {})
+            for name in ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken")
+        }
+    )
 
     def __init__(self) -> None:
         self._waiting: dict[str, bool] = {}
@@ -112,7 +110,7 @@ class TaskTokens:
         self._waiting[token] = False
         return token
 
-    def send_task_success(self, *, taskToken: str, output: str) -> None:
+    def send_task_success(self, *, taskToken: str, output: str) -> None:  # noqa: N803
         if taskToken not in self._waiting:
             raise self.exceptions.TaskTimedOut(taskToken)
         self._waiting[taskToken] = True

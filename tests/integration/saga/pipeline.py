@@ -137,7 +137,8 @@ class Order:
     def run(
         self, *faults: Fault, meanwhile: Mapping[str, Callable[["Order"], None]] | None = None
     ) -> Execution:
-        """The saga to its end, or until it waits. `meanwhile` happens just before the states it names are entered for the first time."""
+        """The saga to its end, or until it waits. `meanwhile` happens just before the states it names are entered for
+        the first time."""
         execution = self.pipeline.machine.start(self.input, faults)
         events = dict(meanwhile or {})
         while not execution.ended and not execution.is_waiting:
