@@ -141,6 +141,7 @@ _PAYMENT_METHODS: Final = {
     "pm_card_fraud": 0.04,
     "pm_card_flaky": 0.04,
     "pm_card_down": 0.02,
+    "pm_card_requires_action": 0.06,
 }
 _SMOOTH_METHOD: Final = "pm_card_visa"
 

@@ -1,11 +1,13 @@
 """A review says why, in words with numbers: what is not back, what is known of the money, and what to do first."""
 
+import json
 from typing import Any
 
 import pytest
 
 from functions.operations import dependencies
 from orders.db import Database
+from orders.errors import PaymentGatewayUnavailable
 from orders.executions import ExecutionStatus
 from tests.integration.operations.support import Aws, Operations
 from tests.integration.operations.test_review import GatewayAway, close, given_up, report, resume, stuck
@@ -119,6 +121,28 @@ def test_money_that_nobody_knows_of(operations: Operations, pipeline: Pipeline) 
         "money: the payment is UNKNOWN: nobody knows yet whether it was captured",
         "money: the payment gateway says CAPTURED",
     ]
+
+
+def test_a_payment_whose_customer_has_to_act(operations: Operations, pipeline: Pipeline) -> None:  # noqa: F811
+    order = pipeline.order("pm_card_requires_action")
+    order.run()
+    gone = PaymentGatewayUnavailable.__name__
+    order.call("SendCancellation", gone)
+    order.call("MarkCancelled", gone, RefundPayment=gone)
+
+    advice = review(operations, order)
+
+    assert texts(advice)[:2] == [
+        "stock not back: 2 × Headphones, 1 × Mouse [/] reserved",
+        "money: the customer has to act, and can be charged until the order is resumed and undone",
+    ]
+    assert advice["reasons"][1]["blocks"] == ["CONFIRMED", "CANCELLED"]
+    assert "GATEWAY_DISAGREES" not in [reason["code"] for reason in advice["reasons"]]
+    assert advice["suggested"] == "resume"
+    told = json.dumps(report(operations, order))
+    (action,) = pipeline.rows("SELECT * FROM payment_actions WHERE order_id = :id", id=order.order_id)
+    assert action["client_secret"] not in told
+    assert action["task_token"] not in told
 
 
 def test_the_gateway_says_something_else(operations: Operations, pipeline: Pipeline) -> None:  # noqa: F811

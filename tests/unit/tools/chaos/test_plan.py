@@ -66,6 +66,7 @@ def test_small_runs_still_see_every_fault_and_every_payment_method() -> None:
         "pm_card_flaky",
         "pm_card_timeout",
         "pm_card_down",
+        "pm_card_requires_action",
     }
     assert len(plan.orders) == 20
 
