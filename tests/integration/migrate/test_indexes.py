@@ -24,6 +24,7 @@ from orders import erasure
 from orders.db import Database
 from orders.domain import OrderStatus
 from orders.payments import records as payment_records
+from payment_simulator import gateway
 from tests.support.factories import rows
 
 ID = UUID(int=7)
@@ -72,6 +73,8 @@ READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "operator_actions_by_order": (records.RECORDS, {"order_id": ID}),
     # For whoever looks into the gateway's ledger.
     "gateway.entries_key": (text("SELECT * FROM gateway.entries WHERE key = :key"), {"key": "order-7"}),
+    "gateway.refunds_key": (gateway._FIND_REFUNDS, {"key": "order-7"}),
+    "gateway.disputes_key": (gateway._FIND_DISPUTES, {"key": "order-7"}),
 }
 
 _WITHOUT_CONSTRAINT = """
