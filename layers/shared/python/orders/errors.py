@@ -39,6 +39,11 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── MessageNotFound            not in the dead-letter queue, or not where we looked
     │   ├── EventNotFound
     │   ├── CustomerNotFound
+    │   ├── RefundNotFound
+    │   ├── InvalidRefund              a line that the order does not have
+    │   ├── OrderNotRefundable         it is not CONFIRMED
+    │   ├── RefundExceedsCapture       more money than is left of what was captured
+    │   ├── RefundExceedsSale          more units than are left of what was sold
     │   └── OperationRefused           what the operator asked for does not fit what there is
     │       ├── OrderNotInReview           it has ended, or is on its way again
     │       ├── OrderBusy                  an execution, or a late step of one, is at work on it
@@ -225,6 +230,26 @@ class EventNotFound(RequestRefused):
 
 class CustomerNotFound(RequestRefused):
     """Nobody of that id has ordered anything or registered a webhook."""
+
+
+class RefundNotFound(RequestRefused):
+    """The order has no such refund."""
+
+
+class InvalidRefund(RequestRefused):
+    """The refund breaks a rule that only its order knows, e.g. a line of a product that was not ordered."""
+
+
+class OrderNotRefundable(RequestRefused):
+    """Only a confirmed order is refunded: what is captured for any other its saga gives back."""
+
+
+class RefundExceedsCapture(RequestRefused):
+    """More money than is left of what was captured, after all other refunds and disputes (promise I13)."""
+
+
+class RefundExceedsSale(RequestRefused):
+    """More units of a line than were sold and are in no other refund."""
 
 
 class OperationRefused(RequestRefused):

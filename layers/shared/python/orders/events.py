@@ -91,6 +91,15 @@ class OrderCreated(EventData):
     currency: str = Field(pattern="^[A-Z]{3}$", description="ISO 4217")
 
 
+class RefundRequested(EventData):
+    """A refund of a confirmed order was granted; it may be carried out."""
+
+    type = "com.orders.refund.requested.v1"
+    queue = Queue.ORDER_PROCESSING
+
+    refund_id: UUID
+
+
 class MessageRequested(EventData):
     """Base of what asks for one mail or one text message."""
 
@@ -136,7 +145,7 @@ class PaymentCaptured(PaymentEvent):
 
 
 class PaymentRefunded(PaymentEvent):
-    """The order's payment was given back."""
+    """Money of the order's payment was given back: `amount` of it."""
 
     type = "com.orders.payment.refunded.v1"
 
@@ -206,6 +215,7 @@ CATALOGUE: Final[dict[str, type[EventData]]] = {
     event.type: event
     for event in (
         OrderCreated,
+        RefundRequested,
         NotificationRequested,
         ConfirmationCodeRequested,
         PaymentCaptured,

@@ -94,6 +94,20 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.MessageNotFound: Kind(404, "message-not-found", "No such message"),
     errors.EventNotFound: Kind(404, "event-not-found", "No such event"),
     errors.CustomerNotFound: Kind(404, "customer-not-found", "No such customer"),
+    errors.RefundNotFound: Kind(404, "refund-not-found", "No such refund"),
+    errors.InvalidRefund: INVALID,
+    errors.OrderNotRefundable: Kind(
+        409, "order-not-refundable", "The order cannot be refunded", example="The order is PROCESSING"
+    ),
+    errors.RefundExceedsCapture: Kind(
+        409,
+        "refund-exceeds-capture",
+        "More would be refunded than is left of what was captured",
+        example="25.00 USD of the order's 65.00 USD can still be refunded",
+    ),
+    errors.RefundExceedsSale: Kind(
+        409, "refund-exceeds-sale", "More would be returned than is left of what was sold"
+    ),
     errors.OperationRefused: Kind(409, "operation-refused", "This cannot be done to what there is"),
     errors.OrderNotInReview: Kind(409, "order-not-in-review", "The order does not wait for an operator"),
     errors.OrderBusy: Kind(409, "order-busy", "Something is still at work on the order"),
