@@ -40,6 +40,8 @@ class Queue(StrEnum):
     INVENTORY_MANAGEMENT = "inventory-management"
     NOTIFICATION_SENDING = "notification-sending"
     WEBHOOK_DELIVERY = "webhook-delivery"
+    PAYMENT_WEBHOOKS = "payment-webhooks"
+    """What the payment provider's webhooks said: hints, and no events of ours (`orders.payments.webhooks`)."""
 
 
 class Consumer(StrEnum):
@@ -52,6 +54,7 @@ class Consumer(StrEnum):
     INVENTORY_EVENTS = "inventory-events"
     NOTIFY = "notify"
     DELIVER_WEBHOOKS = "deliver_webhooks"
+    PROVIDER_EVENTS = "provider-events"
 
 
 CONSUMER_OF: Final[Mapping[Queue, Consumer]] = {
@@ -59,6 +62,7 @@ CONSUMER_OF: Final[Mapping[Queue, Consumer]] = {
     Queue.INVENTORY_MANAGEMENT: Consumer.INVENTORY_EVENTS,
     Queue.NOTIFICATION_SENDING: Consumer.NOTIFY,
     Queue.WEBHOOK_DELIVERY: Consumer.DELIVER_WEBHOOKS,
+    Queue.PAYMENT_WEBHOOKS: Consumer.PROVIDER_EVENTS,
 }
 
 
@@ -227,6 +231,10 @@ CATALOGUE: Final[dict[str, type[EventData]]] = {
         WebhookAttemptScheduled,
     )
 }
+
+
+EVENT_QUEUES: Final = frozenset(event.queue for event in CATALOGUE.values())
+"""Those that the relay sends to."""
 
 
 class CloudEvent(BaseModel):

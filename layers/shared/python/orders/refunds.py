@@ -9,7 +9,7 @@ A refund is granted first, in one transaction, and carried out after that by an 
 so refunds never exceed either, whoever asks and however often (promise I13). The order stays CONFIRMED.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -29,6 +29,8 @@ from orders.errors import (
 from orders.events import RefundRequested, Trace
 from orders.ids import uuid7
 from orders.money import format_money
+from orders.payments import records
+from orders.payments.gateway import GatewayRefund
 
 _LOOK: Final = text("SELECT status, currency FROM orders WHERE id = :order_id")
 
@@ -58,6 +60,28 @@ _INSERT: Final = text("""
     INSERT INTO refund_lines (refund_id, product_id, quantity)
     SELECT :refund_id, product_id, quantity
     FROM unnest(CAST(:product_ids AS uuid[]), CAST(:quantities AS integer[])) AS line (product_id, quantity)
+""")
+
+
+_GRANTED: Final = text("""
+    SELECT coalesce(sum(amount), 0) FROM refunds
+    WHERE order_id = :order_id AND status <> 'REJECTED' AND origin <> 'PROVIDER'
+""")
+
+_LOCK_PAYMENT: Final = text("""
+    SELECT captured - refunded AS held FROM payments
+    WHERE order_id = :order_id AND status IN ('CAPTURED', 'REFUNDED')
+    FOR NO KEY UPDATE
+""")
+_RECORD_MADE: Final = text("""
+    INSERT INTO refunds
+        (id, order_id, origin, requested_by, reason, amount, restock, status, provider_refund_id, refunded_at)
+    SELECT id, :order_id, 'PROVIDER', 'payment provider', 'Made at the payment provider', amount, false, 'COMPLETED',
+           provider_refund_id, now()
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:amounts AS bigint[]), CAST(:provider_refund_ids AS text[]))
+        AS made (id, amount, provider_refund_id)
+    ON CONFLICT (provider_refund_id) DO NOTHING
+    RETURNING amount
 """)
 
 
@@ -127,6 +151,36 @@ def grant(
     )
     outbox.add(connection, order_id, RefundRequested(refund_id=refund_id), trace)
     return Granted(refund_id, amount)
+
+
+def total_granted(connection: Connection, order_id: UUID) -> int:
+    """What we have granted of the order's payment, in minor units: all that the gateway gives back for us."""
+    return int(connection.execute(_GRANTED, {"order_id": order_id}).scalar_one())
+
+
+def record_made_at_provider(
+    connection: Connection, order_id: UUID, made: Sequence[GatewayRefund]
+) -> list[int]:
+    """Records refunds that somebody made at the provider, each once, and what they take of the payment. Returns the
+    amounts of those that are new.
+
+    Of a payment whose capture is not recorded yet nothing is recorded: it is found again when that is.
+    """
+    payment = connection.execute(_LOCK_PAYMENT, {"order_id": order_id}).first() if made else None
+    if payment is None:
+        return []
+    parameters = {
+        "order_id": order_id,
+        "ids": [uuid7() for _ in made],
+        "amounts": [refund.amount for refund in made],
+        "provider_refund_ids": [refund.refund_id for refund in made],
+    }
+    new = list(connection.scalars(_RECORD_MADE, parameters))
+    # Of a payment that was closed as refunded all is given back in our books: these were part of it.
+    amount = min(sum(new), payment.held)
+    if amount:
+        records.give_back(connection, order_id, amount)
+    return new
 
 
 def _price(sold: Mapping[UUID, Row[Any]], lines: Mapping[UUID, int]) -> int:
