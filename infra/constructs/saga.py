@@ -1,4 +1,4 @@
-"""The saga: the state machine, the eleven functions of its steps, and the consumer that starts it."""
+"""The saga: the state machine, the twelve functions of its steps, and the consumer that starts it."""
 
 import json
 from typing import Final
@@ -70,6 +70,7 @@ class OrderSaga(Construct):
         )
         for function in self.steps.values():
             function.function.grant_invoke_latest_version(self.state_machine)
+        self.grant_wake(self.steps[SagaStep.WAIT_FOR_PAYMENT])
         # The release before asked for the confirmation in SendConfirmation. Its CompleteOrder must not follow a new
         # SendConfirmation, or an order that is under way during the deploy would be confirmed without a mail.
         self.steps[SagaStep.SEND_CONFIRMATION].node.add_dependency(self.steps[SagaStep.COMPLETE_ORDER])
@@ -108,6 +109,25 @@ class OrderSaga(Construct):
             "An execution's name has its order's id.",
             "IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:"
             f"{executions}]",
+        )
+
+    def grant_wake(self, function: OrdersFunction) -> None:
+        """Lets the function wake executions that wait for a customer (`orders.payments.actions.wake`).
+
+        AWS has no narrower resource than the state machine. By its name, since the state machine needs its steps first.
+        """
+        function.function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["states:SendTaskSuccess"],
+                resources=[
+                    Stack.of(self).format_arn(
+                        service="states",
+                        resource="stateMachine",
+                        resource_name=self._name,
+                        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+                    )
+                ],
+            )
         )
 
     def _step(self, runtime: FunctionRuntime, step: SagaStep) -> OrdersFunction:

@@ -89,6 +89,8 @@ class SagaStep(StrEnum):
     VERIFY_STOCK = "VerifyStock"
     RESERVE_INVENTORY = "ReserveInventory"
     PROCESS_PAYMENT = "ProcessPayment"
+    WAIT_FOR_PAYMENT = "WaitForPayment"
+    """Only if the customer must act before ProcessPayment goes on. It changes nothing, and is not in the journal."""
     CONFIRM_RESERVATION = "ConfirmReservation"
     SEND_CONFIRMATION = "SendConfirmation"
     COMPLETE_ORDER = "CompleteOrder"
