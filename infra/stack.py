@@ -13,6 +13,7 @@ from infra.constructs.monitoring import Monitoring
 from infra.constructs.network import Network
 from infra.constructs.notifications import Notifications
 from infra.constructs.operations import Operations
+from infra.constructs.payment_webhooks import PaymentWebhooks
 from infra.constructs.queues import Queues
 from infra.constructs.recovery import Recovery
 from infra.constructs.relay import OutboxRelay
@@ -64,6 +65,14 @@ class OrdersStack(Stack):
             queue=queues[Queue.WEBHOOK_DELIVERY],
             api=api.functions["Webhooks"],
         )
+        payment_webhooks = PaymentWebhooks(
+            self,
+            "PaymentWebhooks",
+            runtime=runtime,
+            queue=queues[Queue.PAYMENT_WEBHOOKS],
+            saga=saga,
+            api=api.functions["PaymentWebhooks"],
+        )
         recovery = Recovery(self, "Recovery", runtime=runtime, queues=queues, saga=saga)
         operations = Operations(self, "Operations", runtime=runtime, queues=queues, saga=saga, api=api)
 
@@ -78,6 +87,7 @@ class OrdersStack(Stack):
                 *saga.steps.values(),
                 notifications.notify,
                 webhooks.deliver,
+                payment_webhooks.events,
                 recovery.maintenance,
                 recovery.payment_events,
                 recovery.inventory_events,
@@ -95,6 +105,8 @@ class OrdersStack(Stack):
             mark_cancelled=saga.steps[SagaStep.MARK_CANCELLED].function,
             process_payment=saga.steps[SagaStep.PROCESS_PAYMENT].function,
             deliver_webhooks=webhooks.deliver.function,
+            payment_webhooks=api.functions["PaymentWebhooks"].function,
+            provider_events=payment_webhooks.events.function,
             maintenance=recovery.maintenance.function,
             payment_events=recovery.payment_events.function,
             inventory_events=recovery.inventory_events.function,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.provider_events.look import look
+from functions.provider_events.look import NEEDED_SECONDS, look
 from functions.provider_events.settings import Settings
 from orders import aws
 from orders.consumer import consume_hints
@@ -17,8 +17,6 @@ from orders.payments.webhooks import ProviderMessage
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-NEEDED_SECONDS: Final = 10.0
-"""Three looks and a refund at a gateway that takes its 2 seconds for each, and what is recorded of them."""
 _READ_TIMEOUT_SECONDS: Final = 2
 _ATTEMPTS: Final = 1
 

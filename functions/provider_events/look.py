@@ -20,6 +20,9 @@ from orders.payments.gateway import DisputeStatus, GatewayPayment, GatewayStatus
 from orders.payments.provider import PaymentProvider
 from orders.payments.webhooks import ProviderMessage
 
+NEEDED_SECONDS: Final = 10.0
+"""Three looks and a refund at a gateway that takes its 2 seconds for each, and what is recorded of them."""
+
 _METRICS: Final = {
     DisputeStatus.OPEN: Metric.PAYMENT_DISPUTES_OPENED,
     DisputeStatus.LOST: Metric.PAYMENT_DISPUTES_LOST,

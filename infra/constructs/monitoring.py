@@ -46,6 +46,8 @@ class Monitoring(Construct):
         mark_cancelled: lambda_.Function,
         process_payment: lambda_.Function,
         deliver_webhooks: lambda_.Function,
+        payment_webhooks: lambda_.Function,
+        provider_events: lambda_.Function,
         maintenance: lambda_.Function,
         payment_events: lambda_.Function,
         inventory_events: lambda_.Function,
@@ -95,6 +97,19 @@ class Monitoring(Construct):
             ("outbox-dead", relay, Metric.OUTBOX_DEAD, "An event could not be published, for good."),
             ("payment-conflict-maintenance", maintenance, Metric.PAYMENT_CONFLICTS, conflict),
             ("payment-conflict-payment-events", payment_events, Metric.PAYMENT_CONFLICTS, conflict),
+            ("payment-conflict-provider-events", provider_events, Metric.PAYMENT_CONFLICTS, conflict),
+            (
+                "payment-dispute-opened",
+                provider_events,
+                Metric.PAYMENT_DISPUTES_OPENED,
+                "A customer's bank contests a charge: a person must respond within the provider's deadline.",
+            ),
+            (
+                "payment-dispute-lost",
+                provider_events,
+                Metric.PAYMENT_DISPUTES_LOST,
+                "A contested charge is lost: the customer has the money back. The order's report says which.",
+            ),
             (
                 "payment-circuit-open",
                 process_payment,
@@ -133,6 +148,12 @@ class Monitoring(Construct):
             _orders_metric(Metric.NOTIFICATIONS_SUPPRESSED, notify, "Sum"),
             "Many messages are not sent: somebody orders for strangers, or a limit is too low.",
             threshold=SUPPRESSED_LIMIT,
+            periods=5,
+        )
+        self._alarm(
+            "payment-webhooks-refused",
+            _orders_metric(Metric.PAYMENT_WEBHOOKS_REFUSED, payment_webhooks, "Sum"),
+            "The payment provider's webhooks are not signed with our secret, or somebody forges them.",
             periods=5,
         )
         if stage.sms_monthly_usd is not None:

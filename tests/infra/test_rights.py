@@ -4,7 +4,7 @@ import pytest
 
 from infra.names import kebab
 from orders.domain import SagaStep
-from orders.events import Queue
+from orders.events import EVENT_QUEUES, Queue
 from tests.infra.stacks import SynthesizedStack
 
 Rights = dict[str, frozenset[str]]
@@ -36,6 +36,7 @@ DATABASE: Rights = {
     "database secret": frozenset({"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"})
 }
 WEBHOOK_KEY: Rights = {"webhook key": DATABASE["database secret"]}
+PAYMENT_WEBHOOK_SECRET: Rights = {"payment webhook secret": DATABASE["database secret"]}
 CODE_KEY: Rights = {"code key": DATABASE["database secret"]}
 
 EXECUTIONS = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:orders-{stage}-order-saga:*"
@@ -50,7 +51,7 @@ RIGHTS: dict[str, Rights] = {
     "read-orders": DATABASE,
     "api-docs": {},
     "manage-catalogue": DATABASE,
-    "outbox-relay": {**DATABASE, **{f"queue {queue}": SEND for queue in Queue}},
+    "outbox-relay": {**DATABASE, **{f"queue {queue}": SEND for queue in EVENT_QUEUES}},
     "start-saga": {
         **DATABASE,
         "queue order-processing": RECEIVE,
@@ -75,6 +76,13 @@ RIGHTS: dict[str, Rights] = {
         **WEBHOOK_KEY,
         "queue webhook-delivery": RECEIVE,
         "queue webhook-delivery-dlq": SEND,
+    },
+    "payment-webhooks": {**PAYMENT_WEBHOOK_SECRET, "queue payment-webhooks": SEND},
+    "provider-events": {
+        **DATABASE,
+        **WAKE,
+        "queue payment-webhooks": RECEIVE,
+        "queue payment-webhooks-dlq": SEND,
     },
     "migrate": DATABASE,
     "maintenance": {
