@@ -80,7 +80,7 @@ RIGHTS: dict[str, Rights] = {
     "payment-webhooks": {**PAYMENT_WEBHOOK_SECRET, "queue payment-webhooks": SEND},
     "provider-events": {
         **DATABASE,
-        **WAKE,
+        WAITING: frozenset({"states:SendTaskSuccess"}),
         "queue payment-webhooks": RECEIVE,
         "queue payment-webhooks-dlq": SEND,
     },
