@@ -63,8 +63,8 @@ _FUNCTIONS: Final = {
     "ManageCatalogue": "Products and their stock, for administrators",
 }
 WITHOUT_DATABASE: Final = frozenset({"ApiDocs", "PaymentWebhooks"})
-_KNOW_PAYMENT_PROVIDER: Final = frozenset({"CreateOrder", "PaymentWebhooks"})
-"""They have the code of the payment provider, and do not call it."""
+_KNOW_PAYMENT_PROVIDER: Final = frozenset({"CreateOrder", "PaymentWebhooks", "ReadOrders"})
+"""They have the code of the payment provider, and do not call it: its payment methods, its name, its signatures."""
 
 
 @dataclass(frozen=True)
