@@ -66,9 +66,7 @@ class OrdersStack(Stack):
             queue=queues[Queue.WEBHOOK_DELIVERY],
             api=api.functions["Webhooks"],
         )
-        recovery = Recovery(
-            self, "Recovery", runtime=runtime, queues=queues, saga=saga, refund=refund
-        )
+        recovery = Recovery(self, "Recovery", runtime=runtime, queues=queues, saga=saga, refund=refund)
         operations = Operations(
             self, "Operations", runtime=runtime, queues=queues, saga=saga, refund=refund, api=api
         )
