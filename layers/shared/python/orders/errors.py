@@ -47,6 +47,9 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   └── OperationRefused           what the operator asked for does not fit what there is
     │       ├── OrderNotInReview           it has ended, or is on its way again
     │       ├── OrderBusy                  an execution, or a late step of one, is at work on it
+    │       ├── RefundNotInReview          it is on its way, or over
+    │       ├── RefundBusy                 an execution, or a late step of one, is at work on it
+    │       ├── RefundGivenBack            it cannot be rejected: its money has moved, or may have
     │       ├── OrderDoesNotFit            its money or stock is not what its end would need
     │       └── NothingToRedrive           it took effect, or somebody else is moving it
     ├── BusinessFailure            final for the order; never retried
@@ -69,7 +72,8 @@ types to HTTP statuses. Nothing dispatches on message text.
         ├── OrderUnknown               no such order: nothing can be done, nor undone
         ├── StepFenced                 a compensation has already closed this step
         ├── OrderAlreadyCompleted      a compensation came after the order was confirmed
-        └── OrderIncomplete            the order cannot be confirmed: money or stock is missing
+        ├── OrderIncomplete            the order cannot be confirmed: money or stock is missing
+        └── RefundClosed               an operator has it, or has rejected it; or there is no such refund
 """
 
 from collections.abc import Mapping, Sequence
@@ -269,6 +273,18 @@ class OrderBusy(OperationRefused):
         self.headers = {"Retry-After": str(retry_after_seconds)}
 
 
+class RefundNotInReview(OperationRefused):
+    """The refund does not wait for an operator: it is on its way, completed or rejected."""
+
+
+class RefundBusy(OrderBusy):
+    """The refund waits for an operator, but an execution, or a late step of one, is or may be at work on it."""
+
+
+class RefundGivenBack(OperationRefused):
+    """The refund cannot be rejected: the payment provider has given the money back, or nobody can tell."""
+
+
 class OrderDoesNotFit(OperationRefused):
     """The order cannot be closed so: its money or its stock says something else (promises I3 and I5)."""
 
@@ -405,6 +421,10 @@ class OrderAlreadyCompleted(SagaConflict):
 class OrderIncomplete(SagaConflict):
     """The last step found money or stock missing that the steps before it had reported: a defect, or a hand in the
     database. The order is not confirmed."""
+
+
+class RefundClosed(SagaConflict):
+    """A late step found the refund under review, or rejected, or no refund at all: it does nothing."""
 
 
 FINAL_ERRORS: Final = tuple(

@@ -11,28 +11,31 @@ so refunds never exceed either, whoever asks and however often (promise I13). Th
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-from orders import outbox
-from orders.domain import Locale, OrderStatus, RefundOrigin
+from orders import inventory, notifications, outbox
+from orders.domain import Locale, Notification, OrderStatus, RefundOrigin, RefundStatus
 from orders.errors import (
     FieldError,
     InvalidRefund,
     OrderNotFound,
     OrderNotRefundable,
+    RefundClosed,
     RefundExceedsCapture,
     RefundExceedsSale,
+    RefundNotInReview,
 )
-from orders.events import RefundRequested, Trace
+from orders.events import OrderRefunded, PaymentRefunded, RefundRequested, Trace
 from orders.ids import uuid7
 from orders.money import format_money
 from orders.payments import records
 from orders.payments.gateway import GatewayRefund
 
-_LOOK: Final = text("SELECT status, currency FROM orders WHERE id = :order_id")
+_LOOK: Final = text("SELECT status, currency, correlation_id FROM orders WHERE id = :order_id")
 
 # The lock that puts all grants of an order in an order. A statement of its own: the next one then sees what those
 # before it have granted.
@@ -62,11 +65,139 @@ _INSERT: Final = text("""
     FROM unnest(CAST(:product_ids AS uuid[]), CAST(:quantities AS integer[])) AS line (product_id, quantity)
 """)
 
-
-_GRANTED: Final = text("""
-    SELECT coalesce(sum(amount), 0) FROM refunds
-    WHERE order_id = :order_id AND status <> 'REJECTED' AND origin <> 'PROVIDER'
+_FIND: Final = text("""
+    SELECT refund.id, refund.order_id, refund.status, refund.amount, refund.restock, refund.refunded_at,
+           payments.provider_key
+    FROM refunds AS refund JOIN payments ON payments.order_id = refund.order_id
+    WHERE refund.id = :refund_id
 """)
+
+# The row that was updated is the lock: who comes second finds the time set, and changes nothing. Money that moved after
+# all, of a refund that was rejected, is recorded as well, and an operator has to look at it.
+_RECORD_REFUNDED: Final = text("""
+    UPDATE refunds
+    SET refunded_at = now(), updated_at = now(),
+        status = CASE WHEN refunds.status = 'REJECTED' THEN 'NEEDS_REVIEW' ELSE refunds.status END
+    FROM orders
+    WHERE refunds.id = :refund_id AND refunded_at IS NULL AND orders.id = order_id
+    RETURNING order_id, amount, currency
+""")
+_RECORD_RESTOCKED: Final = text("""
+    UPDATE refunds SET restocked_at = now(), updated_at = now()
+    WHERE id = :refund_id AND restock AND restocked_at IS NULL AND status = 'REQUESTED'
+    RETURNING order_id
+""")
+
+# Contact data may have been erased by then: nobody is left to be told.
+_COMPLETE: Final = text(f"""
+    WITH completed AS (
+        UPDATE refunds SET status = 'COMPLETED', error = NULL, updated_at = now()
+        FROM orders
+        WHERE refunds.id = :refund_id AND refunds.status = 'REQUESTED' AND orders.id = refunds.order_id
+          AND refunded_at IS NOT NULL AND (restocked_at IS NOT NULL OR NOT restock)
+        RETURNING refunds.amount, orders.id, orders.user_id, orders.currency, orders.total_amount, orders.created_at,
+                  orders.contact_email, orders.contact_phone
+    ), announced AS (
+        INSERT INTO outbox (id, type, subject, data, correlation_id, traceparent)
+        SELECT :announcement_id, '{OrderRefunded.type}', completed.id,
+               jsonb_build_object(
+                   'refundId', CAST(:refund_id AS uuid), 'amount', completed.amount,
+                   'refundedAmount', payments.refunded, 'totalAmount', completed.total_amount,
+                   'currency', completed.currency, 'createdAt', completed.created_at
+               ),
+               :correlation_id, :traceparent
+        FROM completed JOIN payments ON payments.order_id = completed.id
+        WHERE EXISTS (
+            SELECT FROM webhook_endpoints AS endpoint
+            WHERE endpoint.user_id = completed.user_id AND endpoint.status = 'ENABLED'
+        )
+    ), {notifications.request_parts("SELECT id, contact_phone FROM completed WHERE contact_email IS NOT NULL")}
+    SELECT id FROM completed
+""")
+
+# A refusal that the step has written down says more than the name of the error that ended the execution.
+_REQUIRE_REVIEW: Final = text("""
+    UPDATE refunds SET status = 'NEEDS_REVIEW', error = coalesce(error, :error), updated_at = now()
+    WHERE id = :refund_id AND status = 'REQUESTED'
+    RETURNING order_id
+""")
+_RECORD_ERROR: Final = text("""
+    UPDATE refunds SET error = :error, updated_at = now() WHERE id = :refund_id AND status = 'REQUESTED'
+""")
+
+# By an operator: only the refund that was looked at, whoever has moved it since was quicker.
+_IN_REVIEW: Final = "WHERE id = :refund_id AND status = 'NEEDS_REVIEW' AND updated_at = :looked_at"
+_RESUME: Final = text(f"""
+    UPDATE refunds SET status = 'REQUESTED', error = NULL, resumes = resumes + 1, updated_at = now()
+    {_IN_REVIEW}
+    RETURNING resumes
+""")
+_REJECT: Final = text(f"""
+    UPDATE refunds SET status = 'REJECTED', updated_at = now()
+    {_IN_REVIEW} AND refunded_at IS NULL
+    RETURNING id
+""")
+
+# The touch is the claim: nobody else claims it before the time is over again. An event that was not published yet has
+# its relay, and one that was published a moment ago its consumer.
+_CLAIM_UNMOVED: Final = text("""
+    WITH claimed AS (
+        UPDATE refunds SET updated_at = now()
+        WHERE id = ANY (ARRAY(
+            SELECT refund.id FROM refunds AS refund
+            WHERE refund.status = 'REQUESTED' AND refund.updated_at < now() - make_interval(secs => :patience)
+              AND NOT EXISTS (
+                  SELECT FROM outbox
+                  WHERE subject = refund.order_id AND type = 'com.orders.refund.requested.v1'
+                    AND data ->> 'refundId' = CAST(refund.id AS text)
+                    AND (outbox.status = 'PENDING' OR published_at > now() - make_interval(secs => :patience))
+              )
+            ORDER BY refund.updated_at
+            LIMIT :limit
+            FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING id, order_id, resumes
+    )
+    SELECT claimed.*, orders.correlation_id FROM claimed JOIN orders ON orders.id = claimed.order_id
+""")
+
+# Only over the number that was looked at, and only while the refund is on its way: the claim of the execution's name.
+_CLAIM_NUMBER: Final = text("""
+    UPDATE refunds SET resumes = :resumes, updated_at = now()
+    WHERE id = :refund_id AND resumes = :looked_at AND status = 'REQUESTED'
+    RETURNING id
+""")
+
+
+@dataclass(frozen=True)
+class Refund:
+    """A refund on its way. `amount` is in minor units of its order's currency."""
+
+    refund_id: UUID
+    order_id: UUID
+    status: RefundStatus
+    amount: int
+    restock: bool
+    is_given_back: bool
+    """The provider has given the money back, and that is recorded."""
+    payment_key: str
+
+    @property
+    def refund_key(self) -> str:
+        """Never changes, so that the provider recognises a repeated request."""
+        return f"refund-{self.refund_id}"
+
+
+@dataclass(frozen=True)
+class UnmovedRefund:
+    """A refund that has not moved for a while."""
+
+    refund_id: UUID
+    order_id: UUID
+    resumes: int
+    """The number of its newest execution that we know of."""
+    correlation_id: str
+
 
 _LOCK_PAYMENT: Final = text("""
     SELECT captured - refunded AS held FROM payments
@@ -91,6 +222,17 @@ class Granted:
 
     refund_id: UUID
     amount: int
+
+
+def lock(connection: Connection, order_id: UUID) -> str:
+    """Makes other grants for the order wait until the end of the transaction. Returns the order's correlation id.
+
+    Raises:
+        OrderNotFound: there is no such order.
+    """
+    order = _look(connection, order_id)
+    connection.execute(_LOCK, {"order_id": order_id})
+    return str(order.correlation_id)
 
 
 def grant(
@@ -118,9 +260,7 @@ def grant(
         RefundExceedsCapture: more than is left of what was captured, or nothing is left.
     """
     assert amount is None or not lines, "the price of lines is what they were sold for"
-    order = connection.execute(_LOOK, {"order_id": order_id}).first()
-    if order is None:
-        raise OrderNotFound("There is no such order")
+    order = _look(connection, order_id)
     if order.status != OrderStatus.CONFIRMED:
         raise OrderNotRefundable(f"The order is {order.status}: only a CONFIRMED one can be refunded")
     captured: int = connection.execute(_LOCK, {"order_id": order_id}).scalar_one()
@@ -153,11 +293,6 @@ def grant(
     return Granted(refund_id, amount)
 
 
-def total_granted(connection: Connection, order_id: UUID) -> int:
-    """What we have granted of the order's payment, in minor units: all that the gateway gives back for us."""
-    return int(connection.execute(_GRANTED, {"order_id": order_id}).scalar_one())
-
-
 def record_made_at_provider(
     connection: Connection, order_id: UUID, made: Sequence[GatewayRefund]
 ) -> list[int]:
@@ -181,6 +316,115 @@ def record_made_at_provider(
     if amount:
         records.give_back(connection, order_id, amount)
     return new
+
+
+def find(connection: Connection, refund_id: UUID) -> Refund:
+    """The refund, which is on its way or COMPLETED.
+
+    Raises:
+        RefundClosed: it is not: nothing may be done for it.
+    """
+    row = connection.execute(_FIND, {"refund_id": refund_id}).first()
+    if row is None:
+        raise RefundClosed(f"there is no refund {refund_id}")
+    status = RefundStatus(row.status)
+    if status not in (RefundStatus.REQUESTED, RefundStatus.COMPLETED):
+        raise RefundClosed(f"the refund is {status}")
+    return Refund(
+        row.id, row.order_id, status, row.amount, row.restock, row.refunded_at is not None, row.provider_key
+    )
+
+
+def record_refunded(connection: Connection, refund_id: UUID, trace: Trace) -> bool:
+    """Records, once, that the provider has given the refund's money back. False: it was recorded before."""
+    row = connection.execute(_RECORD_REFUNDED, {"refund_id": refund_id}).first()
+    if row is None:
+        return False
+    records.give_back(connection, row.order_id, row.amount)
+    refunded = PaymentRefunded(amount=row.amount, currency=row.currency)
+    outbox.add(connection, row.order_id, refunded, trace)
+    return True
+
+
+def restock(connection: Connection, refund_id: UUID) -> bool:
+    """Puts the units of the refund's lines back to stock, once. False: that is not wanted, or was done before.
+
+    Raises:
+        OrderIncomplete: some line of it is not sold; roll back.
+    """
+    order_id: UUID | None = connection.scalar(_RECORD_RESTOCKED, {"refund_id": refund_id})
+    if order_id is None:
+        return False
+    inventory.take_back(connection, order_id, refund_id)
+    return True
+
+
+def complete(connection: Connection, refund_id: UUID, trace: Trace) -> bool:
+    """REQUESTED → COMPLETED, only if its money is back, and its stock if it was to be. Announces it to the webhooks of
+    the order's owner and asks for the customer's message. False: it is not so."""
+    parameters = {
+        "refund_id": refund_id,
+        "announcement_id": uuid7(),
+        **notifications.request_parameters(Notification.ORDER_REFUNDED, trace, refund_id),
+    }
+    return connection.execute(_COMPLETE, parameters).first() is not None
+
+
+def record_error(connection: Connection, refund_id: UUID, error: str) -> None:
+    """Writes down why the refund is about to need review."""
+    connection.execute(_RECORD_ERROR, {"refund_id": refund_id, "error": error})
+
+
+def require_review(connection: Connection, refund_id: UUID, error: str) -> bool:
+    """REQUESTED → NEEDS_REVIEW. `error` is a name, unless `record_error` came before. False: it is not REQUESTED."""
+    parameters = {"refund_id": refund_id, "error": error}
+    return connection.execute(_REQUIRE_REVIEW, parameters).first() is not None
+
+
+def resume(connection: Connection, refund_id: UUID, *, looked_at: datetime) -> int:
+    """NEEDS_REVIEW → REQUESTED, by an operator. Returns the number of the execution that is to go on with it.
+
+    `looked_at` is the `updated_at` of the refund that the operator saw.
+
+    Raises:
+        RefundNotInReview: somebody else has moved it.
+    """
+    number: int | None = connection.scalar(_RESUME, {"refund_id": refund_id, "looked_at": looked_at})
+    if number is None:
+        raise RefundNotInReview("Somebody else has just moved the refund")
+    return number
+
+
+def reject(connection: Connection, refund_id: UUID, *, looked_at: datetime) -> None:
+    """NEEDS_REVIEW → REJECTED, by an operator who knows that no money has moved. See `resume`.
+
+    Raises:
+        RefundNotInReview: somebody else has moved it.
+    """
+    if connection.execute(_REJECT, {"refund_id": refund_id, "looked_at": looked_at}).first() is None:
+        raise RefundNotInReview("Somebody else has just moved the refund")
+
+
+def claim_unmoved(connection: Connection, patience_seconds: int, limit: int) -> list[UnmovedRefund]:
+    """Up to `limit` refunds that are on their way and have not moved for so long. They are touched."""
+    parameters = {"patience": patience_seconds, "limit": limit}
+    return [
+        UnmovedRefund(row.id, row.order_id, row.resumes, row.correlation_id)
+        for row in connection.execute(_CLAIM_UNMOVED, parameters)
+    ]
+
+
+def claim_number(connection: Connection, refund: UnmovedRefund, resumes: int) -> bool:
+    """Makes `resumes` the number of the refund's next execution. False: somebody else was quicker."""
+    parameters = {"refund_id": refund.refund_id, "resumes": resumes, "looked_at": refund.resumes}
+    return connection.execute(_CLAIM_NUMBER, parameters).first() is not None
+
+
+def _look(connection: Connection, order_id: UUID) -> Row[Any]:
+    order = connection.execute(_LOOK, {"order_id": order_id}).first()
+    if order is None:
+        raise OrderNotFound("There is no such order")
+    return order
 
 
 def _price(sold: Mapping[UUID, Row[Any]], lines: Mapping[UUID, int]) -> int:

@@ -38,7 +38,6 @@ class Verdict(StrEnum):
     of the two should be."""
 
 
-_CAPTURED: Final = (PaymentStatus.CAPTURED, PaymentStatus.REFUNDED)
 _REPAIRS: Final = {
     Verdict.SETTLED: (Repair.PAYMENT_SETTLED, Metric.PAYMENTS_SETTLED),
     Verdict.GIVEN_BACK: (Repair.PAYMENT_GIVEN_BACK, Metric.PAYMENTS_GIVEN_BACK),
@@ -125,27 +124,26 @@ def reconcile(database: Database, gateway: PaymentGateway, order_id: UUID) -> Re
         PaymentGatewayUnavailable: try again.
         LookupError: the order has no payment.
     """
-    ours = database.transact_alone(lambda connection: records.find(connection, order_id))
+
+    def read(connection: Connection) -> tuple[RecordedPayment, OrderStatus] | None:
+        return records.find(connection, order_id)
+
+    ours = database.transact_alone(read)
     if ours is None:
         raise LookupError(f"order {order_id} has no payment")
     payment, order_status = ours
     found = gateway.find(payment.key)
     made = _made_at_provider(gateway, payment.key) if found is not None and found.refunded else ()
-    if order_status is OrderStatus.CANCELLED:
-        may_hold_money = found is not None and found.status in _MAY_HOLD_MONEY
-        closed = (
-            give_back(gateway, payment, found) if may_hold_money or payment.status in UNDECIDED else found
-        )
-        verdict = _verdict_on_cancelled(payment.status, found, closed)
-        return Reconciliation(order_id, verdict, order_status, payment.status, closed, made)
-    if order_status is OrderStatus.CONFIRMED:
-        # Read after the gateway was asked: it gives nothing back for us that was not granted before.
-        granted = database.transact_alone(lambda connection: refunds.total_granted(connection, order_id))
-        expected = granted + sum(refund.amount for refund in made)
-        verdict = _verdict_on_confirmed(payment, found, expected)
-    else:
-        verdict = _verdict(order_status, payment.status, found)
-    return Reconciliation(order_id, verdict, order_status, payment.status, found, made)
+    if order_status is not OrderStatus.CANCELLED:
+        verdict = _verdict(order_status, payment, found, made)
+        if verdict is Verdict.CONFLICT and database.transact_alone(read) != ours:
+            # Money has moved while the gateway was asked.
+            return reconcile(database, gateway, order_id)
+        return Reconciliation(order_id, verdict, order_status, payment.status, found, made)
+    may_hold_money = found is not None and found.status in _MAY_HOLD_MONEY
+    closed = give_back(gateway, payment, found) if may_hold_money or payment.status in UNDECIDED else found
+    verdict = _verdict_on_cancelled(payment.status, found, closed)
+    return Reconciliation(order_id, verdict, order_status, payment.status, closed, made)
 
 
 def _made_at_provider(gateway: PaymentGateway, key: str) -> Sequence[GatewayRefund]:
@@ -178,21 +176,24 @@ def _verdict_on_cancelled(
     return Verdict.AGREED if STATUS_AT_GATEWAY[closed.status] is recorded else Verdict.SETTLED
 
 
-def _verdict_on_confirmed(payment: RecordedPayment, found: GatewayPayment | None, expected: int) -> Verdict:
-    """It was confirmed because it was paid in full; `expected` is the most that may be back since, in minor units."""
-    if (
-        payment.status not in _CAPTURED
-        or found is None
-        or STATUS_AT_GATEWAY.get(found.status) not in _CAPTURED
-    ):
-        return Verdict.CONFLICT
-    return Verdict.AGREED if payment.refunded <= found.refunded <= expected else Verdict.CONFLICT
-
-
-def _verdict(order_status: OrderStatus, recorded: PaymentStatus, found: GatewayPayment | None) -> Verdict:
+def _verdict(
+    order_status: OrderStatus,
+    payment: RecordedPayment,
+    found: GatewayPayment | None,
+    made: Sequence[GatewayRefund],
+) -> Verdict:
+    recorded = payment.status
     at_gateway = None if found is None else STATUS_AT_GATEWAY.get(found.status)
     is_captured = at_gateway is PaymentStatus.CAPTURED
     match order_status, recorded:
+        case OrderStatus.CONFIRMED, _:
+            # It was confirmed because it was paid in full; a refund is recorded after the gateway has given it back.
+            by_us = payment.refunded - payment.made_at_provider + payment.on_their_way
+            agreed = (
+                found is not None
+                and found.captured == payment.captured == payment.charge.amount
+                and payment.refunded <= found.refunded <= by_us + sum(refund.amount for refund in made)
+            )
         case OrderStatus.PROCESSING, PaymentStatus.ACTION_REQUIRED:
             # The step that waits for the customer finds all of it.
             return Verdict.UNDECIDED

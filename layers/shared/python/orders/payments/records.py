@@ -97,7 +97,16 @@ _SETTLE: Final = text("""
 # The payment method is erased some time after an order's end. Nothing captures any more then, and a void or a refund
 # needs the key alone.
 _FIND: Final = text("""
-    SELECT payments.provider_key, payments.status, payments.amount, payments.currency, payments.refunded,
+    SELECT payments.provider_key, payments.status, payments.amount, payments.currency,
+           payments.captured, payments.refunded, coalesce((
+               SELECT sum(refund.amount) FROM refunds AS refund
+               WHERE refund.order_id = orders.id AND refund.refunded_at IS NULL
+                 AND refund.status IN ('REQUESTED', 'NEEDS_REVIEW')
+           ), 0) AS on_their_way,
+           coalesce((
+               SELECT sum(refund.amount) FROM refunds AS refund
+               WHERE refund.order_id = orders.id AND refund.origin = 'PROVIDER'
+           ), 0) AS made_at_provider,
            coalesce(orders.payment_method, '') AS payment_method, orders.status AS order_status
     FROM payments JOIN orders ON orders.id = payments.order_id
     WHERE payments.order_id = :order_id
@@ -138,10 +147,14 @@ class Payment:
 
 @dataclass(frozen=True)
 class RecordedPayment(Payment):
-    """A payment with what was given back of it."""
+    """The same with its money, in minor units."""
 
+    captured: int
     refunded: int
-    """Minor units, by our record."""
+    on_their_way: int
+    """Refunds that the gateway may have given back, and of which that is not recorded."""
+    made_at_provider: int
+    """Those in `refunded` that we have not made."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +225,15 @@ def find(connection: Connection, order_id: UUID) -> tuple[RecordedPayment, Order
     if row is None:
         return None
     charge = Charge(row.amount, row.currency, row.payment_method)
-    payment = RecordedPayment(row.provider_key, charge, PaymentStatus(row.status), row.refunded)
+    payment = RecordedPayment(
+        row.provider_key,
+        charge,
+        PaymentStatus(row.status),
+        row.captured,
+        row.refunded,
+        int(row.on_their_way),
+        int(row.made_at_provider),
+    )
     return payment, OrderStatus(row.order_status)
 
 
