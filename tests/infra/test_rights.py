@@ -36,6 +36,7 @@ DATABASE: Rights = {
     "database secret": frozenset({"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"})
 }
 WEBHOOK_KEY: Rights = {"webhook key": DATABASE["database secret"]}
+PAYMENT_WEBHOOK_SECRET: Rights = {"payment webhook secret": DATABASE["database secret"]}
 CODE_KEY: Rights = {"code key": DATABASE["database secret"]}
 
 EXECUTIONS = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:orders-{stage}-order-saga:*"
@@ -79,6 +80,13 @@ RIGHTS: dict[str, Rights] = {
         **WEBHOOK_KEY,
         "queue webhook-delivery": RECEIVE,
         "queue webhook-delivery-dlq": SEND,
+    },
+    "payment-webhooks": {**PAYMENT_WEBHOOK_SECRET, "queue payment-webhooks": SEND},
+    "provider-events": {
+        **DATABASE,
+        WAITING: frozenset({"states:SendTaskSuccess"}),
+        "queue payment-webhooks": RECEIVE,
+        "queue payment-webhooks-dlq": SEND,
     },
     "migrate": DATABASE,
     "maintenance": {

@@ -1,8 +1,9 @@
 """Consuming a queue: each message is one event, and fails alone.
 
-A message only says which event it is about. The event is read from the outbox, for a whole batch in one statement, and
-the work is done with what stands there (promise I14). A message that does not fit is poison: it goes to the dead-letter
-queue at once, and nothing is done.
+Of the queues of our events (`consume`), a message only says which event it is about. The event is read from the outbox,
+for a whole batch in one statement, and the work is done with what stands there (promise I14). A message that does not
+fit is poison: it goes to the dead-letter queue at once, and nothing is done. The messages of `consume_hints` are no
+events of ours: they only say what to ask an outside system about, and the work is done with what that returns.
 
 A message whose work raises goes back to its queue, and after `maxReceiveCount` deliveries to the dead-letter queue;
 the others of its batch are not delivered again. Nothing is swallowed here (trap T16). A message that the function
@@ -30,7 +31,16 @@ from orders.aws import sdk_calls
 from orders.db import Database
 from orders.errors import OutOfTime, UnexpectedEvent
 from orders.events import CloudEvent, EventData
-from orders.messages import Cause, Poison, attributes_of_dead_letter, checked, find_written, read
+from orders.messages import (
+    Cause,
+    Hint,
+    Poison,
+    attributes_of_dead_letter,
+    checked,
+    find_written,
+    read,
+    read_hint,
+)
 from orders.observability import correlate, log_failure, logger, valid_correlation_id
 
 if TYPE_CHECKING:
@@ -122,6 +132,26 @@ def consume_messages(
 
     return process_partial_response(
         event=batch, record_handler=handle, processor=_Processor(), context=context
+    )
+
+
+def consume_hints(
+    batch: dict[str, Any],
+    context: LambdaContext,
+    expected: type[Hint],
+    work: Callable[[Hint], None],
+    *,
+    dlq_url: str,
+    needed_seconds: float = NEEDED_SECONDS,
+) -> PartialItemFailureResponse:
+    """As `consume_messages`, with each message as `expected`. `work` believes nothing of it. One that is something else
+    is put into the queue at `dlq_url`."""
+    return consume_messages(
+        batch,
+        context,
+        lambda record: work(read_hint(expected, record.body)),
+        dlq_url=dlq_url,
+        needed_seconds=needed_seconds,
     )
 
 

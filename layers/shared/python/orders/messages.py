@@ -2,8 +2,8 @@
 
 Anybody who can send to a queue can write anything into a message. So a message only says where to look: its event's id
 leads to the row that we wrote to the outbox, and that row is what a consumer works with. A message that is no event of
-ours, or that says something else than its row, is poison at the first look. What SES tells through `mail-feedback` has
-no row; its consumer compares it with the mails that we have sent.
+ours, or that says something else than its row, is poison at the first look. What SES and the payment provider tell has
+no row, and is a hint: its consumer compares it with the mails that we have sent, or asks the provider.
 
 Nothing of a message is repeated here that was not checked before: what cannot be read may hold anything.
 """
@@ -11,14 +11,15 @@ Nothing of a message is repeated here that was not checked before: what cannot b
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection, Row, text
 
 from orders.events import CATALOGUE, CloudEvent, EventData, Queue
-from orders.mail_feedback import MailEvent
+
+Hint = TypeVar("Hint", bound=BaseModel)
 
 ORIGINAL_ID: Final = "OriginalMessageId"
 ORIGINAL_TIME: Final = "OriginalSentTimestamp"
@@ -82,10 +83,21 @@ class Reading:
         return self.payload is None or self.payload.is_of_order
 
 
+def read_hint(expected: type[Hint], body: str) -> Hint:
+    """Reads a message of a queue that carries no events of ours. What it says is never true by itself.
+
+    Raises:
+        Poison: it is no `expected` one.
+    """
+    try:
+        return expected.model_validate_json(body)
+    except ValidationError as error:
+        names = [field.alias or name for name, field in expected.model_fields.items()]
+        raise Poison(Cause.NOT_AN_EVENT, _faults(error, names)) from None
+
+
 def read(queue: Queue, body: str) -> Reading:
-    """Reads a message of the queue. What it says is not true yet: see `checked`."""
-    if queue is Queue.MAIL_FEEDBACK:
-        return _read_mail_event(body)
+    """Reads a message of a queue of events. What it says is not true yet: see `checked`."""
     try:
         event = CloudEvent.model_validate_json(body)
     except ValidationError as error:
@@ -100,26 +112,6 @@ def read(queue: Queue, body: str) -> Reading:
     except ValidationError as error:
         names = [field.alias or name for name, field in schema.model_fields.items()]
         return Reading(event, cause=Cause.INVALID_DATA, faults=_faults(error, names))
-
-
-def mail_event(body: str) -> MailEvent:
-    """The bounce or complaint that a message of `mail-feedback` is.
-
-    Raises:
-        Poison: it is none.
-    """
-    try:
-        return MailEvent.model_validate_json(body)
-    except ValidationError as error:
-        raise Poison(Cause.NOT_AN_EVENT, _faults(error, MailEvent.model_fields)) from None
-
-
-def _read_mail_event(body: str) -> Reading:
-    try:
-        mail_event(body)
-    except Poison as poison:
-        return Reading(cause=poison.cause, faults=poison.faults)
-    return Reading()
 
 
 def find_written(connection: Connection, event_ids: Collection[UUID]) -> Mapping[UUID, Row[Any]]:
