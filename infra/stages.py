@@ -97,6 +97,9 @@ class Stage:
     contact_retention_days: int = 90
     """How long after its end an order keeps the customer's address and payment token: returns and disputes take
     weeks."""
+    cancellation_window_minutes: int = 30
+    """How long after its confirmation customers may cancel an order themselves: until it is packed. Before the
+    confirmation they always may."""
     reservation_ttl_seconds: int = 900
     """How long stock waits for its payment. Longer than the retries of a payment that succeeds in the end."""
 

@@ -17,9 +17,9 @@ from orders.http import Api, Body, json_response
 from orders.observability import instrumented
 from orders.openapi import responses
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
-from orders.settings import DatabaseSettings
+from orders.settings import CancellationSettings
 
-settings = DatabaseSettings.from_environment()
+settings = CancellationSettings.from_environment()
 database = Database.from_settings(settings)
 readiness = Readiness()
 api = Api()
@@ -51,7 +51,9 @@ def get_orders(
 @api.get(f"{API_PREFIX}/orders/<order_id>", responses=ORDER)
 def get_order(order_id: str) -> Response[models.OrderDetail]:
     """One of the caller's orders."""
-    return _conditional(queries.read_order(database, api.user_id, order_id))
+    return _conditional(
+        queries.read_order(database, api.user_id, order_id, settings.cancellation_window_minutes)
+    )
 
 
 @api.get(

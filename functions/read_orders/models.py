@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from orders.domain import (
+    CancellationOutcome,
     Channel,
     Notification,
     NotificationStatus,
@@ -39,10 +40,25 @@ class OrderHead(ApiModel):
     updated_at: datetime
 
 
+class Cancellation(ApiModel):
+    """Whether the order may be cancelled, and whether that was asked for: `POST /orders/{orderId}/cancellation`."""
+
+    possible: bool = Field(description="Whether the order may be cancelled now")
+    possible_until: datetime | None = Field(
+        description="Until when a confirmed order may be cancelled, or could be; null before it is confirmed"
+    )
+    requested_at: datetime | None = Field(description="When the cancellation was asked for, if it was")
+    outcome: CancellationOutcome | None = Field(
+        description="CANCELLING: it is cancelled at its next step. REFUNDING: it was confirmed before, and is refunded"
+    )
+    refund_id: UUID | None
+
+
 class OrderDetail(OrderHead):
     """An order with its items."""
 
     items: list[OrderLine]
+    cancellation: Cancellation
 
 
 class OrderSummary(OrderHead):

@@ -46,6 +46,7 @@ TELEPHONES = "all but arn:*:sns:*:*:*"
 RIGHTS: dict[str, Rights] = {
     "create-order": DATABASE,
     "read-orders": DATABASE,
+    "cancel-order": DATABASE,
     "api-docs": {},
     "manage-catalogue": DATABASE,
     "outbox-relay": {**DATABASE, **{f"queue {queue}": SEND for queue in Queue}},

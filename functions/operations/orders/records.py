@@ -95,6 +95,10 @@ RECORDS: Final = text(f"""
                 'type', type, 'channel', channel, 'status', status, 'attempts', attempts, 'providerId', provider_id,
                 'error', error, 'sentAt', sent_at) ORDER BY created_at, type, channel)
             FROM notifications WHERE order_id = orders.id), '[]'),
+        'cancellation', (
+            SELECT jsonb_build_object(
+                'requestedBy', requested_by, 'refundId', refund_id, 'requestedAt', created_at)
+            FROM order_cancellations WHERE order_id = orders.id),
         'repairs', coalesce((
             SELECT jsonb_agg(jsonb_build_object('kind', kind, 'detail', detail, 'at', created_at) ORDER BY repairs.id)
             FROM repairs WHERE order_id = orders.id), '[]'),
@@ -192,6 +196,14 @@ class NotificationRecord(ApiModel):
     sent_at: datetime | None
 
 
+class CancellationRecord(ApiModel):
+    """What the order's customer, or an administrator for them, has asked for."""
+
+    requested_by: str = Field(description="The account's id")
+    refund_id: UUID | None = Field(description="The refund, if the order was confirmed before")
+    requested_at: datetime
+
+
 class OrderRecords(OpenOrder):
     """All that our tables hold of an order, but for who ordered and how they pay."""
 
@@ -203,6 +215,7 @@ class OrderRecords(OpenOrder):
     reservations: list[ReservationRecord]
     events: list[EventRecord]
     notifications: list[NotificationRecord]
+    cancellation: CancellationRecord | None
     repairs: list[RepairRecord]
     actions: list[ActionRecord]
 

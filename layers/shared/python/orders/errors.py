@@ -17,6 +17,10 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── IdempotencyKeyReused       same key, other body
     │   ├── TooManyOrders              of one user in one minute
     │   ├── OrderNotFound              also for another user's order
+    │   ├── CancellationClosed         it was confirmed too long ago
+    │   ├── OrderAlreadyCancelled      for another reason
+    │   ├── OrderAlreadyRefunded       nothing of it is left to be refunded
+    │   ├── OrderInReview              an operator decides how it ends
     │   ├── InvalidCursor              of another list, or of none
     │   ├── VersionRequired            a change must say which version it is of
     │   ├── VersionOutdated            the change is of a version that is no more
@@ -68,7 +72,8 @@ types to HTTP statuses. Nothing dispatches on message text.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from orders.domain import FailureReason, public_failure_reason
 
@@ -93,6 +98,8 @@ class RequestRefused(OrdersError):
         self.detail = detail
         self.errors = errors
         self.headers: Mapping[str, str] = {}
+        self.members: Mapping[str, Any] = {}
+        """Further members of the problem, by the names of its model (RFC 9457, section 3.2)."""
 
 
 class MalformedRequest(RequestRefused):
@@ -189,6 +196,27 @@ class CodeExpired(RequestRefused):
 
 class OrderNotFound(RequestRefused):
     """No such order, or it is somebody else's: the response must not tell which."""
+
+
+class CancellationClosed(RequestRefused):
+    """The order was confirmed too long ago to be cancelled."""
+
+    def __init__(self, possible_until: datetime) -> None:
+        end = possible_until.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        super().__init__(f"The order could be cancelled until {end}")
+        self.members = {"possible_until": possible_until}
+
+
+class OrderAlreadyCancelled(RequestRefused):
+    """The order is cancelled, and not because its customer has asked for it."""
+
+
+class OrderAlreadyRefunded(RequestRefused):
+    """The order is confirmed, and nothing of what was paid for it is left to be refunded."""
+
+
+class OrderInReview(RequestRefused):
+    """The order waits for an operator, who decides how it ends."""
 
 
 class InvalidCursor(RequestRefused):

@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problem details. One table maps an error's type to its status; nothing else decides."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,6 +33,9 @@ class Problem(BaseModel):
     instance: str
     correlation_id: str
     errors: list[ProblemField] | None = None
+    possible_until: datetime | None = Field(
+        default=None, description="Until when it was possible", examples=["2026-11-24T10:45:31.987654Z"]
+    )
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,25 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     ),
     errors.TooManyOrders: Kind(429, "too-many-orders", "Too many orders"),
     errors.OrderNotFound: Kind(404, "order-not-found", "No such order", example="You have no such order"),
+    errors.CancellationClosed: Kind(
+        409,
+        "cancellation-closed",
+        "The order cannot be cancelled any more",
+        example="The order could be cancelled until 2026-11-24T10:45:31Z",
+    ),
+    errors.OrderAlreadyCancelled: Kind(
+        409,
+        "order-already-cancelled",
+        "The order is cancelled already",
+        example="The order is cancelled already: PAYMENT_DECLINED",
+    ),
+    errors.OrderAlreadyRefunded: Kind(409, "order-already-refunded", "The order is refunded already"),
+    errors.OrderInReview: Kind(
+        409,
+        "order-in-review",
+        "An operator looks at the order",
+        example="An operator looks at the order, and decides how it ends",
+    ),
     errors.InvalidCursor: INVALID,
     errors.VersionRequired: Kind(428, "version-required", "The change must say which version it is of"),
     errors.VersionOutdated: Kind(412, "version-outdated", "It has been changed by somebody else"),
