@@ -62,6 +62,11 @@ def test_after_an_outage_it_works_again(database: Database, gateway: PaymentGate
     assert gateway.void("another", CHARGE).status is GatewayStatus.VOIDED
 
 
+def given_back(database: Database) -> list[int]:
+    entries = rows(database, "SELECT amount FROM gateway.entries WHERE kind = 'REFUND' ORDER BY id")
+    return [entry["amount"] for entry in entries]
+
+
 def test_parts_are_given_back_once_each_and_never_more_than_was_captured(
     database: Database, gateway: PaymentGateway
 ) -> None:
@@ -76,7 +81,7 @@ def test_parts_are_given_back_once_each_and_never_more_than_was_captured(
     assert first == again == replace(first, status=GatewayStatus.CAPTURED, captured=1250, refunded=1000)
     assert rest == replace(first, status=GatewayStatus.REFUNDED, refunded=1250)
     assert gateway.refund_part("key", "refund-1", 1000) == rest
-    assert rows(database, "SELECT sum(amount) FROM gateway.entries WHERE kind = 'REFUND'") == [(1250,)]
+    assert sum(given_back(database)) == 1250
 
 
 def test_at_once_no_more_is_given_back_than_was_captured(database: Database, gateway: PaymentGateway) -> None:
@@ -93,7 +98,7 @@ def test_at_once_no_more_is_given_back_than_was_captured(database: Database, gat
         granted = list(pool.map(part, range(8)))
 
     assert sum(granted) == 2
-    assert rows(database, "SELECT sum(amount) FROM gateway.entries WHERE kind = 'REFUND'") == [(1250,)]
+    assert sum(given_back(database)) == 1250
 
 
 def test_all_that_is_left_is_given_back(database: Database, gateway: PaymentGateway) -> None:
@@ -101,10 +106,7 @@ def test_all_that_is_left_is_given_back(database: Database, gateway: PaymentGate
     gateway.refund_part("key", "refund-1", 1000)
 
     assert gateway.refund("key").refunded == gateway.refund("key").refunded == 1250
-    assert rows(database, "SELECT amount FROM gateway.entries WHERE kind = 'REFUND' ORDER BY id") == [
-        (1000,),
-        (250,),
-    ]
+    assert given_back(database) == [1000, 250]
 
 
 def test_nothing_is_given_back_of_what_was_not_captured(gateway: PaymentGateway) -> None:

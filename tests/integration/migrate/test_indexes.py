@@ -1,7 +1,7 @@
 """Trap T23: no index is there twice, and each is there for a statement that somebody can name.
 
-What a primary key or a unique constraint is for is its constraint. Every other index costs each write something: here
-stands who reads it.
+What a unique one is for is that nothing is there twice. Every other index costs each write something: here stands who
+reads it.
 """
 
 from itertools import permutations
@@ -77,7 +77,7 @@ READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
 _WITHOUT_CONSTRAINT = """
     SELECT indexrelid::regclass::text AS name FROM pg_index JOIN pg_class AS owner ON owner.oid = indrelid
     WHERE owner.relnamespace::regnamespace::text IN ('public', 'gateway')
-      AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+      AND NOT indisunique
 """
 # Of two indexes on the same rows, one that begins with all the columns of the other can stand in for it.
 _COLUMNS = """
