@@ -15,12 +15,13 @@ from infra.constructs.notifications import Notifications
 from infra.constructs.operations import Operations
 from infra.constructs.queues import Queues
 from infra.constructs.recovery import Recovery
+from infra.constructs.refund import OrderRefund
 from infra.constructs.relay import OutboxRelay
 from infra.constructs.saga import OrderSaga
 from infra.constructs.webhooks import Webhooks
 from infra.names import pascal
 from infra.stages import Stage
-from orders.domain import SagaStep
+from orders.domain import RefundStep, SagaStep
 from orders.events import Queue
 
 
@@ -47,7 +48,8 @@ class OrdersStack(Stack):
         relay = OutboxRelay(self, "Relay", runtime=runtime, queues=queues)
 
         saga = OrderSaga(self, "Saga", runtime=runtime)
-        saga.start_from(queues[Queue.ORDER_PROCESSING], runtime=runtime)
+        refund = OrderRefund(self, "Refund", runtime=runtime)
+        saga.start_from(queues[Queue.ORDER_PROCESSING], refund=refund, runtime=runtime)
 
         notifications = Notifications(
             self,
@@ -64,8 +66,12 @@ class OrdersStack(Stack):
             queue=queues[Queue.WEBHOOK_DELIVERY],
             api=api.functions["Webhooks"],
         )
-        recovery = Recovery(self, "Recovery", runtime=runtime, queues=queues, saga=saga)
-        operations = Operations(self, "Operations", runtime=runtime, queues=queues, saga=saga, api=api)
+        recovery = Recovery(
+            self, "Recovery", runtime=runtime, queues=queues, saga=saga, refund=refund
+        )
+        operations = Operations(
+            self, "Operations", runtime=runtime, queues=queues, saga=saga, refund=refund, api=api
+        )
 
         Migrations(
             self,
@@ -76,6 +82,7 @@ class OrdersStack(Stack):
                 relay.relay,
                 saga.starter,
                 *saga.steps.values(),
+                *refund.steps.values(),
                 notifications.notify,
                 webhooks.deliver,
                 recovery.maintenance,
@@ -91,6 +98,8 @@ class OrdersStack(Stack):
             api=api.http_api,
             queues=queues.pairs,
             state_machine=saga.state_machine,
+            refund=refund.state_machine,
+            mark_for_review=refund.steps[RefundStep.MARK_FOR_REVIEW].function,
             relay=relay.relay.function,
             mark_cancelled=saga.steps[SagaStep.MARK_CANCELLED].function,
             process_payment=saga.steps[SagaStep.PROCESS_PAYMENT].function,
@@ -108,6 +117,7 @@ class OrdersStack(Stack):
             "ApiUrl": api.http_api.api_endpoint,
             "ApiId": api.http_api.api_id,
             "StateMachineArn": saga.state_machine.state_machine_arn,
+            "RefundStateMachineArn": refund.state_machine.state_machine_arn,
             "UserPoolId": identity.user_pool.user_pool_id,
             "UserPoolClientId": identity.client.user_pool_client_id,
             "RelayFunctionName": relay.relay.function.function_name,

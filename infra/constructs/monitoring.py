@@ -42,6 +42,8 @@ class Monitoring(Construct):
         api: apigatewayv2.HttpApi,
         queues: Iterable[QueuePair],
         state_machine: stepfunctions.StateMachine,
+        refund: stepfunctions.StateMachine,
+        mark_for_review: lambda_.Function,
         relay: lambda_.Function,
         mark_cancelled: lambda_.Function,
         process_payment: lambda_.Function,
@@ -70,12 +72,16 @@ class Monitoring(Construct):
                 _visible(pair.dlq),
                 "A message was given up. Find its cause, then redrive it.",
             )
-        for metric, what in (
-            (state_machine.metric_failed(period=_PERIOD), "failed"),
-            (state_machine.metric_timed_out(period=_PERIOD), "timed-out"),
-            (state_machine.metric_aborted(period=_PERIOD), "aborted"),
+        for name, machine, description in (
+            ("saga", state_machine, "An execution ended without a terminal state for its order."),
+            ("refund", refund, "An execution ended, and its refund is neither completed nor under review."),
         ):
-            self._alarm(f"saga-{what}", metric, "An execution ended without a terminal state for its order.")
+            for metric, what in (
+                (machine.metric_failed(period=_PERIOD), "failed"),
+                (machine.metric_timed_out(period=_PERIOD), "timed-out"),
+                (machine.metric_aborted(period=_PERIOD), "aborted"),
+            ):
+                self._alarm(f"{name}-{what}", metric, description)
         conflict = (
             "Our record of a payment and the gateway's disagree. The table `repairs` says of which order."
         )
@@ -91,6 +97,18 @@ class Monitoring(Construct):
                 maintenance,
                 Metric.ORDERS_NEEDING_REVIEW,
                 "Resuming an order again and again did not help: its executions end badly.",
+            ),
+            (
+                "refunds-needing-review",
+                mark_for_review,
+                Metric.REFUNDS_NEEDING_REVIEW,
+                "A refund could not be carried out: the payment provider refuses it, or a step was given up.",
+            ),
+            (
+                "refunds-given-up",
+                maintenance,
+                Metric.REFUNDS_NEEDING_REVIEW,
+                "Resuming a refund again and again did not help: its executions end badly.",
             ),
             ("outbox-dead", relay, Metric.OUTBOX_DEAD, "An event could not be published, for good."),
             ("payment-conflict-maintenance", maintenance, Metric.PAYMENT_CONFLICTS, conflict),

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from orders.executions import order_of
+from orders.executions import subject_of
 from tools.audit.verdict import Verdict, Violation
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def read_executions(client: "SFNClient", state_machine_arn: str) -> tuple[Execut
     """All executions that Step Functions knows of."""
     pages = client.get_paginator("list_executions").paginate(stateMachineArn=state_machine_arn)
     return tuple(
-        Execution(found["name"], order_of(found["name"]), found["startDate"], found.get("stopDate"))
+        Execution(found["name"], subject_of(found["name"]), found["startDate"], found.get("stopDate"))
         for page in pages
         for found in page["executions"]
     )

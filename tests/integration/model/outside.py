@@ -189,7 +189,7 @@ class StepFunctions(Executions):
         _answer()
         return status
 
-    def live_orders(self, may_go_on: Callable[[], bool]) -> set[UUID]:
+    def live(self, may_go_on: Callable[[], bool]) -> set[UUID]:
         live = self._live()
         _answer()
         return live

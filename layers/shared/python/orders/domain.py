@@ -129,6 +129,16 @@ COMPENSATED_BY: Final[Mapping[SagaStep, SagaStep]] = {
 UNDOES: Final[Mapping[SagaStep, SagaStep]] = {undo: step for step, undo in COMPENSATED_BY.items()}
 
 
+class RefundStep(StrEnum):
+    """The states of a refund that are functions, named as in `statemachines/order_refund.asl.json`."""
+
+    BEGIN_REFUND = "BeginRefund"
+    REFUND_PAYMENT = "RefundPayment"
+    RESTOCK_ITEMS = "RestockItems"
+    SEND_REFUND_NOTICE = "SendRefundNotice"
+    MARK_FOR_REVIEW = "MarkForReview"
+
+
 class StepStatus(StrEnum):
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"

@@ -43,9 +43,17 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── MessageNotFound            not in the dead-letter queue, or not where we looked
     │   ├── EventNotFound
     │   ├── CustomerNotFound
+    │   ├── RefundNotFound
+    │   ├── InvalidRefund              a line that the order does not have
+    │   ├── OrderNotRefundable         it is not CONFIRMED
+    │   ├── RefundExceedsCapture       more money than is left of what was captured
+    │   ├── RefundExceedsSale          more units than are left of what was sold
     │   └── OperationRefused           what the operator asked for does not fit what there is
     │       ├── OrderNotInReview           it has ended, or is on its way again
     │       ├── OrderBusy                  an execution, or a late step of one, is at work on it
+    │       ├── RefundNotInReview          it is on its way, or over
+    │       ├── RefundBusy                 an execution, or a late step of one, is at work on it
+    │       ├── RefundGivenBack            it cannot be rejected: its money has moved, or may have
     │       ├── OrderDoesNotFit            its money or stock is not what its end would need
     │       └── NothingToRedrive           it took effect, or somebody else is moving it
     ├── BusinessFailure            final for the order; never retried
@@ -67,7 +75,8 @@ types to HTTP statuses. Nothing dispatches on message text.
         ├── OrderUnknown               no such order: nothing can be done, nor undone
         ├── StepFenced                 a compensation has already closed this step
         ├── OrderAlreadyCompleted      a compensation came after the order was confirmed
-        └── OrderIncomplete            the order cannot be confirmed: money or stock is missing
+        ├── OrderIncomplete            the order cannot be confirmed: money or stock is missing
+        └── RefundClosed               an operator has it, or has rejected it; or there is no such refund
 """
 
 from collections.abc import Mapping, Sequence
@@ -255,6 +264,26 @@ class CustomerNotFound(RequestRefused):
     """Nobody of that id has ordered anything or registered a webhook."""
 
 
+class RefundNotFound(RequestRefused):
+    """The order has no such refund."""
+
+
+class InvalidRefund(RequestRefused):
+    """The refund breaks a rule that only its order knows, e.g. a line of a product that was not ordered."""
+
+
+class OrderNotRefundable(RequestRefused):
+    """Only a confirmed order is refunded: what is captured for any other its saga gives back."""
+
+
+class RefundExceedsCapture(RequestRefused):
+    """More money than is left of what was captured, after all other refunds and disputes (promise I13)."""
+
+
+class RefundExceedsSale(RequestRefused):
+    """More units of a line than were sold and are in no other refund."""
+
+
 class OperationRefused(RequestRefused):
     """An operator's request that does not fit the state of what it is about. Nothing was changed."""
 
@@ -269,6 +298,18 @@ class OrderBusy(OperationRefused):
     def __init__(self, detail: str, retry_after_seconds: int) -> None:
         super().__init__(detail)
         self.headers = {"Retry-After": str(retry_after_seconds)}
+
+
+class RefundNotInReview(OperationRefused):
+    """The refund does not wait for an operator: it is on its way, completed or rejected."""
+
+
+class RefundBusy(OrderBusy):
+    """The refund waits for an operator, but an execution, or a late step of one, is or may be at work on it."""
+
+
+class RefundGivenBack(OperationRefused):
+    """The refund cannot be rejected: the payment provider has given the money back, or nobody can tell."""
 
 
 class OrderDoesNotFit(OperationRefused):
@@ -403,6 +444,10 @@ class OrderAlreadyCompleted(SagaConflict):
 class OrderIncomplete(SagaConflict):
     """The last step found money or stock missing that the steps before it had reported: a defect, or a hand in the
     database. The order is not confirmed."""
+
+
+class RefundClosed(SagaConflict):
+    """A late step found the refund under review, or rejected, or no refund at all: it does nothing."""
 
 
 FINAL_ERRORS: Final = tuple(

@@ -81,14 +81,27 @@ class EventData(BaseModel):
     """Whether the subject is an order's id."""
 
 
-class OrderCreated(EventData):
+class ExecutionRequested(EventData):
+    """Base of what starts an execution of a state machine."""
+
+    queue = Queue.ORDER_PROCESSING
+
+
+class OrderCreated(ExecutionRequested):
     """An order was accepted; its saga may start."""
 
     type = "com.orders.order.created.v1"
-    queue = Queue.ORDER_PROCESSING
 
     total_amount: int = Field(ge=0, le=_MAX_AMOUNT, description="Minor units of `currency`")
     currency: str = Field(pattern="^[A-Z]{3}$", description="ISO 4217")
+
+
+class RefundRequested(ExecutionRequested):
+    """A refund of a confirmed order was granted; it may be carried out."""
+
+    type = "com.orders.refund.requested.v1"
+
+    refund_id: UUID
 
 
 class MessageRequested(EventData):
@@ -136,7 +149,7 @@ class PaymentCaptured(PaymentEvent):
 
 
 class PaymentRefunded(PaymentEvent):
-    """The order's payment was given back."""
+    """Money of the order's payment was given back: `amount` of it."""
 
     type = "com.orders.payment.refunded.v1"
 
@@ -190,6 +203,21 @@ class OrderReviewRequired(OrderEnded):
     status = OrderStatus.NEEDS_REVIEW
 
 
+class OrderRefunded(WebhookEvent):
+    """Money of a confirmed order was given back, all of it or a part. The order stays confirmed."""
+
+    type = "com.orders.order.refunded.v1"
+
+    refund_id: UUID
+    amount: int = Field(gt=0, le=_MAX_AMOUNT, description="Of this refund, in minor units of `currency`")
+    refunded_amount: int = Field(
+        gt=0, le=_MAX_AMOUNT, description="Of all refunds of the order up to this one, in the same"
+    )
+    total_amount: int = Field(gt=0, le=_MAX_AMOUNT, description="Of the order, in the same")
+    currency: str = Field(pattern="^[A-Z]{3}$", description="ISO 4217")
+    created_at: datetime = Field(description="When the order was placed")
+
+
 class WebhookAttemptScheduled(WebhookEvent):
     """A webhook is to be sent, now or when the event becomes due."""
 
@@ -206,6 +234,7 @@ CATALOGUE: Final[dict[str, type[EventData]]] = {
     event.type: event
     for event in (
         OrderCreated,
+        RefundRequested,
         NotificationRequested,
         ConfirmationCodeRequested,
         PaymentCaptured,
@@ -214,6 +243,7 @@ CATALOGUE: Final[dict[str, type[EventData]]] = {
         OrderConfirmed,
         OrderCancelled,
         OrderReviewRequired,
+        OrderRefunded,
         WebhookAttemptScheduled,
     )
 }

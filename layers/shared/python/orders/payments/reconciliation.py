@@ -18,7 +18,7 @@ from orders.domain import OrderStatus, PaymentStatus
 from orders.observability import count, logger
 from orders.payments import records
 from orders.payments.gateway import GatewayPayment, GatewayStatus, PaymentGateway
-from orders.payments.records import STATUS_AT_GATEWAY, UNDECIDED, Payment
+from orders.payments.records import STATUS_AT_GATEWAY, UNDECIDED, Payment, RecordedPayment
 from orders.repairs import Repair
 
 
@@ -98,13 +98,20 @@ def reconcile(database: Database, gateway: PaymentGateway, order_id: UUID) -> Re
         PaymentGatewayUnavailable: try again.
         LookupError: the order has no payment.
     """
-    ours = database.transact_alone(lambda connection: records.find(connection, order_id))
+
+    def read(connection: Connection) -> tuple[RecordedPayment, OrderStatus] | None:
+        return records.find(connection, order_id)
+
+    ours = database.transact_alone(read)
     if ours is None:
         raise LookupError(f"order {order_id} has no payment")
     payment, order_status = ours
     found = gateway.find(payment.key)
     if order_status is not OrderStatus.CANCELLED:
-        verdict = _verdict(order_status, payment.status, found)
+        verdict = _verdict(order_status, payment, found)
+        if verdict is Verdict.CONFLICT and database.transact_alone(read) != ours:
+            # Money has moved while the gateway was asked.
+            return reconcile(database, gateway, order_id)
         return Reconciliation(order_id, verdict, order_status, payment.status, found)
     is_captured = found is not None and found.status is GatewayStatus.CAPTURED
     closed = give_back(gateway, payment, found) if is_captured or payment.status in UNDECIDED else found
@@ -138,13 +145,18 @@ def _verdict_on_cancelled(
     return Verdict.AGREED if STATUS_AT_GATEWAY[closed.status] is recorded else Verdict.SETTLED
 
 
-def _verdict(order_status: OrderStatus, recorded: PaymentStatus, found: GatewayPayment | None) -> Verdict:
+def _verdict(order_status: OrderStatus, payment: RecordedPayment, found: GatewayPayment | None) -> Verdict:
+    recorded = payment.status
     at_gateway = None if found is None else STATUS_AT_GATEWAY.get(found.status)
     is_captured = at_gateway is PaymentStatus.CAPTURED
     match order_status, recorded:
         case OrderStatus.CONFIRMED, _:
-            # It was confirmed because it was paid in full.
-            agreed = is_captured and recorded is PaymentStatus.CAPTURED
+            # It was confirmed because it was paid in full; a refund is recorded after the gateway has given it back.
+            agreed = (
+                found is not None
+                and found.captured == payment.captured == payment.charge.amount
+                and payment.refunded <= found.refunded <= payment.refunded + payment.on_their_way
+            )
         case OrderStatus.PROCESSING, PaymentStatus.PENDING | PaymentStatus.UNKNOWN:
             # Anything but money is for the step to find: it writes its journal along with it.
             return Verdict.SETTLED if is_captured else Verdict.UNDECIDED

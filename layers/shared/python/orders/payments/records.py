@@ -74,6 +74,14 @@ _CLOSE: Final = text("""
     WHERE order_id = :order_id
 """)
 
+# The CHECK of the table refuses to give back more than was captured.
+_GIVE_BACK: Final = text("""
+    UPDATE payments
+    SET refunded = refunded + CAST(:amount AS bigint), updated_at = now(),
+        status = CASE WHEN refunded + CAST(:amount AS bigint) = captured THEN 'REFUNDED' ELSE status END
+    WHERE order_id = :order_id
+""")
+
 # Only over the status that was compared: whoever has written since knows better.
 _SETTLE: Final = text("""
     UPDATE payments
@@ -89,6 +97,11 @@ _SETTLE: Final = text("""
 # needs the key alone.
 _FIND: Final = text("""
     SELECT payments.provider_key, payments.status, payments.amount, payments.currency,
+           payments.captured, payments.refunded, coalesce((
+               SELECT sum(refund.amount) FROM refunds AS refund
+               WHERE refund.order_id = orders.id AND refund.refunded_at IS NULL
+                 AND refund.status IN ('REQUESTED', 'NEEDS_REVIEW')
+           ), 0) AS on_their_way,
            coalesce(orders.payment_method, '') AS payment_method, orders.status AS order_status
     FROM payments JOIN orders ON orders.id = payments.order_id
     WHERE payments.order_id = :order_id
@@ -117,6 +130,16 @@ class Payment:
     """Never changes, so that the gateway recognises a repeated request."""
     charge: Charge
     status: PaymentStatus
+
+
+@dataclass(frozen=True)
+class RecordedPayment(Payment):
+    """The same with its money, in minor units."""
+
+    captured: int
+    refunded: int
+    on_their_way: int
+    """Refunds that the gateway may have given back, and of which that is not recorded."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +179,12 @@ def close(connection: Connection, order_id: UUID, status: PaymentStatus, payment
     connection.execute(_CLOSE, {"order_id": order_id, "status": status, "payment_id": payment_id})
 
 
+def give_back(connection: Connection, order_id: UUID, amount: int) -> None:
+    """Records that the gateway has given back `amount` more, in minor units. The caller sees to it that it does so once
+    for each refund."""
+    connection.execute(_GIVE_BACK, {"order_id": order_id, "amount": amount})
+
+
 def settle(
     connection: Connection, order_id: UUID, status: PaymentStatus, payment_id: str, *, compared: PaymentStatus
 ) -> bool:
@@ -164,13 +193,21 @@ def settle(
     return connection.execute(_SETTLE, parameters).first() is not None
 
 
-def find(connection: Connection, order_id: UUID) -> tuple[Payment, OrderStatus] | None:
+def find(connection: Connection, order_id: UUID) -> tuple[RecordedPayment, OrderStatus] | None:
     """The order's payment and the order's status; None if it has no payment."""
     row = connection.execute(_FIND, {"order_id": order_id}).first()
     if row is None:
         return None
     charge = Charge(row.amount, row.currency, row.payment_method)
-    return Payment(row.provider_key, charge, PaymentStatus(row.status)), OrderStatus(row.order_status)
+    payment = RecordedPayment(
+        row.provider_key,
+        charge,
+        PaymentStatus(row.status),
+        row.captured,
+        row.refunded,
+        int(row.on_their_way),
+    )
+    return payment, OrderStatus(row.order_status)
 
 
 def claim_undecided(connection: Connection, untouched_seconds: int, limit: int) -> list[UUID]:
