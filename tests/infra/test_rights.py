@@ -39,6 +39,8 @@ WEBHOOK_KEY: Rights = {"webhook key": DATABASE["database secret"]}
 CODE_KEY: Rights = {"code key": DATABASE["database secret"]}
 
 EXECUTIONS = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:orders-{stage}-order-saga:*"
+WAITING = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:stateMachine:orders-{stage}-order-saga"
+"""The state machine by its name: a task token has no ARN."""
 
 TELEPHONES = "all but arn:*:sns:*:*:*"
 """What can be published to and has no ARN: no topic, no application, no device."""
@@ -57,6 +59,7 @@ RIGHTS: dict[str, Rights] = {
         "state machine": frozenset({"states:StartExecution"}),
     },
     **{kebab(step): DATABASE for step in SagaStep},
+    "wait-for-payment": {**DATABASE, WAITING: frozenset({"states:SendTaskSuccess"})},
     "notify": {
         **DATABASE,
         **CODE_KEY,

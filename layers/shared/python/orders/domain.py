@@ -89,6 +89,8 @@ class SagaStep(StrEnum):
     VERIFY_STOCK = "VerifyStock"
     RESERVE_INVENTORY = "ReserveInventory"
     PROCESS_PAYMENT = "ProcessPayment"
+    WAIT_FOR_PAYMENT = "WaitForPayment"
+    """Only if the customer must act before ProcessPayment can go on. The journal has nothing of it: it changes nothing."""
     CONFIRM_RESERVATION = "ConfirmReservation"
     SEND_CONFIRMATION = "SendConfirmation"
     COMPLETE_ORDER = "CompleteOrder"

@@ -70,6 +70,7 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── DatabaseUnavailable
     │   ├── ServiceUnavailable         a service of AWS did not answer
     │   └── OutOfTime                  not begun: the function's time is nearly over
+    ├── PaymentActionRequired      the customer must act first: the saga waits, and asks again
     ├── UnexpectedEvent            a queue delivered an event that its consumer has no use for
     └── SagaConflict               the saga has moved on; doing the work now would break a promise
         ├── OrderUnknown               no such order: nothing can be done, nor undone
@@ -421,6 +422,10 @@ class OutOfTime(TransientFailure):
     """The work was not begun, because what is left of the function's time would not suffice for it."""
 
 
+class PaymentActionRequired(OrdersError):
+    """The payment cannot go on before the customer acts, e.g. authenticates it. The saga waits and asks again."""
+
+
 class UnexpectedEvent(OrdersError):
     """An event of another type than the queue's consumer works on: it belongs in the dead-letter queue."""
 
@@ -451,7 +456,8 @@ class RefundClosed(SagaConflict):
 
 
 FINAL_ERRORS: Final = tuple(
-    error.__name__ for kind in (BusinessFailure, SagaConflict) for error in kind.__subclasses__()
+    error.__name__
+    for error in (*BusinessFailure.__subclasses__(), *SagaConflict.__subclasses__(), PaymentActionRequired)
 )
 """The errors after which no forward step of the saga is tried again."""
 
@@ -474,6 +480,9 @@ def failure_reason(error_name: str) -> FailureReason:
         return failure.reason
     if error_name in _UNPAID_FOR_NOW:
         return FailureReason.PAYMENT_UNAVAILABLE
+    if error_name == PaymentActionRequired.__name__:
+        # An execution of the release before does not know how to wait, and gives up.
+        return FailureReason.PAYMENT_NOT_COMPLETED
     return FailureReason.PROCESSING_FAILED
 
 

@@ -43,6 +43,9 @@ _REPAIRS: Final = {
     Verdict.CONFLICT: (Repair.PAYMENT_CONFLICT, Metric.PAYMENT_CONFLICTS),
 }
 
+_UNDECIDED_AT_GATEWAY: Final = frozenset({GatewayStatus.OPEN, GatewayStatus.ACTION_REQUIRED})
+_MAY_HOLD_MONEY: Final = frozenset({GatewayStatus.ACTION_REQUIRED, GatewayStatus.CAPTURED})
+
 
 @dataclass(frozen=True)
 class Reconciliation:
@@ -113,8 +116,8 @@ def reconcile(database: Database, gateway: PaymentGateway, order_id: UUID) -> Re
             # Money has moved while the gateway was asked.
             return reconcile(database, gateway, order_id)
         return Reconciliation(order_id, verdict, order_status, payment.status, found)
-    is_captured = found is not None and found.status is GatewayStatus.CAPTURED
-    closed = give_back(gateway, payment, found) if is_captured or payment.status in UNDECIDED else found
+    may_hold_money = found is not None and found.status in _MAY_HOLD_MONEY
+    closed = give_back(gateway, payment, found) if may_hold_money or payment.status in UNDECIDED else found
     verdict = _verdict_on_cancelled(payment.status, found, closed)
     return Reconciliation(order_id, verdict, order_status, payment.status, closed)
 
@@ -126,7 +129,7 @@ def give_back(gateway: PaymentGateway, payment: Payment, found: GatewayPayment |
     Raises:
         PaymentGatewayUnavailable: try again.
     """
-    if found is None or found.status is GatewayStatus.OPEN:
+    if found is None or found.status in _UNDECIDED_AT_GATEWAY:
         # Returns CAPTURED if a capture was quicker.
         found = gateway.void(payment.key, payment.charge)
     if found.status is GatewayStatus.CAPTURED:
@@ -139,7 +142,7 @@ def _verdict_on_cancelled(
 ) -> Verdict:
     if found != closed and closed is not None and closed.status is GatewayStatus.REFUNDED:
         return Verdict.GIVEN_BACK
-    if closed is None or closed.status is GatewayStatus.OPEN:
+    if closed is None or closed.status in _UNDECIDED_AT_GATEWAY:
         # Voided or declined before the gateway had heard of it. Anything else is money it does not know of.
         return Verdict.CONFLICT if recorded is PaymentStatus.CAPTURED else Verdict.AGREED
     return Verdict.AGREED if STATUS_AT_GATEWAY[closed.status] is recorded else Verdict.SETTLED
@@ -157,10 +160,10 @@ def _verdict(order_status: OrderStatus, payment: RecordedPayment, found: Gateway
                 and found.captured == payment.captured == payment.charge.amount
                 and payment.refunded <= found.refunded <= payment.refunded + payment.on_their_way
             )
-        case OrderStatus.PROCESSING, PaymentStatus.PENDING | PaymentStatus.UNKNOWN:
+        case OrderStatus.PROCESSING, _ if recorded in UNDECIDED:
             # Anything but money is for the step to find: it writes its journal along with it.
             return Verdict.SETTLED if is_captured else Verdict.UNDECIDED
-        case _, PaymentStatus.PENDING | PaymentStatus.UNKNOWN:
+        case _ if recorded in UNDECIDED:
             return Verdict.UNDECIDED if at_gateway is None else Verdict.SETTLED
         case _, PaymentStatus.CAPTURED:
             # Refunded: RefundPayment is about to record it.

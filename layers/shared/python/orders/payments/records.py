@@ -1,7 +1,7 @@
 """All that our tables say of payments. No other module writes `payments`.
 
 A payment is written down before the gateway is asked (`intend`), and its outcome once it is known (`decide`, `close`,
-`settle`). The gateway's record is the truth about money: a payment that is PENDING or UNKNOWN may have been captured.
+`settle`). The gateway's record is the truth about money: a payment that is undecided may have been captured.
 
 The functions that return SQL are for statements about orders and reservations. Their `order_id` is SQL as well: a
 column with its table's name, or a parameter.
@@ -29,7 +29,7 @@ STATUS_AT_GATEWAY: Final[Mapping[GatewayStatus, PaymentStatus]] = {
     GatewayStatus.VOIDED: PaymentStatus.VOIDED,
     GatewayStatus.REFUNDED: PaymentStatus.REFUNDED,
 }
-"""What is recorded of what the gateway says. Of an OPEN payment nothing is known yet."""
+"""What is recorded of what the gateway says. An OPEN payment, and one whose customer must act, is undecided."""
 
 _UNDECIDED: Final = "('PENDING', 'UNKNOWN', 'ACTION_REQUIRED')"
 # In this order in the condition of the index `payments_undecided`. Of the others the saga itself asks now and then.
@@ -170,7 +170,8 @@ def intend(connection: Connection, order_id: UUID, *, if_new: PaymentStatus) -> 
 def decide(
     connection: Connection, order_id: UUID, status: PaymentStatus, payment_id: str | None = None
 ) -> None:
-    """Records what a charge came to: CAPTURED, DECLINED or UNKNOWN. A payment that was decided before stays so."""
+    """Records what a charge came to: CAPTURED, DECLINED, UNKNOWN or ACTION_REQUIRED. A payment that was decided before
+    stays so."""
     connection.execute(_DECIDE, {"order_id": order_id, "status": status, "payment_id": payment_id})
 
 
