@@ -49,6 +49,7 @@ class OrdersStack(Stack):
 
         saga = OrderSaga(self, "Saga", runtime=runtime)
         refund = OrderRefund(self, "Refund", runtime=runtime)
+        saga.grant_wake(api.functions["CancelOrder"])
         saga.start_from(queues[Queue.ORDER_PROCESSING], refund=refund, runtime=runtime)
 
         notifications = Notifications(
@@ -66,9 +67,7 @@ class OrdersStack(Stack):
             queue=queues[Queue.WEBHOOK_DELIVERY],
             api=api.functions["Webhooks"],
         )
-        recovery = Recovery(
-            self, "Recovery", runtime=runtime, queues=queues, saga=saga, refund=refund
-        )
+        recovery = Recovery(self, "Recovery", runtime=runtime, queues=queues, saga=saga, refund=refund)
         operations = Operations(
             self, "Operations", runtime=runtime, queues=queues, saga=saga, refund=refund, api=api
         )

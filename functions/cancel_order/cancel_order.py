@@ -1,5 +1,6 @@
 """The use case: an order is cancelled at whatever point it is, in one transaction, once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
@@ -19,8 +20,11 @@ from orders.errors import (
     OrderInReview,
     OrderNotFound,
     RefundExceedsCapture,
+    ServiceUnavailable,
 )
 from orders.events import Trace
+from orders.observability import log_failure
+from orders.payments import actions
 
 REFUND_REASON: Final = "Cancelled by the customer"
 
@@ -45,9 +49,12 @@ class CancellationRequest:
     trace: Trace
 
 
-def cancel_order(database: Database, request: CancellationRequest) -> CancellationState:
+def cancel_order(
+    database: Database, wake: Callable[[str], object], request: CancellationRequest
+) -> CancellationState:
     """Cancels the order at its next step, or refunds all that is left of it if it was confirmed a moment ago. A
-    repeated call changes nothing and returns what the first one came to.
+    repeated call changes nothing and returns what the first one came to. `wake` gets the token of an execution that
+    waits for the customer.
 
     Raises:
         OrderNotFound: there is none, or it is another user's.
@@ -57,10 +64,25 @@ def cancel_order(database: Database, request: CancellationRequest) -> Cancellati
         OrderInReview: an operator decides how it ends.
         DatabaseUnavailable: nobody knows whether it was done; the same request may be sent again.
     """
-    return database.transact(lambda connection: _cancel(connection, request))
+    cancelled, token = database.transact(lambda connection: _cancel(connection, request))
+    if token is not None:
+        try:
+            wake(token)
+        except ServiceUnavailable as error:
+            # It looks by itself in a few minutes.
+            log_failure("The execution was not woken", error)
+    return cancelled
 
 
-def _cancel(connection: Connection, request: CancellationRequest) -> CancellationState:
+def _cancel(connection: Connection, request: CancellationRequest) -> tuple[CancellationState, str | None]:
+    """Also the token of an execution that may be waiting. For a repeated request, too: the one before may have died
+    before it could wake anybody."""
+    cancelled = _take_effect(connection, request)
+    is_under_way = cancelled.status is OrderStatus.PROCESSING
+    return cancelled, actions.end(connection, request.order_id) if is_under_way else None
+
+
+def _take_effect(connection: Connection, request: CancellationRequest) -> CancellationState:
     # What was looked at may have moved on when its turn comes. It moves in one direction, so this ends.
     while True:
         looked = _look(connection, request)

@@ -1,5 +1,6 @@
 """Parses `POST /orders/{orderId}/cancellation`, cancels the order, returns 202."""
 
+import functools
 from http import HTTPStatus
 from typing import Any
 
@@ -8,6 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.cancel_order.cancel_order import CancellationRequest, cancel_order
 from functions.cancel_order.models import CancellationAccepted
+from orders import executions
 from orders.contract import ADMIN_GROUP, API_PREFIX
 from orders.db import Database
 from orders.errors import (
@@ -22,10 +24,12 @@ from orders.http import Api, json_response
 from orders.ids import parse_uuid
 from orders.observability import correlate, instrumented, logger, new_traceparent, valid_traceparent
 from orders.openapi import responses
+from orders.payments import actions
 from orders.settings import CancellationSettings
 
 settings = CancellationSettings.from_environment()
 database = Database.from_settings(settings)
+step_functions = functools.cache(executions.connect)
 api = Api()
 
 
@@ -58,7 +62,7 @@ def post_cancellation(order_id: str) -> Response[CancellationAccepted]:
         settings.cancellation_window_minutes,
         Trace(api.correlation_id, traceparent),
     )
-    cancellation = cancel_order(database, request)
+    cancellation = cancel_order(database, lambda token: actions.wake(step_functions(), token), request)
     correlate(api.correlation_id, order_id=order_id)
     logger.info("Cancellation accepted", outcome=cancellation.outcome)
     accepted = CancellationAccepted.of(vars(cancellation), order_id=uuid, outcome=cancellation.outcome)

@@ -30,8 +30,8 @@ def refund_executions() -> Executions:
 @instrumented
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     deadline = Deadline(lambda: context.get_remaining_time_in_millis() / 1000)
-    counts = Maintenance(
-        database, executions, refund_executions, gateway, settings.contact_retention
-    ).run(deadline)
+    counts = Maintenance(database, executions, refund_executions, gateway, settings.contact_retention).run(
+        deadline
+    )
     logger.info("Maintenance is over", extra=counts)
     return counts

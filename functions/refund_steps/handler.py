@@ -38,7 +38,9 @@ refund_payment = _entry(
     RefundStepEvent,
     lambda e: steps.refund_payment(database, gateway, e.refund_id, e.trace),
 )
-restock_items = _entry(RefundStep.RESTOCK_ITEMS, RefundStepEvent, lambda e: steps.restock(database, e.refund_id))
+restock_items = _entry(
+    RefundStep.RESTOCK_ITEMS, RefundStepEvent, lambda e: steps.restock(database, e.refund_id)
+)
 send_refund_notice = _entry(
     RefundStep.SEND_REFUND_NOTICE, RefundStepEvent, lambda e: steps.complete(database, e.refund_id, e.trace)
 )

@@ -1,13 +1,17 @@
 """What the tests of cancellations share."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
 from functions.cancel_order.cancel_order import CancellationRequest, cancel_order
 from orders.cancellations import CancellationState
 from orders.db import Database
+from orders.payments import actions
 from tests.integration.saga.pipeline import REFUNDED, Ending, Order
 from tests.support.factories import ALICE, TRACE
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
 
 WINDOW_MINUTES: Final = 30
 
@@ -36,7 +40,12 @@ SALE_UNDONE: Final = Ending(
 
 def cancel(order: Order, database: Database | None = None, **changes: Any) -> CancellationState:
     """Its owner cancels the order."""
-    return cancel_order(database or order.pipeline.database, request(order.order_id, **changes))
+    pipeline = order.pipeline
+    return cancel_order(
+        database or pipeline.database,
+        lambda token: actions.wake(cast("SFNClient", pipeline.tokens), token),
+        request(order.order_id, **changes),
+    )
 
 
 def request(order_id: UUID, **changes: Any) -> CancellationRequest:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Connection, event
 
+from functions.cancel_order.cancel_order import cancel_order
 from orders.cancellations import CancellationState
 from orders.db import Database
 from orders.domain import CancellationOutcome, OrderStatus
@@ -16,6 +17,7 @@ from orders.errors import (
     OrderAlreadyRefunded,
     OrderInReview,
     OrderNotFound,
+    ServiceUnavailable,
 )
 from orders.payments.gateway import Charge, GatewayPayment
 from payment_simulator.gateway import SimulatedGateway
@@ -28,9 +30,10 @@ from tests.integration.cancel_order.cancelling import (
     cancel,
     cancellations_of,
     refunds_of,
+    request,
 )
 from tests.integration.saga.pipeline import CHAIN, CONFIRMED, FORWARD, TOTAL, Order, Pipeline
-from tests.support.asl import Fault, When
+from tests.support.asl import TIMEOUT, Fault, When
 from tests.support.factories import ALICE, BOB
 from tests.support.payments import BEHAVIOUR
 
@@ -52,6 +55,9 @@ DURING = {
     "SendConfirmation": SALE_UNDONE,
 }
 """The same, just before the commit of the step's effect. CompleteOrder has tests of its own: test_races.py."""
+
+
+TIMED_OUT = ("WaitForPayment", TIMEOUT)
 
 
 def cancelled_before(state: str) -> dict[str, Callable[[Order], None]]:
@@ -125,6 +131,47 @@ def test_an_order_that_waits_for_the_gateway_is_not_charged_any_more(pipeline: P
     order.run()
 
     assert order.gateway_attempts() == attempts
+    assert order.ending() == RELEASED
+
+
+def test_who_is_expected_to_authenticate_their_payment_need_not_any_more(pipeline: Pipeline) -> None:
+    order = pipeline.order("pm_card_requires_action")
+    execution = order.run()
+    assert execution.is_waiting
+
+    cancel(order)
+    while execution.step():
+        pass
+
+    assert TIMED_OUT not in execution.errors
+    assert order.ending() == RELEASED
+
+
+def test_a_repeated_request_wakes_an_order_that_the_first_one_did_not(pipeline: Pipeline) -> None:
+    """It was committed, and its process died."""
+    order = pipeline.order("pm_card_requires_action")
+    execution = order.run()
+    cancel_order(pipeline.database, lambda token: None, request(order.order_id))
+
+    cancel(order)
+    execution.step()
+
+    assert TIMED_OUT not in execution.errors
+
+
+def test_a_wake_up_that_is_lost_costs_time_and_nothing_else(pipeline: Pipeline) -> None:
+    order = pipeline.order("pm_card_requires_action")
+    execution = order.run()
+
+    def away(token: str) -> None:
+        raise ServiceUnavailable("Step Functions did not answer")
+
+    cancelled = cancel_order(pipeline.database, away, request(order.order_id))
+
+    assert cancelled.outcome is CancellationOutcome.CANCELLING
+    while execution.step():
+        pass
+    assert TIMED_OUT in execution.errors
     assert order.ending() == RELEASED
 
 
