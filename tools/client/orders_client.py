@@ -11,7 +11,15 @@ from uuid import UUID
 
 import httpx
 
-from orders.domain import FailureReason, Locale, OrderStatus, Priority, SagaStep, StepOutcome
+from orders.domain import (
+    CancellationOutcome,
+    FailureReason,
+    Locale,
+    OrderStatus,
+    Priority,
+    SagaStep,
+    StepOutcome,
+)
 from tools.client.http import Body, content_of, open_async_client
 
 _TRANSIENT: Final = frozenset(
@@ -91,6 +99,16 @@ class Progress(Body):
     steps: tuple[Step, ...]
 
 
+class Cancelled(Body):
+    """The 202 of a cancellation."""
+
+    order_id: UUID
+    status: OrderStatus
+    outcome: CancellationOutcome
+    refund_id: UUID | None = None
+    requested_at: datetime
+
+
 class Product(Body):
     product_id: UUID
     name: str
@@ -136,6 +154,17 @@ class OrdersClient:
             ApiError: 404 if there is no such order or it is somebody else's.
         """
         return Progress.model_validate(content_of(await self._send("GET", f"orders/{order_id}/status")))
+
+    async def cancel(self, order_id: UUID) -> Cancelled:
+        """Cancels the order; it may be sent again, and is done once.
+
+        Raises:
+            ApiError: 404 if there is no such order or it is somebody else's; 409 if it is too late.
+            httpx.TransportError: no answer.
+        """
+        return Cancelled.model_validate(
+            content_of(await self._send("POST", f"orders/{order_id}/cancellation"))
+        )
 
     async def products(self) -> list[Product]:
         """The catalogue."""
