@@ -13,6 +13,7 @@ from orders.domain import (
     NotificationStatus,
     OrderStatus,
     Priority,
+    RefundStatus,
     SagaStep,
     StepOutcome,
     SuppressionReason,
@@ -54,10 +55,33 @@ class Cancellation(ApiModel):
     refund_id: UUID | None
 
 
+class RefundedLine(ApiModel):
+    product_id: UUID
+    quantity: int
+
+
+class OrderRefund(ApiModel):
+    """One refund of the order. What operators say of it among themselves is not in it."""
+
+    refund_id: UUID
+    amount: int = Field(description="Minor units of `currency`")
+    currency: str
+    status: RefundStatus = Field(
+        description="COMPLETED: the money is on its way to you. REJECTED: it was not given back"
+    )
+    lines: list[RefundedLine] = Field(description="What it is for; none if it is for no certain items")
+    created_at: datetime
+    completed_at: datetime | None
+
+
 class OrderDetail(OrderHead):
-    """An order with its items."""
+    """An order with its items and its refunds. A confirmed order stays CONFIRMED when it is refunded."""
 
     items: list[OrderLine]
+    refunded_amount: int = Field(
+        description="What the payment provider has given back so far, in minor units of `currency`"
+    )
+    refunds: list[OrderRefund] = Field(description="Oldest first")
     cancellation: Cancellation
 
 
@@ -109,6 +133,7 @@ class NotificationDelivery(ApiModel):
         f"{', '.join(SuppressionReason)}",
         examples=[None],
     )
+    refund_id: UUID | None = Field(description="The refund that it tells of")
     queued_at: datetime
     sent_at: datetime | None
 

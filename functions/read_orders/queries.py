@@ -31,6 +31,19 @@ from orders.ids import parse_uuid
 _ORDER: Final = text(f"""
     SELECT orders.id, orders.status, orders.failure_reason, orders.total_amount, orders.currency, orders.priority,
            orders.created_at, orders.updated_at, item.product_id, item.quantity, item.unit_price,
+           coalesce((SELECT refunded FROM payments WHERE payments.order_id = orders.id), 0) AS refunded_amount,
+           (
+               SELECT jsonb_agg(jsonb_build_object(
+                   'refundId', refund.id, 'amount', refund.amount, 'currency', orders.currency,
+                   'status', refund.status, 'createdAt', refund.created_at,
+                   'completedAt', CASE WHEN refund.status = 'COMPLETED' THEN refund.updated_at END,
+                   'lines', coalesce((
+                       SELECT jsonb_agg(jsonb_build_object('productId', line.product_id, 'quantity', line.quantity)
+                                        ORDER BY line.product_id)
+                       FROM refund_lines AS line WHERE line.refund_id = refund.id), '[]')) ORDER BY refund.id)
+               FROM refunds AS refund WHERE refund.order_id = orders.id
+           ) AS refunds
+    FROM orders JOIN order_items AS item ON item.order_id = orders.id
            {cancellations.COLUMNS}
     FROM orders JOIN order_items AS item ON item.order_id = orders.id {cancellations.JOIN}
     WHERE orders.id = :order_id AND orders.user_id = :user_id
@@ -94,8 +107,9 @@ _PRODUCT: Final = text("""
 
 _NOTIFICATIONS: Final = text("""
     SELECT orders.contact_email, orders.contact_phone, told.type, told.channel, told.status, told.attempts,
-           told.provider_id, told.error, told.created_at AS queued_at, told.sent_at
+           told.provider_id, told.error, told.refund_id, told.created_at AS queued_at, told.sent_at
     FROM orders LEFT JOIN notifications AS told ON told.order_id = orders.id
+        OR told.refund_id = ANY (ARRAY(SELECT refund.id FROM refunds AS refund WHERE refund.order_id = orders.id))
     WHERE orders.id = :order_id AND orders.user_id = :user_id
     ORDER BY told.created_at, told.type, told.channel
 """)
@@ -144,7 +158,13 @@ def read_order(
     items = [OrderLine.of(line._mapping) for line in lines]
     standing = CancellationState.of(lines[0])
     cancellation = Cancellation.of(vars(standing), possible=standing.is_possible, outcome=standing.outcome)
-    return OrderDetail.of(lines[0]._mapping, order_id=lines[0].id, items=items, cancellation=cancellation)
+    return OrderDetail.of(
+        lines[0]._mapping,
+        order_id=lines[0].id,
+        items=items,
+        refunds=lines[0].refunds or [],
+        cancellation=cancellation,
+    )
 
 
 def read_progress(database: Database, user_id: str, order_id: str) -> OrderProgress:

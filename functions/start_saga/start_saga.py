@@ -1,5 +1,5 @@
-"""The use case: one execution for each order and for each refund. Its name is theirs, so Step Functions itself refuses a
-second one (promises I6, I9 and I13)."""
+"""The use case: one execution for each order and for each refund. Its name is theirs, so Step Functions itself refuses
+a second one (promises I6, I9 and I13)."""
 
 from dataclasses import dataclass
 

@@ -46,7 +46,7 @@ class Recovery(Construct):
                 **runtime.stage.payments.environment,
             },
             with_payment_provider=True,
-            description="Resumes stuck orders and refunds, expires reservations, settles payments, removes what is too old",
+            description="Resumes stuck orders and refunds, expires reservations, settles payments, removes old rows",
         )
         for machine in (saga, refund):
             machine.state_machine.grant(self.maintenance.function, "states:ListExecutions")

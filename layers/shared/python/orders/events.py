@@ -207,6 +207,7 @@ class OrderRefunded(WebhookEvent):
     """Money of a confirmed order was given back, all of it or a part. The order stays confirmed."""
 
     type = "com.orders.order.refunded.v1"
+    status: ClassVar[OrderStatus] = OrderStatus.CONFIRMED
 
     refund_id: UUID
     amount: int = Field(gt=0, le=_MAX_AMOUNT, description="Of this refund, in minor units of `currency`")

@@ -1,9 +1,9 @@
-"""Executions, of the order saga and of refunds: how they are named, what they are given, how they are started and found.
+"""Executions of the order saga and of refunds: how they are named, what they are given, how they are started and found.
 
 An order's first execution is `order-<order id>`; one that takes over from a dead one is `order-<order id>-r<n>`. Those
 of a refund are `refund-<refund id>` and `refund-<refund id>-r<n>`. Step Functions itself refuses a second execution of
-the same name, and remembers names for 90 days, so a name is the lock that lets an order, or a refund, have one execution
-at a time (promise I6).
+the same name, and remembers names for 90 days, so a name is the lock that lets an order, or a refund, have one
+execution at a time (promise I6).
 """
 
 import json
@@ -104,9 +104,7 @@ class Executions:
     botocore's ClientError or BotoCoreError when there is no response, and may then be called again.
     """
 
-    def __init__(
-        self, client: "SFNClient", state_machine_arn: str, subject: Subject = Subject.ORDER
-    ) -> None:
+    def __init__(self, client: "SFNClient", state_machine_arn: str, subject: Subject = Subject.ORDER) -> None:
         self._client = client
         self._state_machine_arn = state_machine_arn
         self._subject = subject

@@ -69,7 +69,9 @@ def request_parameters(
         "channels": channels,
         "claim_ids": [uuid7() for _ in channels],
         "event_ids": [uuid7() for _ in channels],
-        "events": [json.dumps(event.model_dump(mode="json", by_alias=True, exclude_none=True)) for event in events],
+        "events": [
+            json.dumps(event.model_dump(mode="json", by_alias=True, exclude_none=True)) for event in events
+        ],
         "notification_requested": NotificationRequested.type,
         "correlation_id": trace.correlation_id,
         "traceparent": trace.traceparent,

@@ -34,7 +34,7 @@ from orders.ids import uuid7
 from orders.money import format_money
 from orders.payments import records
 
-_LOOK: Final = text("SELECT status, currency FROM orders WHERE id = :order_id")
+_LOOK: Final = text("SELECT status, currency, correlation_id FROM orders WHERE id = :order_id")
 
 # The lock that puts all grants of an order in an order. A statement of its own: the next one then sees what those
 # before it have granted.
@@ -206,6 +206,17 @@ class Granted:
     amount: int
 
 
+def lock(connection: Connection, order_id: UUID) -> str:
+    """Makes other grants for the order wait until the end of the transaction. Returns the order's correlation id.
+
+    Raises:
+        OrderNotFound: there is no such order.
+    """
+    order = _look(connection, order_id)
+    connection.execute(_LOCK, {"order_id": order_id})
+    return str(order.correlation_id)
+
+
 def grant(
     connection: Connection,
     order_id: UUID,
@@ -231,9 +242,7 @@ def grant(
         RefundExceedsCapture: more than is left of what was captured, or nothing is left.
     """
     assert amount is None or not lines, "the price of lines is what they were sold for"
-    order = connection.execute(_LOOK, {"order_id": order_id}).first()
-    if order is None:
-        raise OrderNotFound("There is no such order")
+    order = _look(connection, order_id)
     if order.status != OrderStatus.CONFIRMED:
         raise OrderNotRefundable(f"The order is {order.status}: only a CONFIRMED one can be refunded")
     captured: int = connection.execute(_LOCK, {"order_id": order_id}).scalar_one()
@@ -366,6 +375,13 @@ def claim_number(connection: Connection, refund: UnmovedRefund, resumes: int) ->
     """Makes `resumes` the number of the refund's next execution. False: somebody else was quicker."""
     parameters = {"refund_id": refund.refund_id, "resumes": resumes, "looked_at": refund.resumes}
     return connection.execute(_CLAIM_NUMBER, parameters).first() is not None
+
+
+def _look(connection: Connection, order_id: UUID) -> Row[Any]:
+    order = connection.execute(_LOOK, {"order_id": order_id}).first()
+    if order is None:
+        raise OrderNotFound("There is no such order")
+    return order
 
 
 def _price(sold: Mapping[UUID, Row[Any]], lines: Mapping[UUID, int]) -> int:
