@@ -20,6 +20,7 @@ from orders.domain import (
     ToldFailureReason,
 )
 from orders.http import ApiModel
+from orders.payments.provider import PaymentProvider
 
 
 class OrderLine(ApiModel):
@@ -104,6 +105,20 @@ class Step(ApiModel):
     at: datetime
 
 
+class NextAction(ApiModel):
+    """What the customer must do before the payment can go on, with the provider's own library or page."""
+
+    type: str = Field(description="In the provider's terms", examples=["authenticate"])
+    provider: PaymentProvider
+    client_secret: str | None = Field(
+        repr=False,
+        description="For the provider's library in the customer's browser. Only the order's owner gets it: keep it "
+        "out of logs and URLs",
+        examples=["pi_3Qx_secret_7f2"],
+    )
+    expires_at: datetime = Field(description="The order is cancelled if they have not acted by then")
+
+
 class OrderProgress(ApiModel):
     """How far the order is; its steps in the order in which they happened."""
 
@@ -112,6 +127,9 @@ class OrderProgress(ApiModel):
     failure_reason: ToldFailureReason
     progress: int = Field(ge=0, le=100)
     steps: list[Step]
+    next_action: NextAction | None = Field(
+        description="What the order waits for its customer to do; usually null"
+    )
 
 
 class NotificationDelivery(ApiModel):

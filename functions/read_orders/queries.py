@@ -7,6 +7,7 @@ from sqlalchemy import Row, TextClause, text
 
 from functions.read_orders.models import (
     Cancellation,
+    NextAction,
     NotificationDelivery,
     NotificationList,
     OrderDetail,
@@ -25,6 +26,7 @@ from orders.domain import Channel, OrderStatus, SagaStep, StepOutcome, StepStatu
 from orders.errors import OrderNotFound, ProductNotFound
 from orders.history import Books
 from orders.ids import parse_uuid
+from orders.payments.provider import PaymentProvider
 
 # Whose order it is belongs into the question: there is then no response that could differ between another user's order
 # and none at all.
@@ -51,13 +53,17 @@ _ORDER: Final = text(f"""
 """)
 
 # A fenced step never happened. A step and the fences of others have the time of their common transaction, so `at`
-# alone orders what is left. The reservations are looked at once, and not for each step.
+# alone orders what is left. The reservations are looked at once, and not for each step. There is something for the
+# customer to do only as long as it can still make a difference.
 _PROGRESS: Final = text("""
     SELECT orders.id, orders.status, orders.failure_reason, step.step, step.status AS step_status, step.at,
            coalesce(payments.captured, 0) AS captured, coalesce(payments.refunded, 0) AS refunded,
-           stock.reservations
+           stock.reservations, action.type, action.client_secret, action.expires_at
     FROM orders
         LEFT JOIN payments ON payments.order_id = orders.id
+        LEFT JOIN payment_actions AS action ON action.order_id = orders.id
+            AND orders.status = 'PROCESSING' AND payments.status = 'ACTION_REQUIRED'
+            AND action.ended_at IS NULL AND action.expires_at > now()
         CROSS JOIN LATERAL (
             SELECT array_agg(DISTINCT status) AS reservations FROM reservations WHERE order_id = orders.id
         ) AS stock
@@ -167,8 +173,10 @@ def read_order(
     )
 
 
-def read_progress(database: Database, user_id: str, order_id: str) -> OrderProgress:
-    """How far the user's order is.
+def read_progress(
+    database: Database, user_id: str, order_id: str, provider: PaymentProvider
+) -> OrderProgress:
+    """How far the user's order is. `provider` is where a customer acts on a payment.
 
     Raises:
         OrderNotFound: as for `read_order`.
@@ -191,6 +199,7 @@ def read_progress(database: Database, user_id: str, order_id: str) -> OrderProgr
         order_id=order.id,
         progress=progress(status, {step.name for step in steps if step.status is StepOutcome.SUCCEEDED}),
         steps=steps,
+        next_action=NextAction.of(order._mapping, provider=provider) if order.type else None,
     )
 
 

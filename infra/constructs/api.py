@@ -63,8 +63,8 @@ _FUNCTIONS: Final = {
     "ManageCatalogue": "Products and their stock, for administrators",
 }
 WITHOUT_DATABASE: Final = frozenset({"ApiDocs"})
-_KNOW_PAYMENT_METHODS: Final = frozenset({"CreateOrder"})
-"""They have the code of the payment provider, and do not call it."""
+_KNOW_PAYMENT_PROVIDER: Final = frozenset({"CreateOrder", "ReadOrders"})
+"""They have the code of the payment provider, and do not call it: one knows its payment methods, one its name."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ class OrdersApi(Construct):
                 name,
                 runtime=runtime,
                 with_database=name not in WITHOUT_DATABASE,
-                with_payment_provider=name in _KNOW_PAYMENT_METHODS,
+                with_payment_provider=name in _KNOW_PAYMENT_PROVIDER,
                 timeout=_TIMEOUT,
                 memory_mb=_MEMORY_MB,
                 description=description,

@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 from uuid import UUID
 
 import httpx
+from pydantic import Field
 
 from orders.domain import (
     CancellationOutcome,
@@ -89,6 +90,15 @@ class Step(Body):
     at: datetime
 
 
+class NextAction(Body):
+    """What the customer must do at the payment provider."""
+
+    type: str
+    provider: str
+    client_secret: str | None = Field(repr=False)
+    expires_at: datetime
+
+
 class Progress(Body):
     """`GET /orders/{id}/status`."""
 
@@ -97,6 +107,7 @@ class Progress(Body):
     failure_reason: FailureReason | None = None
     progress: int
     steps: tuple[Step, ...]
+    next_action: NextAction | None = None
 
 
 class Cancelled(Body):

@@ -90,7 +90,7 @@ class SagaStep(StrEnum):
     RESERVE_INVENTORY = "ReserveInventory"
     PROCESS_PAYMENT = "ProcessPayment"
     WAIT_FOR_PAYMENT = "WaitForPayment"
-    """Only if the customer must act before ProcessPayment can go on. The journal has nothing of it: it changes nothing."""
+    """Only if the customer must act before ProcessPayment goes on. It changes nothing, and is not in the journal."""
     CONFIRM_RESERVATION = "ConfirmReservation"
     SEND_CONFIRMATION = "SendConfirmation"
     COMPLETE_ORDER = "CompleteOrder"
