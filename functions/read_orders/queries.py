@@ -44,8 +44,7 @@ _ORDER: Final = text(f"""
                                         ORDER BY line.product_id)
                        FROM refund_lines AS line WHERE line.refund_id = refund.id), '[]')) ORDER BY refund.id)
                FROM refunds AS refund WHERE refund.order_id = orders.id
-           ) AS refunds
-    FROM orders JOIN order_items AS item ON item.order_id = orders.id
+           ) AS refunds,
            {cancellations.COLUMNS}
     FROM orders JOIN order_items AS item ON item.order_id = orders.id {cancellations.JOIN}
     WHERE orders.id = :order_id AND orders.user_id = :user_id

@@ -26,9 +26,10 @@ TOO_LATE = {
 
 
 def test_without_a_yes_nothing_is_cancelled(api: FakeApi, shell: Shell) -> None:
-    done = shell.orders("cancel", ORDER)
+    done = shell.start_and_end("cancel", ORDER)
 
     assert done.returncode == 1
+    assert f"Cancel order {ORDER}?".encode() in done.stdout
     assert api.asked == []
 
 
