@@ -25,6 +25,7 @@ class Api:
         self._looks = looks
         self._default = default_looks
         self.posts: list[tuple[NewOrder, str]] = []
+        self.cancelled: list[UUID] = []
         self._orders: dict[str, tuple[Accepted, str]] = {}
         self._asked: dict[UUID, int] = {}
 
@@ -41,6 +42,9 @@ class Api:
             )
             self._orders[key] = (accepted, order.payment_method)
         return self._orders[key][0]
+
+    async def cancel(self, order_id: UUID) -> None:
+        self.cancelled.append(order_id)
 
     async def progress(self, order_id: UUID) -> Progress:
         (method,) = (method for order, method in self._orders.values() if order.order_id == order_id)
@@ -92,6 +96,12 @@ def test_mails_go_to_the_account_s_own_address_which_needs_no_confirmation() -> 
     api = Api({})
     play_with(api)
     assert {order.contact.email for order, _ in api.posts} <= {"customer@example.com", "other@example.com"}
+
+
+def test_the_customer_who_cancels_cancels_their_order_and_nobody_else_does() -> None:
+    api = Api({})
+    by_name = {run.scenario.name: run for run in play_with(api)}
+    assert api.cancelled == list(by_name["Customer cancels"].orders)
 
 
 def test_slow_scenarios_go_on_while_the_others_are_played() -> None:
