@@ -125,6 +125,7 @@ def test_a_pipeline_that_ends_nothing_is_given_up_after_the_slow_scenarios() -> 
     assert {run.scenario.name for run in over} == {
         "Flaky gateway",
         "Charged, then timed out",
+        "Customer cancels",
         "Gateway down",
     }
 
