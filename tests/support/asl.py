@@ -203,6 +203,11 @@ class Execution:
         return not self.ended
 
     @property
+    def is_woken(self) -> bool:
+        """It waits, and its token has come."""
+        return self.is_waiting and self._token is not None and self.machine.tokens.is_sent(self._token)
+
+    @property
     def ended(self) -> bool:
         return self.status != "RUNNING"
 

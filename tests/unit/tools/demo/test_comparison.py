@@ -91,6 +91,7 @@ def test_every_scenario_is_played_in_this_order() -> None:
         "Flaky gateway",
         "Customer cancels",
         "Gateway down",
+        "Customer must act",
         "Out of stock",
         "Inactive product",
         "8 race for the last 5",
