@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tests.mutants.cancellations import CANCELLATIONS
 from tests.mutants.guards import GUARDS
 from tests.mutants.messages import MESSAGES
 from tests.mutants.mutant import Edit, Mutant, mutant
@@ -596,4 +597,14 @@ PERSONAL_DATA: Final = (
     ),
 )
 
-MUTANTS: Final = (*SEVEN, *STEPS, *GUARDS, *MESSAGES, *PERSONAL_DATA, *READS, *REQUESTS, *WEBHOOKS)
+MUTANTS: Final = (
+    *SEVEN,
+    *STEPS,
+    *CANCELLATIONS,
+    *GUARDS,
+    *MESSAGES,
+    *PERSONAL_DATA,
+    *READS,
+    *REQUESTS,
+    *WEBHOOKS,
+)

@@ -85,9 +85,9 @@ def _suggest(
     if is_disputed and not _has_turned_back(records):
         return "ask the payment provider"
     was_resumed = any(action.action == Action.ORDER_RESUMED for action in records.actions)
-    # What the customer has asked for comes before a sale.
-    wanted = reversed(_CLOSINGS) if records.cancellation else _CLOSINGS
-    closings = [action for _, action in wanted if action in actions]
+    # Nobody is sold what they have cancelled, unless an operator decides so.
+    unwanted = {"resume", "close as CONFIRMED" if records.cancellation else None}
+    closings = [action for action in actions if action not in unwanted]
     return closings[0] if was_resumed and closings else "resume"
 
 
