@@ -64,7 +64,7 @@ ROUTED = {
     "webhooks",
 }
 WITHOUT_DATABASE = {"api_docs"}
-CALL_PAYMENT_PROVIDER = {"maintenance", "operations", "payment_events", "saga_steps"}
+CALL_PAYMENT_PROVIDER = {"maintenance", "operations", "payment_events", "refund_steps", "saga_steps"}
 
 
 def imported_by(package: str) -> frozenset[str]:
