@@ -22,6 +22,7 @@ from orders.http import ApiModel
 
 class OrderLine(ApiModel):
     product_id: UUID
+    product_name: str = Field(description="As it was called when the order was placed")
     quantity: int
     unit_price: int = Field(description="What one cost when the order was placed, in minor units")
 

@@ -23,12 +23,14 @@ from orders.domain import Channel, OrderStatus, SagaStep, StepOutcome, StepStatu
 from orders.errors import OrderNotFound, ProductNotFound
 from orders.history import Books
 from orders.ids import parse_uuid
+from orders.order_lines import PRODUCT_NAME
 
 # Whose order it is belongs into the question: there is then no response that could differ between another user's order
 # and none at all.
-_ORDER: Final = text("""
+_ORDER: Final = text(f"""
     SELECT orders.id, orders.status, orders.failure_reason, orders.total_amount, orders.currency, orders.priority,
-           orders.created_at, orders.updated_at, item.product_id, item.quantity, item.unit_price
+           orders.created_at, orders.updated_at, item.product_id, {PRODUCT_NAME} AS product_name, item.quantity,
+           item.unit_price
     FROM orders JOIN order_items AS item ON item.order_id = orders.id
     WHERE orders.id = :order_id AND orders.user_id = :user_id
     ORDER BY item.line_no

@@ -15,6 +15,7 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── MethodNotAllowed           the address takes others
     │   ├── InvalidOrder               fields name what is wrong
     │   ├── IdempotencyKeyReused       same key, other body
+    │   ├── PriceChanged               the customer expects another total
     │   ├── TooManyOrders              of one user in one minute
     │   ├── OrderNotFound              also for another user's order
     │   ├── InvalidCursor              of another list, or of none
@@ -68,7 +69,7 @@ types to HTTP statuses. Nothing dispatches on message text.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from orders.domain import FailureReason, public_failure_reason
 
@@ -93,6 +94,8 @@ class RequestRefused(OrdersError):
         self.detail = detail
         self.errors = errors
         self.headers: Mapping[str, str] = {}
+        self.members: Mapping[str, Any] = {}
+        """More members of the problem: fields of `orders.problem.Problem`."""
 
 
 class MalformedRequest(RequestRefused):
@@ -145,6 +148,14 @@ class InvalidOrder(RequestRefused):
 
 class IdempotencyKeyReused(RequestRefused):
     """The key belongs to an earlier request with another body."""
+
+
+class PriceChanged(RequestRefused):
+    """The order costs another amount than its customer expects."""
+
+    def __init__(self, detail: str, *, total_amount: int, currency: str) -> None:
+        super().__init__(detail)
+        self.members = {"total_amount": total_amount, "currency": currency}
 
 
 class TooManyOrders(RequestRefused):

@@ -208,7 +208,7 @@ class Api(APIGatewayHttpResolver):
     def _refused(self, error: OrdersError) -> Response[str]:
         kind = problem.kind_of(error)
         if isinstance(error, RequestRefused):
-            return self._problem(kind, error.detail, error.errors, error.headers)
+            return self._problem(kind, error.detail, error.errors, error.headers, error.members)
         log_failure("Request failed", error, problem=kind.name)
         return self._problem(kind, "Please try again" if kind.retry_after else "The error has been recorded")
 
@@ -222,6 +222,7 @@ class Api(APIGatewayHttpResolver):
         detail: str,
         fields: Sequence[FieldError] = (),
         headers: Mapping[str, str] = MappingProxyType({}),
+        members: Mapping[str, Any] = MappingProxyType({}),
     ) -> Response[str]:
         body = problem.Problem(
             type=problem.TYPE_PREFIX + kind.name,
@@ -237,6 +238,7 @@ class Api(APIGatewayHttpResolver):
                 for field in fields[:MAX_ERRORS]
             ]
             or None,
+            **members,
         )
         return Response(
             status_code=kind.status,

@@ -1,7 +1,8 @@
 """Errors as RFC 9457 problem details. One table maps an error's type to its status; nothing else decides."""
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -32,6 +33,10 @@ class Problem(BaseModel):
     instance: str
     correlation_id: str
     errors: list[ProblemField] | None = None
+    total_amount: int | None = Field(
+        default=None, description="Of `price-changed`: what the order costs now, in minor units of `currency`"
+    )
+    currency: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,11 +50,17 @@ class Kind:
     """Seconds, for the `Retry-After` header."""
     example: str = ""
     """What `detail` may say, for the API's document; else the title stands there."""
+    members: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What the members that only some problems have may say, for the API's document."""
 
 
 NO_ROUTE: Final = Kind(404, "not-found", "Not found", example="There is nothing at this address")
 INVALID: Final = Kind(
-    422, "invalid-request", "The request is not valid", example="Refused: #/items/0/quantity"
+    422,
+    "invalid-request",
+    "The request is not valid",
+    example="Refused: #/items/0/quantity",
+    members={"errors": [{"pointer": "#/items/0/quantity", "detail": "This must be at least 1"}]},
 )
 UNEXPECTED: Final = Kind(
     500, "internal-error", "Something went wrong on our side", example="The error has been recorded"
@@ -77,6 +88,13 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.InvalidOrder: INVALID,
     errors.IdempotencyKeyReused: Kind(
         422, "idempotency-key-reused", "The Idempotency-Key was used for another request"
+    ),
+    errors.PriceChanged: Kind(
+        409,
+        "price-changed",
+        "The order costs another amount than expected",
+        example="The order costs USD 139.00 now, not USD 129.00",
+        members={"totalAmount": 13900, "currency": "USD"},
     ),
     errors.TooManyOrders: Kind(429, "too-many-orders", "Too many orders"),
     errors.OrderNotFound: Kind(404, "order-not-found", "No such order", example="You have no such order"),

@@ -56,6 +56,12 @@ SUMMARY = {
     "createdAt": NOON,
     "updatedAt": NOON,
 }
+DETAIL = {
+    **SUMMARY,
+    "items": [
+        {"productId": PRODUCT, "productName": "Café ☕ keyboard", "quantity": 2, "unitPrice": 6450},
+    ],
+}
 HOOK = {
     "webhookId": WEBHOOK,
     "url": "https://shop.example.com/hooks/orders/of/a/long/path",
@@ -141,7 +147,10 @@ COMMANDS: list[tuple[list[str], dict[tuple[str, str], Any]]] = [
             ("GET", f"/orders/{ORDER}/status"): PROGRESS,
         },
     ),
-    (["show", ORDER], {("GET", f"/orders/{ORDER}/status"): PROGRESS}),
+    (
+        ["show", ORDER],
+        {("GET", f"/orders/{ORDER}"): DETAIL, ("GET", f"/orders/{ORDER}/status"): PROGRESS},
+    ),
     (["list"], {("GET", "/orders"): page(SUMMARY)}),
     (["list", "--all", "--status", "CANCELLED"], {("GET", "/orders"): page(SUMMARY)}),
     (["product", "list"], {("GET", "/admin/products"): page(STOCKED)}),
