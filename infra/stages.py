@@ -84,6 +84,8 @@ class Stage:
     allowed_origins: tuple[str, ...] = ()
     """Pages of these origins may call the API from a browser, e.g. `https://shop.example.com`. API Gateway compares the
     whole text; the local cloud also takes `:*` for any port."""
+    alarm_subscribers: tuple[str, ...] = ()
+    """Who is told of alarms: e-mail addresses, which have to confirm it, and https URLs."""
     sender_email: str = "orders@example.com"
     sms_sender_id: str = "Orders"
     """The name that text messages come from: up to 11 letters and digits. Some countries want it registered, and some

@@ -25,6 +25,7 @@ from orders.payments.provider import PaymentProvider
 
 class OrderLine(ApiModel):
     product_id: UUID
+    product_name: str = Field(description="As it was called when the order was placed")
     quantity: int
     unit_price: int = Field(description="What one cost when the order was placed, in minor units")
 

@@ -26,13 +26,15 @@ from orders.domain import Channel, OrderStatus, SagaStep, StepOutcome, StepStatu
 from orders.errors import OrderNotFound, ProductNotFound
 from orders.history import Books
 from orders.ids import parse_uuid
+from orders.order_lines import PRODUCT_NAME
 from orders.payments.provider import PaymentProvider
 
 # Whose order it is belongs into the question: there is then no response that could differ between another user's order
 # and none at all.
 _ORDER: Final = text(f"""
     SELECT orders.id, orders.status, orders.failure_reason, orders.total_amount, orders.currency, orders.priority,
-           orders.created_at, orders.updated_at, item.product_id, item.quantity, item.unit_price,
+           orders.created_at, orders.updated_at, item.product_id, {PRODUCT_NAME} AS product_name, item.quantity,
+           item.unit_price,
            coalesce((SELECT refunded FROM payments WHERE payments.order_id = orders.id), 0) AS refunded_amount,
            (
                SELECT jsonb_agg(jsonb_build_object(

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID, uuid4
 
 import typer
+from rich.console import RenderableType
 from rich.text import Text
 
 from orders.domain import CancellationOutcome, Locale, OrderStatus, Priority
@@ -19,6 +20,7 @@ from tools.client.orders_client import (
     Contact,
     Line,
     NewOrder,
+    OrderDetail,
     OrdersClient,
     Product,
     Progress,
@@ -73,6 +75,10 @@ def place(
     priority: Annotated[
         Priority, typer.Option(help="Under a backlog, urgent orders are started first: for --user admin.")
     ] = Priority.NORMAL,
+    expect_total: Annotated[
+        int | None,
+        typer.Option(help="Place it only if it costs this much, in minor units: 12900 is 129.00 USD."),
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow the order to its end.")] = False,
     user: User = None,
 ) -> None:
@@ -88,6 +94,7 @@ def place(
                 payment_method=payment_method,
                 contact=Contact(email=email or address_of(user), phone=phone, locale=locale),
                 priority=priority,
+                expected_total_amount=expect_total,
             )
             accepted = await api.place(new, order_key)
             again = " (placed before under this key)" if accepted.replayed else ""
@@ -113,20 +120,21 @@ def show_one(
     ] = False,
     user: User = None,
 ) -> None:
-    """Show an order with the steps of its saga. Exit code 0 unless it needs review or there is no such order."""
+    """Show an order as it was sold, with the steps of its saga. Exit code 0 unless it needs review or there is none."""
     settings = Settings.from_environment()
     if history and not find_target(settings).is_local:
         raise Misused(
             f"--history reads the local cloud's Step Functions. Elsewhere: bin/orders review show {order_id} --history"
         )
 
-    async def look() -> Progress:
+    async def look() -> tuple[OrderDetail, Progress]:
         async with connect(OrdersClient, user) as api:
-            return await (watch_order(api, order_id, _terminal()) if watch else api.progress(order_id))
+            order = await api.order(order_id)
+            return order, await (watch_order(api, order_id, _terminal()) if watch else api.progress(order_id))
 
-    progress = run(look())
-    document = _document(progress)
-    lines = [] if watch else [picture_of(progress)]
+    order, progress = run(look())
+    document = _document(progress) | _document(order)
+    lines = [*([] if watch else [picture_of(progress)]), *_sold(order)]
     if history:
         execution = executions.execution_arn(local_cloud.require_up(settings)["state_machine_arn"], order_id)
         visits = list(executions.visits(aws.sagas(settings), execution))
@@ -216,7 +224,30 @@ def show_demo() -> None:
         raise typer.Exit(1)
 
 
-def _document(body: Accepted | Cancelled | Progress) -> dict[str, object]:
+def _sold(order: OrderDetail) -> list[RenderableType]:
+    lines = [
+        line.model_dump(by_alias=True)
+        | {
+            "price": money(line.unit_price, order.currency),
+            "amount": money(line.quantity * line.unit_price, order.currency),
+        }
+        for line in order.items
+    ]
+    columns = {
+        "Id": "productId",
+        "Product": "productName",
+        "Quantity": "quantity",
+        "Price": "price",
+        "Amount": "amount",
+    }
+    total = money(order.total_amount, order.currency)
+    return [
+        listing(lines, columns, numbers=("Quantity", "Price", "Amount")),
+        Text.assemble(("Total ", "bold"), total),
+    ]
+
+
+def _document(body: Accepted | Cancelled | OrderDetail | Progress) -> dict[str, object]:
     return body.model_dump(mode="json", by_alias=True)
 
 

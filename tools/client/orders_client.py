@@ -58,6 +58,7 @@ class NewOrder(Body):
     payment_method: str
     contact: Contact
     priority: Priority = Priority.NORMAL
+    expected_total_amount: int | None = None
 
     @classmethod
     def of(cls, lines: Iterable[tuple[UUID, int]], currency: str, payment_method: str, email: str) -> Self:
@@ -120,6 +121,23 @@ class Cancelled(Body):
     requested_at: datetime
 
 
+class OrderLine(Body):
+    """What was ordered of one product, as it was sold."""
+
+    product_id: UUID
+    product_name: str
+    quantity: int
+    unit_price: int
+
+
+class OrderDetail(Body):
+    """`GET /orders/{id}`."""
+
+    items: tuple[OrderLine, ...]
+    total_amount: int
+    currency: str
+
+
 class Product(Body):
     product_id: UUID
     name: str
@@ -152,11 +170,19 @@ class OrdersClient:
         response = await self._send(
             "POST",
             "orders",
-            content=order.model_dump_json(by_alias=True),
+            content=order.model_dump_json(by_alias=True, exclude_none=True),
             headers={"Content-Type": "application/json", "Idempotency-Key": key},
         )
         replayed = response.headers.get("Idempotency-Replayed") == "true"
         return Accepted.model_validate({**content_of(response), "replayed": replayed})
+
+    async def order(self, order_id: UUID) -> OrderDetail:
+        """What was ordered, and for how much.
+
+        Raises:
+            ApiError: as for `progress`.
+        """
+        return OrderDetail.model_validate(content_of(await self._send("GET", f"orders/{order_id}")))
 
     async def progress(self, order_id: UUID) -> Progress:
         """Where the order stands, with the steps of its saga.

@@ -25,6 +25,15 @@ _DAMAGED: Final = "Damaged in the warehouse"
 
 _ORDERED: Final = ((KEYBOARD, 1), (MOUSE, 2))
 _LINES: Final = [{"productId": str(product.id), "quantity": quantity} for product, quantity in _ORDERED]
+_LINES_SOLD: Final = [
+    {
+        "productId": str(product.id),
+        "productName": product.name,
+        "quantity": quantity,
+        "unitPrice": product.unit_price,
+    }
+    for product, quantity in _ORDERED
+]
 TOTAL: Final = sum(product.unit_price * quantity for product, quantity in _ORDERED)
 # Nobody's, and well-formed.
 _SECRET: Final = f"whsec_{base64.b64encode(b'an example, which is no secret').decode()}"
@@ -52,10 +61,9 @@ EXAMPLES: Final[dict[str, Any]] = {
     # An order, from its request to its end
     "orderId": ORDER_ID,
     "PlaceOrder.items": _LINES,
-    "OrderDetail.items": [
-        line | {"unitPrice": product.unit_price} for line, (product, _) in zip(_LINES, _ORDERED, strict=True)
-    ],
-    "OrderRecords.items": _LINES,
+    "PlaceOrder.expectedTotalAmount": TOTAL,
+    "OrderDetail.items": _LINES_SOLD,
+    "OrderRecords.items": _LINES_SOLD,
     "itemCount": len(_LINES),
     "totalAmount": TOTAL,
     "OrderAccepted.status": "PENDING",

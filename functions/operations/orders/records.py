@@ -26,6 +26,7 @@ from orders.errors import OrderNotFound
 from orders.history import Books
 from orders.http import ApiModel
 from orders.ids import FIRST_ID, parse_uuid
+from orders.order_lines import PRODUCT_NAME
 from orders.pages import cut, id_before
 
 # Each condition is that of an index which holds nothing else; see `tests.support.tables`.
@@ -75,8 +76,10 @@ RECORDS: Final = text(f"""
         'createdAt', orders.created_at, 'updatedAt', orders.updated_at, 'correlationId', orders.correlation_id,
         'executions', 1 + coalesce((SELECT resumes FROM saga_recoveries WHERE order_id = orders.id), 0),
         'items', (
-            SELECT jsonb_agg(jsonb_build_object('productId', product_id, 'quantity', quantity) ORDER BY line_no)
-            FROM order_items WHERE order_id = orders.id),
+            SELECT jsonb_agg(jsonb_build_object(
+                'productId', product_id, 'productName', {PRODUCT_NAME}, 'quantity', quantity, 'unitPrice', unit_price)
+                ORDER BY line_no)
+            FROM order_items AS item WHERE order_id = orders.id),
         'steps', coalesce((
             SELECT jsonb_agg(jsonb_build_object(
                 'name', step, 'status', status, 'attempts', attempts, 'error', error, 'at', at) ORDER BY at, step)
@@ -150,7 +153,9 @@ class OpenOrderList(ApiModel):
 
 class LineRecord(ApiModel):
     product_id: UUID
+    product_name: str = Field(description="As it was called when the order was placed")
     quantity: int
+    unit_price: int = Field(description="What one cost when the order was placed, in minor units")
 
 
 class StepRecord(ApiModel):

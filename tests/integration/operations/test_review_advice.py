@@ -28,7 +28,9 @@ def operations(
 
 def name_products(database: Database, order: Order) -> None:
     for product_id, name in zip(order.product_ids, ("Headphones", "Mouse [/]"), strict=True):
-        order.pipeline.execute("UPDATE products SET name = :name WHERE id = :id", name=name, id=product_id)
+        order.pipeline.execute(
+            "UPDATE order_items SET product_name = :name WHERE product_id = :id", name=name, id=product_id
+        )
 
 
 def review(operations: Operations, order: Order) -> Any:

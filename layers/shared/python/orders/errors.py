@@ -15,6 +15,7 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── MethodNotAllowed           the address takes others
     │   ├── InvalidOrder               fields name what is wrong
     │   ├── IdempotencyKeyReused       same key, other body
+    │   ├── PriceChanged               the customer expects another total
     │   ├── TooManyOrders              of one user in one minute
     │   ├── OrderNotFound              also for another user's order
     │   ├── CancellationClosed         it was confirmed too long ago
@@ -109,7 +110,7 @@ class RequestRefused(OrdersError):
         self.errors = errors
         self.headers: Mapping[str, str] = {}
         self.members: Mapping[str, Any] = {}
-        """Further members of the problem, by the names of its model (RFC 9457, section 3.2)."""
+        """More members of the problem: fields of `orders.problem.Problem`."""
 
 
 class MalformedRequest(RequestRefused):
@@ -162,6 +163,14 @@ class InvalidOrder(RequestRefused):
 
 class IdempotencyKeyReused(RequestRefused):
     """The key belongs to an earlier request with another body."""
+
+
+class PriceChanged(RequestRefused):
+    """The order costs another amount than its customer expects."""
+
+    def __init__(self, detail: str, *, total_amount: int, currency: str) -> None:
+        super().__init__(detail)
+        self.members = {"total_amount": total_amount, "currency": currency}
 
 
 class TooManyOrders(RequestRefused):

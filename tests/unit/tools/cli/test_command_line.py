@@ -56,6 +56,12 @@ SUMMARY = {
     "createdAt": NOON,
     "updatedAt": NOON,
 }
+DETAIL = {
+    **SUMMARY,
+    "items": [
+        {"productId": PRODUCT, "productName": "Café ☕ keyboard", "quantity": 2, "unitPrice": 6450},
+    ],
+}
 HOOK = {
     "webhookId": WEBHOOK,
     "url": "https://shop.example.com/hooks/orders/of/a/long/path",
@@ -149,7 +155,6 @@ COMMANDS: list[tuple[list[str], dict[tuple[str, str], Any]]] = [
             ("GET", f"/orders/{ORDER}/status"): PROGRESS,
         },
     ),
-    (["show", ORDER], {("GET", f"/orders/{ORDER}/status"): PROGRESS}),
     (["cancel", ORDER, "--yes"], {("POST", f"/orders/{ORDER}/cancellation"): CANCELLED}),
     (
         ["cancel", ORDER, "--yes", "--watch"],
@@ -157,6 +162,10 @@ COMMANDS: list[tuple[list[str], dict[tuple[str, str], Any]]] = [
             ("POST", f"/orders/{ORDER}/cancellation"): CANCELLED,
             ("GET", f"/orders/{ORDER}/status"): PROGRESS,
         },
+    ),
+    (
+        ["show", ORDER],
+        {("GET", f"/orders/{ORDER}"): DETAIL, ("GET", f"/orders/{ORDER}/status"): PROGRESS},
     ),
     (["list"], {("GET", "/orders"): page(SUMMARY)}),
     (["list", "--all", "--status", "CANCELLED"], {("GET", "/orders"): page(SUMMARY)}),
