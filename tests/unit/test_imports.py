@@ -24,6 +24,7 @@ HANDLERS = sorted(handler.parent.name for handler in (ROOT / "functions").glob("
 SETTINGS = {
     "QUEUE_URLS": json.dumps(dict.fromkeys(Queue, "https://sqs.us-east-1.amazonaws.com/000000000000/queue")),
     "ORDERS_PER_MINUTE": "60",
+    "CANCELLATION_WINDOW_MINUTES": "30",
     "DLQ_URLS": json.dumps(
         dict.fromkeys(Queue, "https://sqs.us-east-1.amazonaws.com/000000000000/queue-dlq")
     ),
@@ -57,6 +58,7 @@ ROUTING = {"aws_lambda_powertools.event_handler"}
 
 ROUTED = {
     "api_docs",
+    "cancel_order",
     "create_order",
     "manage_catalogue",
     "operations",
@@ -66,7 +68,14 @@ ROUTED = {
     "webhooks",
 }
 WITHOUT_DATABASE = {"api_docs", "payment_webhooks"}
-CALL_PAYMENT_PROVIDER = {"maintenance", "operations", "payment_events", "provider_events", "saga_steps"}
+CALL_PAYMENT_PROVIDER = {
+    "maintenance",
+    "operations",
+    "payment_events",
+    "provider_events",
+    "refund_steps",
+    "saga_steps",
+}
 
 
 def imported_by(package: str) -> frozenset[str]:
