@@ -35,7 +35,7 @@ from localstripe.resources import (
 )
 from localstripe.webhooks import schedule_webhook
 
-from tools.stripe.cards import METHODS, Decline, behaviour
+from tools.stripe.cards import METHODS, Decline, TestCard, behaviour
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Json = dict[str, Any]
@@ -191,6 +191,7 @@ class Request:
     path: str
     params: list[tuple[str, str]]
     key: str | None
+    card: TestCard | None = None
 
     def get(self, name: str) -> str | None:
         return dict(self.params).get(name)
@@ -358,7 +359,8 @@ class Front:
             _allow(request, _PARAMETERS["refunds"])
             _check_refund(request)
         elif request.path == "/v1/payment_methods" and (number := request.get("card[number]")):
-            request.put("card[number]", behaviour(number.replace(" ", "")).number)
+            request.card = behaviour(number.replace(" ", ""))
+            request.put("card[number]", request.card.number)
 
     def _check_state(self, intent_id: str, verb: str) -> None:
         intent = _find(PaymentIntent, intent_id, "intent", status=404)
@@ -391,8 +393,8 @@ class Front:
             reply.content["payment_intent"] = charge.payment_intent
             _send("refund.created", refund)
             _send("charge.refunded", charge)
-        if request.path == "/v1/payment_methods" and (number := request.get("card[number]")):
-            PaymentMethod._api_retrieve(reply.content["id"])._decline = behaviour(number).decline
+        if request.card:
+            PaymentMethod._api_retrieve(reply.content["id"])._decline = request.card.decline
         return Reply(reply.status, _as_stripe(reply.content, request.expanded()))
 
     def _tell(self, verb: str, intent: Any) -> None:
