@@ -8,6 +8,7 @@ from tests.mutants.messages import MESSAGES
 from tests.mutants.mutant import Edit, Mutant, mutant
 from tests.mutants.reads import READS
 from tests.mutants.requests import REQUESTS
+from tests.mutants.stripe import STRIPE
 from tests.mutants.waiting import WAITING
 from tests.mutants.webhooks import WEBHOOKS
 
@@ -607,6 +608,7 @@ MUTANTS: Final = (
     *PERSONAL_DATA,
     *READS,
     *REQUESTS,
+    *STRIPE,
     *WAITING,
     *WEBHOOKS,
 )
