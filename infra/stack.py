@@ -8,6 +8,7 @@ from infra.constructs.custom_resources import keep_logs_of_custom_resources
 from infra.constructs.database import Database, LocalDatabase, ManagedDatabase
 from infra.constructs.function import FunctionRuntime
 from infra.constructs.identity import Identity
+from infra.constructs.mail_feedback import MailFeedback
 from infra.constructs.migrations import Migrations
 from infra.constructs.monitoring import Monitoring
 from infra.constructs.network import Network
@@ -52,6 +53,7 @@ class OrdersStack(Stack):
         refund = OrderRefund(self, "Refund", runtime=runtime)
         saga.start_from(queues[Queue.ORDER_PROCESSING], refund=refund, runtime=runtime)
 
+        mail_feedback = MailFeedback(self, "MailFeedback", runtime=runtime, queue=queues[Queue.MAIL_FEEDBACK])
         notifications = Notifications(
             self,
             "Notifications",
@@ -59,6 +61,7 @@ class OrdersStack(Stack):
             queue=queues[Queue.NOTIFICATION_SENDING],
             identity=identity,
             api=api.functions["Recipients"],
+            configuration_set=mail_feedback.configuration_set,
         )
         webhooks = Webhooks(
             self,
@@ -91,6 +94,7 @@ class OrdersStack(Stack):
                 *saga.steps.values(),
                 *refund.steps.values(),
                 notifications.notify,
+                mail_feedback.consumer,
                 webhooks.deliver,
                 payment_webhooks.events,
                 recovery.maintenance,
@@ -118,6 +122,7 @@ class OrdersStack(Stack):
             payment_events=recovery.payment_events.function,
             inventory_events=recovery.inventory_events.function,
             notify=notifications.notify.function,
+            mail_feedback=mail_feedback.consumer.function,
         )
         keep_logs_of_custom_resources(self, stage)
 
@@ -131,6 +136,7 @@ class OrdersStack(Stack):
             "UserPoolId": identity.user_pool.user_pool_id,
             "UserPoolClientId": identity.client.user_pool_client_id,
             "RelayFunctionName": relay.relay.function.function_name,
+            "MailFeedbackTopicArn": mail_feedback.topic.topic_arn,
         }
         for pair in queues.pairs:
             outputs[f"{pascal(pair.name)}QueueUrl"] = pair.queue.queue_url

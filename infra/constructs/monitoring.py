@@ -27,6 +27,12 @@ OUTBOX_LAG_LIMIT: Final = Duration.minutes(2)
 
 SUPPRESSED_LIMIT: Final = 20
 """Messages a minute. Single ones are customers who gave an address that they have not confirmed."""
+BOUNCED_LIMIT: Final = 10
+COMPLAINED_LIMIT: Final = 3
+"""Mails a minute."""
+BOUNCE_RATE_LIMIT: Final = 0.05
+COMPLAINT_RATE_LIMIT: Final = 0.001
+"""Shares of the account's mails, from which on SES puts the account under review, and later stops it."""
 SMS_SPENDING_SHARE: Final = 0.8
 
 
@@ -54,6 +60,7 @@ class Monitoring(Construct):
         payment_events: lambda_.Function,
         inventory_events: lambda_.Function,
         notify: lambda_.Function,
+        mail_feedback: lambda_.Function,
     ) -> None:
         super().__init__(scope, id)
         self._stage = stage
@@ -174,6 +181,33 @@ class Monitoring(Construct):
             "The payment provider's webhooks are not signed with our secret, or somebody forges them.",
             periods=5,
         )
+        for name, counted, limit, description in (
+            (
+                "mails-bounced",
+                Metric.MAILS_BOUNCED,
+                BOUNCED_LIMIT,
+                "Many mails come back: somebody orders with made-up addresses, or a provider refuses our mails.",
+            ),
+            (
+                "mails-complained",
+                Metric.MAILS_COMPLAINED,
+                COMPLAINED_LIMIT,
+                "Several recipients call our mails unwanted at once.",
+            ),
+        ):
+            self._alarm(name, _orders_metric(counted, mail_feedback, "Sum"), description, threshold=limit)
+        for name, metric_name, share in (
+            ("mail-bounce-rate", "Reputation.BounceRate", BOUNCE_RATE_LIMIT),
+            ("mail-complaint-rate", "Reputation.ComplaintRate", COMPLAINT_RATE_LIMIT),
+        ):
+            self._alarm(
+                name,
+                cloudwatch.Metric(
+                    namespace="AWS/SES", metric_name=metric_name, statistic="Maximum", period=_PERIOD
+                ),
+                "So many of the account's mails come back or are complained of that SES may stop all of them.",
+                threshold=share,
+            )
         if stage.sms_monthly_usd is not None:
             self._alarm(
                 "sms-spending",

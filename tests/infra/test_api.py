@@ -27,6 +27,9 @@ ADMINISTRATION = (
     "POST /api/v1/admin/outbox/{eventId}/redrive",
     "GET /api/v1/admin/sagas/{orderId}",
     "POST /api/v1/admin/customers/{userId}/erasure",
+    "GET /api/v1/admin/suppressed-addresses",
+    "GET /api/v1/admin/suppressed-addresses/{address}",
+    "DELETE /api/v1/admin/suppressed-addresses/{address}",
     "GET /api/v1/health/detailed",
 )
 """Of the users, the function lets in the administrators."""

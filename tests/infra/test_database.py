@@ -17,6 +17,7 @@ USERS = {
     "payment-events",
     "inventory-events",
     "notify",
+    "mail-feedback",
     "operations",
     "recipients",
     "webhooks",

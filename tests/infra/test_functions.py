@@ -30,6 +30,7 @@ FUNCTIONS = [
     "outbox-relay",
     "start-saga",
     "notify",
+    "mail-feedback",
     "recipients",
     "webhooks",
     "deliver-webhooks",

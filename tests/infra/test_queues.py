@@ -60,6 +60,7 @@ def test_who_consumes_what(stack: SynthesizedStack) -> None:
         "notification-sending": "notify",
         "webhook-delivery": "deliver-webhooks",
         "payment-webhooks": "provider-events",
+        "mail-feedback": "mail-feedback",
     }
 
 

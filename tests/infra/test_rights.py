@@ -67,8 +67,12 @@ RIGHTS: dict[str, Rights] = {
         "queue notification-sending": RECEIVE,
         "queue notification-sending-dlq": SEND,
         "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:identity/sender": frozenset({"ses:SendEmail"}),
+        "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:configuration-set/mails": frozenset(
+            {"ses:SendEmail"}
+        ),
         TELEPHONES: frozenset({"sns:Publish"}),
     },
+    "mail-feedback": {**DATABASE, "queue mail-feedback": RECEIVE, "queue mail-feedback-dlq": SEND},
     "recipients": {**DATABASE, **CODE_KEY},
     "webhooks": {**DATABASE, **WEBHOOK_KEY},
     "deliver-webhooks": {

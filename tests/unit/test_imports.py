@@ -30,6 +30,7 @@ SETTINGS = {
     "RELAY_WINDOW_SECONDS": "61",
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:orders-test-order-saga",
     "SENDER_EMAIL": "orders@example.com",
+    "MAIL_CONFIGURATION_SET": "orders-test-mails",
     "SMS_SENDER_ID": "Orders",
     "SMS_ORIGINATION_NUMBER": "",
     "RESERVATION_TTL_SECONDS": "900",

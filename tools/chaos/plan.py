@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from orders.domain import FORWARD_STEPS, SagaStep
-from orders.events import Queue
+from orders.events import EVENT_QUEUES, Queue
 from tools.postgres_proxy import Loss, Moment
 
 DEFAULT_ORDERS: Final = 300
@@ -154,9 +154,7 @@ _DUPLICATE_SHARE: Final = 0.08
 _MOST_COPIES: Final = 5
 _CHANGED_SHARE: Final = 0.04
 
-BUSY_QUEUES: Final = tuple(
-    queue for queue in Queue if queue not in (Queue.WEBHOOK_DELIVERY, Queue.PAYMENT_WEBHOOKS)
-)
+BUSY_QUEUES: Final = tuple(queue for queue in EVENT_QUEUES if queue is not Queue.WEBHOOK_DELIVERY)
 """Those that every order has a message for. Nobody has a webhook here: they lead out of this machine."""
 
 # Strikes planned in a run of the default size. More than the minimum: one that waits for a victim may not find it.
@@ -342,7 +340,7 @@ _PARAMETERS: Final[Mapping[Fault, Callable[[random.Random, int], Parameters]]] =
     Fault.LATE_CALL: _late_call,
     Fault.EXPIRE_RESERVATION: lambda dice, place: {"orders": dice.randint(1, 4)},
     Fault.POISON_MESSAGE: lambda dice, place: {
-        "queue": _in_turn(Queue, place),
+        "queue": _in_turn(EVENT_QUEUES, place),
         "poison": dice.choice(list(Poison)),
     },
     Fault.POISON_EVENT: lambda dice, place: {"flaw": _in_turn(DeadEvent, place)},

@@ -183,6 +183,6 @@ class ApiClient:
         """Changes something."""
         return content_of(self._http.patch(path, json=body))
 
-    def delete(self, path: str) -> None:
+    def delete(self, path: str, **query: str) -> None:
         """Removes something."""
-        content_of(self._http.delete(path))
+        content_of(self._http.delete(path, params=query))

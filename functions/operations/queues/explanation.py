@@ -166,6 +166,8 @@ def _explained(letter: DeadLetter, reading: Reading, known: Row[Any] | None) -> 
 def _cause(reading: Reading, known: Row[Any] | None) -> Cause:
     if reading.cause is not None:
         return reading.cause
+    if reading.event is None:
+        return Cause.CONSUMER_FAILED
     if known is None or (reading.is_of_order and known.order_status is None):
         return Cause.NO_SUCH_ORDER
     written = None if known.event_id is None else known

@@ -260,7 +260,8 @@ class Channel(StrEnum):
 
 
 class NotificationStatus(StrEnum):
-    """Of one notification on one channel. The last four are final, except that an UNCERTAIN one may turn out SENT."""
+    """Of one notification on one channel. From SENT on they are final, except that an UNCERTAIN one may turn out SENT,
+    and a mail that is SENT may come back or be complained of."""
 
     QUEUED = "QUEUED"
     """Asked for. With an error: tried, certainly not sent, and to be tried again."""
@@ -273,6 +274,17 @@ class NotificationStatus(StrEnum):
     """Its sender died or got no answer: perhaps sent, so never sent again by itself."""
     SUPPRESSED = "SUPPRESSED"
     """Not sent, and not to be sent: its error is a `SuppressionReason`."""
+    BOUNCED = "BOUNCED"
+    """It was sent, and the recipient's mail server refused it for good."""
+    COMPLAINED = "COMPLAINED"
+    """It arrived, and its recipient calls it unwanted."""
+
+
+class MailFeedback(StrEnum):
+    """What may become of a mail that was sent. After either of them its address gets no mail any more."""
+
+    BOUNCED = "BOUNCED"
+    COMPLAINED = "COMPLAINED"
 
 
 class SuppressionReason(StrEnum):
@@ -285,6 +297,15 @@ class SuppressionReason(StrEnum):
     USER_LIMIT = "USER_LIMIT"
     STAGE_LIMIT = "STAGE_LIMIT"
     """As many messages were sent as the whole stage may send in an hour."""
+    ADDRESS_BOUNCED = "ADDRESS_BOUNCED"
+    """A mail to the address came back, and no operator has allowed the address again."""
+    ADDRESS_COMPLAINED = "ADDRESS_COMPLAINED"
+    """Whoever reads the address has called a mail unwanted."""
+
+    @classmethod
+    def after(cls, feedback: MailFeedback) -> "SuppressionReason":
+        """Why an address gets no mail after this."""
+        return cls(f"ADDRESS_{feedback}")
 
 
 class Locale(StrEnum):

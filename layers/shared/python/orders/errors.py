@@ -44,6 +44,7 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── OrderNotRefundable         it is not CONFIRMED
     │   ├── RefundExceedsCapture       more money than is left of what was captured
     │   ├── RefundExceedsSale          more units than are left of what was sold
+    │   ├── SuppressedAddressNotFound
     │   └── OperationRefused           what the operator asked for does not fit what there is
     │       ├── OrderNotInReview           it has ended, or is on its way again
     │       ├── OrderBusy                  an execution, or a late step of one, is at work on it
@@ -255,6 +256,10 @@ class RefundExceedsCapture(RequestRefused):
 
 class RefundExceedsSale(RequestRefused):
     """More units of a line than were sold and are in no other refund."""
+
+
+class SuppressedAddressNotFound(RequestRefused):
+    """No mail to the address has come back or was complained of, or an operator has allowed it since."""
 
 
 class OperationRefused(RequestRefused):

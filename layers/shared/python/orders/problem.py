@@ -108,6 +108,9 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.RefundExceedsSale: Kind(
         409, "refund-exceeds-sale", "More would be returned than is left of what was sold"
     ),
+    errors.SuppressedAddressNotFound: Kind(
+        404, "suppressed-address-not-found", "The address is not suppressed"
+    ),
     errors.OperationRefused: Kind(409, "operation-refused", "This cannot be done to what there is"),
     errors.OrderNotInReview: Kind(409, "order-not-in-review", "The order does not wait for an operator"),
     errors.OrderBusy: Kind(409, "order-busy", "Something is still at work on the order"),

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from orders.events import Queue
+from orders.events import EVENT_QUEUES, Queue
 from tools.chaos.plan import (
     BUSY_QUEUES,
     DEFAULT_ORDERS,
@@ -75,7 +75,9 @@ def test_fewer_orders_ask_for_fewer_strikes(orders: int, strikes: int) -> None:
     assert minimum_injections(orders) == strikes
 
 
-@pytest.mark.parametrize(("fault", "queues"), [(Fault.POISON_MESSAGE, Queue), (Fault.REDELIVER, BUSY_QUEUES)])
+@pytest.mark.parametrize(
+    ("fault", "queues"), [(Fault.POISON_MESSAGE, EVENT_QUEUES), (Fault.REDELIVER, BUSY_QUEUES)]
+)
 def test_every_queue_is_struck(fault: Fault, queues: Iterable[Queue]) -> None:
     struck = {strike.text("queue") for strike in make(7).faults if strike.fault is fault}
     assert struck == set(queues)

@@ -119,6 +119,7 @@ RECIPIENT = {
     "confirmedAt": None,
     "codeExpiresAt": NOON,
 }
+SUPPRESSED = {"address": "ada@example.com", "reason": "BOUNCED", "orderId": ORDER, "since": NOON}
 ERASED = {"userId": CUSTOMER, "ordersErased": 1, "ordersLeft": 0, "webhooksRemoved": 1, "complete": True}
 
 
@@ -198,6 +199,15 @@ COMMANDS: list[tuple[list[str], dict[tuple[str, str], Any]]] = [
         ["erase-customer", CUSTOMER, "-n", "why", "--yes"],
         {("POST", f"/admin/customers/{CUSTOMER}/erasure"): ERASED},
     ),
+    (["addresses", "list"], {("GET", "/admin/suppressed-addresses"): page(SUPPRESSED)}),
+    (
+        ["addresses", "show", "ada@example.com"],
+        {("GET", "/admin/suppressed-addresses/ada@example.com"): SUPPRESSED},
+    ),
+    (
+        ["addresses", "allow", "ada@example.com", "-n", "why"],
+        {("DELETE", "/admin/suppressed-addresses/ada@example.com"): {}},
+    ),
 ]
 SHOWING: Final = {  # with ids, times and others' text
     ("list",),
@@ -205,6 +215,7 @@ SHOWING: Final = {  # with ids, times and others' text
     ("product", "list"),
     ("webhook", "deliveries", WEBHOOK),
     ("recipients", "list"),
+    ("addresses", "list"),
     ("dlq", "show", "q"),
 }
 LOCAL: Final = (["up"], ["down"], ["status"], ["demo"], ["audit"], ["mails"], ["gateway", "down"])
