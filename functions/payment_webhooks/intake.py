@@ -42,8 +42,8 @@ class Intake:
         return cls(
             settings.payment_provider,
             verifier(settings.payment_provider),
-            functools.partial(aws.read_secret, settings.payment_webhook_secret_id),
-            settings.payment_webhooks_queue_url,
+            functools.partial(aws.read_secret, settings.signing_secret_id),
+            settings.queue_url,
         )
 
     def receive(self, provider: str, request: Mapping[str, Any], correlation_id: str) -> None:

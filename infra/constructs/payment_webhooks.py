@@ -46,8 +46,8 @@ class PaymentWebhooks(Construct):
             removal_policy=stage.removal_policy,
         )
         accept(secret, "It is the provider's: it is rotated there first, by an operator.", "SMG4")
-        api.function.add_environment("PAYMENT_WEBHOOK_SECRET_ID", secret.secret_arn)
-        api.function.add_environment("PAYMENT_WEBHOOKS_QUEUE_URL", queue.queue_url)
+        api.function.add_environment("SIGNING_SECRET_ID", secret.secret_arn)
+        api.function.add_environment("QUEUE_URL", queue.queue_url)
         secret.grant_read(api.function)
         queue.grant_send_messages(api.function)
         self.events = QueueConsumer(

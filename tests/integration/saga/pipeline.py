@@ -287,8 +287,9 @@ _PROMISES: Final = {
             LEFT JOIN (SELECT key, sum(CASE kind WHEN 'CAPTURE' THEN amount ELSE -amount END) AS held
                        FROM gateway.entries GROUP BY key) AS ledger ON ledger.key = 'order-' || orders.id
         WHERE orders.status IN ('CONFIRMED', 'CANCELLED') AND (
-            coalesce(captured - refunded, 0) <> CASE orders.status WHEN 'CONFIRMED' THEN total_amount ELSE 0 END - (
+            coalesce(captured - refunded, 0) <> CASE orders.status WHEN 'CONFIRMED' THEN total_amount - (
                 SELECT coalesce(sum(amount), 0) FROM refunds WHERE order_id = orders.id AND refunded_at IS NOT NULL)
+                ELSE 0 END
             OR coalesce(captured - refunded, 0) <> coalesce(held, 0))
     """,
     "I4": """

@@ -1,9 +1,8 @@
 """Consuming a queue: each message is one event, and fails alone.
 
-Of the queues of our events (`consume`), a message only says which event it is about. The event is read from the outbox,
-for a whole batch in one statement, and the work is done with what stands there (promise I14). A message that does not
-fit is poison: it goes to the dead-letter queue at once, and nothing is done. The messages of `consume_hints` are no
-events of ours: they only say what to ask an outside system about, and the work is done with what that returns.
+A message only says which event it is about. The event is read from the outbox, for a whole batch in one statement, and
+the work is done with what stands there (promise I14). A message that does not fit is poison: it goes to the dead-letter
+queue at once, and nothing is done.
 
 A message whose work raises goes back to its queue, and after `maxReceiveCount` deliveries to the dead-letter queue;
 the others of its batch are not delivered again. Nothing is swallowed here (trap T16). A message that the function

@@ -33,7 +33,7 @@ class Trace:
 
 
 class Queue(StrEnum):
-    """The queues; each has a dead-letter queue beside it. To all but the last, the relay sends events of the outbox."""
+    """The queues; each has a dead-letter queue beside it. The relay sends to `EVENT_QUEUES` only."""
 
     ORDER_PROCESSING = "order-processing"
     PAYMENT_PROCESSING = "payment-processing"
