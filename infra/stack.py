@@ -8,11 +8,13 @@ from infra.constructs.custom_resources import keep_logs_of_custom_resources
 from infra.constructs.database import Database, LocalDatabase, ManagedDatabase
 from infra.constructs.function import FunctionRuntime
 from infra.constructs.identity import Identity
+from infra.constructs.mail_feedback import MailFeedback
 from infra.constructs.migrations import Migrations
 from infra.constructs.monitoring import Monitoring
 from infra.constructs.network import Network
 from infra.constructs.notifications import Notifications
 from infra.constructs.operations import Operations
+from infra.constructs.payment_webhooks import PaymentWebhooks
 from infra.constructs.queues import Queues
 from infra.constructs.recovery import Recovery
 from infra.constructs.refund import OrderRefund
@@ -49,8 +51,10 @@ class OrdersStack(Stack):
 
         saga = OrderSaga(self, "Saga", runtime=runtime)
         refund = OrderRefund(self, "Refund", runtime=runtime)
+        saga.grant_wake(api.functions["CancelOrder"])
         saga.start_from(queues[Queue.ORDER_PROCESSING], refund=refund, runtime=runtime)
 
+        mail_feedback = MailFeedback(self, "MailFeedback", runtime=runtime, queue=queues[Queue.MAIL_FEEDBACK])
         notifications = Notifications(
             self,
             "Notifications",
@@ -58,6 +62,7 @@ class OrdersStack(Stack):
             queue=queues[Queue.NOTIFICATION_SENDING],
             identity=identity,
             api=api.functions["Recipients"],
+            configuration_set=mail_feedback.configuration_set,
         )
         webhooks = Webhooks(
             self,
@@ -65,6 +70,14 @@ class OrdersStack(Stack):
             runtime=runtime,
             queue=queues[Queue.WEBHOOK_DELIVERY],
             api=api.functions["Webhooks"],
+        )
+        payment_webhooks = PaymentWebhooks(
+            self,
+            "PaymentWebhooks",
+            runtime=runtime,
+            queue=queues[Queue.PAYMENT_WEBHOOKS],
+            saga=saga,
+            api=api.functions["PaymentWebhooks"],
         )
         recovery = Recovery(self, "Recovery", runtime=runtime, queues=queues, saga=saga, refund=refund)
         operations = Operations(
@@ -82,14 +95,16 @@ class OrdersStack(Stack):
                 *saga.steps.values(),
                 *refund.steps.values(),
                 notifications.notify,
+                mail_feedback.consumer,
                 webhooks.deliver,
+                payment_webhooks.events,
                 recovery.maintenance,
                 recovery.payment_events,
                 recovery.inventory_events,
                 operations.operations,
             ],
         )
-        Monitoring(
+        monitoring = Monitoring(
             self,
             "Monitoring",
             stage=stage,
@@ -102,10 +117,13 @@ class OrdersStack(Stack):
             mark_cancelled=saga.steps[SagaStep.MARK_CANCELLED].function,
             process_payment=saga.steps[SagaStep.PROCESS_PAYMENT].function,
             deliver_webhooks=webhooks.deliver.function,
+            payment_webhooks=api.functions["PaymentWebhooks"].function,
+            provider_events=payment_webhooks.events.function,
             maintenance=recovery.maintenance.function,
             payment_events=recovery.payment_events.function,
             inventory_events=recovery.inventory_events.function,
             notify=notifications.notify.function,
+            mail_feedback=mail_feedback.consumer.function,
         )
         keep_logs_of_custom_resources(self, stage)
 
@@ -119,6 +137,8 @@ class OrdersStack(Stack):
             "UserPoolId": identity.user_pool.user_pool_id,
             "UserPoolClientId": identity.client.user_pool_client_id,
             "RelayFunctionName": relay.relay.function.function_name,
+            "MailFeedbackTopicArn": mail_feedback.topic.topic_arn,
+            "AlarmTopicArn": monitoring.topic.topic_arn,
         }
         for pair in queues.pairs:
             outputs[f"{pascal(pair.name)}QueueUrl"] = pair.queue.queue_url

@@ -8,11 +8,11 @@ from aws_cdk import aws_apigatewayv2 as apigatewayv2
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
+from infra.constructs.alarm_topic import AlarmTopic
 from infra.constructs.function import METRICS_NAMESPACE
 from infra.constructs.queues import QueuePair
 from infra.stages import Stage
@@ -27,6 +27,12 @@ OUTBOX_LAG_LIMIT: Final = Duration.minutes(2)
 
 SUPPRESSED_LIMIT: Final = 20
 """Messages a minute. Single ones are customers who gave an address that they have not confirmed."""
+BOUNCED_LIMIT: Final = 10
+COMPLAINED_LIMIT: Final = 3
+"""Mails a minute."""
+BOUNCE_RATE_LIMIT: Final = 0.05
+COMPLAINT_RATE_LIMIT: Final = 0.001
+"""Shares of the account's mails, from which on SES puts the account under review, and later stops it."""
 SMS_SPENDING_SHARE: Final = 0.8
 
 
@@ -48,20 +54,17 @@ class Monitoring(Construct):
         mark_cancelled: lambda_.Function,
         process_payment: lambda_.Function,
         deliver_webhooks: lambda_.Function,
+        payment_webhooks: lambda_.Function,
+        provider_events: lambda_.Function,
         maintenance: lambda_.Function,
         payment_events: lambda_.Function,
         inventory_events: lambda_.Function,
         notify: lambda_.Function,
+        mail_feedback: lambda_.Function,
     ) -> None:
         super().__init__(scope, id)
         self._stage = stage
-        self.topic = sns.Topic(
-            self,
-            "Alarms",
-            topic_name=stage.resource_name("alarms"),
-            display_name="Order pipeline",
-            enforce_ssl=True,
-        )
+        self.topic = AlarmTopic(self, "Alarms", stage=stage).topic
         self._action = actions.SnsAction(self.topic)
         pairs = tuple(queues)
         lag = _orders_metric(Metric.OUTBOX_LAG, relay, "Maximum")
@@ -113,6 +116,19 @@ class Monitoring(Construct):
             ("outbox-dead", relay, Metric.OUTBOX_DEAD, "An event could not be published, for good."),
             ("payment-conflict-maintenance", maintenance, Metric.PAYMENT_CONFLICTS, conflict),
             ("payment-conflict-payment-events", payment_events, Metric.PAYMENT_CONFLICTS, conflict),
+            ("payment-conflict-provider-events", provider_events, Metric.PAYMENT_CONFLICTS, conflict),
+            (
+                "payment-dispute-opened",
+                provider_events,
+                Metric.PAYMENT_DISPUTES_OPENED,
+                "A customer's bank contests a charge: a person must respond within the provider's deadline.",
+            ),
+            (
+                "payment-dispute-lost",
+                provider_events,
+                Metric.PAYMENT_DISPUTES_LOST,
+                "A contested charge is lost: the customer has the money back. The order's report says which.",
+            ),
             (
                 "payment-circuit-open",
                 process_payment,
@@ -151,6 +167,39 @@ class Monitoring(Construct):
             _orders_metric(Metric.NOTIFICATIONS_SUPPRESSED, notify, "Sum"),
             "Many messages are not sent: somebody orders for strangers, or a limit is too low.",
             threshold=SUPPRESSED_LIMIT,
+            periods=5,
+        )
+        for name, counted, limit, description in (
+            (
+                "mails-bounced",
+                Metric.MAILS_BOUNCED,
+                BOUNCED_LIMIT,
+                "Many mails come back: somebody orders with made-up addresses, or a provider refuses our mails.",
+            ),
+            (
+                "mails-complained",
+                Metric.MAILS_COMPLAINED,
+                COMPLAINED_LIMIT,
+                "Several recipients call our mails unwanted at once.",
+            ),
+        ):
+            self._alarm(name, _orders_metric(counted, mail_feedback, "Sum"), description, threshold=limit)
+        for name, metric_name, share in (
+            ("mail-bounce-rate", "Reputation.BounceRate", BOUNCE_RATE_LIMIT),
+            ("mail-complaint-rate", "Reputation.ComplaintRate", COMPLAINT_RATE_LIMIT),
+        ):
+            self._alarm(
+                name,
+                cloudwatch.Metric(
+                    namespace="AWS/SES", metric_name=metric_name, statistic="Maximum", period=_PERIOD
+                ),
+                "So many of the account's mails come back or are complained of that SES may stop all of them.",
+                threshold=share,
+            )
+        self._alarm(
+            "payment-webhooks-refused",
+            _orders_metric(Metric.PAYMENT_WEBHOOKS_REFUSED, payment_webhooks, "Sum"),
+            "The payment provider's webhooks are not signed with our secret, or somebody forges them.",
             periods=5,
         )
         if stage.sms_monthly_usd is not None:

@@ -1,9 +1,10 @@
-"""The saga: the state machine, the eleven functions of its steps, and the consumer that starts it."""
+"""The saga: the state machine, the twelve functions of its steps, and the consumer that starts it."""
 
 from collections.abc import Mapping
 from typing import Final
 
-from aws_cdk import Duration
+from aws_cdk import ArnFormat, Duration, Stack
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -34,6 +35,7 @@ class OrderSaga(OrdersStateMachine):
             comment="One order, from PENDING to a terminal state",
             definition=saga_definition(),
         )
+        self.grant_wake(self.steps[SagaStep.WAIT_FOR_PAYMENT])
         # The release before asked for the confirmation in SendConfirmation. Its CompleteOrder must not follow a new
         # SendConfirmation, or an order that is under way during the deploy would be confirmed without a mail.
         self.steps[SagaStep.SEND_CONFIRMATION].node.add_dependency(self.steps[SagaStep.COMPLETE_ORDER])
@@ -58,6 +60,25 @@ class OrderSaga(OrdersStateMachine):
     def _steps(self, runtime: FunctionRuntime) -> Mapping[str, OrdersFunction]:
         self.steps = {step: self._step(runtime, step) for step in SagaStep}
         return {str(step): function for step, function in self.steps.items()}
+
+    def grant_wake(self, function: OrdersFunction) -> None:
+        """Lets the function wake executions that wait for a customer (`orders.payments.actions.wake`).
+
+        AWS has no narrower resource than the state machine. By its name, since the state machine needs its steps first.
+        """
+        function.function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["states:SendTaskSuccess"],
+                resources=[
+                    Stack.of(self).format_arn(
+                        service="states",
+                        resource="stateMachine",
+                        resource_name=self._name,
+                        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+                    )
+                ],
+            )
+        )
 
     def _step(self, runtime: FunctionRuntime, step: SagaStep) -> OrdersFunction:
         stage = runtime.stage

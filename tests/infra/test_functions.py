@@ -25,11 +25,13 @@ RECOVERY = ["maintenance", "payment-events", "inventory-events"]
 FUNCTIONS = [
     "create-order",
     "read-orders",
+    "cancel-order",
     "api-docs",
     "manage-catalogue",
     "outbox-relay",
     "start-saga",
     "notify",
+    "mail-feedback",
     "recipients",
     "webhooks",
     "deliver-webhooks",
@@ -202,7 +204,7 @@ def test_who_uses_the_payment_provider_has_its_layer_too(managed: SynthesizedSta
 
 
 def test_the_layer_brings_the_orders_package_and_wheels_for_arm(prod: SynthesizedStack) -> None:
-    (layer,) = prod.layers(prod.functions["read-orders"])
+    (layer,) = prod.layers(prod.functions["manage-catalogue"])
     assert (layer / "python" / "orders" / "settings.py").is_file()
     assert not (layer / "python" / "payment_simulator").exists()
     compiled = {path.name for path in layer.rglob("*.so")}

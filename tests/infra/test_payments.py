@@ -15,7 +15,14 @@ from infra.payments import PaymentProvider
 from infra.stages import STAGES
 from tests.infra.stacks import SynthesizedStack, context_of
 
-CALLERS = {"maintenance", "operations", "payment-events", "process-payment", "refund-payment"}
+CALLERS = {
+    "maintenance",
+    "operations",
+    "payment-events",
+    "process-payment",
+    "provider-events",
+    "refund-payment",
+}
 OF_THE_SIMULATOR = ("payment_simulator", "gateway.entries", "SimulatedGateway")
 
 
@@ -83,7 +90,12 @@ def test_a_functions_environment_holds_only_what_its_provider_needs(with_paper: 
     of_a_caller = {"PAYMENT_PROVIDER": "paper", "PAPER_DAYS_TO_CLEAR": "3"}
     assert {name: settings(name) for name in CALLERS} == dict.fromkeys(CALLERS, of_a_caller)
     # To know its tables, and its payment methods.
-    assert settings("migrate") == settings("create-order") == {"PAYMENT_PROVIDER": "paper"}
+    assert (
+        settings("migrate")
+        == settings("create-order")
+        == settings("payment-webhooks")
+        == {"PAYMENT_PROVIDER": "paper"}
+    )
     assert settings("notify") == {}
 
 

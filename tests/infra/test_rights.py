@@ -4,7 +4,7 @@ import pytest
 
 from infra.names import kebab
 from orders.domain import SagaStep
-from orders.events import Queue
+from orders.events import EVENT_QUEUES, Queue
 from tests.infra.stacks import SynthesizedStack
 
 Rights = dict[str, frozenset[str]]
@@ -36,9 +36,12 @@ DATABASE: Rights = {
     "database secret": frozenset({"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"})
 }
 WEBHOOK_KEY: Rights = {"webhook key": DATABASE["database secret"]}
+PAYMENT_WEBHOOK_SECRET: Rights = {"payment webhook secret": DATABASE["database secret"]}
 CODE_KEY: Rights = {"code key": DATABASE["database secret"]}
 
 EXECUTIONS = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:orders-{stage}-order-saga:*"
+WAITING = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:stateMachine:orders-{stage}-order-saga"
+"""The state machine by its name: a task token has no ARN."""
 
 TELEPHONES = "all but arn:*:sns:*:*:*"
 """What can be published to and has no ARN: no topic, no application, no device."""
@@ -46,9 +49,10 @@ TELEPHONES = "all but arn:*:sns:*:*:*"
 RIGHTS: dict[str, Rights] = {
     "create-order": DATABASE,
     "read-orders": DATABASE,
+    "cancel-order": {**DATABASE, WAITING: frozenset({"states:SendTaskSuccess"})},
     "api-docs": {},
     "manage-catalogue": DATABASE,
-    "outbox-relay": {**DATABASE, **{f"queue {queue}": SEND for queue in Queue}},
+    "outbox-relay": {**DATABASE, **{f"queue {queue}": SEND for queue in EVENT_QUEUES}},
     "start-saga": {
         **DATABASE,
         "queue order-processing": RECEIVE,
@@ -56,6 +60,7 @@ RIGHTS: dict[str, Rights] = {
         "state machine": frozenset({"states:StartExecution"}),
     },
     **{kebab(step): DATABASE for step in SagaStep},
+    "wait-for-payment": {**DATABASE, WAITING: frozenset({"states:SendTaskSuccess"})},
     "notify": {
         **DATABASE,
         **CODE_KEY,
@@ -63,8 +68,12 @@ RIGHTS: dict[str, Rights] = {
         "queue notification-sending": RECEIVE,
         "queue notification-sending-dlq": SEND,
         "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:identity/sender": frozenset({"ses:SendEmail"}),
+        "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:configuration-set/mails": frozenset(
+            {"ses:SendEmail"}
+        ),
         TELEPHONES: frozenset({"sns:Publish"}),
     },
+    "mail-feedback": {**DATABASE, "queue mail-feedback": RECEIVE, "queue mail-feedback-dlq": SEND},
     "recipients": {**DATABASE, **CODE_KEY},
     "webhooks": {**DATABASE, **WEBHOOK_KEY},
     "deliver-webhooks": {
@@ -72,6 +81,13 @@ RIGHTS: dict[str, Rights] = {
         **WEBHOOK_KEY,
         "queue webhook-delivery": RECEIVE,
         "queue webhook-delivery-dlq": SEND,
+    },
+    "payment-webhooks": {**PAYMENT_WEBHOOK_SECRET, "queue payment-webhooks": SEND},
+    "provider-events": {
+        **DATABASE,
+        WAITING: frozenset({"states:SendTaskSuccess"}),
+        "queue payment-webhooks": RECEIVE,
+        "queue payment-webhooks-dlq": SEND,
     },
     "migrate": DATABASE,
     "maintenance": {

@@ -21,6 +21,7 @@ WRITERS: Final = [
     ("orders", f"(?:{CHANGES})(?!{ERASURE})", ORDERS / "lifecycle.py"),
     ("payments", f"{CHANGES}|{INSERTS}|{DELETES}", ORDERS / "payments" / "records.py"),
     ("refunds", f"{CHANGES}|{INSERTS}|{DELETES}", ORDERS / "refunds.py"),
+    ("payment_disputes", f"{CHANGES}|{INSERTS}|{DELETES}", ORDERS / "payments" / "disputes.py"),
 ]
 
 

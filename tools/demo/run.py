@@ -35,7 +35,7 @@ from tools.audit.database import (
 from tools.audit.executions import Visit
 from tools.audit.mailbox import check_mailbox
 from tools.client.orders_client import OrdersClient
-from tools.cloud import aws, catalogue
+from tools.cloud import aws, catalogue, customers
 from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack, sign_in
 from tools.console import COLOURS, Console
@@ -74,7 +74,7 @@ def _run(settings: Settings, stack: Stack, console: Console, engine: Engine) -> 
 
     with catalogue.on_sale(settings, own_products), live_display(runs, console) as observe:
         try:
-            asyncio.run(_play(settings, stack, runs, observe))
+            asyncio.run(_play(settings, stack, runs, observe, engine))
         except* httpx.TransportError as errors:
             raise LocalCloudError(f"The API does not answer: {errors.exceptions[0]!r}") from errors
 
@@ -93,7 +93,10 @@ def _run(settings: Settings, stack: Stack, console: Console, engine: Engine) -> 
     )
 
 
-async def _play(settings: Settings, stack: Stack, runs: list[Run], observe: Observer) -> None:
+async def _play(settings: Settings, stack: Stack, runs: list[Run], observe: Observer, engine: Engine) -> None:
+    def act(order_id: UUID) -> None:
+        customers.act_on(engine, settings, order_id, customers.COMPLETE)
+
     async with AsyncExitStack() as connections:
         clients = {
             user: SignedIn(
@@ -104,7 +107,7 @@ async def _play(settings: Settings, stack: Stack, runs: list[Run], observe: Obse
             )
             for user in _USERS
         }
-        await play(runs, clients, observe)
+        await play(runs, clients, observe, act)
 
 
 def _records(engine: Engine, client: "SFNClient", stack: Stack, order_ids: Iterable[UUID]) -> Records:

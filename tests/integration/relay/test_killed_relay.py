@@ -98,7 +98,7 @@ def _start_sagas(database: Database, messages: list[str]) -> list[str]:
 
 def _send_mails(database: Database, messages: list[str]) -> int:
     """Consumes the messages; answers how many mails were sent."""
-    mailer = SesMailer.connect(SENDER)
+    mailer = SesMailer.connect(SENDER, "orders-test-mails")
 
     def send(event: Any, requested: NotificationRequested) -> None:
         notify(database, mailer, permission(), event, requested)

@@ -15,8 +15,13 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── MethodNotAllowed           the address takes others
     │   ├── InvalidOrder               fields name what is wrong
     │   ├── IdempotencyKeyReused       same key, other body
+    │   ├── PriceChanged               the customer expects another total
     │   ├── TooManyOrders              of one user in one minute
     │   ├── OrderNotFound              also for another user's order
+    │   ├── CancellationClosed         it was confirmed too long ago
+    │   ├── OrderAlreadyCancelled      for another reason
+    │   ├── OrderAlreadyRefunded       nothing of it is left to be refunded
+    │   ├── OrderInReview              an operator decides how it ends
     │   ├── InvalidCursor              of another list, or of none
     │   ├── VersionRequired            a change must say which version it is of
     │   ├── VersionOutdated            the change is of a version that is no more
@@ -39,6 +44,7 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── MessageNotFound            not in the dead-letter queue, or not where we looked
     │   ├── EventNotFound
     │   ├── CustomerNotFound
+    │   ├── SuppressedAddressNotFound
     │   ├── RefundNotFound
     │   ├── InvalidRefund              a line that the order does not have
     │   ├── OrderNotRefundable         it is not CONFIRMED
@@ -66,6 +72,7 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── DatabaseUnavailable
     │   ├── ServiceUnavailable         a service of AWS did not answer
     │   └── OutOfTime                  not begun: the function's time is nearly over
+    ├── PaymentActionRequired      the customer must act first: the saga waits, and asks again
     ├── UnexpectedEvent            a queue delivered an event that its consumer has no use for
     └── SagaConflict               the saga has moved on; doing the work now would break a promise
         ├── OrderUnknown               no such order: nothing can be done, nor undone
@@ -77,7 +84,8 @@ types to HTTP statuses. Nothing dispatches on message text.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from orders.domain import FailureReason, public_failure_reason
 
@@ -102,6 +110,8 @@ class RequestRefused(OrdersError):
         self.detail = detail
         self.errors = errors
         self.headers: Mapping[str, str] = {}
+        self.members: Mapping[str, Any] = {}
+        """More members of the problem: fields of `orders.problem.Problem`."""
 
 
 class MalformedRequest(RequestRefused):
@@ -156,6 +166,14 @@ class IdempotencyKeyReused(RequestRefused):
     """The key belongs to an earlier request with another body."""
 
 
+class PriceChanged(RequestRefused):
+    """The order costs another amount than its customer expects."""
+
+    def __init__(self, detail: str, *, total_amount: int, currency: str) -> None:
+        super().__init__(detail)
+        self.members = {"total_amount": total_amount, "currency": currency}
+
+
 class TooManyOrders(RequestRefused):
     """The user has placed as many orders as they may for now."""
 
@@ -200,6 +218,27 @@ class OrderNotFound(RequestRefused):
     """No such order, or it is somebody else's: the response must not tell which."""
 
 
+class CancellationClosed(RequestRefused):
+    """The order was confirmed too long ago to be cancelled."""
+
+    def __init__(self, possible_until: datetime) -> None:
+        end = possible_until.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        super().__init__(f"The order could be cancelled until {end}")
+        self.members = {"possible_until": possible_until}
+
+
+class OrderAlreadyCancelled(RequestRefused):
+    """The order is cancelled, and not because its customer has asked for it."""
+
+
+class OrderAlreadyRefunded(RequestRefused):
+    """The order is confirmed, and nothing of what was paid for it is left to be refunded."""
+
+
+class OrderInReview(RequestRefused):
+    """The order waits for an operator, who decides how it ends."""
+
+
 class InvalidCursor(RequestRefused):
     """The cursor is not one that this list gave out."""
 
@@ -234,6 +273,10 @@ class EventNotFound(RequestRefused):
 
 class CustomerNotFound(RequestRefused):
     """Nobody of that id has ordered anything or registered a webhook."""
+
+
+class SuppressedAddressNotFound(RequestRefused):
+    """No mail to the address has come back or was complained of, or an operator has allowed it since."""
 
 
 class RefundNotFound(RequestRefused):
@@ -393,6 +436,10 @@ class OutOfTime(TransientFailure):
     """The work was not begun, because what is left of the function's time would not suffice for it."""
 
 
+class PaymentActionRequired(OrdersError):
+    """The payment cannot go on before the customer acts, e.g. authenticates it. The saga waits and asks again."""
+
+
 class UnexpectedEvent(OrdersError):
     """An event of another type than the queue's consumer works on: it belongs in the dead-letter queue."""
 
@@ -423,7 +470,8 @@ class RefundClosed(SagaConflict):
 
 
 FINAL_ERRORS: Final = tuple(
-    error.__name__ for kind in (BusinessFailure, SagaConflict) for error in kind.__subclasses__()
+    error.__name__
+    for error in (*BusinessFailure.__subclasses__(), *SagaConflict.__subclasses__(), PaymentActionRequired)
 )
 """The errors after which no forward step of the saga is tried again."""
 
@@ -446,6 +494,9 @@ def failure_reason(error_name: str) -> FailureReason:
         return failure.reason
     if error_name in _UNPAID_FOR_NOW:
         return FailureReason.PAYMENT_UNAVAILABLE
+    if error_name == PaymentActionRequired.__name__:
+        # An execution of the release before does not know how to wait, and gives up.
+        return FailureReason.PAYMENT_NOT_COMPLETED
     return FailureReason.PROCESSING_FAILED
 
 

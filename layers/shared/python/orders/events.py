@@ -33,13 +33,17 @@ class Trace:
 
 
 class Queue(StrEnum):
-    """The work queues; each has a dead-letter queue beside it."""
+    """The queues; each has a dead-letter queue beside it. The relay sends to `EVENT_QUEUES` only."""
 
     ORDER_PROCESSING = "order-processing"
     PAYMENT_PROCESSING = "payment-processing"
     INVENTORY_MANAGEMENT = "inventory-management"
     NOTIFICATION_SENDING = "notification-sending"
     WEBHOOK_DELIVERY = "webhook-delivery"
+    MAIL_FEEDBACK = "mail-feedback"
+    """What SES tells of mails that it took; see `orders.mail_feedback`."""
+    PAYMENT_WEBHOOKS = "payment-webhooks"
+    """What the payment provider's webhooks said: hints, and no events of ours (`orders.payments.webhooks`)."""
 
 
 class Consumer(StrEnum):
@@ -52,6 +56,7 @@ class Consumer(StrEnum):
     INVENTORY_EVENTS = "inventory-events"
     NOTIFY = "notify"
     DELIVER_WEBHOOKS = "deliver_webhooks"
+    PROVIDER_EVENTS = "provider-events"
 
 
 CONSUMER_OF: Final[Mapping[Queue, Consumer]] = {
@@ -59,6 +64,7 @@ CONSUMER_OF: Final[Mapping[Queue, Consumer]] = {
     Queue.INVENTORY_MANAGEMENT: Consumer.INVENTORY_EVENTS,
     Queue.NOTIFICATION_SENDING: Consumer.NOTIFY,
     Queue.WEBHOOK_DELIVERY: Consumer.DELIVER_WEBHOOKS,
+    Queue.PAYMENT_WEBHOOKS: Consumer.PROVIDER_EVENTS,
 }
 
 
@@ -248,6 +254,12 @@ CATALOGUE: Final[dict[str, type[EventData]]] = {
         WebhookAttemptScheduled,
     )
 }
+
+
+EVENT_QUEUES: Final = tuple(
+    queue for queue in Queue if any(event.queue is queue for event in CATALOGUE.values())
+)
+"""The queues of the outbox's events. What comes through another one was written by somebody else."""
 
 
 class CloudEvent(BaseModel):

@@ -9,7 +9,7 @@ A refund is granted first, in one transaction, and carried out after that by an 
 so refunds never exceed either, whoever asks and however often (promise I13). The order stays CONFIRMED.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -33,6 +33,7 @@ from orders.events import OrderRefunded, PaymentRefunded, RefundRequested, Trace
 from orders.ids import uuid7
 from orders.money import format_money
 from orders.payments import records
+from orders.payments.gateway import GatewayRefund
 
 _LOOK: Final = text("SELECT status, currency, correlation_id FROM orders WHERE id = :order_id")
 
@@ -198,6 +199,23 @@ class UnmovedRefund:
     correlation_id: str
 
 
+_LOCK_PAYMENT: Final = text("""
+    SELECT captured - refunded AS held FROM payments
+    WHERE order_id = :order_id AND status IN ('CAPTURED', 'REFUNDED')
+    FOR NO KEY UPDATE
+""")
+_RECORD_MADE: Final = text("""
+    INSERT INTO refunds
+        (id, order_id, origin, requested_by, reason, amount, restock, status, provider_refund_id, refunded_at)
+    SELECT id, :order_id, 'PROVIDER', 'payment provider', 'Made at the payment provider', amount, false, 'COMPLETED',
+           provider_refund_id, now()
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:amounts AS bigint[]), CAST(:provider_refund_ids AS text[]))
+        AS made (id, amount, provider_refund_id)
+    ON CONFLICT (provider_refund_id) DO NOTHING
+    RETURNING amount
+""")
+
+
 @dataclass(frozen=True)
 class Granted:
     """A new refund. `amount` is in minor units of the order's currency."""
@@ -273,6 +291,31 @@ def grant(
     )
     outbox.add(connection, order_id, RefundRequested(refund_id=refund_id), trace)
     return Granted(refund_id, amount)
+
+
+def record_made_at_provider(
+    connection: Connection, order_id: UUID, made: Sequence[GatewayRefund]
+) -> list[int]:
+    """Records refunds that somebody made at the provider, each once, and what they take of the payment. Returns the
+    amounts of those that are new.
+
+    Of a payment whose capture is not recorded yet nothing is recorded: it is found again when that is.
+    """
+    payment = connection.execute(_LOCK_PAYMENT, {"order_id": order_id}).first() if made else None
+    if payment is None:
+        return []
+    parameters = {
+        "order_id": order_id,
+        "ids": [uuid7() for _ in made],
+        "amounts": [refund.amount for refund in made],
+        "provider_refund_ids": [refund.refund_id for refund in made],
+    }
+    new = list(connection.scalars(_RECORD_MADE, parameters))
+    # Of a payment that was closed as refunded all is given back in our books: these were part of it.
+    amount = min(sum(new), payment.held)
+    if amount:
+        records.give_back(connection, order_id, amount)
+    return new
 
 
 def find(connection: Connection, refund_id: UUID) -> Refund:
