@@ -71,9 +71,7 @@ def actions(order: Order) -> list[tuple[str, str, str, str]]:
     return [(row["action"], row["operator"], row["target"], row["note"]) for row in found]
 
 
-def test_lines_are_refunded(
-    operations: Operations, order: Order, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_lines_are_refunded(operations: Operations, order: Order, capsys: pytest.CaptureFixture[str]) -> None:
     product_id = str(order.product_ids[0])
     answer = ask(operations, order, lines=[{"productId": product_id, "quantity": 1}], restock=True)
 
