@@ -61,6 +61,11 @@ class SynthesizedStack:
         (properties,) = self.of_type(resource_type).values()
         return properties
 
+    def state_machine(self, name: str = "order-saga") -> Properties:
+        """The properties of the state machine of this name, without the stage."""
+        machines = self.of_type("AWS::StepFunctions::StateMachine").values()
+        return next(machine for machine in machines if self.short(machine["StateMachineName"]) == name)
+
     def dependencies(self, logical_id: str) -> set[str]:
         """What is made before a resource, as far as its `DependsOn` says."""
         return set(self.template["Resources"][logical_id].get("DependsOn", []))
@@ -180,7 +185,8 @@ class SynthesizedStack:
                 name = self.short(properties.get("Name", ""))
                 return name.replace("-", " ") if name.endswith("-key") else "database secret"
             case "AWS::StepFunctions::StateMachine":
-                return "state machine"
+                is_saga = properties["StateMachineName"].endswith("-order-saga")
+                return "state machine" if is_saga else "refund state machine"
             case "AWS::SES::EmailIdentity":
                 return "sender"
             case "AWS::SES::ConfigurationSet":

@@ -49,25 +49,30 @@ def test_a_message_in_a_dlq_calls(stack: SynthesizedStack, queue: str) -> None:
 @pytest.mark.parametrize(
     ("name", "metric"),
     [
-        ("saga-failed", "ExecutionsFailed"),
-        ("saga-timed-out", "ExecutionsTimedOut"),
-        ("saga-aborted", "ExecutionsAborted"),
+        ("failed", "ExecutionsFailed"),
+        ("timed-out", "ExecutionsTimedOut"),
+        ("aborted", "ExecutionsAborted"),
     ],
 )
-def test_an_execution_without_an_end_for_its_order_calls(
-    stack: SynthesizedStack, name: str, metric: str
+@pytest.mark.parametrize(
+    ("machine", "resource"), [("saga", "state machine"), ("refund", "refund state machine")]
+)
+def test_an_execution_without_an_end_for_its_order_or_refund_calls(
+    stack: SynthesizedStack, machine: str, resource: str, name: str, metric: str
 ) -> None:
-    properties = alarm(stack, name)
+    properties = alarm(stack, f"{machine}-{name}")
     assert fires_on_the_first(properties)
     assert properties["MetricName"] == metric
     assert properties["Statistic"] == "Sum"
-    assert stack.name_of(dimensions(properties)["StateMachineArn"]) == "state machine"
+    assert stack.name_of(dimensions(properties)["StateMachineArn"]) == resource
 
 
 @pytest.mark.parametrize(
     ("name", "metric", "emitter"),
     [
         ("orders-needing-review", Metric.ORDERS_NEEDING_REVIEW, "mark-cancelled"),
+        ("refunds-needing-review", Metric.REFUNDS_NEEDING_REVIEW, "refund-step-mark-for-review"),
+        ("refunds-given-up", Metric.REFUNDS_NEEDING_REVIEW, "maintenance"),
         ("outbox-dead", Metric.OUTBOX_DEAD, "outbox-relay"),
         ("orders-given-up", Metric.ORDERS_NEEDING_REVIEW, "maintenance"),
         ("payment-conflict-maintenance", Metric.PAYMENT_CONFLICTS, "maintenance"),

@@ -37,6 +37,7 @@ def test_the_outputs_are_what_the_local_cloud_and_operators_read(stack: Synthesi
         "ApiUrl",
         "ApiId",
         "StateMachineArn",
+        "RefundStateMachineArn",
         "UserPoolId",
         "UserPoolClientId",
         "RelayFunctionName",
