@@ -242,8 +242,8 @@ STEPS: Final = (
     mutant(
         "Stock is locked in any order when it is settled",
         _INVENTORY,
-        "        ORDER BY stock.product_id FOR UPDATE OF stock\n    ), counted",
-        "        ORDER BY stock.product_id DESC FOR UPDATE OF stock\n    ), counted",
+        "JOIN settled USING (product_id)\n        ORDER BY stock.product_id FOR",
+        "JOIN settled USING (product_id)\n        ORDER BY stock.product_id DESC FOR",
         f"{_CONCURRENCY}::test_stock_is_locked_in_the_order_of_the_products_whatever_the_order_of_the_lines",
     ),
     mutant(
@@ -548,8 +548,8 @@ PERSONAL_DATA: Final = (
     mutant(
         "Contact data is erased before the order's messages are out",
         _ERASURE,
-        "notifications.status IN ('QUEUED', 'SENDING')",
-        "notifications.status IN ('LOST')",
+        "orders.id AND notifications.status IN ('QUEUED', 'SENDING')",
+        "orders.id AND notifications.status IN ('LOST')",
         f"{_ERASED}::TestRetention::test_nothing_is_erased_before_the_order_s_messages_are_out",
     ),
     mutant(

@@ -66,7 +66,14 @@ ROUTED = {
     "webhooks",
 }
 WITHOUT_DATABASE = {"api_docs", "payment_webhooks"}
-CALL_PAYMENT_PROVIDER = {"maintenance", "operations", "payment_events", "provider_events", "saga_steps"}
+CALL_PAYMENT_PROVIDER = {
+    "maintenance",
+    "operations",
+    "payment_events",
+    "provider_events",
+    "refund_steps",
+    "saga_steps",
+}
 
 
 def imported_by(package: str) -> frozenset[str]:

@@ -21,10 +21,10 @@ from functions.notify.sending import NotSent
 from functions.outbox_relay.claims import ClaimedEvent, Claims
 from functions.outbox_relay.relay import Relay
 from functions.payment_events.reconcile import reconcile
-from functions.start_saga.start_saga import start_saga
+from functions.start_saga.start_saga import StateMachines, start_execution
 from orders.db import Credentials, Database
 from orders.errors import OrdersError, PaymentGatewayCircuitOpen
-from orders.events import CloudEvent, NotificationRequested, Queue
+from orders.events import CloudEvent, ExecutionRequested, NotificationRequested, Queue
 from orders.executions import ExecutionStatus
 from orders.payments import actions
 from orders.payments.breaker import CircuitBreaker
@@ -267,7 +267,10 @@ class SimulatedSystem:
         def work() -> None:
             match message.queue:
                 case Queue.ORDER_PROCESSING:
-                    start_saga(self._step_functions, event)
+                    requested = event.payload()
+                    assert isinstance(requested, ExecutionRequested)
+                    machines = StateMachines(self._step_functions, self._step_functions)
+                    start_execution(machines, event, requested)
                 case Queue.PAYMENT_PROCESSING:
                     reconcile(self._database, self.gateway, event)
                 case Queue.INVENTORY_MANAGEMENT:
@@ -284,7 +287,13 @@ class SimulatedSystem:
 
     def maintain(self) -> Invocation:
         """One round of maintenance."""
-        round_ = Maintenance(self._database, lambda: self._step_functions, self.gateway, _CONTACT_RETENTION)
+        round_ = Maintenance(
+            self._database,
+            lambda: self._step_functions,
+            lambda: self._step_functions,
+            self.gateway,
+            _CONTACT_RETENTION,
+        )
         return self._invoke("Maintenance", lambda: round_.run(Deadline(lambda: 60.0)))
 
     def act(self, order_id: UUID, *, completes: bool) -> None:

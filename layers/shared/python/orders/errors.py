@@ -48,8 +48,8 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   └── OperationRefused           what the operator asked for does not fit what there is
     │       ├── OrderNotInReview           it has ended, or is on its way again
     │       ├── OrderBusy                  an execution, or a late step of one, is at work on it
+    │       │   └── RefundBusy                 the same of a refund
     │       ├── RefundNotInReview          it is on its way, or over
-    │       ├── RefundBusy                 an execution, or a late step of one, is at work on it
     │       ├── RefundGivenBack            it cannot be rejected: its money has moved, or may have
     │       ├── OrderDoesNotFit            its money or stock is not what its end would need
     │       └── NothingToRedrive           it took effect, or somebody else is moving it
