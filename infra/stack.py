@@ -51,6 +51,7 @@ class OrdersStack(Stack):
 
         saga = OrderSaga(self, "Saga", runtime=runtime)
         refund = OrderRefund(self, "Refund", runtime=runtime)
+        saga.grant_wake(api.functions["CancelOrder"])
         saga.start_from(queues[Queue.ORDER_PROCESSING], refund=refund, runtime=runtime)
 
         mail_feedback = MailFeedback(self, "MailFeedback", runtime=runtime, queue=queues[Queue.MAIL_FEEDBACK])
@@ -103,7 +104,7 @@ class OrdersStack(Stack):
                 operations.operations,
             ],
         )
-        Monitoring(
+        monitoring = Monitoring(
             self,
             "Monitoring",
             stage=stage,
@@ -137,6 +138,7 @@ class OrdersStack(Stack):
             "UserPoolClientId": identity.client.user_pool_client_id,
             "RelayFunctionName": relay.relay.function.function_name,
             "MailFeedbackTopicArn": mail_feedback.topic.topic_arn,
+            "AlarmTopicArn": monitoring.topic.topic_arn,
         }
         for pair in queues.pairs:
             outputs[f"{pascal(pair.name)}QueueUrl"] = pair.queue.queue_url

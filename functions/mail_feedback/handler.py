@@ -8,8 +8,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.mail_feedback.mail_feedback import take
 from orders.consumer import consume_messages
 from orders.db import Database
-from orders.mail_feedback import GREETING
-from orders.messages import mail_event
+from orders.mail_feedback import GREETING, MailEvent
+from orders.messages import read_hint
 from orders.observability import instrumented
 from orders.settings import ConsumerSettings
 
@@ -20,7 +20,7 @@ database = Database.from_settings(settings)
 def take_message(record: SQSRecord) -> None:
     if record.body != GREETING:
         is_first_look = record.attributes.approximate_receive_count == "1"
-        take(database, mail_event(record.body), is_first_look=is_first_look)
+        take(database, read_hint(MailEvent, record.body), is_first_look=is_first_look)
 
 
 @instrumented

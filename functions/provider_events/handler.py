@@ -3,17 +3,16 @@
 import functools
 from typing import Any
 
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.provider_events.look import NEEDED_SECONDS, look
 from functions.provider_events.settings import Settings
 from orders import executions
-from orders.consumer import consume_messages
+from orders.consumer import consume_hints
 from orders.db import Database
-from orders.messages import provider_message
 from orders.observability import instrumented
 from orders.payments import actions
+from orders.payments.webhooks import ProviderMessage
 
 settings = Settings.from_environment()
 database = Database.from_settings(settings)
@@ -25,10 +24,12 @@ def wake(token: str) -> None:
     actions.wake(step_functions(), token)
 
 
-def take(record: SQSRecord) -> None:
-    look(database, gateway, wake, settings.payment_provider, provider_message(record.body))
+def work(message: ProviderMessage) -> None:
+    look(database, gateway, wake, settings.payment_provider, message)
 
 
 @instrumented
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    return consume_messages(event, context, take, dlq_url=settings.dlq_url, needed_seconds=NEEDED_SECONDS)
+    return consume_hints(
+        event, context, ProviderMessage, work, dlq_url=settings.dlq_url, needed_seconds=NEEDED_SECONDS
+    )

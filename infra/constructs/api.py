@@ -56,6 +56,7 @@ _PREFLIGHT_AGE: Final = Duration.hours(2)
 _FUNCTIONS: Final = {
     "CreateOrder": "POST /orders: order, items and outbox row in one transaction",
     "ReadOrders": "The read side of the API, and its health",
+    "CancelOrder": "POST /orders/{orderId}/cancellation: turns the saga back, or refunds",
     "Webhooks": "Customers register webhooks, and look at what was delivered",
     "PaymentWebhooks": "Takes in what the payment provider's webhooks say, and queues it",
     "Recipients": "Customers say where messages may go, and confirm it with a code",
@@ -91,6 +92,7 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.GET, "/orders/{orderId}", "ReadOrders"),
     Route(apigatewayv2.HttpMethod.GET, "/orders/{orderId}/status", "ReadOrders"),
     Route(apigatewayv2.HttpMethod.GET, "/orders/{orderId}/notifications", "ReadOrders"),
+    Route(apigatewayv2.HttpMethod.POST, "/orders/{orderId}/cancellation", "CancelOrder"),
     Route(apigatewayv2.HttpMethod.POST, "/webhooks", "Webhooks"),
     Route(apigatewayv2.HttpMethod.GET, "/webhooks", "Webhooks"),
     Route(apigatewayv2.HttpMethod.GET, "/webhooks/{webhookId}", "Webhooks"),
@@ -185,8 +187,11 @@ class OrdersApi(Construct):
     ) -> None:
         super().__init__(scope, id)
         stage = self._policy = runtime.stage
+        cancellation = {"CANCELLATION_WINDOW_MINUTES": str(stage.cancellation_window_minutes)}
         environments = {
             "CreateOrder": {"ORDERS_PER_MINUTE": str(stage.orders_per_minute)},
+            "ReadOrders": cancellation,
+            "CancelOrder": cancellation,
             "ApiDocs": {
                 "USER_POOL_ID": identity.user_pool.user_pool_id,
                 "USER_POOL_CLIENT_ID": identity.client.user_pool_client_id,

@@ -8,11 +8,11 @@ from aws_cdk import aws_apigatewayv2 as apigatewayv2
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
+from infra.constructs.alarm_topic import AlarmTopic
 from infra.constructs.function import METRICS_NAMESPACE
 from infra.constructs.queues import QueuePair
 from infra.stages import Stage
@@ -64,13 +64,7 @@ class Monitoring(Construct):
     ) -> None:
         super().__init__(scope, id)
         self._stage = stage
-        self.topic = sns.Topic(
-            self,
-            "Alarms",
-            topic_name=stage.resource_name("alarms"),
-            display_name="Order pipeline",
-            enforce_ssl=True,
-        )
+        self.topic = AlarmTopic(self, "Alarms", stage=stage).topic
         self._action = actions.SnsAction(self.topic)
         pairs = tuple(queues)
         lag = _orders_metric(Metric.OUTBOX_LAG, relay, "Maximum")
@@ -175,12 +169,6 @@ class Monitoring(Construct):
             threshold=SUPPRESSED_LIMIT,
             periods=5,
         )
-        self._alarm(
-            "payment-webhooks-refused",
-            _orders_metric(Metric.PAYMENT_WEBHOOKS_REFUSED, payment_webhooks, "Sum"),
-            "The payment provider's webhooks are not signed with our secret, or somebody forges them.",
-            periods=5,
-        )
         for name, counted, limit, description in (
             (
                 "mails-bounced",
@@ -208,6 +196,12 @@ class Monitoring(Construct):
                 "So many of the account's mails come back or are complained of that SES may stop all of them.",
                 threshold=share,
             )
+        self._alarm(
+            "payment-webhooks-refused",
+            _orders_metric(Metric.PAYMENT_WEBHOOKS_REFUSED, payment_webhooks, "Sum"),
+            "The payment provider's webhooks are not signed with our secret, or somebody forges them.",
+            periods=5,
+        )
         if stage.sms_monthly_usd is not None:
             self._alarm(
                 "sms-spending",

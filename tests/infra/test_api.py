@@ -40,6 +40,7 @@ ROUTES = {
     "GET /api/v1/orders/{orderId}": ("read-orders", USER),
     "GET /api/v1/orders/{orderId}/status": ("read-orders", USER),
     "GET /api/v1/orders/{orderId}/notifications": ("read-orders", USER),
+    "POST /api/v1/orders/{orderId}/cancellation": ("cancel-order", USER),
     "POST /api/v1/webhooks": ("webhooks", USER),
     "GET /api/v1/webhooks": ("webhooks", USER),
     "GET /api/v1/webhooks/{webhookId}": ("webhooks", USER),

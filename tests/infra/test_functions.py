@@ -25,6 +25,7 @@ RECOVERY = ["maintenance", "payment-events", "inventory-events"]
 FUNCTIONS = [
     "create-order",
     "read-orders",
+    "cancel-order",
     "api-docs",
     "manage-catalogue",
     "outbox-relay",

@@ -59,8 +59,8 @@ def test_who_consumes_what(stack: SynthesizedStack) -> None:
         "inventory-management": "inventory-events",
         "notification-sending": "notify",
         "webhook-delivery": "deliver-webhooks",
-        "payment-webhooks": "provider-events",
         "mail-feedback": "mail-feedback",
+        "payment-webhooks": "provider-events",
     }
 
 

@@ -49,6 +49,7 @@ TELEPHONES = "all but arn:*:sns:*:*:*"
 RIGHTS: dict[str, Rights] = {
     "create-order": DATABASE,
     "read-orders": DATABASE,
+    "cancel-order": {**DATABASE, WAITING: frozenset({"states:SendTaskSuccess"})},
     "api-docs": {},
     "manage-catalogue": DATABASE,
     "outbox-relay": {**DATABASE, **{f"queue {queue}": SEND for queue in EVENT_QUEUES}},

@@ -34,7 +34,9 @@ class ProblemField(Body):
 
 
 class Problem(Body):
-    """RFC 9457, or what the gateway itself says in its place (`{"message": …}`)."""
+    """RFC 9457, with members of a problem's own, or what the gateway itself says in its place (`{"message": …}`)."""
+
+    model_config = ConfigDict(extra="allow")
 
     type: str = "about:blank"
     title: str = ""

@@ -17,8 +17,8 @@ from orders import erasure
 from orders.db import Credentials, Database
 from orders.domain import Channel, Notification
 from orders.ids import uuid7
-from orders.mail_feedback import GREETING
-from orders.messages import Cause, mail_event
+from orders.mail_feedback import GREETING, MailEvent
+from orders.messages import Cause, read_hint
 from orders.observability import write_metrics
 from tests.integration.mail_feedback.mails import Mails
 from tests.integration.notify.fake_sender import FakeAccounts, permission
@@ -251,7 +251,7 @@ class TestOnce:
         assert mails.tell(mails.order())["status"] == "SENT"
 
     def test_two_deliveries_at_once_have_one_effect(self, mails: Mails) -> None:
-        event = mail_event(complaint(mails.tell(mails.order())["provider_id"], EMAIL))
+        event = read_hint(MailEvent, complaint(mails.tell(mails.order())["provider_id"], EMAIL))
 
         with recorded() as written:
             with ThreadPoolExecutor(4) as pool:

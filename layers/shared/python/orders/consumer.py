@@ -30,7 +30,16 @@ from orders.aws import sdk_calls
 from orders.db import Database
 from orders.errors import OutOfTime, UnexpectedEvent
 from orders.events import CloudEvent, EventData
-from orders.messages import Cause, Poison, attributes_of_dead_letter, checked, find_written, read
+from orders.messages import (
+    Cause,
+    Hint,
+    Poison,
+    attributes_of_dead_letter,
+    checked,
+    find_written,
+    read,
+    read_hint,
+)
 from orders.observability import correlate, log_failure, logger, valid_correlation_id
 
 if TYPE_CHECKING:
@@ -122,6 +131,26 @@ def consume_messages(
 
     return process_partial_response(
         event=batch, record_handler=handle, processor=_Processor(), context=context
+    )
+
+
+def consume_hints(
+    batch: dict[str, Any],
+    context: LambdaContext,
+    expected: type[Hint],
+    work: Callable[[Hint], None],
+    *,
+    dlq_url: str,
+    needed_seconds: float = NEEDED_SECONDS,
+) -> PartialItemFailureResponse:
+    """As `consume_messages`, with each message as `expected`. `work` believes nothing of it. One that is something else
+    is put into the queue at `dlq_url`."""
+    return consume_messages(
+        batch,
+        context,
+        lambda record: work(read_hint(expected, record.body)),
+        dlq_url=dlq_url,
+        needed_seconds=needed_seconds,
     )
 
 

@@ -232,15 +232,29 @@ class RefundOrigin(StrEnum):
     """It was made at the payment provider, e.g. in its dashboard; we have only recorded it."""
 
 
+class CancellationOutcome(StrEnum):
+    """What a customer's cancellation of an order comes to."""
+
+    CANCELLING = "CANCELLING"
+    """The order had not ended: its saga turns back."""
+    REFUNDING = "REFUNDING"
+    """The order was confirmed: everything is refunded."""
+
+
 class Notification(StrEnum):
     ORDER_CONFIRMED = "order_confirmed"
     ORDER_CANCELLED = "order_cancelled"
+    CANCELLATION_CONFIRMED = "cancellation_confirmed"
+    """The order is cancelled because its customer has asked for it."""
     PAYMENT_FAILED = "payment_failed"
     ORDER_REFUNDED = "order_refunded"
 
     @classmethod
     def for_cancellation(cls, reason: FailureReason) -> "Notification":
-        """What to tell the customer of a cancelled order: a payment failure has its own message."""
+        """What to tell the customer of a cancelled order: a payment failure has its own message, and so has an end
+        that they have asked for."""
+        if reason is FailureReason.CANCELLATION_REQUESTED:
+            return cls.CANCELLATION_CONFIRMED
         return cls.PAYMENT_FAILED if reason in _PAYMENT_REASONS else cls.ORDER_CANCELLED
 
 

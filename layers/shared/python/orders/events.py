@@ -40,10 +40,10 @@ class Queue(StrEnum):
     INVENTORY_MANAGEMENT = "inventory-management"
     NOTIFICATION_SENDING = "notification-sending"
     WEBHOOK_DELIVERY = "webhook-delivery"
-    PAYMENT_WEBHOOKS = "payment-webhooks"
-    """What the payment provider's webhooks said: hints, and no events of ours (`orders.payments.webhooks`)."""
     MAIL_FEEDBACK = "mail-feedback"
     """What SES tells of mails that it took; see `orders.mail_feedback`."""
+    PAYMENT_WEBHOOKS = "payment-webhooks"
+    """What the payment provider's webhooks said: hints, and no events of ours (`orders.payments.webhooks`)."""
 
 
 class Consumer(StrEnum):

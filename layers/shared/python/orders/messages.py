@@ -2,25 +2,24 @@
 
 Anybody who can send to a queue can write anything into a message. So a message only says where to look: its event's id
 leads to the row that we wrote to the outbox, and that row is what a consumer works with. A message that is no event of
-ours, or that says something else than its row, is poison at the first look. What others tell has no
-row: SES through `mail-feedback`, which is compared with the mails that we have sent, and the payment provider through
-`payment-webhooks`, which is then asked itself.
+ours, or that says something else than its row, is poison at the first look. What SES and the payment provider tell has
+no row, and is a hint: its consumer compares it with the mails that we have sent, or asks the provider.
 
 Nothing of a message is repeated here that was not checked before: what cannot be read may hold anything.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection, Row, text
 
 from orders.events import CATALOGUE, CloudEvent, EventData, Queue
-from orders.mail_feedback import MailEvent
-from orders.payments.webhooks import ProviderMessage
+
+Hint = TypeVar("Hint", bound=BaseModel)
 
 ORIGINAL_ID: Final = "OriginalMessageId"
 ORIGINAL_TIME: Final = "OriginalSentTimestamp"
@@ -84,10 +83,21 @@ class Reading:
         return self.payload is None or self.payload.is_of_order
 
 
+def read_hint(expected: type[Hint], body: str) -> Hint:
+    """Reads a message of a queue that carries no events of ours. What it says is never true by itself.
+
+    Raises:
+        Poison: it is no `expected` one.
+    """
+    try:
+        return expected.model_validate_json(body)
+    except ValidationError as error:
+        names = [field.alias or name for name, field in expected.model_fields.items()]
+        raise Poison(Cause.NOT_AN_EVENT, _faults(error, names)) from None
+
+
 def read(queue: Queue, body: str) -> Reading:
-    """Reads a message of the queue. What it says is not true yet: see `checked`."""
-    if queue in _OF_OTHERS:
-        return _read_of_others(_OF_OTHERS[queue], body)
+    """Reads a message of a queue of events. What it says is not true yet: see `checked`."""
     try:
         event = CloudEvent.model_validate_json(body)
     except ValidationError as error:
@@ -102,45 +112,6 @@ def read(queue: Queue, body: str) -> Reading:
     except ValidationError as error:
         names = [field.alias or name for name, field in schema.model_fields.items()]
         return Reading(event, cause=Cause.INVALID_DATA, faults=_faults(error, names))
-
-
-def mail_event(body: str) -> MailEvent:
-    """The bounce or complaint that a message of `mail-feedback` is.
-
-    Raises:
-        Poison: it is none.
-    """
-    try:
-        return MailEvent.model_validate_json(body)
-    except ValidationError as error:
-        raise Poison(Cause.NOT_AN_EVENT, _faults(error, MailEvent.model_fields)) from None
-
-
-def provider_message(body: str) -> ProviderMessage:
-    """The hint of the payment provider that a message of `payment-webhooks` is.
-
-    Raises:
-        Poison: it is none.
-    """
-    try:
-        return ProviderMessage.model_validate_json(body)
-    except ValidationError as error:
-        names = [field.alias or name for name, field in ProviderMessage.model_fields.items()]
-        raise Poison(Cause.NOT_AN_EVENT, _faults(error, names)) from None
-
-
-_OF_OTHERS: Final[Mapping[Queue, Callable[[str], object]]] = {
-    Queue.MAIL_FEEDBACK: mail_event,
-    Queue.PAYMENT_WEBHOOKS: provider_message,
-}
-
-
-def _read_of_others(read_one: Callable[[str], object], body: str) -> Reading:
-    try:
-        read_one(body)
-    except Poison as poison:
-        return Reading(cause=poison.cause, faults=poison.faults)
-    return Reading()
 
 
 def find_written(connection: Connection, event_ids: Collection[UUID]) -> Mapping[UUID, Row[Any]]:

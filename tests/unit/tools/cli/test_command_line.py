@@ -56,6 +56,12 @@ SUMMARY = {
     "createdAt": NOON,
     "updatedAt": NOON,
 }
+DETAIL = {
+    **SUMMARY,
+    "items": [
+        {"productId": PRODUCT, "productName": "Café ☕ keyboard", "quantity": 2, "unitPrice": 6450},
+    ],
+}
 HOOK = {
     "webhookId": WEBHOOK,
     "url": "https://shop.example.com/hooks/orders/of/a/long/path",
@@ -129,6 +135,14 @@ def page(*items: Any) -> dict[str, Any]:
 
 ACCEPTED = {"orderId": ORDER, "status": "PENDING", "totalAmount": 12900, "currency": "USD", "createdAt": NOON}
 
+CANCELLED = {
+    "orderId": ORDER,
+    "status": "PROCESSING",
+    "outcome": "CANCELLING",
+    "refundId": None,
+    "requestedAt": NOON,
+}
+
 MAILS: Final = ("--email", "ada@example.com")
 """A token that was given says no address."""
 
@@ -142,7 +156,18 @@ COMMANDS: list[tuple[list[str], dict[tuple[str, str], Any]]] = [
             ("GET", f"/orders/{ORDER}/status"): PROGRESS,
         },
     ),
-    (["show", ORDER], {("GET", f"/orders/{ORDER}/status"): PROGRESS}),
+    (["cancel", ORDER, "--yes"], {("POST", f"/orders/{ORDER}/cancellation"): CANCELLED}),
+    (
+        ["cancel", ORDER, "--yes", "--watch"],
+        {
+            ("POST", f"/orders/{ORDER}/cancellation"): CANCELLED,
+            ("GET", f"/orders/{ORDER}/status"): PROGRESS,
+        },
+    ),
+    (
+        ["show", ORDER],
+        {("GET", f"/orders/{ORDER}"): DETAIL, ("GET", f"/orders/{ORDER}/status"): PROGRESS},
+    ),
     (["list"], {("GET", "/orders"): page(SUMMARY)}),
     (["list", "--all", "--status", "CANCELLED"], {("GET", "/orders"): page(SUMMARY)}),
     (["product", "list"], {("GET", "/admin/products"): page(STOCKED)}),
