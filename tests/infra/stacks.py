@@ -183,7 +183,11 @@ class SynthesizedStack:
                 return f"logs of {self.short(properties['LogGroupName'].rpartition('/')[2])}"
             case "AWS::SecretsManager::Secret" | "AWS::SecretsManager::SecretTargetAttachment":
                 name = self.short(properties.get("Name", ""))
-                return name.replace("-", " ") if name.endswith("-key") else "database secret"
+                return (
+                    name.replace("-", " ")
+                    if name.endswith(("-key", "-webhook-secret"))
+                    else "database secret"
+                )
             case "AWS::StepFunctions::StateMachine":
                 is_saga = properties["StateMachineName"].endswith("-order-saga")
                 return "state machine" if is_saga else "refund state machine"

@@ -23,6 +23,7 @@ USERS = {
     "recipients",
     "webhooks",
     "deliver-webhooks",
+    "provider-events",
     "migrate",
     *map(kebab, SagaStep),
 }

@@ -35,6 +35,8 @@ FUNCTIONS = [
     "recipients",
     "webhooks",
     "deliver-webhooks",
+    "payment-webhooks",
+    "provider-events",
     "migrate",
     "operations",
     *RECOVERY,

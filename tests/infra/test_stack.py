@@ -25,6 +25,7 @@ QUEUES = (
     "InventoryManagement",
     "NotificationSending",
     "WebhookDelivery",
+    "PaymentWebhooks",
 )
 
 # CDK writes what a function needs out as DependsOn even where a reference says it already.
