@@ -93,7 +93,13 @@ class OrdersStack(Stack):
             state_machine=saga.state_machine,
             relay=relay.relay.function,
             mark_cancelled=saga.steps[SagaStep.MARK_CANCELLED].function,
-            process_payment=saga.steps[SagaStep.PROCESS_PAYMENT].function,
+            payment_callers=[
+                saga.steps[SagaStep.PROCESS_PAYMENT],
+                saga.steps[SagaStep.REFUND_PAYMENT],
+                recovery.maintenance,
+                recovery.payment_events,
+                operations.operations,
+            ],
             deliver_webhooks=webhooks.deliver.function,
             maintenance=recovery.maintenance.function,
             payment_events=recovery.payment_events.function,
@@ -121,7 +127,7 @@ class OrdersStack(Stack):
 
     def _database(self, stage: Stage, local_database: str | None) -> Database:
         if stage.database:
-            network = Network(self, "Network", stage=stage, nat_gateways=stage.database.nat_gateways)
+            network = Network(self, "Network", stage=stage, policy=stage.database)
             return ManagedDatabase(self, "Database", stage=stage, policy=stage.database, network=network)
         if local_database is None:
             raise ValueError(
