@@ -62,7 +62,7 @@ setup: ## Install everything into the project's directory
 	exit 1
 
 synth: setup ## Synthesize STAGE=dev|prod into cdk.out
-	@node_modules/.bin/cdk synth --quiet --no-notices -c stage=$(STAGE)
+	@node_modules/.bin/cdk synth --quiet --no-notices -c stage=$(STAGE) $(if $(filter prod,$(STAGE)),-c sender_email=$(or $(SENDER_EMAIL),orders@shop.example))
 	@echo "Synthesized stage $(STAGE) into cdk.out"
 
 lint: static synth ## Check style, types, import rules and the synthesized template

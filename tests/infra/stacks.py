@@ -24,10 +24,12 @@ Properties = dict[str, Any]
 
 
 def context_of(stage: str) -> dict[str, Any]:
-    """What `cdk synth -c stage=…` gives the app: the flags of cdk.json, the stage, and a database if it needs one."""
+    """What `cdk synth -c stage=…` gives the app: the flags of cdk.json, the stage, and a database and a sender of mails
+    if it needs them."""
     flags: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
     database = {} if STAGES[stage].database else {"database": LOCAL_DATABASE}
-    return {**flags, "stage": stage, **database}
+    sender = {} if STAGES[stage].sender_email else {"sender_email": "orders@shop.example"}
+    return {**flags, "stage": stage, **database, **sender}
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,10 @@ class Statement:
 class SynthesizedStack:
     """The template of one stage."""
 
-    def __init__(self, stage: Stage, output_directory: Path) -> None:
+    def __init__(self, stage: Stage, output_directory: Path, **context: str) -> None:
         self.stage = stage
         self.output_directory = output_directory
-        app = App(outdir=str(output_directory), context=context_of(stage.name))
+        app = App(outdir=str(output_directory), context=context_of(stage.name) | context)
         self.template = dict(Template.from_stack(orders_stack(app)).to_json())
 
     def of_type(self, resource_type: str) -> dict[str, Properties]:
@@ -180,7 +182,7 @@ class SynthesizedStack:
             case "AWS::SQS::Queue":
                 return f"queue {self.short(properties['QueueName'])}"
             case "AWS::Logs::LogGroup":
-                return f"logs of {self.short(properties['LogGroupName'].rpartition('/')[2])}"
+                return f"logs of {self.short(properties.get('LogGroupName', logical_id).rpartition('/')[2])}"
             case "AWS::SecretsManager::Secret" | "AWS::SecretsManager::SecretTargetAttachment":
                 name = self.short(properties.get("Name", ""))
                 return (

@@ -77,7 +77,10 @@ def test_an_execution_without_an_end_for_its_order_or_refund_calls(
         ("orders-given-up", Metric.ORDERS_NEEDING_REVIEW, "maintenance"),
         ("payment-conflict-maintenance", Metric.PAYMENT_CONFLICTS, "maintenance"),
         ("payment-conflict-payment-events", Metric.PAYMENT_CONFLICTS, "payment-events"),
-        ("payment-circuit-open", Metric.CIRCUIT_OPENED, "process-payment"),
+        *(
+            (f"payment-circuit-open-{caller}", Metric.CIRCUIT_OPENED, caller)
+            for caller in ("maintenance", "operations", "payment-events", "process-payment", "refund-payment")
+        ),
         ("notifications-uncertain", Metric.NOTIFICATIONS_UNCERTAIN, "notify"),
         ("notifications-stage-limit", Metric.STAGE_LIMIT_REACHED, "notify"),
         ("webhooks-disabled", Metric.WEBHOOKS_DISABLED, "deliver-webhooks"),
@@ -121,6 +124,33 @@ def test_maintenance_that_never_starts_calls(stack: SynthesizedStack) -> None:
     properties = alarm(stack, "maintenance-stopped")
     assert properties["MetricName"] == "Invocations"
     assert stack.name_of(dimensions(properties)["FunctionName"]) == "function maintenance"
+    assert properties["TreatMissingData"] == "breaching"
+
+
+@pytest.mark.parametrize("function", ["outbox-relay", "maintenance"])
+def test_what_nobody_waits_for_and_fails_calls(stack: SynthesizedStack, function: str) -> None:
+    """Nobody gets its errors: a run that fails is followed by the next one, which fails too."""
+    properties = alarm(stack, f"{function}-errors")
+    assert (properties["Namespace"], properties["MetricName"]) == ("AWS/Lambda", "Errors")
+    assert stack.name_of(dimensions(properties)["FunctionName"]) == f"function {function}"
+    assert properties["Threshold"] * properties["DatapointsToAlarm"] > 1
+
+
+def test_events_that_sqs_keeps_refusing_call(stack: SynthesizedStack) -> None:
+    """A right that is missing, a queue that is gone: the relay tries again and again, and loses nothing."""
+    properties = alarm(stack, "outbox-retries")
+    assert properties["MetricName"] == Metric.OUTBOX_RETRIED
+    assert properties["EvaluationPeriods"] == 5
+    assert emitted_by(stack, properties) == "outbox-relay"
+
+
+def test_events_that_nobody_publishes_are_noticed_by_somebody_else_than_the_relay(
+    stack: SynthesizedStack,
+) -> None:
+    properties = alarm(stack, "outbox-waiting")
+    assert properties["MetricName"] == Metric.OUTBOX_WAITING
+    assert properties["Statistic"] == "Maximum"
+    assert emitted_by(stack, properties) == "maintenance"
     assert properties["TreatMissingData"] == "breaching"
 
 

@@ -70,7 +70,8 @@ RIGHTS: dict[str, Rights] = {
         "user pool": frozenset({"cognito-idp:AdminGetUser"}),
         "queue notification-sending": RECEIVE,
         "queue notification-sending-dlq": SEND,
-        "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:identity/sender": frozenset({"ses:SendEmail"}),
+        "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:identity/{sender}": frozenset({"ses:SendEmail"}),
+        "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:identity/{domain}": frozenset({"ses:SendEmail"}),
         "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:configuration-set/mails": frozenset(
             {"ses:SendEmail"}
         ),
@@ -150,18 +151,22 @@ def test_the_tables_cover_every_function(stack: SynthesizedStack) -> None:
 
 @pytest.mark.parametrize("function", sorted(RIGHTS))
 def test_a_function_may_do_what_the_table_says_and_no_more(stack: SynthesizedStack, function: str) -> None:
+    sender = stack.environment("notify")["SENDER_EMAIL"]
+    names = {"stage": stack.stage.name, "sender": sender, "domain": sender.partition("@")[2]}
     in_network = stack.stage.database is not None and DATABASE.items() <= RIGHTS[function].items()
     expected = {
         f"logs of {function}": LOG,
         "*": TRACE | JOIN_NETWORK if in_network else TRACE,
-        **{name.format(stage=stack.stage.name): actions for name, actions in RIGHTS[function].items()},
+        **{name.format_map(names): actions for name, actions in RIGHTS[function].items()},
     }
     assert stack.rights(function) == expected
 
 
 def test_mails_leave_only_from_the_stage_s_sender(stack: SynthesizedStack) -> None:
     (sending,) = [statement for _, statement in stack.statements() if "ses:SendEmail" in statement.actions]
-    assert sending.conditions == {"StringEquals": {"ses:FromAddress": stack.stage.sender_email}}
+    assert sending.conditions == {
+        "StringEquals": {"ses:FromAddress": stack.environment("notify")["SENDER_EMAIL"]}
+    }
 
 
 @pytest.mark.parametrize(

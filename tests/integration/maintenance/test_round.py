@@ -52,6 +52,7 @@ def test_a_round_answers_how_much_it_put_right(
         "alerts": 0,
         "rows": 0,
         "personal_data": 0,
+        "events_due": 0,
     }
     assert step_functions.started == {f"order-{stuck_order}": "RUNNING"}
 
