@@ -25,6 +25,7 @@ QUEUES = (
     "InventoryManagement",
     "NotificationSending",
     "WebhookDelivery",
+    "MailFeedback",
 )
 
 # CDK writes what a function needs out as DependsOn even where a reference says it already.
@@ -40,6 +41,7 @@ def test_the_outputs_are_what_the_local_cloud_and_operators_read(stack: Synthesi
         "UserPoolId",
         "UserPoolClientId",
         "RelayFunctionName",
+        "MailFeedbackTopicArn",
         *(f"{queue}{kind}Url" for queue in QUEUES for kind in ("Queue", "Dlq")),
     }
 
