@@ -27,6 +27,7 @@ QUEUES = (
     "NotificationSending",
     "WebhookDelivery",
     "PaymentWebhooks",
+    "MailFeedback",
 )
 
 # CDK writes what a function needs out as DependsOn even where a reference says it already.
@@ -44,6 +45,7 @@ def test_the_outputs_are_what_the_local_cloud_and_operators_read(stack: Synthesi
         "UserPoolClientId",
         "RelayFunctionName",
         "AlarmTopicArn",
+        "MailFeedbackTopicArn",
         *(f"{queue}{kind}Url" for queue in QUEUES for kind in ("Queue", "Dlq")),
     }
 
