@@ -21,7 +21,7 @@ from rich.text import Text
 from sqlalchemy import Engine, create_engine
 
 from orders.domain import OrderStatus
-from tools.audit import dead_letters, executions
+from tools.audit import dead_letters, executions, ledger
 from tools.audit.database import (
     REST_SECONDS,
     Scope,
@@ -33,6 +33,7 @@ from tools.audit.database import (
     snapshot,
 )
 from tools.audit.executions import Visit
+from tools.audit.ledger import Ledger
 from tools.audit.mailbox import check_mailbox
 from tools.client.orders_client import OrdersClient
 from tools.cloud import aws, catalogue
@@ -82,8 +83,9 @@ def _run(settings: Settings, stack: Stack, console: Console, engine: Engine) -> 
     scope = Scope.of(order_ids, started)
     with console.status("Waiting for the last mails and checking every promise"):
         under_way = await_rest(engine, scope)
-        records = _records(engine, aws.sagas(settings), stack, order_ids)
-        verdicts = [*check_database(engine, scope), *check_mailbox(settings, order_ids)]
+        booked = ledger.read(engine, stack)
+        records = _records(engine, aws.sagas(settings), stack, booked, order_ids)
+        verdicts = [*check_database(engine, scope, booked), *check_mailbox(settings, order_ids)]
         after = dead_letters.depths(sqs, stack)
     return Report(
         results=tuple(compare(run, records) for run in runs),
@@ -107,7 +109,9 @@ async def _play(settings: Settings, stack: Stack, runs: list[Run], observe: Obse
         await play(runs, clients, observe)
 
 
-def _records(engine: Engine, client: "SFNClient", stack: Stack, order_ids: Iterable[UUID]) -> Records:
+def _records(
+    engine: Engine, client: "SFNClient", stack: Stack, booked: Ledger, order_ids: Iterable[UUID]
+) -> Records:
     """Everything about these orders, which are at rest."""
     scope = Scope.of(order_ids := list(order_ids))
     deadline = time.monotonic() + REST_SECONDS
@@ -116,7 +120,7 @@ def _records(engine: Engine, client: "SFNClient", stack: Stack, order_ids: Itera
         for order_id in order_ids
     }
     with snapshot(engine) as connection:
-        return Records(visits, charges(connection, scope), notices(connection, scope))
+        return Records(visits, charges(connection, scope, booked), notices(connection, scope))
 
 
 def _visits(client: "SFNClient", arn: str, deadline: float) -> tuple[Visit, ...]:
