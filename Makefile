@@ -62,7 +62,7 @@ setup: ## Install everything into the project's directory
 	exit 1
 
 synth: setup ## Synthesize STAGE=dev|prod into cdk.out
-	@node_modules/.bin/cdk synth --quiet --no-notices -c stage=$(STAGE)
+	@node_modules/.bin/cdk synth --quiet --no-notices -c stage=$(STAGE) -c payment_provider=$(or $(PAYMENT_PROVIDER),$(if $(filter prod,$(STAGE)),stripe,simulator))
 	@echo "Synthesized stage $(STAGE) into cdk.out"
 
 lint: static synth ## Check style, types, import rules and the synthesized template
@@ -85,7 +85,7 @@ lock: ## Lock the dependencies anew (needs uv)
 	@set -e; cd requirements; \
 	compile="uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate"; \
 	$$compile dev.in --output-file dev.txt; \
-	for name in layer runtime; do $$compile $$name.in -c dev.txt --output-file $$name.txt; done
+	for name in layer payment_stripe runtime; do $$compile $$name.in -c dev.txt --output-file $$name.txt; done
 
 clean: down ## Stop the local cloud and remove what running leaves behind; what is installed stays
 	@rm -rf .local cdk.out .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,8 +1,9 @@
 """Entry of the CDK command line: `cdk synth -c stage=prod`.
 
 Context values: `stage` (local, dev or prod; required), `database` (local only: the database secret's JSON),
-`sender_email` (the verified address that mails come from; dev and prod need one of yours) and `allowed_origins` (whose
-pages may call the API from a browser, separated by commas).
+`payment_provider` (simulator or stripe; prod needs one that moves money), `stripe_api_base` (local only: where Stripe's
+fake is), `sender_email` (the verified address that mails come from; dev and prod need one of yours) and
+`allowed_origins` (whose pages may call the API from a browser, separated by commas).
 """
 
 import dataclasses
@@ -13,6 +14,7 @@ from typing import Any, Final
 from aws_cdk import App, Tags
 
 from infra.assets import AssetError
+from infra.payments import PaymentProvider, stripe
 from infra.stack import OrdersStack
 from infra.stages import STAGES, Stage
 
@@ -47,7 +49,32 @@ def _stage(app: App) -> Stage:
         changes["sender_email"] = sender_email
     if origins := app.node.try_get_context("allowed_origins"):
         changes["allowed_origins"] = tuple(map(_origin, origins.split(",")))
-    return dataclasses.replace(STAGES[name], **changes)
+    stage = dataclasses.replace(STAGES[name], payments=_payments(app, STAGES[name]), **changes)
+    if not (stage.payments.moves_money or stage.allows_simulated_payments):
+        raise ValueError(
+            f"stage {name!r} takes real orders and the {stage.payments.name} moves no money: "
+            "choose a provider that does, with -c payment_provider=stripe"
+        )
+    return stage
+
+
+def _payments(app: App, stage: Stage) -> PaymentProvider:
+    api_base = app.node.try_get_context("stripe_api_base")
+    if api_base and stage.target != "local":
+        raise ValueError("stripe_api_base is where Stripe's fake is, for the local stage alone")
+    match app.node.try_get_context("payment_provider"):
+        case None:
+            return stage.payments
+        case "stripe":
+            return stripe(
+                api_key_secret=stage.resource_name("stripe-api-key"),
+                webhook_secret=stage.resource_name("stripe-webhook-secret"),
+                api_base=api_base,
+            )
+        case name if name == stage.payments.name:
+            return stage.payments
+        case name:
+            raise ValueError(f"there is no payment provider {name!r}: choose {stage.payments.name} or stripe")
 
 
 def _origin(text: str) -> str:

@@ -11,6 +11,11 @@ class PaymentProvider:
     name: str
     environment: Mapping[str, str]
     """The provider's own settings, for the functions that call it."""
+    moves_money: bool = True
+    api_key_secret: str | None = None
+    """The name of the secret that holds our key at the provider; the stack makes it, empty."""
+    webhook_secret: str | None = None
+    """The same for the secret that the provider signs its webhooks with."""
 
 
 def simulator(
@@ -31,4 +36,21 @@ def simulator(
             "GATEWAY_RETRYABLE_PERCENT": str(retryable_percent),
             "GATEWAY_FRAUD_THRESHOLD": str(fraud_threshold_minor_units),
         },
+        moves_money=False,
+    )
+
+
+def stripe(*, api_key_secret: str, webhook_secret: str, api_base: str | None = None) -> PaymentProvider:
+    """Stripe. The values of the two secrets are put in after the first deploy, by a person.
+
+    `api_base`: where its API is, if that is not Stripe itself.
+    """
+    return PaymentProvider(
+        "stripe",
+        {
+            "STRIPE_API_KEY_SECRET_ID": api_key_secret,
+            **({"STRIPE_API_BASE": api_base} if api_base else {}),
+        },
+        api_key_secret=api_key_secret,
+        webhook_secret=webhook_secret,
     )

@@ -13,6 +13,7 @@ from infra.constructs.monitoring import Monitoring
 from infra.constructs.network import Network
 from infra.constructs.notifications import Notifications
 from infra.constructs.operations import Operations
+from infra.constructs.payments import PaymentSecrets
 from infra.constructs.queues import Queues
 from infra.constructs.recovery import Recovery
 from infra.constructs.relay import OutboxRelay
@@ -66,6 +67,15 @@ class OrdersStack(Stack):
         )
         recovery = Recovery(self, "Recovery", runtime=runtime, queues=queues, saga=saga)
         operations = Operations(self, "Operations", runtime=runtime, queues=queues, saga=saga, api=api)
+
+        payment_secrets = PaymentSecrets(self, "PaymentSecrets", stage=stage)
+        payment_secrets.grant_calls(
+            saga.steps[SagaStep.PROCESS_PAYMENT],
+            saga.steps[SagaStep.REFUND_PAYMENT],
+            recovery.maintenance,
+            recovery.payment_events,
+            operations.operations,
+        )
 
         Migrations(
             self,

@@ -24,10 +24,12 @@ Properties = dict[str, Any]
 
 
 def context_of(stage: str) -> dict[str, Any]:
-    """What `cdk synth -c stage=…` gives the app: the flags of cdk.json, the stage, and a database if it needs one."""
+    """What `cdk synth -c stage=…` gives the app: the flags of cdk.json, the stage, a database if it needs one, and a
+    payment provider if the stage's own will not do."""
     flags: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
     database = {} if STAGES[stage].database else {"database": LOCAL_DATABASE}
-    return {**flags, "stage": stage, **database}
+    payments = {} if STAGES[stage].allows_simulated_payments else {"payment_provider": "stripe"}
+    return {**flags, "stage": stage, **database, **payments}
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,10 @@ class Statement:
 class SynthesizedStack:
     """The template of one stage."""
 
-    def __init__(self, stage: Stage, output_directory: Path) -> None:
+    def __init__(self, stage: Stage, output_directory: Path, **context: str) -> None:
         self.stage = stage
         self.output_directory = output_directory
-        app = App(outdir=str(output_directory), context=context_of(stage.name))
+        app = App(outdir=str(output_directory), context=context_of(stage.name) | context)
         self.template = dict(Template.from_stack(orders_stack(app)).to_json())
 
     def of_type(self, resource_type: str) -> dict[str, Properties]:
@@ -124,6 +126,11 @@ class SynthesizedStack:
         variables: dict[str, Any] = self.functions[function]["Environment"]["Variables"]
         return variables
 
+    @cached_property
+    def payment_provider(self) -> str:
+        """The name of the one that the stage chooses."""
+        return str(self.environment("create-order")["PAYMENT_PROVIDER"])
+
     def layers(self, function: Properties) -> list[Path]:
         """The staged directories of a function's layers."""
         versions = self.of_type("AWS::Lambda::LayerVersion")
@@ -178,7 +185,7 @@ class SynthesizedStack:
                 return f"logs of {self.short(properties['LogGroupName'].rpartition('/')[2])}"
             case "AWS::SecretsManager::Secret" | "AWS::SecretsManager::SecretTargetAttachment":
                 name = self.short(properties.get("Name", ""))
-                return name.replace("-", " ") if name.endswith("-key") else "database secret"
+                return name.replace("-", " ") if name.endswith(("-key", "-secret")) else "database secret"
             case "AWS::StepFunctions::StateMachine":
                 return "state machine"
             case "AWS::SES::EmailIdentity":

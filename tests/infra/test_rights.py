@@ -37,6 +37,7 @@ DATABASE: Rights = {
 }
 WEBHOOK_KEY: Rights = {"webhook key": DATABASE["database secret"]}
 CODE_KEY: Rights = {"code key": DATABASE["database secret"]}
+STRIPE_KEY: Rights = {"stripe api key": DATABASE["database secret"]}
 
 EXECUTIONS = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:orders-{stage}-order-saga:*"
 
@@ -99,6 +100,9 @@ RIGHTS: dict[str, Rights] = {
 }
 """Beyond these every function may write its own logs and its traces, and join the network if it uses the database."""
 
+CALL_PAYMENT_PROVIDER = {"process-payment", "refund-payment", "maintenance", "operations", "payment-events"}
+"""They may also read our key at the provider, if it has one."""
+
 LOG_DELIVERY = "Step Functions manages the account's log deliveries, which have no ARN"
 NO_ARN = "traces have no ARN"
 NO_ARN_YET = "network interfaces have no ARN before they are made, and describing takes none"
@@ -132,6 +136,7 @@ def test_a_function_may_do_what_the_table_says_and_no_more(stack: SynthesizedSta
         f"logs of {function}": LOG,
         "*": TRACE | JOIN_NETWORK if in_network else TRACE,
         **{name.format(stage=stack.stage.name): actions for name, actions in RIGHTS[function].items()},
+        **(STRIPE_KEY if stack.payment_provider == "stripe" and function in CALL_PAYMENT_PROVIDER else {}),
     }
     assert stack.rights(function) == expected
 
