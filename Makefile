@@ -5,7 +5,7 @@
 
 STAGE ?= prod
 python := .venv/bin/python
-export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/shared/python:$(CURDIR)/layers/payment_simulator/python
+export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/shared/python:$(CURDIR)/layers/payment_simulator/python:$(CURDIR)/layers/payment_stripe/python
 pytest := $(python) -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 # Every process imports a thousand modules: they are compiled once, also where the environment says not to keep that.
 unexport PYTHONDONTWRITEBYTECODE

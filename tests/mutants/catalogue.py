@@ -489,8 +489,8 @@ STEPS: Final = (
     mutant(
         "A decline counts as a failure of the gateway",
         _BREAKER,
-        "NothingToRefund):\n            self._answered(probe, is_proof)\n",
-        "NothingToRefund):\n            self._failed(probe, key)\n",
+        "RefundRefused):\n            self._answered(probe, is_proof)\n",
+        "RefundRefused):\n            self._failed(probe, key)\n",
         f"{_BREAKER_TESTS}::test_an_answer_we_do_not_like_is_not_a_failure",
     ),
     mutant(

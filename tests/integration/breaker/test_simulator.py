@@ -8,8 +8,14 @@ import pytest
 
 from orders.db import Database
 from orders.errors import PaymentDeclined, PaymentGatewayUnavailable
-from orders.payments.gateway import GatewayStatus, PaymentGateway, RefundRefused
-from payment_simulator import outages
+from orders.payments.gateway import (
+    DisputeStatus,
+    GatewayDispute,
+    GatewayStatus,
+    PaymentGateway,
+    RefundRefused,
+)
+from payment_simulator import dashboard, outages
 from payment_simulator.gateway import _FIXED, FLAKY_FAILURES, RATED_METHOD, SimulatedGateway
 from payment_simulator.methods import METHODS
 from tests.integration.breaker.gateways import CHARGE
@@ -22,6 +28,8 @@ CALLS: dict[str, Callable[[PaymentGateway, str], object]] = {
     "void": lambda gateway, key: gateway.void(key, CHARGE),
     "refund": lambda gateway, key: gateway.refund(key),
     "refund_part": lambda gateway, key: gateway.refund_part(key, "refund-1", 100),
+    "find_refunds": lambda gateway, key: gateway.find_refunds(key),
+    "find_disputes": lambda gateway, key: gateway.find_disputes(key),
 }
 
 
@@ -62,6 +70,11 @@ def test_after_an_outage_it_works_again(database: Database, gateway: PaymentGate
     assert gateway.void("another", CHARGE).status is GatewayStatus.VOIDED
 
 
+def given_back(database: Database) -> list[int]:
+    entries = rows(database, "SELECT amount FROM gateway.entries WHERE kind = 'REFUND' ORDER BY id")
+    return [entry["amount"] for entry in entries]
+
+
 def test_parts_are_given_back_once_each_and_never_more_than_was_captured(
     database: Database, gateway: PaymentGateway
 ) -> None:
@@ -76,7 +89,7 @@ def test_parts_are_given_back_once_each_and_never_more_than_was_captured(
     assert first == again == replace(first, status=GatewayStatus.CAPTURED, captured=1250, refunded=1000)
     assert rest == replace(first, status=GatewayStatus.REFUNDED, refunded=1250)
     assert gateway.refund_part("key", "refund-1", 1000) == rest
-    assert rows(database, "SELECT sum(amount) FROM gateway.entries WHERE kind = 'REFUND'") == [(1250,)]
+    assert sum(given_back(database)) == 1250
 
 
 def test_at_once_no_more_is_given_back_than_was_captured(database: Database, gateway: PaymentGateway) -> None:
@@ -93,7 +106,7 @@ def test_at_once_no_more_is_given_back_than_was_captured(database: Database, gat
         granted = list(pool.map(part, range(8)))
 
     assert sum(granted) == 2
-    assert rows(database, "SELECT sum(amount) FROM gateway.entries WHERE kind = 'REFUND'") == [(1250,)]
+    assert sum(given_back(database)) == 1250
 
 
 def test_all_that_is_left_is_given_back(database: Database, gateway: PaymentGateway) -> None:
@@ -101,10 +114,7 @@ def test_all_that_is_left_is_given_back(database: Database, gateway: PaymentGate
     gateway.refund_part("key", "refund-1", 1000)
 
     assert gateway.refund("key").refunded == gateway.refund("key").refunded == 1250
-    assert rows(database, "SELECT amount FROM gateway.entries WHERE kind = 'REFUND' ORDER BY id") == [
-        (1000,),
-        (250,),
-    ]
+    assert given_back(database) == [1000, 250]
 
 
 def test_nothing_is_given_back_of_what_was_not_captured(gateway: PaymentGateway) -> None:
@@ -113,6 +123,42 @@ def test_nothing_is_given_back_of_what_was_not_captured(gateway: PaymentGateway)
     for key in ("key", "unknown"):
         with pytest.raises(RefundRefused):
             gateway.refund_part(key, "refund-1", 1)
+
+
+def test_it_tells_refunds_of_ours_from_those_of_its_dashboard(
+    database: Database, gateway: PaymentGateway
+) -> None:
+    gateway.capture("key", CHARGE)
+    gateway.refund_part("key", "refund-1", 250)
+    database.transact(lambda connection: dashboard.refund(connection, "key", 300))
+    too_much = database.transact(lambda connection: dashboard.refund(connection, "key", 701))
+    gateway.refund("key")
+
+    assert too_much is None
+    assert [(refund.refund_key, refund.amount) for refund in gateway.find_refunds("key")] == [
+        ("refund-1", 250),
+        (None, 300),
+        ("key", 700),
+    ]
+    assert gateway.find_refunds("unknown") == []
+    assert rows(database, "SELECT sum(amount)::int AS sum FROM gateway.entries WHERE kind = 'REFUND'") == [
+        {"sum": 1250}
+    ]
+
+
+@pytest.mark.parametrize(("is_won", "status"), [(True, DisputeStatus.WON), (False, DisputeStatus.LOST)])
+def test_a_dispute_is_opened_and_decided(
+    database: Database, gateway: PaymentGateway, is_won: bool, status: DisputeStatus
+) -> None:
+    gateway.capture("key", CHARGE)
+    database.transact(lambda connection: dashboard.open_dispute(connection, "key", 1000))
+    (opened,) = gateway.find_disputes("key")
+    database.transact(lambda connection: dashboard.close_disputes(connection, "key", is_won=is_won))
+
+    assert opened == GatewayDispute(opened.dispute_id, 1000, "USD", "fraudulent", DisputeStatus.OPEN)
+    assert gateway.find_disputes("key") == [replace(opened, status=status)]
+    assert gateway.find_disputes("unknown") == []
+    assert database.transact(lambda connection: dashboard.open_dispute(connection, "unknown")) is None
 
 
 def test_the_methods_that_it_names_are_those_that_it_has() -> None:

@@ -1,7 +1,7 @@
 """Trap T23: no index is there twice, and each is there for a statement that somebody can name.
 
-What a primary key or a unique constraint is for is its constraint. Every other index costs each write something: here
-stands who reads it.
+What a unique one is for is that nothing is there twice. Every other index costs each write something: here stands who
+reads it.
 """
 
 from itertools import permutations
@@ -24,6 +24,7 @@ from orders import erasure
 from orders.db import Database
 from orders.domain import OrderStatus
 from orders.payments import records as payment_records
+from payment_simulator import gateway
 from tests.support.factories import rows
 
 ID = UUID(int=7)
@@ -72,12 +73,14 @@ READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "operator_actions_by_order": (records.RECORDS, {"order_id": ID}),
     # For whoever looks into the gateway's ledger.
     "gateway.entries_key": (text("SELECT * FROM gateway.entries WHERE key = :key"), {"key": "order-7"}),
+    "gateway.refunds_key": (gateway._FIND_REFUNDS, {"key": "order-7"}),
+    "gateway.disputes_key": (gateway._FIND_DISPUTES, {"key": "order-7"}),
 }
 
 _WITHOUT_CONSTRAINT = """
     SELECT indexrelid::regclass::text AS name FROM pg_index JOIN pg_class AS owner ON owner.oid = indrelid
     WHERE owner.relnamespace::regnamespace::text IN ('public', 'gateway')
-      AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+      AND NOT indisunique
 """
 # Of two indexes on the same rows, one that begins with all the columns of the other can stand in for it.
 _COLUMNS = """

@@ -2,7 +2,7 @@
 says how."""
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,7 @@ from orders.events import (
     Queue,
 )
 from orders.observability import metrics
-from orders.payments.gateway import Charge, GatewayPayment, PaymentGateway
+from orders.payments.gateway import Charge, GatewayDispute, GatewayPayment, GatewayRefund, PaymentGateway
 from payment_simulator.gateway import SimulatedGateway
 from tests.support.api import lambda_context
 from tests.support.consumers import FakeDeadLetterQueue, batch, cloud_event, failed, published
@@ -265,6 +265,12 @@ class _Unreachable:
         raise PaymentGatewayUnavailable("down")
 
     def refund_part(self, key: str, refund_key: str, amount: int) -> GatewayPayment:
+        raise PaymentGatewayUnavailable("down")
+
+    def find_refunds(self, key: str) -> Sequence[GatewayRefund]:
+        raise PaymentGatewayUnavailable("down")
+
+    def find_disputes(self, key: str) -> Sequence[GatewayDispute]:
         raise PaymentGatewayUnavailable("down")
 
 

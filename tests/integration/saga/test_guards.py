@@ -552,9 +552,10 @@ def test_no_charge_is_meant_once_the_saga_has_turned_back(
 
 @pytest.mark.parametrize("status", list(PaymentStatus))
 @pytest.mark.parametrize("age", [30, 90])
-def test_only_undecided_payments_that_nobody_touched_are_claimed(
+def test_only_payments_whose_outcome_nobody_waits_for_are_claimed(
     database: Database, status: PaymentStatus, age: int
 ) -> None:
+    """Of one that waits for the customer the saga asks by itself."""
     order_id = order_in(database, OrderStatus.PROCESSING)
     pay(database, order_id, status, 0)
     execute(database, "UPDATE payments SET updated_at = now() - make_interval(secs => :age)", age=age)
@@ -562,7 +563,7 @@ def test_only_undecided_payments_that_nobody_touched_are_claimed(
     def claim() -> list[UUID]:
         return database.transact(lambda connection: records.claim_undecided(connection, 60, 10))
 
-    is_due = status in records.UNDECIDED and age > 60
+    is_due = status in (PaymentStatus.PENDING, PaymentStatus.UNKNOWN) and age > 60
     assert claim() == ([order_id] if is_due else [])
     assert claim() == [], "claimed, it is somebody's"
 
