@@ -72,9 +72,15 @@ class Stack(TypedDict):
     """If orders of this local cloud are or were paid through it."""
 
 
-def describe(settings: Settings, outputs: dict[str, str], users: dict[str, User], database_url: str) -> Stack:
+def describe(
+    settings: Settings,
+    outputs: dict[str, str],
+    users: dict[str, User],
+    database_url: str,
+    stripe: StripeFake | None = None,
+) -> Stack:
     """The stack from the outputs of its deploy."""
-    return Stack(
+    described = Stack(
         region=outputs["Region"],
         endpoint_url=settings.endpoint_url,
         api_url=f"{settings.endpoint_url}/_aws/execute-api/{outputs['ApiId']}",
@@ -86,7 +92,11 @@ def describe(settings: Settings, outputs: dict[str, str], users: dict[str, User]
         users=users,
         # Emulators have no console; this page tells which services run.
         console_url=f"{settings.endpoint_url}/_localstack/health",
+        payment_provider=settings.payment_provider,
     )
+    if stripe:
+        described["stripe"] = stripe
+    return described
 
 
 def read(settings: Settings) -> Stack | None:
