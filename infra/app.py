@@ -50,7 +50,7 @@ def _stage(app: App) -> Stage:
     if origins := app.node.try_get_context("allowed_origins"):
         changes["allowed_origins"] = tuple(map(_origin, origins.split(",")))
     stage = dataclasses.replace(STAGES[name], payments=_payments(app, STAGES[name]), **changes)
-    if not (stage.payments.moves_money or stage.allows_simulated_payments):
+    if not (stage.payments.moves_money or stage.allows_test_payments):
         raise ValueError(
             f"stage {name!r} takes real orders and the {stage.payments.name} moves no money: "
             "choose a provider that does, with -c payment_provider=stripe"

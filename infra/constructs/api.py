@@ -163,7 +163,10 @@ class OrdersApi(Construct):
         super().__init__(scope, id)
         stage = self._policy = runtime.stage
         environments = {
-            "CreateOrder": {"ORDERS_PER_MINUTE": str(stage.orders_per_minute)},
+            "CreateOrder": {
+                "ORDERS_PER_MINUTE": str(stage.orders_per_minute),
+                **({"ALLOW_TEST_PAYMENTS": "true"} if stage.allows_test_payments else {}),
+            },
             "ApiDocs": {
                 "USER_POOL_ID": identity.user_pool.user_pool_id,
                 "USER_POOL_CLIENT_ID": identity.client.user_pool_client_id,

@@ -28,7 +28,7 @@ def context_of(stage: str) -> dict[str, Any]:
     payment provider if the stage's own will not do."""
     flags: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
     database = {} if STAGES[stage].database else {"database": LOCAL_DATABASE}
-    payments = {} if STAGES[stage].allows_simulated_payments else {"payment_provider": "stripe"}
+    payments = {} if STAGES[stage].allows_test_payments else {"payment_provider": "stripe"}
     return {**flags, "stage": stage, **database, **payments}
 
 

@@ -40,6 +40,7 @@ from tools.cloud import aws, catalogue
 from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack, sign_in
 from tools.console import COLOURS, Console
+from tools.demo import cards
 from tools.demo.comparison import Records, compare
 from tools.demo.placing import Observer, Run, SignedIn, play
 from tools.demo.report import Report
@@ -73,7 +74,11 @@ def _run(settings: Settings, stack: Stack, console: Console, engine: Engine) -> 
     runs = [Run(scenario) for scenario in scenarios()]
     own_products = [product for run in runs for product in run.scenario.products]
 
-    with catalogue.on_sale(settings, own_products), live_display(runs, console) as observe:
+    with (
+        catalogue.on_sale(settings, own_products),
+        cards.on_the_table(stack),
+        live_display(runs, console) as observe,
+    ):
         try:
             asyncio.run(_play(settings, stack, runs, observe))
         except* httpx.TransportError as errors:
@@ -103,6 +108,7 @@ async def _play(settings: Settings, stack: Stack, runs: list[Run], observe: Obse
                     OrdersClient.connect(stack["api_url"], sign_in(settings, stack, user).access_token)
                 ),
                 stack["users"][user]["email"],
+                stack["payment_provider"],
             )
             for user in _USERS
         }

@@ -36,9 +36,26 @@ class StripeServer:
             finally:
                 process.terminate()
 
-    def fail(self, fault: Fault, on: str, *, times: int = 1, seconds: float = 0) -> None:
-        """The next requests fail so whose method and path fit the regular expression, e.g. `POST .*/confirm`."""
-        order = {"fault": fault, "pattern": on, "times": times, "seconds": seconds}
+    def fail(
+        self,
+        fault: Fault,
+        on: str,
+        *,
+        times: int = 1,
+        seconds: float = 0,
+        payment_method: str | None = None,
+        lasts: float | None = None,
+    ) -> None:
+        """The next requests fail so whose method and path fit the regular expression, e.g. `POST .*/confirm`; with
+        `payment_method` only those about payments with that test method, with `lasts` only for so many seconds."""
+        order = {
+            "fault": fault,
+            "pattern": on,
+            "times": times,
+            "seconds": seconds,
+            "payment_method": payment_method,
+            "lasts": lasts,
+        }
         self._control("POST", "faults", order)
 
     def heal(self) -> None:
