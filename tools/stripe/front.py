@@ -53,6 +53,7 @@ _GIVEN_BACK: Final = ("succeeded", "pending")
 _INTENTS: Final = "/v1/payment_intents"
 _INTENT: Final = re.compile(r"/v1/payment_intents/(?P<id>\w+)(?:/(?P<verb>\w+))?")
 _CREATE: Final = {
+    "allowed_payment_method_types",
     "amount",
     "capture_method",
     "currency",
@@ -60,7 +61,6 @@ _CREATE: Final = {
     "description",
     "metadata",
     "payment_method",
-    "payment_method_types",
 }
 _PARAMETERS: Final = {
     "confirm": {"payment_method", "return_url", "use_stripe_sdk"},
@@ -69,6 +69,7 @@ _PARAMETERS: Final = {
 }
 # localstripe refuses them, and they change nothing that is looked at.
 _UNKNOWN_TO_LOCALSTRIPE: Final = {
+    "allowed_payment_method_types",
     "cancellation_reason",
     "description",
     "reason",
@@ -222,7 +223,7 @@ class Front:
 
     def install(self, app: web.Application) -> None:
         """Puts it before localstripe."""
-        app.middlewares.insert(0, self._serve)
+        app.middlewares.insert(0, self._serve)  # type: ignore[arg-type]
         app.router.add_get("/v1/disputes", localstripe.api_list_all(Dispute, "/v1/disputes"))
         app.router.add_get("/v1/disputes/{id}", localstripe.api_retrieve(Dispute, "/v1/disputes"))
         app.router.add_post("/_config/test/faults", self._arm)
@@ -386,9 +387,9 @@ class Front:
         if reply.status == 402 and intent:
             return Reply(402, {"error": _decline(_find(PaymentIntent, intent["id"], "intent"))})
         if reply.status >= 400:
-            code = {404: "resource_missing"}.get(reply.status)
             message = reply.content.get("error", {}).get("message", "Bad request")
-            return _error(reply.status, "invalid_request_error", message, **({"code": code} if code else {}))
+            rest: Json = {"code": "resource_missing"} if reply.status == 404 else {}
+            return _error(reply.status, "invalid_request_error", message, **rest)
         if request.method == "POST" and request.path == "/v1/refunds":
             refund = _find(Refund, reply.content["id"], "refund")
             charge = Charge._api_retrieve(refund.charge)
@@ -455,7 +456,11 @@ async def _read(http: web.Request) -> Request:
 def _put_back(http: web.Request, request: Request) -> None:
     """As what localstripe will read of it."""
     if request.method == "POST":
-        kept = [(name, value) for name, value in request.params if name not in _UNKNOWN_TO_LOCALSTRIPE]
+        kept = [
+            (name, value)
+            for name, value in request.params
+            if name.partition("[")[0] not in _UNKNOWN_TO_LOCALSTRIPE
+        ]
         http._read_bytes = urlencode(kept).encode()
 
 

@@ -51,6 +51,8 @@ class Metric:
     CIRCUIT_CLOSED: Final = "CircuitClosed"
     CIRCUIT_REFUSED: Final = "CircuitRefused"
     """Calls to the payment gateway that were not made, because its circuit was open."""
+    STRIPE_AUTHENTICATION_FAILED: Final = "StripeAuthenticationFailed"
+    """Requests that Stripe refused for their key: a person must give us another one, or other rights."""
     OPERATOR_ACTIONS: Final = "OperatorActions"
     """What an operator asked for, each time it was begun."""
     WEBHOOKS_DELIVERED: Final = "WebhooksDelivered"

@@ -26,6 +26,7 @@ _TEST_METHOD: Final = re.compile(r"pm_card_\w*|pm_simulated")
 
 class PaymentProvider(StrEnum):
     SIMULATOR = "simulator"
+    STRIPE = "stripe"
 
     @property
     def package(self) -> str:
