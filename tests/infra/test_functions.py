@@ -17,6 +17,7 @@ from orders.domain import SagaStep
 from orders.payments.settings import PaymentSettings
 from orders.settings import EnvironmentSettings, FunctionSettings
 from payment_simulator.settings import SimulatorSettings
+from payment_stripe.settings import StripeSettings
 from tests.infra.stacks import ROOT, SynthesizedStack
 
 HANDLER = re.compile(r"functions\.(?P<package>\w+)\.handler\.(?P<entry>\w+)")
@@ -38,6 +39,11 @@ FUNCTIONS = [
     *RECOVERY,
     *STEPS,
 ]
+
+PROVIDER_SETTINGS: dict[str, type[EnvironmentSettings]] = {
+    "simulator": SimulatorSettings,
+    "stripe": StripeSettings,
+}
 
 RETENTION_DAYS = {"local": 1, "dev": 7, "prod": 90}
 
@@ -79,8 +85,7 @@ def variables_of(stack: SynthesizedStack, function: str) -> tuple[set[str], set[
     package, _ = handler_of(stack, function)
     classes: list[type[EnvironmentSettings]] = [settings_of(package)]
     if issubclass(settings_of(package), PaymentSettings):
-        assert stack.stage.payments.name == "simulator"
-        classes.append(SimulatorSettings)
+        classes.append(PROVIDER_SETTINGS[stack.payment_provider])
     fields = {name.upper(): field for settings in classes for name, field in settings.model_fields.items()}
     return {name for name, field in fields.items() if field.is_required()}, set(fields)
 
@@ -141,7 +146,7 @@ def test_the_function_starts_with_the_environment_it_gets(stack: SynthesizedStac
     with patch.dict(os.environ, environment, clear=True):
         settings = settings_of(package).from_environment()
         if isinstance(settings, PaymentSettings):
-            SimulatorSettings.from_environment()
+            PROVIDER_SETTINGS[stack.payment_provider].from_environment()
     assert settings.stage == stack.stage.name
 
 

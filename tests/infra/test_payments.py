@@ -97,6 +97,13 @@ def test_an_unknown_provider_is_refused_at_synthesis_with_those_that_there_are(
         app.main()
 
 
+def test_only_production_refuses_test_methods_of_a_provider_that_moves_money(
+    with_stripe: SynthesizedStack, prod: SynthesizedStack
+) -> None:
+    assert with_stripe.environment("create-order")["ALLOW_TEST_PAYMENTS"] == "true"
+    assert "ALLOW_TEST_PAYMENTS" not in prod.environment("create-order")
+
+
 @pytest.mark.parametrize("chosen", [{}, {"payment_provider": "simulator"}])
 def test_production_does_not_synthesize_with_the_simulator_and_says_why(
     monkeypatch: pytest.MonkeyPatch, chosen: dict[str, str]

@@ -9,6 +9,7 @@ from typing import Any, Final
 import httpx
 from sqlalchemy import Engine, text
 
+from payment_stripe.amounts import from_stripe
 from tools.cloud.stack import Stack
 from tools.errors import Unavailable
 
@@ -99,11 +100,11 @@ def stripe_entries(url: str, api_key: str) -> Iterator[Entry]:
         key_of = {id: keys.get(charge["payment_intent"], id) for id, charge in charges.items()}
         for charge in charges.values():
             if charge["status"] == "succeeded" and charge["captured"]:
-                yield Entry(key_of[charge["id"]], "CAPTURE", charge["amount"], _time(charge))
+                yield Entry(key_of[charge["id"]], "CAPTURE", _amount(charge), _time(charge))
         for refund in _all(client, "refunds"):
             if refund["status"] not in {"failed", "canceled"}:
                 yield Entry(
-                    key_of.get(refund["charge"], refund["id"]), "REFUND", refund["amount"], _time(refund)
+                    key_of.get(refund["charge"], refund["id"]), "REFUND", _amount(refund), _time(refund)
                 )
 
 
@@ -120,6 +121,10 @@ def _all(client: httpx.Client, name: str) -> Iterator[dict[str, Any]]:
         if not page["has_more"]:
             return
         parameters["starting_after"] = page["data"][-1]["id"]
+
+
+def _amount(thing: Mapping[str, Any]) -> int:
+    return from_stripe(thing["amount"], thing["currency"].upper())
 
 
 def _time(thing: Mapping[str, Any]) -> datetime:
