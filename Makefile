@@ -6,7 +6,7 @@
 STAGE ?= prod
 python := .venv/bin/python
 export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/shared/python:$(CURDIR)/layers/payment_simulator/python:$(CURDIR)/layers/payment_stripe/python
-pytest := $(python) -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
+pytest := $(python) -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
 # Every process imports a thousand modules: they are compiled once, also where the environment says not to keep that.
 unexport PYTHONDONTWRITEBYTECODE
 # The pinned CDK works on Node 20, 22 and 24; its banners about versions, and its telemetry, stay off.
@@ -21,8 +21,8 @@ help: ## Show the commands
 demo: setup ## Start the local cloud, run the demonstration, print its table, stop the cloud
 	@bin/orders demo
 
-# Two processes, for two cores: more would each make a Postgres, a template and the stacks for themselves. One of them
-# runs the local clouds, one at a time: half of that is waiting.
+# Three processes, for two cores: two of them run local clouds, and half of that is waiting. More would each make a
+# Postgres, a template and the stacks for themselves.
 # Types are checked beside the first tests, which wait for a cloud to be deployed.
 test: setup browser ## Run all checks and the whole test suite
 	@$(MAKE) --no-print-directory --jobs 2 static suite

@@ -58,15 +58,19 @@ settings.load_profile("orders")
 
 
 _TOGETHER = {
-    "tests/e2e/": "a cloud at a time",
-    "tests/chaos/": "a cloud at a time",
+    # Clouds of their own. They wait more than they work: for leases to end, and for processes.
+    "tests/chaos/": "clouds that fail",
+    "tests/e2e/test_kept_identity.py": "clouds that fail",
+    "tests/e2e/test_killed_cloud.py": "clouds that fail",
+    "tests/e2e/": "the cloud that tests share",
     "tests/infra/": "one synthesis of each stage",
     "tests/integration/relay/test_bindings.py": "one synthesis of each stage",
     "tests/integration/manage_catalogue/test_plans_at_volume.py": "a million orders",
     "tests/integration/read_orders/test_plans_at_volume.py": "a million orders",
 }
-"""What shares a fixture that takes long to make, by the beginning of its path; every other file is by itself."""
-_FIRST = ("a cloud at a time", "a million orders", "one synthesis of each stage")
+"""What shares a fixture that takes long to make, by the beginning of its path, the first that fits; every other
+file is by itself."""
+_FIRST = ("the cloud that tests share", "clouds that fail", "a million orders", "one synthesis of each stage")
 """What takes longest is begun first."""
 
 

@@ -7,6 +7,7 @@ from tests.mutants.messages import MESSAGES
 from tests.mutants.mutant import Edit, Mutant, mutant
 from tests.mutants.reads import READS
 from tests.mutants.requests import REQUESTS
+from tests.mutants.stripe import STRIPE
 from tests.mutants.webhooks import WEBHOOKS
 
 _ASL: Final = "statemachines/order_saga.asl.json"
@@ -596,4 +597,4 @@ PERSONAL_DATA: Final = (
     ),
 )
 
-MUTANTS: Final = (*SEVEN, *STEPS, *GUARDS, *MESSAGES, *PERSONAL_DATA, *READS, *REQUESTS, *WEBHOOKS)
+MUTANTS: Final = (*SEVEN, *STEPS, *GUARDS, *MESSAGES, *PERSONAL_DATA, *READS, *REQUESTS, *STRIPE, *WEBHOOKS)

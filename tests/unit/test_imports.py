@@ -52,6 +52,8 @@ MIGRATIONS = {"alembic"}
 DATABASE = {"sqlalchemy", "pg8000"}
 ROUTING = {"aws_lambda_powertools.event_handler"}
 
+STRIPE = (("PAYMENT_PROVIDER", "stripe"), ("STRIPE_API_KEY_SECRET_ID", "orders-test-stripe-api-key"))
+
 ROUTED = {
     "api_docs",
     "create_order",
@@ -71,14 +73,15 @@ def imported_by(package: str) -> frozenset[str]:
 
 
 @cache
-def imported_with(module: str) -> frozenset[str]:
+def imported_with(module: str, *settings: tuple[str, str]) -> frozenset[str]:
     """The modules that a process has loaded once it has imported this one."""
     done = subprocess.run(
         [sys.executable, "-c", IMPORT, module],
         env={
             **FUNCTION_ENVIRONMENT,
             **SETTINGS,
-            "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/shared/python'}:{ROOT / 'layers/payment_simulator/python'}",
+            "PYTHONPATH": ":".join(map(str, [ROOT, *sorted(ROOT.glob("layers/*/python"))])),
+            **dict(settings),
         },
         capture_output=True,
         text=True,
@@ -125,6 +128,15 @@ def test_only_the_api_imports_routing(package: str) -> None:
 @pytest.mark.parametrize("package", HANDLERS)
 def test_only_who_calls_the_payment_provider_imports_it(package: str) -> None:
     assert ("payment_simulator.gateway" in imported_by(package)) == (package in CALL_PAYMENT_PROVIDER)
+
+
+@pytest.mark.parametrize("package", [name for name in HANDLERS if name != "migrate"])
+def test_stripes_library_is_imported_with_the_first_call_of_it(package: str) -> None:
+    """It takes longer than all the rest of a cold start."""
+    imported = imported_with(f"functions.{package}.handler", *STRIPE)
+
+    assert ("payment_stripe.gateway" in imported) == (package in CALL_PAYMENT_PROVIDER)
+    assert not imported & {"stripe", "requests", "payment_simulator"}
 
 
 def test_the_payment_provider_is_imported_when_it_is_asked_for_and_not_before() -> None:

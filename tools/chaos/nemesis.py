@@ -15,6 +15,7 @@ import pg8000.exceptions
 from orders.events import OrderCreated, Queue, Trace
 from orders.executions import execution_input
 from orders.ids import uuid7
+from payment_simulator import outages
 from tools.chaos import function_processes, poison
 from tools.chaos.faults import ClientMessage, DatabaseFault, InjectionLog
 from tools.chaos.plan import DeadEvent, Fault, Plan, PlannedFault, Poison, Target
@@ -47,6 +48,8 @@ _UNDONE: Final = """
     FROM orders JOIN outbox ON outbox.subject = orders.id AND outbox.type = :order_created
     WHERE orders.status = 'CANCELLED' ORDER BY orders.updated_at DESC LIMIT 5
 """
+# A failed call is written down by the circuit breaker.
+_FAILED_CALLS: Final = "SELECT window_started_at, failures, open_until FROM circuit_breakers"
 
 
 class Nemesis:
@@ -80,6 +83,7 @@ class Nemesis:
             Fault.EXPIRE_RESERVATION: self._expire_reservations,
             Fault.POISON_MESSAGE: self._poison_queue,
             Fault.POISON_EVENT: self._poison_outbox,
+            Fault.GATEWAY_OUTAGE: self._take_gateway_down,
         }
 
     def advance(self, seconds: float) -> None:
@@ -278,6 +282,21 @@ class Nemesis:
 
         self._until(plant)
         self._injections.add(Fault.POISON_EVENT, flaw)
+
+    def _take_gateway_down(self, fault: PlannedFault) -> None:
+        seconds = fault.number("milliseconds") / 1000
+
+        def refuse_somebody() -> bool:
+            failed_before = self._system.query(_FAILED_CALLS)
+            with self._system.restarting, self._system.engine.begin() as connection:
+                outages.begin(connection, seconds)
+            self._over.wait(seconds)
+            is_refused = self._system.query(_FAILED_CALLS) != failed_before
+            if is_refused:
+                self._injections.add(Fault.GATEWAY_OUTAGE, f"{seconds} s")
+            return is_refused
+
+        self._until(refuse_somebody)
 
     def _until(self, strike: Callable[[], bool]) -> None:
         """Tries until it has found its victim, or has no more time."""

@@ -37,6 +37,7 @@ class Fault(StrEnum):
     EXPIRE_RESERVATION = "reservation expired under way"
     POISON_MESSAGE = "poison message"
     POISON_EVENT = "poison outbox row"
+    GATEWAY_OUTAGE = "payment gateway down"
 
 
 class Target(StrEnum):
@@ -169,6 +170,7 @@ _INJECTIONS: Final[Mapping[Fault, int]] = {
     Fault.EXPIRE_RESERVATION: 8,
     Fault.POISON_MESSAGE: 8,
     Fault.POISON_EVENT: 6,
+    Fault.GATEWAY_OUTAGE: 6,
 }
 _WITH_ORDERS: Final = (Fault.GATEWAY_TIMEOUT, Fault.DUPLICATE_POST, Fault.CHANGED_POST)
 
@@ -342,4 +344,6 @@ _PARAMETERS: Final[Mapping[Fault, Callable[[random.Random, int], Parameters]]] =
         "poison": dice.choice(list(Poison)),
     },
     Fault.POISON_EVENT: lambda dice, place: {"flaw": _in_turn(DeadEvent, place)},
+    # Short: orders wait for a minute wherever it opens the circuit.
+    Fault.GATEWAY_OUTAGE: lambda dice, place: {"milliseconds": dice.randint(500, 3_000)},
 }

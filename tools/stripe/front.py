@@ -10,6 +10,7 @@
 """
 
 import asyncio
+import contextlib
 import copy
 import json
 import re
@@ -35,7 +36,7 @@ from localstripe.resources import (
 )
 from localstripe.webhooks import schedule_webhook
 
-from tools.stripe.cards import METHODS, Decline, behaviour
+from tools.stripe.cards import METHODS, Decline, TestCard, behaviour
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Json = dict[str, Any]
@@ -85,6 +86,8 @@ class Fault(StrEnum):
     """401, no effect."""
     FORBIDDEN = "forbidden"
     """403, no effect: the key has not the right."""
+    MISUNDERSTOOD = "misunderstood"
+    """400, no effect: a parameter that this version of the API does not have."""
     RATE_LIMITED = "rate_limited"
     """429 with Retry-After, no effect."""
     BROKEN = "broken"
@@ -96,7 +99,7 @@ class Fault(StrEnum):
     LOST = "lost"
     """It takes effect, and the connection ends without a response."""
     HELD = "held"
-    """It takes effect only after so many seconds."""
+    """It takes effect only when it is released, or after so many seconds."""
     SLOW = "slow"
     """It takes effect, and the response comes after so many seconds."""
 
@@ -108,6 +111,7 @@ _NO_EFFECT: Final = {
         "invalid_request_error",
         "The provided key does not have the required permissions",
     ),
+    Fault.MISUNDERSTOOD: (400, "invalid_request_error", "Received unknown parameter"),
     Fault.RATE_LIMITED: (429, "invalid_request_error", "Request rate limit exceeded"),
     Fault.BROKEN: (500, "api_error", "An unknown error occurred"),
 }
@@ -197,6 +201,7 @@ class Request:
     path: str
     params: list[tuple[str, str]]
     key: str | None
+    card: TestCard | None = None
 
     def get(self, name: str) -> str | None:
         return dict(self.params).get(name)
@@ -220,6 +225,7 @@ class Front:
         self._in_progress: set[str] = set()
         self._faults: list[Armed] = []
         self._seen: list[Json] = []
+        self._released = asyncio.Event()
 
     def install(self, app: web.Application) -> None:
         """Puts it before localstripe."""
@@ -228,6 +234,7 @@ class Front:
         app.router.add_get("/v1/disputes/{id}", localstripe.api_retrieve(Dispute, "/v1/disputes"))
         app.router.add_post("/_config/test/faults", self._arm)
         app.router.add_delete("/_config/test/faults", self._disarm)
+        app.router.add_post("/_config/test/release", self._release)
         app.router.add_delete("/_config/test/idempotency_keys", self._forget_keys)
         app.router.add_get("/_config/test/requests", self._show_requests)
         app.router.add_post("/_config/test/disputes", self._dispute)
@@ -284,7 +291,7 @@ class Front:
             http.headers.get("Authorization") != f"Bearer {self._api_key}"
         ):
             return _error(*_NO_EFFECT[Fault.UNAUTHORIZED])
-        if armed and armed.fault in (Fault.UNAUTHORIZED, Fault.FORBIDDEN):
+        if armed and armed.fault in (Fault.UNAUTHORIZED, Fault.FORBIDDEN, Fault.MISUNDERSTOOD):
             return _error(*_NO_EFFECT[armed.fault])
         if armed and armed.fault is Fault.RATE_LIMITED:
             return _error(*_NO_EFFECT[armed.fault], headers={"Retry-After": f"{armed.seconds:g}"})
@@ -332,9 +339,12 @@ class Front:
         if armed and armed.fault is Fault.BROKEN:
             return _error(*_NO_EFFECT[armed.fault])
         if armed and armed.fault is Fault.HELD:
-            await asyncio.sleep(armed.seconds)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._released.wait(), armed.seconds)
         try:
             self._prepare(request)
+            if _is_about_no_charge(request):
+                return Reply(200, {"object": "list", "url": request.path, "data": [], "has_more": False})
             _put_back(http, request)
             response = await handler(http)
         except Refused as refused:
@@ -349,8 +359,6 @@ class Front:
     def _prepare(self, request: Request) -> None:
         """Checks what localstripe does not, and says it in localstripe's terms."""
         if request.method != "POST":
-            if request.path == "/v1/refunds" and (intent_id := request.get("payment_intent")):
-                _charge_of(_find(PaymentIntent, intent_id, "payment_intent"))
             return
         intent = _INTENT.fullmatch(request.path)
         if request.path == _INTENTS:
@@ -364,7 +372,8 @@ class Front:
             _allow(request, _PARAMETERS["refunds"])
             _check_refund(request)
         elif request.path == "/v1/payment_methods" and (number := request.get("card[number]")):
-            request.put("card[number]", behaviour(number.replace(" ", "")).number)
+            request.card = behaviour(number.replace(" ", ""))
+            request.put("card[number]", request.card.number)
 
     def _check_state(self, intent_id: str, verb: str) -> None:
         intent = _find(PaymentIntent, intent_id, "intent", status=404)
@@ -397,8 +406,8 @@ class Front:
             reply.content["payment_intent"] = charge.payment_intent
             _send("refund.created", refund)
             _send("charge.refunded", charge)
-        if request.path == "/v1/payment_methods" and (number := request.get("card[number]")):
-            PaymentMethod._api_retrieve(reply.content["id"])._decline = behaviour(number).decline
+        if request.card:
+            PaymentMethod._api_retrieve(reply.content["id"])._decline = request.card.decline
         return Reply(reply.status, _as_stripe(reply.content, request.expanded()))
 
     def _tell(self, verb: str, intent: Any) -> None:
@@ -411,8 +420,13 @@ class Front:
         elif verb == "_authenticate" and intent._authentication_failed:
             _send("payment_intent.payment_failed", intent)
 
+    async def _release(self, http: web.Request) -> web.Response:
+        self._released.set()
+        return web.json_response({})
+
     async def _arm(self, http: web.Request) -> web.Response:
         order = await http.json()
+        self._released.clear()
         self._faults.append(Armed(Fault(order.pop("fault")), order.pop("pattern"), **order))
         return web.json_response({})
 
@@ -511,6 +525,14 @@ def _check_amount(request: Request) -> None:
         raise Refused("Amount is too large", code="amount_too_large", param="amount")
     if amount % _STEPS.get(currency, 1):
         raise Refused(f"Invalid amount of {currency}", code="parameter_invalid_integer", param="amount")
+
+
+def _is_about_no_charge(request: Request) -> bool:
+    """Whether refunds are asked for of an intent that has no charge yet, which localstripe does not expect."""
+    intent_id = request.get("payment_intent")
+    if (request.method, request.path) != ("GET", "/v1/refunds") or intent_id is None:
+        return False
+    return _find(PaymentIntent, intent_id, "payment_intent").latest_charge is None
 
 
 def _use_method(request: Request) -> None:

@@ -13,7 +13,16 @@ API_KEY: Final = "sk_test_local"
 """The secret key that it takes, unless it is started with another one."""
 
 Fault = Literal[
-    "unauthorized", "forbidden", "rate_limited", "broken", "broken_after", "hung_up", "lost", "held", "slow"
+    "misunderstood",
+    "unauthorized",
+    "forbidden",
+    "rate_limited",
+    "broken",
+    "broken_after",
+    "hung_up",
+    "lost",
+    "held",
+    "slow",
 ]
 """See `tools.stripe.front.Fault`."""
 
@@ -57,6 +66,10 @@ class StripeServer:
             "lasts": lasts,
         }
         self._control("POST", "faults", order)
+
+    def release(self) -> None:
+        """Lets go on what is `held`."""
+        self._control("POST", "release")
 
     def heal(self) -> None:
         """Takes back the faults that nothing has met yet."""

@@ -1,5 +1,6 @@
 """Stripe's provider over real HTTP, against localstripe and its front, with its own table in a real Postgres."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,9 +19,11 @@ from payment_stripe.gateway import StripeGateway
 from payment_stripe.settings import StripeSettings
 from tests.support.postgres import Server
 from tools.stripe.server import API_KEY, StripeServer
+from tools.waiting import wait_until
 
 SECRET_ID = "orders-test-stripe-api-key"
-PATIENCE = Patience(connect=0.5, read=0.5, total=6)
+PATIENCE = Patience(connect=1, read=1, total=9, wait=0.02)
+LONG_PATIENCE = Patience(connect=2, read=20, total=60, wait=0.02)
 CHARGE = Charge(1250, "USD", "pm_card_visa")
 
 
@@ -110,6 +113,19 @@ class Stripe:
             and (self.key in str(request["params"]) or any(id in request["path"] for id in ids))
         ]
 
+    def await_request(self, pattern: str) -> None:
+        """Waits until a request of the key is there whose method and path fit."""
+
+        def is_there() -> bool:
+            ids = [intent["id"] for intent in self.intents()]
+            return any(
+                re.search(pattern, f"{request['method']} {request['path']}")
+                and (self.key in str(request["params"]) or any(id in request["path"] for id in ids))
+                for request in self.server.requests()
+            )
+
+        assert wait_until(is_there, 20)
+
 
 @pytest.fixture
 def key() -> str:
@@ -151,12 +167,12 @@ def gateway(database: Database, settings: StripeSettings, secret: Secret) -> Str
 def another_process(
     migrated: Credentials, settings: StripeSettings, secret: Secret
 ) -> Iterator[Callable[[], StripeGateway]]:
-    """A gateway of another process, with a connection of its own."""
+    """A gateway of another process, with a connection of its own and all the patience in the world."""
     databases: list[Database] = []
 
     def make() -> StripeGateway:
         databases.append(Database(lambda: migrated))
-        return StripeGateway(databases[-1], settings, PATIENCE)
+        return StripeGateway(databases[-1], settings, LONG_PATIENCE)
 
     yield make
     for database in databases:

@@ -24,8 +24,6 @@ T = TypeVar("T")
 
 API_VERSION: Final = "2026-10-28.endive"
 """Pinned: a newer library must not change what is returned. It is also the version of our webhook endpoint."""
-SHORTEST_WAIT_SECONDS: Final = 0.3
-"""Before the first repetition; twice as long before the next one."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +34,8 @@ class Patience:
     read: float = 8
     total: float = 19
     """All requests of one call of the gateway together. A step's function has 25."""
+    wait: float = 0.3
+    """Before a request is repeated for the first time; twice as long before the next time."""
 
     @property
     def request(self) -> float:
@@ -107,7 +107,7 @@ class Requests:
         import stripe
 
         client = self._api.client()
-        wait = SHORTEST_WAIT_SECONDS
+        wait = self._patience.wait
         is_renewed = False
         while True:
             if not self._has_time(0):

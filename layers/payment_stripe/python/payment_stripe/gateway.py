@@ -164,7 +164,8 @@ class StripeGateway:
             made = self._refund(requests, key, refund_key, intent.id, units, refund_key)
             intent = _retrieve(requests, intent.id)
         if made.status in _REFUND_FAILED:
-            raise RefundRefused(f"the customer's bank has sent the refund back ({made.failure_reason})")
+            reason = getattr(made, "failure_reason", None) or made.status
+            raise RefundRefused(f"the refund came back from the customer's bank ({reason})")
         return self._payment(requests, key, record, intent)
 
     def find_refunds(self, key: str) -> Sequence[GatewayRefund]:
@@ -424,7 +425,8 @@ def _failure(intent: "stripe.PaymentIntent") -> str:
     """The class name of the business failure that a decline is."""
     error, charge = intent.last_payment_error, _charge(intent)
     is_blocked = charge is not None and charge.outcome is not None and charge.outcome.type == "blocked"
-    is_fraud = is_blocked or (error is not None and error.decline_code in _FRAUD)
+    # Stripe leaves it out where there is none.
+    is_fraud = is_blocked or getattr(error, "decline_code", None) in _FRAUD
     return (FraudSuspected if is_fraud else PaymentDeclined).__name__
 
 
