@@ -66,11 +66,7 @@ def _payments(app: App, stage: Stage) -> PaymentProvider:
         case None:
             return stage.payments
         case "stripe":
-            return stripe(
-                api_key_secret=stage.resource_name("stripe-api-key"),
-                webhook_secret=stage.resource_name("stripe-webhook-secret"),
-                api_base=api_base,
-            )
+            return stripe(api_key_secret=stage.resource_name("stripe-api-key"), api_base=api_base)
         case name if name == stage.payments.name:
             return stage.payments
         case name:

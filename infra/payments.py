@@ -14,8 +14,6 @@ class PaymentProvider:
     moves_money: bool = True
     api_key_secret: str | None = None
     """The name of the secret that holds our key at the provider; the stack makes it, empty."""
-    webhook_secret: str | None = None
-    """The same for the secret that the provider signs its webhooks with."""
 
 
 def simulator(
@@ -40,8 +38,8 @@ def simulator(
     )
 
 
-def stripe(*, api_key_secret: str, webhook_secret: str, api_base: str | None = None) -> PaymentProvider:
-    """Stripe. The values of the two secrets are put in after the first deploy, by a person.
+def stripe(*, api_key_secret: str, api_base: str | None = None) -> PaymentProvider:
+    """Stripe.
 
     `api_base`: where its API is, if that is not Stripe itself.
     """
@@ -52,5 +50,4 @@ def stripe(*, api_key_secret: str, webhook_secret: str, api_base: str | None = N
             **({"STRIPE_API_BASE": api_base} if api_base else {}),
         },
         api_key_secret=api_key_secret,
-        webhook_secret=webhook_secret,
     )

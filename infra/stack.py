@@ -13,15 +13,17 @@ from infra.constructs.monitoring import Monitoring
 from infra.constructs.network import Network
 from infra.constructs.notifications import Notifications
 from infra.constructs.operations import Operations
-from infra.constructs.payments import PaymentSecrets
+from infra.constructs.payment_key import PaymentKey
+from infra.constructs.payment_webhooks import PaymentWebhooks
 from infra.constructs.queues import Queues
 from infra.constructs.recovery import Recovery
+from infra.constructs.refund import OrderRefund
 from infra.constructs.relay import OutboxRelay
 from infra.constructs.saga import OrderSaga
 from infra.constructs.webhooks import Webhooks
 from infra.names import pascal
 from infra.stages import Stage
-from orders.domain import SagaStep
+from orders.domain import RefundStep, SagaStep
 from orders.events import Queue
 
 
@@ -48,7 +50,8 @@ class OrdersStack(Stack):
         relay = OutboxRelay(self, "Relay", runtime=runtime, queues=queues)
 
         saga = OrderSaga(self, "Saga", runtime=runtime)
-        saga.start_from(queues[Queue.ORDER_PROCESSING], runtime=runtime)
+        refund = OrderRefund(self, "Refund", runtime=runtime)
+        saga.start_from(queues[Queue.ORDER_PROCESSING], refund=refund, runtime=runtime)
 
         notifications = Notifications(
             self,
@@ -65,16 +68,32 @@ class OrdersStack(Stack):
             queue=queues[Queue.WEBHOOK_DELIVERY],
             api=api.functions["Webhooks"],
         )
-        recovery = Recovery(self, "Recovery", runtime=runtime, queues=queues, saga=saga)
-        operations = Operations(self, "Operations", runtime=runtime, queues=queues, saga=saga, api=api)
+        payment_webhooks = PaymentWebhooks(
+            self,
+            "PaymentWebhooks",
+            runtime=runtime,
+            queue=queues[Queue.PAYMENT_WEBHOOKS],
+            saga=saga,
+            api=api.functions["PaymentWebhooks"],
+        )
+        recovery = Recovery(self, "Recovery", runtime=runtime, queues=queues, saga=saga, refund=refund)
+        operations = Operations(
+            self, "Operations", runtime=runtime, queues=queues, saga=saga, refund=refund, api=api
+        )
 
-        payment_secrets = PaymentSecrets(self, "PaymentSecrets", stage=stage)
-        payment_secrets.grant_calls(
-            saga.steps[SagaStep.PROCESS_PAYMENT],
-            saga.steps[SagaStep.REFUND_PAYMENT],
-            recovery.maintenance,
-            recovery.payment_events,
-            operations.operations,
+        PaymentKey(
+            self,
+            "PaymentKey",
+            stage=stage,
+            callers=[
+                saga.steps[SagaStep.PROCESS_PAYMENT],
+                saga.steps[SagaStep.REFUND_PAYMENT],
+                refund.steps[RefundStep.REFUND_PAYMENT],
+                recovery.maintenance,
+                recovery.payment_events,
+                payment_webhooks.events,
+                operations.operations,
+            ],
         )
 
         Migrations(
@@ -86,8 +105,10 @@ class OrdersStack(Stack):
                 relay.relay,
                 saga.starter,
                 *saga.steps.values(),
+                *refund.steps.values(),
                 notifications.notify,
                 webhooks.deliver,
+                payment_webhooks.events,
                 recovery.maintenance,
                 recovery.payment_events,
                 recovery.inventory_events,
@@ -101,10 +122,14 @@ class OrdersStack(Stack):
             api=api.http_api,
             queues=queues.pairs,
             state_machine=saga.state_machine,
+            refund=refund.state_machine,
+            mark_for_review=refund.steps[RefundStep.MARK_FOR_REVIEW].function,
             relay=relay.relay.function,
             mark_cancelled=saga.steps[SagaStep.MARK_CANCELLED].function,
             process_payment=saga.steps[SagaStep.PROCESS_PAYMENT].function,
             deliver_webhooks=webhooks.deliver.function,
+            payment_webhooks=api.functions["PaymentWebhooks"].function,
+            provider_events=payment_webhooks.events.function,
             maintenance=recovery.maintenance.function,
             payment_events=recovery.payment_events.function,
             inventory_events=recovery.inventory_events.function,
@@ -118,6 +143,7 @@ class OrdersStack(Stack):
             "ApiUrl": api.http_api.api_endpoint,
             "ApiId": api.http_api.api_id,
             "StateMachineArn": saga.state_machine.state_machine_arn,
+            "RefundStateMachineArn": refund.state_machine.state_machine_arn,
             "UserPoolId": identity.user_pool.user_pool_id,
             "UserPoolClientId": identity.client.user_pool_client_id,
             "RelayFunctionName": relay.relay.function.function_name,

@@ -37,6 +37,7 @@ FUNCTION_ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_SESSION_TOKEN": "testing",
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:orders-test-order-saga",
+    "REFUND_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:orders-test-order-refund",
     "CONTACT_RETENTION_DAYS": "90",
     "QUEUE_URLS": _QUEUE_URLS,
     "DLQ_URLS": _QUEUE_URLS,

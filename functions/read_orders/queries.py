@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Row, TextClause, text
 
 from functions.read_orders.models import (
+    NextAction,
     NotificationDelivery,
     NotificationList,
     OrderDetail,
@@ -23,25 +24,42 @@ from orders.domain import Channel, OrderStatus, SagaStep, StepOutcome, StepStatu
 from orders.errors import OrderNotFound, ProductNotFound
 from orders.history import Books
 from orders.ids import parse_uuid
+from orders.payments.provider import PaymentProvider
 
 # Whose order it is belongs into the question: there is then no response that could differ between another user's order
 # and none at all.
 _ORDER: Final = text("""
     SELECT orders.id, orders.status, orders.failure_reason, orders.total_amount, orders.currency, orders.priority,
-           orders.created_at, orders.updated_at, item.product_id, item.quantity, item.unit_price
+           orders.created_at, orders.updated_at, item.product_id, item.quantity, item.unit_price,
+           coalesce((SELECT refunded FROM payments WHERE payments.order_id = orders.id), 0) AS refunded_amount,
+           (
+               SELECT jsonb_agg(jsonb_build_object(
+                   'refundId', refund.id, 'amount', refund.amount, 'currency', orders.currency,
+                   'status', refund.status, 'createdAt', refund.created_at,
+                   'completedAt', CASE WHEN refund.status = 'COMPLETED' THEN refund.updated_at END,
+                   'lines', coalesce((
+                       SELECT jsonb_agg(jsonb_build_object('productId', line.product_id, 'quantity', line.quantity)
+                                        ORDER BY line.product_id)
+                       FROM refund_lines AS line WHERE line.refund_id = refund.id), '[]')) ORDER BY refund.id)
+               FROM refunds AS refund WHERE refund.order_id = orders.id
+           ) AS refunds
     FROM orders JOIN order_items AS item ON item.order_id = orders.id
     WHERE orders.id = :order_id AND orders.user_id = :user_id
     ORDER BY item.line_no
 """)
 
 # A fenced step never happened. A step and the fences of others have the time of their common transaction, so `at`
-# alone orders what is left. The reservations are looked at once, and not for each step.
+# alone orders what is left. The reservations are looked at once, and not for each step. There is something for the
+# customer to do only as long as it can still make a difference.
 _PROGRESS: Final = text("""
     SELECT orders.id, orders.status, orders.failure_reason, step.step, step.status AS step_status, step.at,
            coalesce(payments.captured, 0) AS captured, coalesce(payments.refunded, 0) AS refunded,
-           stock.reservations
+           stock.reservations, action.type, action.client_secret, action.expires_at
     FROM orders
         LEFT JOIN payments ON payments.order_id = orders.id
+        LEFT JOIN payment_actions AS action ON action.order_id = orders.id
+            AND orders.status = 'PROCESSING' AND payments.status = 'ACTION_REQUIRED'
+            AND action.ended_at IS NULL AND action.expires_at > now()
         CROSS JOIN LATERAL (
             SELECT array_agg(DISTINCT status) AS reservations FROM reservations WHERE order_id = orders.id
         ) AS stock
@@ -91,8 +109,9 @@ _PRODUCT: Final = text("""
 
 _NOTIFICATIONS: Final = text("""
     SELECT orders.contact_email, orders.contact_phone, told.type, told.channel, told.status, told.attempts,
-           told.provider_id, told.error, told.created_at AS queued_at, told.sent_at
+           told.provider_id, told.error, told.refund_id, told.created_at AS queued_at, told.sent_at
     FROM orders LEFT JOIN notifications AS told ON told.order_id = orders.id
+        OR told.refund_id = ANY (ARRAY(SELECT refund.id FROM refunds AS refund WHERE refund.order_id = orders.id))
     WHERE orders.id = :order_id AND orders.user_id = :user_id
     ORDER BY told.created_at, told.type, told.channel
 """)
@@ -135,11 +154,15 @@ def read_order(database: Database, user_id: str, order_id: str) -> OrderDetail:
     """
     lines = _rows_of_order(database, _ORDER, user_id, order_id)
     items = [OrderLine.of(line._mapping) for line in lines]
-    return OrderDetail.of(lines[0]._mapping, order_id=lines[0].id, items=items)
+    return OrderDetail.of(
+        lines[0]._mapping, order_id=lines[0].id, items=items, refunds=lines[0].refunds or []
+    )
 
 
-def read_progress(database: Database, user_id: str, order_id: str) -> OrderProgress:
-    """How far the user's order is.
+def read_progress(
+    database: Database, user_id: str, order_id: str, provider: PaymentProvider
+) -> OrderProgress:
+    """How far the user's order is. `provider` is where a customer acts on a payment.
 
     Raises:
         OrderNotFound: as for `read_order`.
@@ -162,6 +185,7 @@ def read_progress(database: Database, user_id: str, order_id: str) -> OrderProgr
         order_id=order.id,
         progress=progress(status, {step.name for step in steps if step.status is StepOutcome.SUCCEEDED}),
         steps=steps,
+        next_action=NextAction.of(order._mapping, provider=provider) if order.type else None,
     )
 
 

@@ -57,13 +57,14 @@ _FUNCTIONS: Final = {
     "CreateOrder": "POST /orders: order, items and outbox row in one transaction",
     "ReadOrders": "The read side of the API, and its health",
     "Webhooks": "Customers register webhooks, and look at what was delivered",
+    "PaymentWebhooks": "Takes in what the payment provider's webhooks say, and queues it",
     "Recipients": "Customers say where messages may go, and confirm it with a code",
     "ApiDocs": "The API's document and its page; the answer where there is no route",
     "ManageCatalogue": "Products and their stock, for administrators",
 }
-WITHOUT_DATABASE: Final = frozenset({"ApiDocs"})
-_KNOW_PAYMENT_METHODS: Final = frozenset({"CreateOrder"})
-"""They have the code of the payment provider, and do not call it."""
+WITHOUT_DATABASE: Final = frozenset({"ApiDocs", "PaymentWebhooks"})
+_KNOW_PAYMENT_PROVIDER: Final = frozenset({"CreateOrder", "PaymentWebhooks", "ReadOrders"})
+"""They have the code of the payment provider, and do not call it: its payment methods, its name, its signatures."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class Route:
     path: str
     function: str
     is_open: bool = False
+    is_documented: bool = True
+    """Whether it stands in the API's document, which is for customers and operators."""
 
     @property
     def methods(self) -> list[apigatewayv2.HttpMethod]:
@@ -99,6 +102,14 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.GET, "/webhooks/{webhookId}/deliveries", "Webhooks"),
     Route(
         apigatewayv2.HttpMethod.POST, "/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver", "Webhooks"
+    ),
+    # The provider has no token of ours: it signs what it sends.
+    Route(
+        apigatewayv2.HttpMethod.POST,
+        "/webhooks/payments/{provider}",
+        "PaymentWebhooks",
+        is_open=True,
+        is_documented=False,
     ),
     Route(apigatewayv2.HttpMethod.POST, "/recipients", "Recipients"),
     Route(apigatewayv2.HttpMethod.GET, "/recipients", "Recipients"),
@@ -133,6 +144,8 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.GET, "/docs/{asset}", "ApiDocs", is_open=True),
 )
 
+DOCUMENTED: Final = tuple(route for route in ROUTES if route.is_documented)
+
 # What the routes may take of a stage's requests. Each route has a bucket of its own at API Gateway. Those that need no
 # token have half of the stage's limit between all of them, and `POST /orders` has the other half to itself: whatever
 # anonymous callers do, it is there.
@@ -143,8 +156,10 @@ _WEIGHTS: Final = {
     f"GET {API_PREFIX}/products": 4,
     f"GET {API_PREFIX}/products/{{productId}}": 4,
     f"GET {API_PREFIX}/docs/{{asset}}": 4,
+    f"POST {API_PREFIX}/webhooks/payments/{{provider}}": 8,
 }
-"""Of open routes that are asked more often than the others: a shop window, and what one page loads. Others have 1."""
+"""Of open routes that are asked more often than the others: a shop window, what one page loads, and the payment
+provider, which sends some events for each order. Others have 1."""
 HEAD_SHARE: Final = 0.05
 """Of each HEAD route that needs a token. All routes together must fit into what AWS allows an account."""
 
@@ -180,7 +195,7 @@ class OrdersApi(Construct):
                 name,
                 runtime=runtime,
                 with_database=name not in WITHOUT_DATABASE,
-                with_payment_provider=name in _KNOW_PAYMENT_METHODS,
+                with_payment_provider=name in _KNOW_PAYMENT_PROVIDER,
                 timeout=_TIMEOUT,
                 memory_mb=_MEMORY_MB,
                 description=description,
@@ -252,7 +267,9 @@ class OrdersApi(Construct):
             if route.is_open:
                 for http_route in added:
                     accept(
-                        http_route, "The catalogue, the health and the document are for everyone.", "APIG4"
+                        http_route,
+                        "The catalogue, the health and the document are for everyone; the payment provider signs.",
+                        "APIG4",
                     )
         return integration
 

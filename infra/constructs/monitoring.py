@@ -42,10 +42,14 @@ class Monitoring(Construct):
         api: apigatewayv2.HttpApi,
         queues: Iterable[QueuePair],
         state_machine: stepfunctions.StateMachine,
+        refund: stepfunctions.StateMachine,
+        mark_for_review: lambda_.Function,
         relay: lambda_.Function,
         mark_cancelled: lambda_.Function,
         process_payment: lambda_.Function,
         deliver_webhooks: lambda_.Function,
+        payment_webhooks: lambda_.Function,
+        provider_events: lambda_.Function,
         maintenance: lambda_.Function,
         payment_events: lambda_.Function,
         inventory_events: lambda_.Function,
@@ -70,12 +74,16 @@ class Monitoring(Construct):
                 _visible(pair.dlq),
                 "A message was given up. Find its cause, then redrive it.",
             )
-        for metric, what in (
-            (state_machine.metric_failed(period=_PERIOD), "failed"),
-            (state_machine.metric_timed_out(period=_PERIOD), "timed-out"),
-            (state_machine.metric_aborted(period=_PERIOD), "aborted"),
+        for name, machine, description in (
+            ("saga", state_machine, "An execution ended without a terminal state for its order."),
+            ("refund", refund, "An execution ended, and its refund is neither completed nor under review."),
         ):
-            self._alarm(f"saga-{what}", metric, "An execution ended without a terminal state for its order.")
+            for metric, what in (
+                (machine.metric_failed(period=_PERIOD), "failed"),
+                (machine.metric_timed_out(period=_PERIOD), "timed-out"),
+                (machine.metric_aborted(period=_PERIOD), "aborted"),
+            ):
+                self._alarm(f"{name}-{what}", metric, description)
         conflict = (
             "Our record of a payment and the gateway's disagree. The table `repairs` says of which order."
         )
@@ -92,9 +100,34 @@ class Monitoring(Construct):
                 Metric.ORDERS_NEEDING_REVIEW,
                 "Resuming an order again and again did not help: its executions end badly.",
             ),
+            (
+                "refunds-needing-review",
+                mark_for_review,
+                Metric.REFUNDS_NEEDING_REVIEW,
+                "A refund could not be carried out: the payment provider refuses it, or a step was given up.",
+            ),
+            (
+                "refunds-given-up",
+                maintenance,
+                Metric.REFUNDS_NEEDING_REVIEW,
+                "Resuming a refund again and again did not help: its executions end badly.",
+            ),
             ("outbox-dead", relay, Metric.OUTBOX_DEAD, "An event could not be published, for good."),
             ("payment-conflict-maintenance", maintenance, Metric.PAYMENT_CONFLICTS, conflict),
             ("payment-conflict-payment-events", payment_events, Metric.PAYMENT_CONFLICTS, conflict),
+            ("payment-conflict-provider-events", provider_events, Metric.PAYMENT_CONFLICTS, conflict),
+            (
+                "payment-dispute-opened",
+                provider_events,
+                Metric.PAYMENT_DISPUTES_OPENED,
+                "A customer's bank contests a charge: a person must respond within the provider's deadline.",
+            ),
+            (
+                "payment-dispute-lost",
+                provider_events,
+                Metric.PAYMENT_DISPUTES_LOST,
+                "A contested charge is lost: the customer has the money back. The order's report says which.",
+            ),
             (
                 "payment-circuit-open",
                 process_payment,
@@ -133,6 +166,12 @@ class Monitoring(Construct):
             _orders_metric(Metric.NOTIFICATIONS_SUPPRESSED, notify, "Sum"),
             "Many messages are not sent: somebody orders for strangers, or a limit is too low.",
             threshold=SUPPRESSED_LIMIT,
+            periods=5,
+        )
+        self._alarm(
+            "payment-webhooks-refused",
+            _orders_metric(Metric.PAYMENT_WEBHOOKS_REFUSED, payment_webhooks, "Sum"),
+            "The payment provider's webhooks are not signed with our secret, or somebody forges them.",
             periods=5,
         )
         if stage.sms_monthly_usd is not None:

@@ -20,6 +20,19 @@ LOCAL_DATABASE = json.dumps(
     {"username": "orders", "password": "local", "host": "/run/postgres", "port": 5432, "dbname": "orders"}
 )
 
+CALL_PAYMENT_PROVIDER = frozenset(
+    {
+        "maintenance",
+        "operations",
+        "payment-events",
+        "process-payment",
+        "provider-events",
+        "refund-payment",
+        "refund-step-refund-payment",
+    }
+)
+"""The functions that do; they may read our key there."""
+
 Properties = dict[str, Any]
 
 

@@ -47,6 +47,7 @@ ROUTES = {
     "POST /api/v1/webhooks/{webhookId}/test": ("webhooks", USER),
     "GET /api/v1/webhooks/{webhookId}/deliveries": ("webhooks", USER),
     "POST /api/v1/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver": ("webhooks", USER),
+    "POST /api/v1/webhooks/payments/{provider}": ("payment-webhooks", ANYONE),
     "POST /api/v1/recipients": ("recipients", USER),
     "GET /api/v1/recipients": ("recipients", USER),
     "GET /api/v1/recipients/{recipientId}": ("recipients", USER),

@@ -208,7 +208,7 @@ def test_who_uses_the_payment_provider_has_its_layer_too(managed: SynthesizedSta
 
 
 def test_the_layer_brings_the_orders_package_and_wheels_for_arm(prod: SynthesizedStack) -> None:
-    (layer,) = prod.layers(prod.functions["read-orders"])
+    (layer,) = prod.layers(prod.functions["manage-catalogue"])
     assert (layer / "python" / "orders" / "settings.py").is_file()
     assert not list((layer / "python").glob("payment_*"))
     compiled = {path.name for path in layer.rglob("*.so")}

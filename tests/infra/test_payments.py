@@ -13,9 +13,8 @@ from aws_cdk import App
 from infra import app, assets
 from infra.payments import PaymentProvider
 from infra.stages import STAGES
-from tests.infra.stacks import SynthesizedStack, context_of
+from tests.infra.stacks import CALL_PAYMENT_PROVIDER, SynthesizedStack, context_of
 
-CALLERS = {"maintenance", "operations", "payment-events", "process-payment", "refund-payment"}
 OF_THE_SIMULATOR = ("payment_simulator", "gateway.entries", "SimulatedGateway")
 
 
@@ -81,9 +80,16 @@ def test_a_functions_environment_holds_only_what_its_provider_needs(with_paper: 
         }
 
     of_a_caller = {"PAYMENT_PROVIDER": "paper", "PAPER_DAYS_TO_CLEAR": "3"}
-    assert {name: settings(name) for name in CALLERS} == dict.fromkeys(CALLERS, of_a_caller)
+    assert {name: settings(name) for name in CALL_PAYMENT_PROVIDER} == dict.fromkeys(
+        CALL_PAYMENT_PROVIDER, of_a_caller
+    )
     # To know its tables, and its payment methods.
-    assert settings("migrate") == settings("create-order") == {"PAYMENT_PROVIDER": "paper"}
+    assert (
+        settings("migrate")
+        == settings("create-order")
+        == settings("payment-webhooks")
+        == {"PAYMENT_PROVIDER": "paper"}
+    )
     assert settings("notify") == {}
 
 
@@ -162,22 +168,21 @@ def test_stripes_library_is_shipped_to_who_has_the_provider_and_to_nobody_else(
 
 def test_every_caller_knows_where_the_key_of_stripe_is(with_stripe: SynthesizedStack) -> None:
     key = f"orders-{with_stripe.stage.name}-stripe-api-key"
-    for name in CALLERS:
+    for name in CALL_PAYMENT_PROVIDER:
         assert with_stripe.environment(name)["PAYMENT_PROVIDER"] == "stripe"
         assert with_stripe.environment(name)["STRIPE_API_KEY_SECRET_ID"] == key
     assert with_stripe.environment("migrate")["PAYMENT_PROVIDER"] == "stripe"
 
 
-def test_the_secrets_of_stripe_are_made_empty_so_that_no_template_holds_a_key(
+def test_the_secret_of_the_key_is_made_empty_so_that_no_template_holds_one(
     with_stripe: SynthesizedStack,
 ) -> None:
-    for name in ("stripe-api-key", "stripe-webhook-secret"):
-        assert not {"SecretString", "GenerateSecretString"} & set(with_stripe.secrets[name])
+    assert not {"SecretString", "GenerateSecretString"} & set(with_stripe.secrets["stripe-api-key"])
 
 
 def test_only_who_calls_stripe_may_read_the_key(with_stripe: SynthesizedStack) -> None:
     readers = {name for name in with_stripe.functions if "stripe api key" in with_stripe.rights(name)}
-    assert readers == CALLERS
+    assert readers == CALL_PAYMENT_PROVIDER
 
 
 def test_on_aws_who_calls_stripe_reaches_the_internet(with_stripe: SynthesizedStack) -> None:
@@ -185,7 +190,7 @@ def test_on_aws_who_calls_stripe_reaches_the_internet(with_stripe: SynthesizedSt
         assert "VpcConfig" not in json.dumps(with_stripe.template)
         return
     groups = with_stripe.of_type("AWS::EC2::SecurityGroup")
-    for name in CALLERS:
+    for name in CALL_PAYMENT_PROVIDER:
         (group,) = with_stripe.functions[name]["VpcConfig"]["SecurityGroupIds"]
         outward = groups[group["Fn::GetAtt"][0]]["SecurityGroupEgress"]
         assert [(rule["CidrIp"], rule["FromPort"]) for rule in outward] == [("0.0.0.0/0", 443)]

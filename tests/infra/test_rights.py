@@ -4,8 +4,8 @@ import pytest
 
 from infra.names import kebab
 from orders.domain import SagaStep
-from orders.events import Queue
-from tests.infra.stacks import SynthesizedStack
+from orders.events import EVENT_QUEUES, Queue
+from tests.infra.stacks import CALL_PAYMENT_PROVIDER, SynthesizedStack
 
 Rights = dict[str, frozenset[str]]
 
@@ -36,10 +36,13 @@ DATABASE: Rights = {
     "database secret": frozenset({"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"})
 }
 WEBHOOK_KEY: Rights = {"webhook key": DATABASE["database secret"]}
+PAYMENT_WEBHOOK_SECRET: Rights = {"payment webhook secret": DATABASE["database secret"]}
 CODE_KEY: Rights = {"code key": DATABASE["database secret"]}
 STRIPE_KEY: Rights = {"stripe api key": DATABASE["database secret"]}
 
 EXECUTIONS = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:orders-{stage}-order-saga:*"
+WAITING = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:stateMachine:orders-{stage}-order-saga"
+"""The state machine by its name: a task token has no ARN."""
 
 TELEPHONES = "all but arn:*:sns:*:*:*"
 """What can be published to and has no ARN: no topic, no application, no device."""
@@ -49,7 +52,7 @@ RIGHTS: dict[str, Rights] = {
     "read-orders": DATABASE,
     "api-docs": {},
     "manage-catalogue": DATABASE,
-    "outbox-relay": {**DATABASE, **{f"queue {queue}": SEND for queue in Queue}},
+    "outbox-relay": {**DATABASE, **{f"queue {queue}": SEND for queue in EVENT_QUEUES}},
     "start-saga": {
         **DATABASE,
         "queue order-processing": RECEIVE,
@@ -57,6 +60,7 @@ RIGHTS: dict[str, Rights] = {
         "state machine": frozenset({"states:StartExecution"}),
     },
     **{kebab(step): DATABASE for step in SagaStep},
+    "wait-for-payment": {**DATABASE, WAITING: frozenset({"states:SendTaskSuccess"})},
     "notify": {
         **DATABASE,
         **CODE_KEY,
@@ -73,6 +77,13 @@ RIGHTS: dict[str, Rights] = {
         **WEBHOOK_KEY,
         "queue webhook-delivery": RECEIVE,
         "queue webhook-delivery-dlq": SEND,
+    },
+    "payment-webhooks": {**PAYMENT_WEBHOOK_SECRET, "queue payment-webhooks": SEND},
+    "provider-events": {
+        **DATABASE,
+        WAITING: frozenset({"states:SendTaskSuccess"}),
+        "queue payment-webhooks": RECEIVE,
+        "queue payment-webhooks-dlq": SEND,
     },
     "migrate": DATABASE,
     "maintenance": {
@@ -99,9 +110,6 @@ RIGHTS: dict[str, Rights] = {
     },
 }
 """Beyond these every function may write its own logs and its traces, and join the network if it uses the database."""
-
-CALL_PAYMENT_PROVIDER = {"process-payment", "refund-payment", "maintenance", "operations", "payment-events"}
-"""They may also read our key at the provider, if it has one."""
 
 LOG_DELIVERY = "Step Functions manages the account's log deliveries, which have no ARN"
 NO_ARN = "traces have no ARN"

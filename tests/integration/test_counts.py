@@ -34,6 +34,7 @@ from orders.events import (
 )
 from orders.payments.breaker import CircuitBreaker
 from orders.payments.gateway import PaymentGateway
+from orders.payments.provider import PaymentProvider
 from orders.webhooks.keys import SigningKeys
 from payment_simulator.gateway import SimulatedGateway
 from tests.integration.deliver_webhooks.webhook_setup import CONFIRMED
@@ -170,7 +171,7 @@ def read_order(system: CountedSystem, lines: int) -> Callable[[], object]:
 
 def read_progress(system: CountedSystem, lines: int) -> Callable[[], object]:
     order_id = str(system.order(lines, verify, reserve, process))
-    return lambda: queries.read_progress(system.database, ALICE, order_id)
+    return lambda: queries.read_progress(system.database, ALICE, order_id, PaymentProvider.SIMULATOR)
 
 
 def list_notifications(system: CountedSystem, lines: int) -> Callable[[], object]:

@@ -349,7 +349,7 @@ STEPS: Final = (
     mutant(
         "A confirmation is asked for again",
         _NOTIFICATIONS,
-        "            ON CONFLICT (order_id, type, channel) DO NOTHING\n",
+        "            ON CONFLICT DO NOTHING\n",
         "            ON CONFLICT (order_id, type, channel) DO UPDATE SET type = excluded.type\n",
         f"{_ANNOUNCED}::test_a_confirmation_that_was_asked_for_before_is_not_asked_for_again",
     ),
@@ -450,7 +450,7 @@ STEPS: Final = (
             # Either of the two would do.
             Edit(
                 _NOTIFICATIONS,
-                "            ON CONFLICT (order_id, type, channel) DO NOTHING\n",
+                "            ON CONFLICT DO NOTHING\n",
                 "            ON CONFLICT (order_id, type, channel) DO UPDATE SET type = excluded.type\n",
             ),
         ),

@@ -322,6 +322,8 @@ Index(
     postgresql_where=_sweepers_only("status IN ('PENDING', 'UNKNOWN')"),
 )
 
+Index("payments_by_provider_id", payments.c.provider_payment_id)
+
 # What the customer must do at the payment provider, and who waits for it: a state of the saga, by its task token.
 payment_actions: Final = _table(
     "payment_actions",

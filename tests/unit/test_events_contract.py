@@ -27,6 +27,7 @@ from orders.events import (
     PaymentCaptured,
     PaymentRefunded,
     Queue,
+    RefundRequested,
     WebhookAttemptScheduled,
 )
 from orders.ids import uuid7
@@ -43,6 +44,7 @@ EXAMPLES: dict[str, EventData] = {
     example.type: example
     for example in (
         OrderCreated(total_amount=2500, currency="USD"),
+        RefundRequested(refund_id=uuid7()),
         NotificationRequested(notification=Notification.PAYMENT_FAILED),
         ConfirmationCodeRequested(version=1),
         PaymentCaptured(amount=2500, currency="USD"),

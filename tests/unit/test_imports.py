@@ -33,6 +33,8 @@ SETTINGS = {
     "SMS_SENDER_ID": "Orders",
     "SMS_ORIGINATION_NUMBER": "",
     "RESERVATION_TTL_SECONDS": "900",
+    "SIGNING_SECRET_ID": "orders-test-payment-webhook-secret",
+    "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/queue",
     "WEBHOOK_KEY_ID": "orders-test-webhook-key",
     "WEBHOOK_RETRY_SECONDS": "[1]",
     "REDELIVERIES_PER_HOUR": "60",
@@ -59,12 +61,13 @@ ROUTED = {
     "create_order",
     "manage_catalogue",
     "operations",
+    "payment_webhooks",
     "read_orders",
     "recipients",
     "webhooks",
 }
-WITHOUT_DATABASE = {"api_docs"}
-CALL_PAYMENT_PROVIDER = {"maintenance", "operations", "payment_events", "saga_steps"}
+WITHOUT_DATABASE = {"api_docs", "payment_webhooks"}
+CALL_PAYMENT_PROVIDER = {"maintenance", "operations", "payment_events", "provider_events", "saga_steps"}
 
 
 def imported_by(package: str) -> frozenset[str]:

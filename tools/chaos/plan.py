@@ -154,7 +154,9 @@ _DUPLICATE_SHARE: Final = 0.08
 _MOST_COPIES: Final = 5
 _CHANGED_SHARE: Final = 0.04
 
-BUSY_QUEUES: Final = tuple(queue for queue in Queue if queue is not Queue.WEBHOOK_DELIVERY)
+BUSY_QUEUES: Final = tuple(
+    queue for queue in Queue if queue not in (Queue.WEBHOOK_DELIVERY, Queue.PAYMENT_WEBHOOKS)
+)
 """Those that every order has a message for. Nobody has a webhook here: they lead out of this machine."""
 
 # Strikes planned in a run of the default size. More than the minimum: one that waits for a victim may not find it.

@@ -15,6 +15,7 @@ from tools.cli import (
     mails,
     operations,
     orders,
+    payment,
     places,
     products,
     recipients,
@@ -46,6 +47,7 @@ webhooks.app.add_typer(webhook_listen.app)
 app.add_typer(recipients.app, name="recipients")
 app.add_typer(products.app, name="product")
 app.add_typer(gateway.app)
+app.add_typer(payment.app)
 
 
 def _show_version(wanted: bool) -> None:

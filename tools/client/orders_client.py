@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 from uuid import UUID
 
 import httpx
+from pydantic import Field
 
 from orders.domain import FailureReason, Locale, OrderStatus, Priority, SagaStep, StepOutcome
 from tools.client.http import Body, content_of, open_async_client
@@ -81,6 +82,15 @@ class Step(Body):
     at: datetime
 
 
+class NextAction(Body):
+    """What the customer must do at the payment provider."""
+
+    type: str
+    provider: str
+    client_secret: str | None = Field(repr=False)
+    expires_at: datetime
+
+
 class Progress(Body):
     """`GET /orders/{id}/status`."""
 
@@ -89,6 +99,7 @@ class Progress(Body):
     failure_reason: FailureReason | None = None
     progress: int
     steps: tuple[Step, ...]
+    next_action: NextAction | None = None
 
 
 class Product(Body):

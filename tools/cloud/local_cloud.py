@@ -19,13 +19,14 @@ from tools.cloud.ports import free_port
 from tools.cloud.settings import ROOT, STACK_NAME, STRIPE, Settings
 from tools.cloud.stack import Stack, StripeFake
 from tools.errors import LocalCloudError, Unavailable
-from tools.stripe.server import API_KEY
+from tools.stripe.server import API_KEY, StripeServer
 from tools.waiting import wait_until
 
 Report = Callable[[str], None]
 """Takes one line about what has been done."""
 
-_STRIPE_SECRET: Final = f"{STACK_NAME}-stripe-api-key"
+_API_KEY_SECRET: Final = f"{STACK_NAME}-stripe-api-key"
+_WEBHOOK_SECRET: Final = f"{STACK_NAME}-payment-webhook-secret"
 _READY_PATH: Final = f"{API_PREFIX}/health/ready"
 _READY_SECONDS: Final = 30
 
@@ -69,14 +70,13 @@ def up(settings: Settings, report: Report) -> Stack:
         deployed = None if is_fresh else deploy.stack_id(settings)
         is_current = last == _Deployment(inputs, deployed or "", database)
         if known and deployed and is_current and known.get("stripe") == stripe:
+            _connect_stripe(settings, known)
             catalogue.seed(settings)
             report("Nothing to deploy")
             return known
 
         _record(settings).unlink(missing_ok=True)
         outputs = _deploy(settings, report, is_fresh, _context(settings, stripe))
-        if settings.payment_provider == STRIPE:
-            aws.secrets(settings).put_secret_value(SecretId=_STRIPE_SECRET, SecretString=API_KEY)
         new = stack.describe(
             settings,
             outputs,
@@ -84,6 +84,7 @@ def up(settings: Settings, report: Report) -> Stack:
             postgres.url(settings),
             stripe,
         )
+        _connect_stripe(settings, new)
         catalogue.seed(settings)
         if republished := recovery.republish(settings):
             report(f"{republished} events that an earlier emulator took with it are published again")
@@ -189,6 +190,19 @@ def _start_stripe(settings: Settings, report: Report) -> StripeFake | None:
         return None
     _start(report, "Stripe's fake", lambda: stripe_server.start(settings))
     return StripeFake(url=stripe_server.url(settings), api_key=API_KEY)
+
+
+def _connect_stripe(settings: Settings, deployed: Stack) -> None:
+    """Gives the stage its key, as an operator does, and Stripe's fake the address and the secret of its webhooks, which
+    it forgets when it ends."""
+    if settings.payment_provider != STRIPE:
+        return
+    secrets = aws.secrets(settings)
+    secrets.put_secret_value(SecretId=_API_KEY_SECRET, SecretString=deployed["stripe"]["api_key"])
+    signing_secret = secrets.get_secret_value(SecretId=_WEBHOOK_SECRET)["SecretString"]
+    StripeServer(deployed["stripe"]["url"]).send_webhooks_to(
+        f"{deployed['api_url']}{API_PREFIX}/webhooks/payments/{STRIPE}", signing_secret
+    )
 
 
 def _start_emulator(settings: Settings, database: str) -> bool:

@@ -20,6 +20,7 @@ class Card(StrEnum):
     IS_CHARGED_THEN_TIMES_OUT = "pm_card_timeout"
     FAILS_TWICE = "pm_card_flaky"
     ALWAYS_FAILS = "pm_card_down"
+    NEEDS_ITS_CUSTOMER = "pm_card_requires_action"
 
 
 _AT_STRIPE: Final[Mapping[Card, str]] = {
@@ -29,6 +30,7 @@ _AT_STRIPE: Final[Mapping[Card, str]] = {
     Card.IS_CHARGED_THEN_TIMES_OUT: "pm_card_mastercard",
     Card.FAILS_TWICE: "pm_card_visa_debit",
     Card.ALWAYS_FAILS: "pm_card_discover",
+    Card.NEEDS_ITS_CUSTOMER: "pm_card_authenticationRequired",
 }
 """Stripe's test methods (docs.stripe.com/testing). Of its own accord none fails technically: see `_FAULTS`."""
 

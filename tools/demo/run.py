@@ -36,7 +36,8 @@ from tools.audit.executions import Visit
 from tools.audit.ledger import Ledger
 from tools.audit.mailbox import check_mailbox
 from tools.client.orders_client import OrdersClient
-from tools.cloud import aws, catalogue
+from tools.cloud import aws, catalogue, customers
+from tools.cloud.customers import Act
 from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack, sign_in
 from tools.console import COLOURS, Console
@@ -80,7 +81,7 @@ def _run(settings: Settings, stack: Stack, console: Console, engine: Engine) -> 
         live_display(runs, console) as observe,
     ):
         try:
-            asyncio.run(_play(settings, stack, runs, observe))
+            asyncio.run(_play(settings, stack, runs, observe, engine))
         except* httpx.TransportError as errors:
             raise LocalCloudError(f"The API does not answer: {errors.exceptions[0]!r}") from errors
 
@@ -100,7 +101,10 @@ def _run(settings: Settings, stack: Stack, console: Console, engine: Engine) -> 
     )
 
 
-async def _play(settings: Settings, stack: Stack, runs: list[Run], observe: Observer) -> None:
+async def _play(settings: Settings, stack: Stack, runs: list[Run], observe: Observer, engine: Engine) -> None:
+    def act(order_id: UUID) -> None:
+        customers.act_on(engine, settings, stack, order_id, Act.COMPLETE)
+
     async with AsyncExitStack() as connections:
         clients = {
             user: SignedIn(
@@ -112,7 +116,7 @@ async def _play(settings: Settings, stack: Stack, runs: list[Run], observe: Obse
             )
             for user in _USERS
         }
-        await play(runs, clients, observe)
+        await play(runs, clients, observe, act)
 
 
 def _records(

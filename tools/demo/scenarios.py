@@ -37,6 +37,9 @@ UNPAID: Final[Route] = (
 )
 
 
+AFTER_ITS_CUSTOMER: Final[Route] = (*FORWARD_STEPS[:3], SagaStep.WAIT_FOR_PAYMENT, *FORWARD_STEPS[2:])
+
+
 class Money(StrEnum):
     """What the gateway's ledger says about an order."""
 
@@ -58,12 +61,12 @@ class Ending:
     """How often ProcessPayment finds the gateway unavailable."""
 
 
-def _confirmed(gateway_failures: int = 0) -> Ending:
+def _confirmed(gateway_failures: int = 0, route: Route = FORWARD_STEPS) -> Ending:
     return Ending(
         OrderStatus.CONFIRMED,
         Money.CHARGED_ONCE,
         Notification.ORDER_CONFIRMED,
-        routes=(FORWARD_STEPS,),
+        routes=(route,),
         gateway_failures=gateway_failures,
     )
 
@@ -160,6 +163,8 @@ def scenarios() -> tuple[Scenario, ...]:
             _unpaid(FailureReason.PAYMENT_UNAVAILABLE, gateway_failures=4),
             is_slow=True,
         ),
+        # They act as soon as the order's status says that they must.
+        _one("Customer must act", Card.NEEDS_ITS_CUSTOMER, _confirmed(route=AFTER_ITS_CUSTOMER)),
         _out_of_stock(),
         Scenario(
             "Inactive product",

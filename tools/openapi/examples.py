@@ -63,6 +63,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "failureReason": None,
     "progress": 100,
     "OrderProgress.steps": _STEPS,
+    "OrderProgress.nextAction": None,
     "createdAt": PLACED_AT,
     "updatedAt": ENDED_AT,
     "queuedAt": ENDED_AT,

@@ -98,6 +98,22 @@ class StripeServer:
         """The customer's bank sends a refund back."""
         self._control("POST", f"refunds/{refund_id}/fail")
 
+    def client_secret(self, key: str, api_key: str = API_KEY) -> str | None:
+        """That of the payment with this key, if it waits for its customer."""
+        page: dict[str, Any] = {"has_more": True, "data": []}
+        while page["has_more"]:
+            after = {"starting_after": page["data"][-1]["id"]} if page["data"] else {}
+            response = httpx.get(
+                f"{self.url}/v1/payment_intents",
+                params={"limit": 100, **after},
+                headers={"Authorization": f"Bearer {api_key}"},
+            )
+            page = response.raise_for_status().json()
+            for intent in page["data"]:
+                if intent["metadata"].get("key") == key and intent["status"] == "requires_action":
+                    return str(intent["client_secret"])
+        return None
+
     def authenticate(self, client_secret: str, *, success: bool = True) -> None:
         """The customer passes, or fails, what their bank asks of them. Stripe.js does this in their browser."""
         intent = client_secret.partition("_secret_")[0]

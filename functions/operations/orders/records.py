@@ -7,6 +7,8 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy import Connection, TextClause, text
 
+from functions.operations.refunds import records as refunds
+from functions.operations.refunds.records import RefundRecord
 from orders.db import Database
 from orders.domain import (
     Channel,
@@ -61,6 +63,10 @@ def _id_at(time: str, rest: str) -> str:
 # their time, and an order's events are written while it is alive. A minute for clocks that differ, on both sides.
 _FIRST_ID: Final = _id_at("orders.created_at - interval '1 minute'", "0")
 _LAST_ID: Final = _id_at("orders.updated_at + interval '1 minute'", "f")
+# Those of a refund are written in the moments that its row knows of.
+_AROUND: Final = (
+    _id_at("moment.at - interval '1 minute'", "0") + " AND " + _id_at("moment.at + interval '1 minute'", "f")
+)
 
 RECORDS: Final = text(f"""
     SELECT CAST(jsonb_build_object(
@@ -82,19 +88,32 @@ RECORDS: Final = text(f"""
             FROM payments WHERE order_id = orders.id),
         'reservations', coalesce((
             SELECT jsonb_agg(jsonb_build_object(
-                'productId', product_id, 'quantity', quantity, 'status', status, 'expiresAt', expires_at)
+                'productId', product_id, 'quantity', quantity, 'returned', returned, 'status', status,
+                'expiresAt', expires_at)
                 ORDER BY product_id)
             FROM reservations WHERE order_id = orders.id), '[]'),
         'events', coalesce((
             SELECT jsonb_agg(jsonb_build_object(
                 'eventId', id, 'type', type, 'status', status, 'attempts', attempts, 'lastError', last_error,
                 'createdAt', created_at, 'publishedAt', published_at) ORDER BY id)
-            FROM outbox WHERE subject = orders.id AND id BETWEEN {_FIRST_ID} AND {_LAST_ID}), '[]'),
+            FROM (
+                SELECT * FROM outbox WHERE subject = orders.id AND id BETWEEN {_FIRST_ID} AND {_LAST_ID}
+                UNION
+                SELECT outbox.* FROM refunds AS refund CROSS JOIN LATERAL (
+                    VALUES (refund.created_at), (refund.refunded_at), (refund.updated_at)
+                ) AS moment (at) JOIN outbox ON outbox.subject = orders.id AND outbox.id BETWEEN {_AROUND}
+                WHERE refund.order_id = orders.id
+            ) AS event), '[]'),
+        'refunds', coalesce((
+            SELECT jsonb_agg({refunds.RECORD} ORDER BY refund.id)
+            FROM refunds AS refund WHERE refund.order_id = orders.id), '[]'),
         'notifications', coalesce((
             SELECT jsonb_agg(jsonb_build_object(
                 'type', type, 'channel', channel, 'status', status, 'attempts', attempts, 'providerId', provider_id,
-                'error', error, 'sentAt', sent_at) ORDER BY created_at, type, channel)
-            FROM notifications WHERE order_id = orders.id), '[]'),
+                'error', error, 'sentAt', sent_at, 'refundId', refund_id) ORDER BY created_at, type, channel)
+            FROM notifications WHERE order_id = orders.id
+                OR refund_id = ANY (ARRAY(SELECT refund.id FROM refunds AS refund WHERE refund.order_id = orders.id))
+            ), '[]'),
         'repairs', coalesce((
             SELECT jsonb_agg(jsonb_build_object('kind', kind, 'detail', detail, 'at', created_at) ORDER BY repairs.id)
             FROM repairs WHERE order_id = orders.id), '[]'),
@@ -154,6 +173,7 @@ class PaymentRecord(ApiModel):
 class ReservationRecord(ApiModel):
     product_id: UUID
     quantity: int
+    returned: int = Field(description="Units that are back in stock, after a refund")
     status: ReservationStatus
     expires_at: datetime
 
@@ -190,6 +210,7 @@ class NotificationRecord(ApiModel):
     provider_id: str | None
     error: str | None
     sent_at: datetime | None
+    refund_id: UUID | None = Field(description="The refund that it tells of")
 
 
 class OrderRecords(OpenOrder):
@@ -203,6 +224,7 @@ class OrderRecords(OpenOrder):
     reservations: list[ReservationRecord]
     events: list[EventRecord]
     notifications: list[NotificationRecord]
+    refunds: list[RefundRecord]
     repairs: list[RepairRecord]
     actions: list[ActionRecord]
 

@@ -125,12 +125,12 @@ def test_executions_are_listed_to_the_last_page(
     monkeypatch.setattr(
         paginator, "paginate", lambda **kwargs: paginate(**kwargs, PaginationConfig={"PageSize": 100})
     )
-    assert step_functions.executions.live_orders(lambda: True) == orders
-    assert len(step_functions.executions.live_orders(lambda: False)) == 100
+    assert step_functions.executions.live(lambda: True) == orders
+    assert len(step_functions.executions.live(lambda: False)) == 100
 
 
 def test_an_execution_that_a_person_started_under_another_name_is_no_orders(
     step_functions: StepFunctions,
 ) -> None:
     step_functions.client.start_execution(stateMachineArn=os.environ["STATE_MACHINE_ARN"], name="order-try")
-    assert step_functions.executions.live_orders(lambda: True) == set()
+    assert step_functions.executions.live(lambda: True) == set()

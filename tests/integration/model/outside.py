@@ -17,6 +17,7 @@ from orders.events import Queue, Trace
 from orders.executions import Executions, ExecutionStatus, execution_name
 from orders.payments.gateway import Charge, GatewayDispute, GatewayPayment, GatewayRefund, PaymentGateway
 from tests.integration.model.processes import LOSE_ANSWER, Invocation
+from tests.support.asl import TaskTokens
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -195,10 +196,18 @@ class StepFunctions(Executions):
         _answer()
         return status
 
-    def live_orders(self, may_go_on: Callable[[], bool]) -> set[UUID]:
+    def live(self, may_go_on: Callable[[], bool]) -> set[UUID]:
         live = self._live()
         _answer()
         return live
+
+
+class OutsideTokens(TaskTokens):
+    """Step Functions as those know it who wake an execution."""
+
+    def send_task_success(self, *, taskToken: str, output: str) -> None:  # noqa: N803
+        super().send_task_success(taskToken=taskToken, output=output)
+        _answer()
 
 
 def _answer() -> None:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
 from botocore.exceptions import BotoCoreError
@@ -26,7 +26,9 @@ from orders.db import Credentials, Database
 from orders.errors import OrdersError, PaymentGatewayCircuitOpen
 from orders.events import CloudEvent, NotificationRequested, Queue
 from orders.executions import ExecutionStatus
+from orders.payments import actions
 from orders.payments.breaker import CircuitBreaker
+from payment_simulator import customers
 from payment_simulator.gateway import SimulatedGateway
 from tests.integration.model.outside import (
     Delivery,
@@ -34,6 +36,7 @@ from tests.integration.model.outside import (
     Message,
     Notice,
     OutsideGateway,
+    OutsideTokens,
     Provider,
     Queues,
     ShortTime,
@@ -57,6 +60,9 @@ from tests.support.payments import BEHAVIOUR
 from tools.audit.database import EVERY_ORDER, PROMISES, broken_at_once, snapshot, unsettled
 from tools.audit.verdict import Verdict
 
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
+
 TO_THE_END: Final = 10_000
 """More gates than any function has."""
 ROUNDS_TO_REST: Final = 60
@@ -77,6 +83,7 @@ _CLOCKS: Final = (
     ("saga_recoveries", "next_check_at"),
     ("reservations", "expires_at"),
     ("payments", "updated_at"),
+    ("payment_actions", "expires_at"),
     ("notifications", "lease_until"),
     ("circuit_breakers", "open_until"),
     ("circuit_breakers", "probe_until"),
@@ -129,9 +136,16 @@ class SagaExecution(Strand):
             return ExecutionStatus.ABORTED
         return ExecutionStatus(self.walk.status)
 
+    @property
+    def waits_for_its_customer(self) -> bool:
+        return self.walk.is_waiting and self.waits_for is None and not self.is_over
+
     def _walk(self) -> None:
         while self.walk.step():
-            pass
+            if self.walk.is_waiting:
+                answer = self.park()
+                if answer is not None and answer.is_abort:
+                    raise Aborted
 
 
 class ClaimsInOrder(Claims):
@@ -172,6 +186,7 @@ class SimulatedSystem:
             OutsideGateway(SimulatedGateway(self._gateway_database, BEHAVIOUR)), self._database
         )
         self._step_functions = StepFunctions(self._launch, self._statuses, self._live_orders)
+        self.tokens = OutsideTokens()
 
     @property
     def database(self) -> Database:
@@ -272,6 +287,26 @@ class SimulatedSystem:
         round_ = Maintenance(self._database, lambda: self._step_functions, self.gateway, _CONTACT_RETENTION)
         return self._invoke("Maintenance", lambda: round_.run(Deadline(lambda: 60.0)))
 
+    def act(self, order_id: UUID, *, completes: bool) -> None:
+        """The order's customer does, or fails to do, what the payment provider asks of them, if it does."""
+        what = customers.complete if completes else customers.fail
+        self.observer.database.transact_alone(lambda connection: what(connection, f"order-{order_id}"))
+
+    def wake(self, order_id: UUID) -> Invocation:
+        """Somebody thinks that the order's customer has acted."""
+
+        def work() -> None:
+            token = self._database.transact(lambda connection: actions.end(connection, order_id))
+            if token is not None:
+                actions.wake(cast("SFNClient", self.tokens), token)
+
+        return self._invoke("ProviderEvents", work)
+
+    def end_wait(self, execution: SagaExecution) -> None:
+        """Its time is over, unless its token has come."""
+        self._tell(execution)
+        self._take_notice()
+
     def repeat(self, invocation: Invocation) -> Invocation:
         """The same call of a saga's step once more, for nobody."""
         return self._invoke(invocation.name, invocation.work)
@@ -318,6 +353,9 @@ class SimulatedSystem:
         left: list[str] = []
         for _ in range(ROUNDS_TO_REST):
             self._finish_everything()
+            for execution in self.executions_that_wait:
+                self.end_wait(execution)
+            self._finish_everything()
             self._run_to_the_end(self.relay([Delivery.SENT]))
             for message in [message for message in self.queues.messages if not message.is_done]:
                 self._run_to_the_end(self.deliver(message))
@@ -348,6 +386,11 @@ class SimulatedSystem:
     @property
     def waiting_executions(self) -> list[SagaExecution]:
         return [execution for execution in self.executions.values() if execution.waits_for is not None]
+
+    @property
+    def executions_that_wait(self) -> list[SagaExecution]:
+        """For a customer."""
+        return [execution for execution in self.executions.values() if execution.waits_for_its_customer]
 
     @property
     def executions_at_their_end(self) -> list[SagaExecution]:
@@ -408,7 +451,7 @@ class SimulatedSystem:
         return self._idle.pop() if self._idle else Process(self._credentials)
 
     def _launch(self, order_id: UUID, name: str) -> None:
-        machine = StateMachine.order_saga({step: self._step(step) for step in TASKS})
+        machine = StateMachine.order_saga({step: self._step(step) for step in TASKS}, self.tokens)
         saga_input = {
             "orderId": str(order_id),
             "correlationId": TRACE.correlation_id,
@@ -460,8 +503,11 @@ class SimulatedSystem:
             for execution in self.waiting_executions:
                 if execution.waits_for is invocation:
                     self._tell(execution, _answer_of(invocation))
+        for execution in self.executions_that_wait:
+            if execution.walk.is_woken:
+                self._tell(execution)
 
-    def _tell(self, execution: SagaExecution, answer: _Answer) -> None:
+    def _tell(self, execution: SagaExecution, answer: _Answer | None = None) -> None:
         execution.waits_for = None
         execution.go_on(answer)
         if execution.error is not None:

@@ -285,3 +285,6 @@ class _Interrupted(_Unreachable):
         found = self._gateway.find(key)
         self._meanwhile()
         return found
+
+    def find_refunds(self, key: str) -> Sequence[GatewayRefund]:
+        return self._gateway.find_refunds(key)

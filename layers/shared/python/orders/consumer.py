@@ -1,8 +1,9 @@
 """Consuming a queue: each message is one event, and fails alone.
 
-A message only says which event it is about. The event is read from the outbox, for a whole batch in one statement, and
-the work is done with what stands there (promise I14). A message that does not fit is poison: it goes to the dead-letter
-queue at once, and nothing is done.
+Of the queues of our events (`consume`), a message only says which event it is about. The event is read from the outbox,
+for a whole batch in one statement, and the work is done with what stands there (promise I14). A message that does not
+fit is poison: it goes to the dead-letter queue at once, and nothing is done. The messages of `consume_hints` are no
+events of ours: they only say what to ask an outside system about, and the work is done with what that returns.
 
 A message whose work raises goes back to its queue, and after `maxReceiveCount` deliveries to the dead-letter queue;
 the others of its batch are not delivered again. Nothing is swallowed here (trap T16). A message that the function
@@ -30,7 +31,16 @@ from orders.aws import sdk_calls
 from orders.db import Database
 from orders.errors import OutOfTime, UnexpectedEvent
 from orders.events import CloudEvent, EventData
-from orders.messages import Cause, attributes_of_dead_letter, checked, find_written, read
+from orders.messages import (
+    Cause,
+    Hint,
+    Poison,
+    attributes_of_dead_letter,
+    checked,
+    find_written,
+    read,
+    read_hint,
+)
 from orders.observability import correlate, log_failure, logger, valid_correlation_id
 
 if TYPE_CHECKING:
@@ -79,30 +89,69 @@ def consume(
     def written() -> Mapping[UUID, Row[Any]]:
         return database.transact_alone(lambda connection: find_written(connection, event_ids))
 
-    def handle(record: SQSRecord) -> None:
-        logger.remove_keys(_IDS_OF_ONE_MESSAGE)
-        logger.append_keys(
-            message_id=record.message_id, receive_count=record.attributes.approximate_receive_count
-        )
-        if context.get_remaining_time_in_millis() < 1000 * needed_seconds:
-            raise OutOfTime("the message was not begun")
+    def handle(record: SQSRecord) -> Poison | None:
         reading = readings[record.message_id]
         if reading.event and reading.cause is None:
             logger.append_keys(event_id=str(reading.event.id))
             reading = checked(reading, written().get(reading.event.id))
         event, payload = reading.event, reading.payload
         if reading.cause or event is None or not isinstance(payload, expected):
-            _give_up(dlq_url, record, reading.cause or Cause.WRONG_QUEUE, reading.faults)
-            return
+            return Poison(reading.cause or Cause.WRONG_QUEUE, reading.faults)
         subject = "order_id" if payload.is_of_order else "recipient_id"
         correlate(valid_correlation_id(event.correlationid) or "", **{subject: str(event.subject)})
         try:
             work(event, payload)
         except UnexpectedEvent as error:
-            _give_up(dlq_url, record, Cause.CONSUMER_FAILED, (str(error),))
+            return Poison(Cause.CONSUMER_FAILED, (str(error),))
+        return None
+
+    return _each(batch, context, handle, dlq_url, needed_seconds)
+
+
+def consume_hints(
+    batch: dict[str, Any],
+    context: LambdaContext,
+    expected: type[Hint],
+    work: Callable[[Hint], None],
+    *,
+    dlq_url: str,
+    needed_seconds: float,
+) -> PartialItemFailureResponse:
+    """Hands each message to `work`, which believes nothing of it, and returns which messages failed.
+
+    A message fails as in `consume`. One that is no `expected` one is put into the queue at `dlq_url`.
+    """
+
+    def handle(record: SQSRecord) -> Poison | None:
+        hint = read_hint(expected, record.body)
+        if isinstance(hint, Poison):
+            return hint
+        work(hint)
+        return None
+
+    return _each(batch, context, handle, dlq_url, needed_seconds)
+
+
+def _each(
+    batch: dict[str, Any],
+    context: LambdaContext,
+    handle: Callable[[SQSRecord], Poison | None],
+    dlq_url: str,
+    needed_seconds: float,
+) -> PartialItemFailureResponse:
+    def begin(record: SQSRecord) -> None:
+        logger.remove_keys(_IDS_OF_ONE_MESSAGE)
+        logger.append_keys(
+            message_id=record.message_id, receive_count=record.attributes.approximate_receive_count
+        )
+        if context.get_remaining_time_in_millis() < 1000 * needed_seconds:
+            raise OutOfTime("the message was not begun")
+        poison = handle(record)
+        if poison:
+            _give_up(dlq_url, record, poison.cause, poison.faults)
 
     return process_partial_response(
-        event=batch, record_handler=handle, processor=_Processor(), context=context
+        event=batch, record_handler=begin, processor=_Processor(), context=context
     )
 
 

@@ -89,6 +89,8 @@ class SagaStep(StrEnum):
     VERIFY_STOCK = "VerifyStock"
     RESERVE_INVENTORY = "ReserveInventory"
     PROCESS_PAYMENT = "ProcessPayment"
+    WAIT_FOR_PAYMENT = "WaitForPayment"
+    """Only if the customer must act before ProcessPayment goes on. It changes nothing, and is not in the journal."""
     CONFIRM_RESERVATION = "ConfirmReservation"
     SEND_CONFIRMATION = "SendConfirmation"
     COMPLETE_ORDER = "CompleteOrder"
@@ -127,6 +129,16 @@ COMPENSATED_BY: Final[Mapping[SagaStep, SagaStep]] = {
 }
 
 UNDOES: Final[Mapping[SagaStep, SagaStep]] = {undo: step for step, undo in COMPENSATED_BY.items()}
+
+
+class RefundStep(StrEnum):
+    """The states of a refund that are functions, named as in `statemachines/order_refund.asl.json`."""
+
+    BEGIN_REFUND = "BeginRefund"
+    REFUND_PAYMENT = "RefundPayment"
+    RESTOCK_ITEMS = "RestockItems"
+    SEND_REFUND_NOTICE = "SendRefundNotice"
+    MARK_FOR_REVIEW = "MarkForReview"
 
 
 class StepStatus(StrEnum):

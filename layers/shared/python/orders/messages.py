@@ -10,13 +10,15 @@ Nothing of a message is repeated here that was not checked before: what cannot b
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection, Row, text
 
 from orders.events import CATALOGUE, CloudEvent, EventData, Queue
+
+Hint = TypeVar("Hint", bound=BaseModel)
 
 ORIGINAL_ID: Final = "OriginalMessageId"
 ORIGINAL_TIME: Final = "OriginalSentTimestamp"
@@ -69,6 +71,24 @@ class Reading:
     def is_of_order(self) -> bool:
         """Whether its subject is an order's id, as far as can be told."""
         return self.payload is None or self.payload.is_of_order
+
+
+@dataclass(frozen=True)
+class Poison:
+    """Why a message is put into the dead-letter queue at the first look."""
+
+    cause: Cause
+    faults: tuple[str, ...] = ()
+    """As those of a `Reading`."""
+
+
+def read_hint(expected: type[Hint], body: str) -> Hint | Poison:
+    """Reads a message of a queue that carries no events of ours. What it says is never true by itself."""
+    try:
+        return expected.model_validate_json(body)
+    except ValidationError as error:
+        names = [field.alias or name for name, field in expected.model_fields.items()]
+        return Poison(Cause.NOT_AN_EVENT, _faults(error, names))
 
 
 def read(queue: Queue, body: str) -> Reading:

@@ -94,9 +94,26 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.MessageNotFound: Kind(404, "message-not-found", "No such message"),
     errors.EventNotFound: Kind(404, "event-not-found", "No such event"),
     errors.CustomerNotFound: Kind(404, "customer-not-found", "No such customer"),
+    errors.RefundNotFound: Kind(404, "refund-not-found", "No such refund"),
+    errors.InvalidRefund: INVALID,
+    errors.OrderNotRefundable: Kind(
+        409, "order-not-refundable", "The order cannot be refunded", example="The order is PROCESSING"
+    ),
+    errors.RefundExceedsCapture: Kind(
+        409,
+        "refund-exceeds-capture",
+        "More would be refunded than is left of what was captured",
+        example="25.00 USD of the order's 65.00 USD can still be refunded",
+    ),
+    errors.RefundExceedsSale: Kind(
+        409, "refund-exceeds-sale", "More would be returned than is left of what was sold"
+    ),
     errors.OperationRefused: Kind(409, "operation-refused", "This cannot be done to what there is"),
     errors.OrderNotInReview: Kind(409, "order-not-in-review", "The order does not wait for an operator"),
     errors.OrderBusy: Kind(409, "order-busy", "Something is still at work on the order"),
+    errors.RefundNotInReview: Kind(409, "refund-not-in-review", "The refund does not wait for an operator"),
+    errors.RefundBusy: Kind(409, "refund-busy", "Something is still at work on the refund"),
+    errors.RefundGivenBack: Kind(409, "refund-given-back", "The refund's money has moved, or may have"),
     errors.OrderDoesNotFit: Kind(409, "order-does-not-fit", "The order's money or stock does not fit"),
     errors.NothingToRedrive: Kind(409, "nothing-to-redrive", "There is nothing left to redrive"),
     errors.ServiceUnavailable: Kind(

@@ -90,6 +90,7 @@ def test_every_scenario_is_played_in_this_order() -> None:
         "Charged, then timed out",
         "Flaky gateway",
         "Gateway down",
+        "Customer must act",
         "Out of stock",
         "Inactive product",
         "8 race for the last 5",

@@ -16,7 +16,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from functions.deliver_webhooks.webhook_request import body_of, headers_of
-from infra.constructs.api import ROUTES, Route
+from infra.constructs.api import DOCUMENTED, Route
 from orders import errors, problem
 from orders.contract import API_PREFIX
 from orders.domain import FailureReason
@@ -33,7 +33,7 @@ OPERATIONS = {
     for path, methods in DOCUMENT["paths"].items()
     for method, operation in methods.items()
 }
-ROUTE_BY_OPERATION = {f"{route.method.value} {API_PREFIX}{route.path}": route for route in ROUTES}
+ROUTE_BY_OPERATION = {f"{route.method.value} {API_PREFIX}{route.path}": route for route in DOCUMENTED}
 
 REGISTRY: Registry[Any] = Registry().with_resource(
     "urn:document", Resource.from_contents(DOCUMENT, default_specification=DRAFT202012)
