@@ -2,8 +2,9 @@
 
 Context values: `stage` (local, dev or prod; required), `database` (local only: the database secret's JSON),
 `payment_provider` (simulator or stripe; prod needs one that moves money), `stripe_api_base` (local only: where Stripe's
-fake is), `sender_email` (the verified address that mails come from; dev and prod need one of yours) and
-`allowed_origins` (whose pages may call the API from a browser, separated by commas).
+fake is), `sender_email` (the verified address that mails come from; dev and prod need one of yours), `allowed_origins`
+(whose pages may call the API from a browser, separated by commas) and `alarm_subscribers` (who is told of alarms:
+e-mail addresses and https URLs, separated by commas).
 """
 
 import dataclasses
@@ -25,6 +26,8 @@ _UNTAGGABLE: Final = ["AWS::RDS::DBProxyTargetGroup"]
 _ORIGIN: Final = re.compile(
     r"https://[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]+)?|http://(localhost|127\.0\.0\.1)(:[0-9]+)?"
 )
+
+_SUBSCRIBER: Final = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+|https://[^\s@]+")
 
 
 def orders_stack(app: App) -> OrdersStack:
@@ -49,6 +52,8 @@ def _stage(app: App) -> Stage:
         changes["sender_email"] = sender_email
     if origins := app.node.try_get_context("allowed_origins"):
         changes["allowed_origins"] = tuple(map(_origin, origins.split(",")))
+    if subscribers := app.node.try_get_context("alarm_subscribers"):
+        changes["alarm_subscribers"] = tuple(map(_subscriber, subscribers.split(",")))
     stage = dataclasses.replace(STAGES[name], payments=_payments(app, STAGES[name]), **changes)
     if not (stage.payments.moves_money or stage.allows_test_payments):
         raise ValueError(
@@ -76,6 +81,12 @@ def _payments(app: App, stage: Stage) -> PaymentProvider:
 def _origin(text: str) -> str:
     if not _ORIGIN.fullmatch(text):
         raise ValueError(f"allowed_origins: {text!r} is no origin, e.g. https://shop.example.com")
+    return text
+
+
+def _subscriber(text: str) -> str:
+    if not _SUBSCRIBER.fullmatch(text):
+        raise ValueError(f"alarm_subscribers: {text!r} is neither an e-mail address nor an https URL")
     return text
 
 

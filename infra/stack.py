@@ -8,6 +8,7 @@ from infra.constructs.custom_resources import keep_logs_of_custom_resources
 from infra.constructs.database import Database, LocalDatabase, ManagedDatabase
 from infra.constructs.function import FunctionRuntime
 from infra.constructs.identity import Identity
+from infra.constructs.mail_feedback import MailFeedback
 from infra.constructs.migrations import Migrations
 from infra.constructs.monitoring import Monitoring
 from infra.constructs.network import Network
@@ -51,8 +52,10 @@ class OrdersStack(Stack):
 
         saga = OrderSaga(self, "Saga", runtime=runtime)
         refund = OrderRefund(self, "Refund", runtime=runtime)
+        saga.grant_wake(api.functions["CancelOrder"])
         saga.start_from(queues[Queue.ORDER_PROCESSING], refund=refund, runtime=runtime)
 
+        mail_feedback = MailFeedback(self, "MailFeedback", runtime=runtime, queue=queues[Queue.MAIL_FEEDBACK])
         notifications = Notifications(
             self,
             "Notifications",
@@ -60,6 +63,7 @@ class OrdersStack(Stack):
             queue=queues[Queue.NOTIFICATION_SENDING],
             identity=identity,
             api=api.functions["Recipients"],
+            configuration_set=mail_feedback.configuration_set,
         )
         webhooks = Webhooks(
             self,
@@ -107,6 +111,7 @@ class OrdersStack(Stack):
                 *saga.steps.values(),
                 *refund.steps.values(),
                 notifications.notify,
+                mail_feedback.consumer,
                 webhooks.deliver,
                 payment_webhooks.events,
                 recovery.maintenance,
@@ -115,7 +120,7 @@ class OrdersStack(Stack):
                 operations.operations,
             ],
         )
-        Monitoring(
+        monitoring = Monitoring(
             self,
             "Monitoring",
             stage=stage,
@@ -134,6 +139,7 @@ class OrdersStack(Stack):
             payment_events=recovery.payment_events.function,
             inventory_events=recovery.inventory_events.function,
             notify=notifications.notify.function,
+            mail_feedback=mail_feedback.consumer.function,
         )
         keep_logs_of_custom_resources(self, stage)
 
@@ -147,6 +153,8 @@ class OrdersStack(Stack):
             "UserPoolId": identity.user_pool.user_pool_id,
             "UserPoolClientId": identity.client.user_pool_client_id,
             "RelayFunctionName": relay.relay.function.function_name,
+            "MailFeedbackTopicArn": mail_feedback.topic.topic_arn,
+            "AlarmTopicArn": monitoring.topic.topic_arn,
         }
         for pair in queues.pairs:
             outputs[f"{pascal(pair.name)}QueueUrl"] = pair.queue.queue_url

@@ -85,6 +85,8 @@ class Stage:
     allowed_origins: tuple[str, ...] = ()
     """Pages of these origins may call the API from a browser, e.g. `https://shop.example.com`. API Gateway compares the
     whole text; the local cloud also takes `:*` for any port."""
+    alarm_subscribers: tuple[str, ...] = ()
+    """Who is told of alarms: e-mail addresses, which have to confirm it, and https URLs."""
     sender_email: str = "orders@example.com"
     sms_sender_id: str = "Orders"
     """The name that text messages come from: up to 11 letters and digits. Some countries want it registered, and some
@@ -100,6 +102,9 @@ class Stage:
     contact_retention_days: int = 90
     """How long after its end an order keeps the customer's address and payment token: returns and disputes take
     weeks."""
+    cancellation_window_minutes: int = 30
+    """How long after its confirmation customers may cancel an order themselves: until it is packed. Before the
+    confirmation they always may."""
     reservation_ttl_seconds: int = 900
     """How long stock waits for its payment. Longer than the retries of a payment that succeeds in the end."""
 

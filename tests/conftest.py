@@ -28,6 +28,7 @@ FUNCTION_ENVIRONMENT = {
     "LOG_LEVEL": "INFO",
     "DATABASE_SECRET_ID": "orders-test-database",
     "ORDERS_PER_MINUTE": "10000",
+    "CANCELLATION_WINDOW_MINUTES": "30",
     "USER_POOL_ID": "us-east-1_orders",
     "USER_POOL_CLIENT_ID": "orders-client",
     "POWERTOOLS_SERVICE_NAME": "orders",

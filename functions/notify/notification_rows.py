@@ -19,6 +19,7 @@ from orders import inbox
 from orders.domain import Channel, Locale, Notification, NotificationStatus, SuppressionReason
 from orders.errors import OrderNotFound, TransientFailure
 from orders.events import Consumer
+from orders.order_lines import PRODUCT_NAME
 
 LEASE_SECONDS: Final = 60
 """Twice the function's timeout, so whoever claimed the row is gone when it ends; a third of the queue's visibility
@@ -49,9 +50,10 @@ _FIND: Final = text(f"""
     SELECT told.id, told.status, told.attempts, told.lease_until > now() AS leased, {limits.RECIPIENT_COLUMNS},
            contact_email, contact_phone, locale, total_amount, currency,
            (
-               SELECT jsonb_agg(jsonb_build_array(product.name, item.quantity, item.unit_price) ORDER BY item.line_no)
-               FROM order_items AS item JOIN products AS product ON product.id = item.product_id
-               WHERE item.order_id = orders.id
+               SELECT jsonb_agg(
+                   jsonb_build_array({PRODUCT_NAME}, item.quantity, item.unit_price) ORDER BY item.line_no
+               )
+               FROM order_items AS item WHERE item.order_id = orders.id
            ) AS lines
     FROM notifications AS told JOIN orders ON orders.id = told.order_id {limits.ACCOUNT}
     WHERE (told.order_id, told.type, told.channel) = (:order_id, :type, :channel)

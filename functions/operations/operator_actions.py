@@ -52,6 +52,8 @@ class Action(StrEnum):
     MESSAGE_DISCARDED = "MESSAGE_DISCARDED"
     CUSTOMER_ERASED = "CUSTOMER_ERASED"
     """A customer's personal data was erased, or will be once their orders have ended."""
+    ADDRESS_ALLOWED = "ADDRESS_ALLOWED"
+    """An address to which a mail bounced, or that complained of one, may get mail again."""
 
 
 @dataclass(frozen=True)

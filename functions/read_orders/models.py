@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from orders.domain import (
+    CancellationOutcome,
     Channel,
     Notification,
     NotificationStatus,
@@ -24,6 +25,7 @@ from orders.payments.provider import PaymentProvider
 
 class OrderLine(ApiModel):
     product_id: UUID
+    product_name: str = Field(description="As it was called when the order was placed")
     quantity: int
     unit_price: int = Field(description="What one cost when the order was placed, in minor units")
 
@@ -39,6 +41,20 @@ class OrderHead(ApiModel):
     priority: Priority
     created_at: datetime
     updated_at: datetime
+
+
+class Cancellation(ApiModel):
+    """Whether the order may be cancelled, and whether that was asked for: `POST /orders/{orderId}/cancellation`."""
+
+    possible: bool = Field(description="Whether the order may be cancelled now")
+    possible_until: datetime | None = Field(
+        description="Until when a confirmed order may be cancelled, or could be; null before it is confirmed"
+    )
+    requested_at: datetime | None = Field(description="When the cancellation was asked for, if it was")
+    outcome: CancellationOutcome | None = Field(
+        description="CANCELLING: it is cancelled at its next step. REFUNDING: it was confirmed before, and is refunded"
+    )
+    refund_id: UUID | None
 
 
 class RefundedLine(ApiModel):
@@ -68,6 +84,7 @@ class OrderDetail(OrderHead):
         description="What the payment provider has given back so far, in minor units of `currency`"
     )
     refunds: list[OrderRefund] = Field(description="Oldest first")
+    cancellation: Cancellation
 
 
 class OrderSummary(OrderHead):

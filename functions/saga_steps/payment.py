@@ -62,6 +62,7 @@ def process(database: Database, gateway: PaymentGateway, order_id: UUID, trace: 
     try:
         payment = _capture(gateway, intent)
         if payment.status is GatewayStatus.ACTION_REQUIRED:
+            has_waited = True
             payment = _let_customer_act(database, gateway, order_id, intent.key, payment)
     except PaymentGatewayTimeout as error:
         if not has_waited:

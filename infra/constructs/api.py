@@ -56,6 +56,7 @@ _PREFLIGHT_AGE: Final = Duration.hours(2)
 _FUNCTIONS: Final = {
     "CreateOrder": "POST /orders: order, items and outbox row in one transaction",
     "ReadOrders": "The read side of the API, and its health",
+    "CancelOrder": "POST /orders/{orderId}/cancellation: turns the saga back, or refunds",
     "Webhooks": "Customers register webhooks, and look at what was delivered",
     "PaymentWebhooks": "Takes in what the payment provider's webhooks say, and queues it",
     "Recipients": "Customers say where messages may go, and confirm it with a code",
@@ -91,6 +92,7 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.GET, "/orders/{orderId}", "ReadOrders"),
     Route(apigatewayv2.HttpMethod.GET, "/orders/{orderId}/status", "ReadOrders"),
     Route(apigatewayv2.HttpMethod.GET, "/orders/{orderId}/notifications", "ReadOrders"),
+    Route(apigatewayv2.HttpMethod.POST, "/orders/{orderId}/cancellation", "CancelOrder"),
     Route(apigatewayv2.HttpMethod.POST, "/webhooks", "Webhooks"),
     Route(apigatewayv2.HttpMethod.GET, "/webhooks", "Webhooks"),
     Route(apigatewayv2.HttpMethod.GET, "/webhooks/{webhookId}", "Webhooks"),
@@ -132,10 +134,18 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.GET, "/admin/orders/{orderId}", "Operations"),
     Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/resume", "Operations"),
     Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/close", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/orders/{orderId}/refunds", "Operations"),
+    Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/refunds", "Operations"),
+    Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/refunds/{refundId}/resume", "Operations"),
+    Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/refunds/{refundId}/reject", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/refunds", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/admin/outbox", "Operations"),
     Route(apigatewayv2.HttpMethod.POST, "/admin/outbox/{eventId}/redrive", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/admin/sagas/{orderId}", "Operations"),
     Route(apigatewayv2.HttpMethod.POST, "/admin/customers/{userId}/erasure", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/suppressed-addresses", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/suppressed-addresses/{address}", "Operations"),
+    Route(apigatewayv2.HttpMethod.DELETE, "/admin/suppressed-addresses/{address}", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/health/detailed", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/health/live", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/health/ready", "ReadOrders", is_open=True),
@@ -177,11 +187,14 @@ class OrdersApi(Construct):
     ) -> None:
         super().__init__(scope, id)
         stage = self._policy = runtime.stage
+        cancellation = {"CANCELLATION_WINDOW_MINUTES": str(stage.cancellation_window_minutes)}
         environments = {
             "CreateOrder": {
                 "ORDERS_PER_MINUTE": str(stage.orders_per_minute),
                 **({"ALLOW_TEST_PAYMENTS": "true"} if stage.allows_test_payments else {}),
             },
+            "ReadOrders": cancellation,
+            "CancelOrder": cancellation,
             "ApiDocs": {
                 "USER_POOL_ID": identity.user_pool.user_pool_id,
                 "USER_POOL_CLIENT_ID": identity.client.user_pool_client_id,

@@ -8,11 +8,11 @@ from aws_cdk import aws_apigatewayv2 as apigatewayv2
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
+from infra.constructs.alarm_topic import AlarmTopic
 from infra.constructs.function import METRICS_NAMESPACE
 from infra.constructs.queues import QueuePair
 from infra.stages import Stage
@@ -27,6 +27,12 @@ OUTBOX_LAG_LIMIT: Final = Duration.minutes(2)
 
 SUPPRESSED_LIMIT: Final = 20
 """Messages a minute. Single ones are customers who gave an address that they have not confirmed."""
+BOUNCED_LIMIT: Final = 10
+COMPLAINED_LIMIT: Final = 3
+"""Mails a minute."""
+BOUNCE_RATE_LIMIT: Final = 0.05
+COMPLAINT_RATE_LIMIT: Final = 0.001
+"""Shares of the account's mails, from which on SES puts the account under review, and later stops it."""
 SMS_SPENDING_SHARE: Final = 0.8
 
 
@@ -54,16 +60,11 @@ class Monitoring(Construct):
         payment_events: lambda_.Function,
         inventory_events: lambda_.Function,
         notify: lambda_.Function,
+        mail_feedback: lambda_.Function,
     ) -> None:
         super().__init__(scope, id)
         self._stage = stage
-        self.topic = sns.Topic(
-            self,
-            "Alarms",
-            topic_name=stage.resource_name("alarms"),
-            display_name="Order pipeline",
-            enforce_ssl=True,
-        )
+        self.topic = AlarmTopic(self, "Alarms", stage=stage).topic
         self._action = actions.SnsAction(self.topic)
         pairs = tuple(queues)
         lag = _orders_metric(Metric.OUTBOX_LAG, relay, "Maximum")
@@ -168,6 +169,33 @@ class Monitoring(Construct):
             threshold=SUPPRESSED_LIMIT,
             periods=5,
         )
+        for name, counted, limit, description in (
+            (
+                "mails-bounced",
+                Metric.MAILS_BOUNCED,
+                BOUNCED_LIMIT,
+                "Many mails come back: somebody orders with made-up addresses, or a provider refuses our mails.",
+            ),
+            (
+                "mails-complained",
+                Metric.MAILS_COMPLAINED,
+                COMPLAINED_LIMIT,
+                "Several recipients call our mails unwanted at once.",
+            ),
+        ):
+            self._alarm(name, _orders_metric(counted, mail_feedback, "Sum"), description, threshold=limit)
+        for name, metric_name, share in (
+            ("mail-bounce-rate", "Reputation.BounceRate", BOUNCE_RATE_LIMIT),
+            ("mail-complaint-rate", "Reputation.ComplaintRate", COMPLAINT_RATE_LIMIT),
+        ):
+            self._alarm(
+                name,
+                cloudwatch.Metric(
+                    namespace="AWS/SES", metric_name=metric_name, statistic="Maximum", period=_PERIOD
+                ),
+                "So many of the account's mails come back or are complained of that SES may stop all of them.",
+                threshold=share,
+            )
         self._alarm(
             "payment-webhooks-refused",
             _orders_metric(Metric.PAYMENT_WEBHOOKS_REFUSED, payment_webhooks, "Sum"),

@@ -203,6 +203,10 @@ class SynthesizedStack:
                 return "state machine"
             case "AWS::SES::EmailIdentity":
                 return "sender"
+            case "AWS::SES::ConfigurationSet":
+                return self.short(properties["Name"])
+            case "AWS::SNS::Topic":
+                return f"topic {self.short(properties['TopicName'])}"
             case "AWS::Cognito::UserPool":
                 return "user pool"
             case other:

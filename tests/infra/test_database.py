@@ -10,6 +10,7 @@ from tests.infra.stacks import LOCAL_DATABASE, SynthesizedStack
 USERS = {
     "create-order",
     "read-orders",
+    "cancel-order",
     "manage-catalogue",
     "outbox-relay",
     "maintenance",
@@ -17,6 +18,7 @@ USERS = {
     "payment-events",
     "inventory-events",
     "notify",
+    "mail-feedback",
     "operations",
     "recipients",
     "webhooks",

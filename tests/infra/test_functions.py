@@ -26,11 +26,13 @@ RECOVERY = ["maintenance", "payment-events", "inventory-events"]
 FUNCTIONS = [
     "create-order",
     "read-orders",
+    "cancel-order",
     "api-docs",
     "manage-catalogue",
     "outbox-relay",
     "start-saga",
     "notify",
+    "mail-feedback",
     "recipients",
     "webhooks",
     "deliver-webhooks",

@@ -59,6 +59,7 @@ def test_who_consumes_what(stack: SynthesizedStack) -> None:
         "inventory-management": "inventory-events",
         "notification-sending": "notify",
         "webhook-delivery": "deliver-webhooks",
+        "mail-feedback": "mail-feedback",
         "payment-webhooks": "provider-events",
     }
 

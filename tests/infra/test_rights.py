@@ -50,6 +50,7 @@ TELEPHONES = "all but arn:*:sns:*:*:*"
 RIGHTS: dict[str, Rights] = {
     "create-order": DATABASE,
     "read-orders": DATABASE,
+    "cancel-order": {**DATABASE, WAITING: frozenset({"states:SendTaskSuccess"})},
     "api-docs": {},
     "manage-catalogue": DATABASE,
     "outbox-relay": {**DATABASE, **{f"queue {queue}": SEND for queue in EVENT_QUEUES}},
@@ -68,8 +69,12 @@ RIGHTS: dict[str, Rights] = {
         "queue notification-sending": RECEIVE,
         "queue notification-sending-dlq": SEND,
         "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:identity/sender": frozenset({"ses:SendEmail"}),
+        "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:configuration-set/mails": frozenset(
+            {"ses:SendEmail"}
+        ),
         TELEPHONES: frozenset({"sns:Publish"}),
     },
+    "mail-feedback": {**DATABASE, "queue mail-feedback": RECEIVE, "queue mail-feedback-dlq": SEND},
     "recipients": {**DATABASE, **CODE_KEY},
     "webhooks": {**DATABASE, **WEBHOOK_KEY},
     "deliver-webhooks": {

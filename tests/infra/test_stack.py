@@ -40,6 +40,7 @@ def test_the_outputs_are_what_the_local_cloud_and_operators_read(stack: Synthesi
         "UserPoolId",
         "UserPoolClientId",
         "RelayFunctionName",
+        "AlarmTopicArn",
         *(f"{queue}{kind}Url" for queue in QUEUES for kind in ("Queue", "Dlq")),
     }
 

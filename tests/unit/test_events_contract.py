@@ -23,6 +23,7 @@ from orders.events import (
     OrderCancelled,
     OrderConfirmed,
     OrderCreated,
+    OrderRefunded,
     OrderReviewRequired,
     PaymentCaptured,
     PaymentRefunded,
@@ -53,6 +54,7 @@ EXAMPLES: dict[str, EventData] = {
         OrderConfirmed(failure_reason=None, **ENDED),
         OrderCancelled(failure_reason=FailureReason.PAYMENT_DECLINED, **ENDED),
         OrderReviewRequired(failure_reason=FailureReason.PROCESSING_FAILED, **ENDED),
+        OrderRefunded(refund_id=uuid7(), amount=1250, refunded_amount=1250, **ENDED),
         WebhookAttemptScheduled(delivery_id=uuid7(), attempt=2, postponed=1),
     )
 }

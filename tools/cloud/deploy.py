@@ -106,6 +106,22 @@ def apply_reserved_concurrency(settings: Settings, assembly: Path) -> None:
             )
 
 
+def tell_of_mails(settings: Settings, assembly: Path, topic_arn: str) -> None:
+    """Has the emulator tell the topic of bounces and complaints: MiniStack knows those of a sender, and none of a
+    configuration set. As on AWS, a mail to `bounce@simulator.amazonses.com` comes back, and one to `complaint@…` is
+    complained of."""
+    template = json.loads((assembly / f"{STACK_NAME}.template.json").read_text())
+    client = aws.mails(settings)
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::SES::EmailIdentity":
+            for kind in ("Bounce", "Complaint"):
+                client.set_identity_notification_topic(
+                    Identity=resource["Properties"]["EmailIdentity"],
+                    NotificationType=kind,
+                    SnsTopic=topic_arn,
+                )
+
+
 def stack_id(settings: Settings) -> str | None:
     """The deployed stack's unique id; None if there is none or its last deploy did not succeed."""
     return _deployed(settings, STACK_NAME)

@@ -180,6 +180,7 @@ def _deploy_once(settings: Settings, report: Report, context: Mapping[str, str])
     started = time.monotonic()
     outputs = deploy.deploy(settings, assembly)
     deploy.apply_reserved_concurrency(settings, assembly)
+    deploy.tell_of_mails(settings, assembly, outputs["MailFeedbackTopicArn"])
     report(f"Deployed ({time.monotonic() - started:.1f} s)")
     return outputs
 

@@ -144,6 +144,8 @@ async def _play(run: Run, shared: _Shared) -> None:
             if posted.accepted and posted.accepted.order_id not in run.orders:
                 order = Followed(post, posted.accepted, started)
                 run.orders[posted.accepted.order_id] = order
+                if post.is_cancelled:
+                    await _cancel(signed_in.client, order)
                 following.create_task(_follow(signed_in.client, order, shared))
 
         if run.scenario.is_simultaneous:
@@ -167,6 +169,13 @@ async def _post(signed_in: SignedIn, post: Post, key: str) -> PostResult:
     except ApiError as error:
         return PostResult(post, _milliseconds_since(started), status=error.status, problem=error.problem)
     return PostResult(post, _milliseconds_since(started), accepted)
+
+
+async def _cancel(client: OrdersClient, order: Followed) -> None:
+    try:
+        await client.cancel(order.accepted.order_id)
+    except ApiError as error:
+        order.trouble = str(error)
 
 
 async def _follow(client: OrdersClient, order: Followed, shared: _Shared) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from orders.domain import FORWARD_STEPS, FailureReason, Notification, OrderStatus, SagaStep
+from orders.domain import COMPENSATIONS, FORWARD_STEPS, FailureReason, Notification, OrderStatus, SagaStep
 from orders.ids import uuid7
 from tools.cloud import catalogue
 from tools.cloud.catalogue import Product
@@ -57,8 +57,8 @@ class Ending:
     routes: tuple[Route, ...]
     """The ways that lead there. More than one where a race decides."""
     reason: FailureReason | None = None
-    gateway_failures: int = 0
-    """How often ProcessPayment finds the gateway unavailable."""
+    gateway_failures: int | None = 0
+    """How often ProcessPayment finds the gateway unavailable; None where a race decides."""
 
 
 def _confirmed(gateway_failures: int = 0, route: Route = FORWARD_STEPS) -> Ending:
@@ -79,6 +79,18 @@ def _unpaid(reason: FailureReason, gateway_failures: int = 0) -> Ending:
         routes=(UNPAID,),
         reason=reason,
         gateway_failures=gateway_failures,
+    )
+
+
+def _cancelled_by_customer() -> Ending:
+    """Wherever the saga is, it turns back at its next step; the payment is not captured."""
+    return Ending(
+        OrderStatus.CANCELLED,
+        Money.NOT_CHARGED,
+        Notification.CANCELLATION_CONFIRMED,
+        routes=tuple((*FORWARD_STEPS[:steps], *COMPENSATIONS) for steps in (1, 2, 3)),
+        reason=FailureReason.CANCELLATION_REQUESTED,
+        gateway_failures=None,
     )
 
 
@@ -115,6 +127,8 @@ class Post:
     user: str = "customer"
     key: str | None = None
     """Posts of a scenario with the same one share their Idempotency-Key; without one a post has its own."""
+    is_cancelled: bool = False
+    """Whether the customer cancels the order as soon as it is accepted."""
 
     @property
     def total_amount(self) -> int:
@@ -157,6 +171,13 @@ def scenarios() -> tuple[Scenario, ...]:
             is_slow=True,
         ),
         _one("Flaky gateway", Card.FAILS_TWICE, _confirmed(gateway_failures=2), is_slow=True),
+        # A gateway that is down for this card keeps the order on its way until the customer has cancelled it.
+        Scenario(
+            "Customer cancels",
+            (Post(((catalogue.KEYBOARD, 1),), Card.ALWAYS_FAILS, is_cancelled=True),),
+            {_cancelled_by_customer(): 1},
+            is_slow=True,
+        ),
         _one(
             "Gateway down",
             Card.ALWAYS_FAILS,

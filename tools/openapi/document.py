@@ -245,7 +245,7 @@ def apis() -> Iterator[Api]:
     # The document says nothing of settings and payment providers, so it can be made where there are none.
     setattr(FunctionSettings, "from_environment", classmethod(_unset))  # noqa: B010
     setattr(PaymentSettings, "gateway", lambda settings, database: None)  # noqa: B010
-    for function in dict.fromkeys(route.function for route in ROUTES):
+    for function in dict.fromkeys(route.function for route in DOCUMENTED):
         handler = importlib.import_module(f"functions.{snake(function)}.handler")
         api: Api = handler.api
         for route in _declared(api):

@@ -7,7 +7,7 @@ breaks off.
 from alembic import op
 
 revision = "0017"
-down_revision = "0015"
+down_revision = "0016"
 
 # A concurrent build waits for the transactions before it to end, and locks nobody out meanwhile.
 _BUILD_LOCK_TIMEOUT = "60s"

@@ -26,6 +26,7 @@ from orders.errors import OrderNotFound
 from orders.history import Books
 from orders.http import ApiModel
 from orders.ids import FIRST_ID, parse_uuid
+from orders.order_lines import PRODUCT_NAME
 from orders.pages import cut, id_before
 
 # Each condition is that of an index which holds nothing else; see `tests.support.tables`.
@@ -75,8 +76,10 @@ RECORDS: Final = text(f"""
         'createdAt', orders.created_at, 'updatedAt', orders.updated_at, 'correlationId', orders.correlation_id,
         'executions', 1 + coalesce((SELECT resumes FROM saga_recoveries WHERE order_id = orders.id), 0),
         'items', (
-            SELECT jsonb_agg(jsonb_build_object('productId', product_id, 'quantity', quantity) ORDER BY line_no)
-            FROM order_items WHERE order_id = orders.id),
+            SELECT jsonb_agg(jsonb_build_object(
+                'productId', product_id, 'productName', {PRODUCT_NAME}, 'quantity', quantity, 'unitPrice', unit_price)
+                ORDER BY line_no)
+            FROM order_items AS item WHERE order_id = orders.id),
         'steps', coalesce((
             SELECT jsonb_agg(jsonb_build_object(
                 'name', step, 'status', status, 'attempts', attempts, 'error', error, 'at', at) ORDER BY at, step)
@@ -114,6 +117,10 @@ RECORDS: Final = text(f"""
             FROM notifications WHERE order_id = orders.id
                 OR refund_id = ANY (ARRAY(SELECT refund.id FROM refunds AS refund WHERE refund.order_id = orders.id))
             ), '[]'),
+        'cancellation', (
+            SELECT jsonb_build_object(
+                'requestedBy', requested_by, 'refundId', refund_id, 'requestedAt', created_at)
+            FROM order_cancellations WHERE order_id = orders.id),
         'repairs', coalesce((
             SELECT jsonb_agg(jsonb_build_object('kind', kind, 'detail', detail, 'at', created_at) ORDER BY repairs.id)
             FROM repairs WHERE order_id = orders.id), '[]'),
@@ -146,7 +153,9 @@ class OpenOrderList(ApiModel):
 
 class LineRecord(ApiModel):
     product_id: UUID
+    product_name: str = Field(description="As it was called when the order was placed")
     quantity: int
+    unit_price: int = Field(description="What one cost when the order was placed, in minor units")
 
 
 class StepRecord(ApiModel):
@@ -213,6 +222,14 @@ class NotificationRecord(ApiModel):
     refund_id: UUID | None = Field(description="The refund that it tells of")
 
 
+class CancellationRecord(ApiModel):
+    """What the order's customer, or an administrator for them, has asked for."""
+
+    requested_by: str = Field(description="The account's id")
+    refund_id: UUID | None = Field(description="The refund, if the order was confirmed before")
+    requested_at: datetime
+
+
 class OrderRecords(OpenOrder):
     """All that our tables hold of an order, but for who ordered and how they pay."""
 
@@ -225,6 +242,7 @@ class OrderRecords(OpenOrder):
     events: list[EventRecord]
     notifications: list[NotificationRecord]
     refunds: list[RefundRecord]
+    cancellation: CancellationRecord | None
     repairs: list[RepairRecord]
     actions: list[ActionRecord]
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 from sqlalchemy import Row, text
 
 from functions.operations.queues.dead_letters import DeadLetter
@@ -18,12 +18,20 @@ from orders.db import Database
 from orders.domain import OrderStatus, RefundStatus
 from orders.events import CONSUMER_OF, NotificationRequested, OrderCreated, Queue, RefundRequested
 from orders.http import ApiModel
-from orders.messages import WRITTEN, Cause, Reading, checked, read
+from orders.mail_feedback import MailEvent
+from orders.messages import WRITTEN, Cause, Poison, Reading, checked, read, read_hint
 from orders.observability import shortened, valid_correlation_id
 from orders.payments.records import UNDECIDED
+from orders.payments.webhooks import ProviderMessage
 
 _TYPE: Final = re.compile(r"com\.orders(\.[a-z]+)+\.v[0-9]+")
 
+
+_HINTS: Final[Mapping[Queue, type[BaseModel]]] = {
+    Queue.MAIL_FEEDBACK: MailEvent,
+    Queue.PAYMENT_WEBHOOKS: ProviderMessage,
+}
+"""What the messages of queues are that carry no events of ours."""
 
 _ADVICE: Final = {
     Cause.NOT_AN_EVENT: "This is no event of ours. Find out who sent it, then discard it.",
@@ -102,7 +110,7 @@ def explain(database: Database, queue: Queue, letters: Sequence[DeadLetter]) -> 
     Raises:
         DatabaseUnavailable: try again.
     """
-    readings = [read(queue, letter.body) for letter in letters]
+    readings = [_read(queue, letter.body) for letter in letters]
     known = _look_up(database, queue, readings)
     return [
         _explained(
@@ -110,6 +118,17 @@ def explain(database: Database, queue: Queue, letters: Sequence[DeadLetter]) -> 
         )
         for letter, reading in zip(letters, readings, strict=True)
     ]
+
+
+def _read(queue: Queue, body: str) -> Reading:
+    hint = _HINTS.get(queue)
+    if hint is None:
+        return read(queue, body)
+    try:
+        read_hint(hint, body)
+    except Poison as poison:
+        return Reading(cause=poison.cause, faults=poison.faults)
+    return Reading()
 
 
 def is_done(explained: DeadMessage) -> bool:
@@ -166,6 +185,8 @@ def _explained(letter: DeadLetter, reading: Reading, known: Row[Any] | None) -> 
 def _cause(reading: Reading, known: Row[Any] | None) -> Cause:
     if reading.cause is not None:
         return reading.cause
+    if reading.event is None:
+        return Cause.CONSUMER_FAILED
     if known is None or (reading.is_of_order and known.order_status is None):
         return Cause.NO_SUCH_ORDER
     written = None if known.event_id is None else known

@@ -68,7 +68,9 @@ def test_a_task_that_fails_is_counted_and_the_others_have_their_turn(
         raise ConnectionError("Step Functions is unreachable")
 
     metrics.clear_metrics()
-    counts = Maintenance(database, unreachable, SimulatedGateway(database, BEHAVIOUR), RETENTION).run(PLENTY)
+    counts = Maintenance(
+        database, unreachable, unreachable, SimulatedGateway(database, BEHAVIOUR), RETENTION
+    ).run(PLENTY)
     assert "orders" not in counts
     assert counts["rows"] == 1
     assert metrics.metric_set["MaintenanceFailed"]["Value"] == [1.0]
@@ -90,7 +92,13 @@ def test_a_round_stops_in_time_and_the_next_one_goes_on(
     let_time_pass(database, 3600)
     remaining = iter([60.0, 60.0, 60.0] + [1.0] * 100)
     gateway = SimulatedGateway(database, BEHAVIOUR)
-    round_ = Maintenance(database, lambda: step_functions.executions, gateway, RETENTION)
+    round_ = Maintenance(
+        database,
+        lambda: step_functions.executions,
+        lambda: step_functions.refunds,
+        gateway,
+        RETENTION,
+    )
     first = round_.run(Deadline(lambda: next(remaining)))
     assert first["orders"] < 3
     let_time_pass(database, 60)

@@ -11,6 +11,7 @@ from uuid import UUID
 from botocore.exceptions import BotoCoreError
 from sqlalchemy import Connection, text
 
+from functions.cancel_order.cancel_order import CancellationRequest, cancel_order
 from functions.create_order.place_order import place_order
 from functions.inventory_events.low_stock import watch_stock
 from functions.maintenance.deadline import Deadline
@@ -21,10 +22,11 @@ from functions.notify.sending import NotSent
 from functions.outbox_relay.claims import ClaimedEvent, Claims
 from functions.outbox_relay.relay import Relay
 from functions.payment_events.reconcile import reconcile
-from functions.start_saga.start_saga import start_saga
+from functions.start_saga.start_saga import StateMachines, start_execution
 from orders.db import Credentials, Database
+from orders.domain import CancellationOutcome, OrderStatus
 from orders.errors import OrdersError, PaymentGatewayCircuitOpen
-from orders.events import CloudEvent, NotificationRequested, Queue
+from orders.events import CloudEvent, ExecutionRequested, NotificationRequested, Queue
 from orders.executions import ExecutionStatus
 from orders.payments import actions
 from orders.payments.breaker import CircuitBreaker
@@ -75,6 +77,8 @@ TIMED_OUT: Final = "States.Timeout"
 # Contact data goes as soon as it may: no message may miss it.
 _CONTACT_RETENTION: Final = timedelta()
 
+WINDOW_MINUTES: Final = 30
+
 # What the database's clock is compared with. Rows that somebody holds are passed over: time can wait for them.
 _CLOCKS: Final = (
     ("orders", "updated_at"),
@@ -94,6 +98,16 @@ _ALWAYS: Final = ("I2", "I3", "I4", "I5", "I7", "I9", "I10", "I11")
 # A release that failed for good leaves the reservation to the sweeper, and the order to an operator.
 _UNTIL_ITS_TTL: Final = re.compile("NEEDS_REVIEW, but its reservation is live")
 
+
+_END_OF: Final = {
+    CancellationOutcome.CANCELLING: (OrderStatus.CANCELLED, 0),
+    CancellationOutcome.REFUNDING: (OrderStatus.CONFIRMED, 1),
+}
+"""The status and the number of refunds that an order has at rest after a cancellation."""
+_AFTER_CANCELLATIONS: Final = text("""
+    SELECT orders.id AS order_id, orders.status, count(refunds.id) AS refunds
+    FROM orders LEFT JOIN refunds ON refunds.order_id = orders.id GROUP BY orders.id, orders.status
+""")
 
 # How a function may fail under the faults here. Anything else is a defect: a LookupError, NothingToRefund, or what
 # Postgres says of a statement that it cannot execute.
@@ -178,6 +192,8 @@ class SimulatedSystem:
         self.has_moved = False
         """Since the promises were last looked at."""
         self._ended: dict[UUID, str] = {}
+        self._cancelled: dict[UUID, CancellationOutcome] = {}
+        """What customers were told last of the orders that they have cancelled."""
         self._credentials = GatedCredentials(**credentials.model_dump())
         self._idle: list[Process] = []
         self._gateway_database = Database(lambda: credentials)
@@ -196,6 +212,7 @@ class SimulatedSystem:
     def begin(self, stock: Sequence[int]) -> None:
         """A new history, with so many units of each product."""
         self.executions, self.queues, self.notices, self.posted, self._ended = {}, Queues(), [], {}, {}
+        self._cancelled = {}
         for table in reversed([*tables.metadata.sorted_tables, *simulator_tables.metadata.sorted_tables]):
             if table.name not in ("products", "stock"):
                 self._execute(f"DELETE FROM {table.fullname}")
@@ -248,6 +265,17 @@ class SimulatedSystem:
 
         return self._invoke("CreateOrder", work)
 
+    def cancel(self, order_id: UUID) -> Invocation:
+        """Its customer cancels an order."""
+        request = CancellationRequest(order_id, ALICE, False, WINDOW_MINUTES, TRACE)
+
+        def work() -> None:
+            cancelled = cancel_order(self._database, lambda token: None, request)
+            assert cancelled.outcome is not None
+            self._cancelled[order_id] = cancelled.outcome
+
+        return self._invoke("CancelOrder", work)
+
     def relay(self, deliveries: Sequence[str]) -> Invocation:
         """One poll of one relay. The messages it sends fare as `deliveries` say, in turn."""
 
@@ -267,7 +295,10 @@ class SimulatedSystem:
         def work() -> None:
             match message.queue:
                 case Queue.ORDER_PROCESSING:
-                    start_saga(self._step_functions, event)
+                    requested = event.payload()
+                    assert isinstance(requested, ExecutionRequested)
+                    machines = StateMachines(self._step_functions, self._step_functions)
+                    start_execution(machines, event, requested)
                 case Queue.PAYMENT_PROCESSING:
                     reconcile(self._database, self.gateway, event)
                 case Queue.INVENTORY_MANAGEMENT:
@@ -284,7 +315,13 @@ class SimulatedSystem:
 
     def maintain(self) -> Invocation:
         """One round of maintenance."""
-        round_ = Maintenance(self._database, lambda: self._step_functions, self.gateway, _CONTACT_RETENTION)
+        round_ = Maintenance(
+            self._database,
+            lambda: self._step_functions,
+            lambda: self._step_functions,
+            self.gateway,
+            _CONTACT_RETENTION,
+        )
         return self._invoke("Maintenance", lambda: round_.run(Deadline(lambda: 60.0)))
 
     def act(self, order_id: UUID, *, completes: bool) -> None:
@@ -379,6 +416,12 @@ class SimulatedSystem:
     # What can be seen.
 
     @property
+    def orders(self) -> list[UUID]:
+        """Those that customers know of, in the order in which they were accepted."""
+        accepted = (posted.order_ids for bodies in self.posted.values() for posted in bodies)
+        return sorted(set[UUID]().union(*accepted))
+
+    @property
     def stopped(self) -> list[Invocation]:
         """The invocations that stand at a gate, and not inside of Postgres."""
         return [invocation for invocation in self.invocations if not invocation.is_blocked]
@@ -411,11 +454,24 @@ class SimulatedSystem:
         with snapshot(self.observer.database.engine) as connection:
             verdicts = [promise.check(connection, EVERY_ORDER) for promise in PROMISES]
             known = set(connection.scalars(text("SELECT id FROM orders")))
-            accepted = set[UUID]().union(
-                *(posted.order_ids for bodies in self.posted.values() for posted in bodies)
-            )
-            lost = [f"I1: {order} was accepted and is gone" for order in accepted - known]
-            return [*lost, *_violations(verdicts), *self._broken_outside(connection)]
+            lost = [f"I1: {order} was accepted and is gone" for order in set(self.orders) - known]
+            return [
+                *lost,
+                *_violations(verdicts),
+                *self._broken_outside(connection),
+                *self._broken_cancellations(connection),
+            ]
+
+    def _broken_cancellations(self, connection: Connection) -> list[str]:
+        """Whoever was told that their order is cancelled has their money back, or an operator looks at it."""
+        found = connection.execute(_AFTER_CANCELLATIONS)
+        return [
+            f"{row.order_id} was {self._cancelled[row.order_id]}, and is {row.status} with {row.refunds} refunds"
+            for row in found
+            if row.order_id in self._cancelled
+            and row.status != OrderStatus.NEEDS_REVIEW
+            and (row.status, row.refunds) != _END_OF[self._cancelled[row.order_id]]
+        ]
 
     def _broken_outside(self, connection: Connection) -> list[str]:
         """What only those outside know: customers, Step Functions, SQS and who sends notifications."""

@@ -121,6 +121,13 @@ class Histories(RuleBasedStateMachine):
             self.posts += 1
             self.system.run(self.system.post(f"key-{key}", self._lines(cart), payment_method), gates)
 
+    @rule(which=which, gates=gates)
+    def cancel_an_order(self, which: int, gates: int) -> None:
+        """Its customer does, whatever is under way."""
+        if self._has_room:
+            for order_id in chosen(which, self.system.orders):
+                self.system.run(self.system.cancel(order_id), gates)
+
     @rule(
         deliveries=strategies.lists(
             strategies.sampled_from(

@@ -433,6 +433,18 @@ def test_an_order_in_review_is_undone_when_it_is_resumed(order: Order, waiting: 
     assert act(order) is False
 
 
+def test_nothing_is_asked_of_a_customer_whose_order_is_being_undone(order: Order, waiting: Execution) -> None:
+    """The gateway cannot be told to close the payment for now."""
+    wire = Wire(order.pipeline.gateway, before={"find": die})
+    with pytest.raises(Killed):
+        payment.refund(order.pipeline.database, wire, order.order_id, TRACE)
+
+    assert action(order)["ended_at"] is not None
+    assert action(order)["client_secret"] is None
+    go_on(waiting)
+    assert order.ending().payment == "VOIDED"
+
+
 def test_the_token_and_the_client_s_secret_are_in_no_log(order: Order, logs: Logs) -> None:
     order.run()
     wake(order)

@@ -1,9 +1,8 @@
 """Consuming a queue: each message is one event, and fails alone.
 
-Of the queues of our events (`consume`), a message only says which event it is about. The event is read from the outbox,
-for a whole batch in one statement, and the work is done with what stands there (promise I14). A message that does not
-fit is poison: it goes to the dead-letter queue at once, and nothing is done. The messages of `consume_hints` are no
-events of ours: they only say what to ask an outside system about, and the work is done with what that returns.
+A message only says which event it is about. The event is read from the outbox, for a whole batch in one statement, and
+the work is done with what stands there (promise I14). A message that does not fit is poison: it goes to the dead-letter
+queue at once, and nothing is done.
 
 A message whose work raises goes back to its queue, and after `maxReceiveCount` deliveries to the dead-letter queue;
 the others of its batch are not delivered again. Nothing is swallowed here (trap T16). A message that the function
@@ -89,23 +88,50 @@ def consume(
     def written() -> Mapping[UUID, Row[Any]]:
         return database.transact_alone(lambda connection: find_written(connection, event_ids))
 
-    def handle(record: SQSRecord) -> Poison | None:
+    def handle(record: SQSRecord) -> None:
         reading = readings[record.message_id]
         if reading.event and reading.cause is None:
             logger.append_keys(event_id=str(reading.event.id))
             reading = checked(reading, written().get(reading.event.id))
         event, payload = reading.event, reading.payload
         if reading.cause or event is None or not isinstance(payload, expected):
-            return Poison(reading.cause or Cause.WRONG_QUEUE, reading.faults)
+            raise Poison(reading.cause or Cause.WRONG_QUEUE, reading.faults)
         subject = "order_id" if payload.is_of_order else "recipient_id"
         correlate(valid_correlation_id(event.correlationid) or "", **{subject: str(event.subject)})
-        try:
-            work(event, payload)
-        except UnexpectedEvent as error:
-            return Poison(Cause.CONSUMER_FAILED, (str(error),))
-        return None
+        work(event, payload)
 
-    return _each(batch, context, handle, dlq_url, needed_seconds)
+    return consume_messages(batch, context, handle, dlq_url=dlq_url, needed_seconds=needed_seconds)
+
+
+def consume_messages(
+    batch: dict[str, Any],
+    context: LambdaContext,
+    work: Callable[[SQSRecord], None],
+    *,
+    dlq_url: str,
+    needed_seconds: float = NEEDED_SECONDS,
+) -> PartialItemFailureResponse:
+    """Hands each message to `work`, and returns which messages failed: those that `work` raises for, and those that
+    less than `needed_seconds` of the function's time were left for. What it refuses by Poison or UnexpectedEvent is put
+    into the queue at `dlq_url`."""
+
+    def handle(record: SQSRecord) -> None:
+        logger.remove_keys(_IDS_OF_ONE_MESSAGE)
+        logger.append_keys(
+            message_id=record.message_id, receive_count=record.attributes.approximate_receive_count
+        )
+        if context.get_remaining_time_in_millis() < 1000 * needed_seconds:
+            raise OutOfTime("the message was not begun")
+        try:
+            work(record)
+        except Poison as poison:
+            _give_up(dlq_url, record, poison.cause, poison.faults)
+        except UnexpectedEvent as error:
+            _give_up(dlq_url, record, Cause.CONSUMER_FAILED, (str(error),))
+
+    return process_partial_response(
+        event=batch, record_handler=handle, processor=_Processor(), context=context
+    )
 
 
 def consume_hints(
@@ -115,43 +141,16 @@ def consume_hints(
     work: Callable[[Hint], None],
     *,
     dlq_url: str,
-    needed_seconds: float,
+    needed_seconds: float = NEEDED_SECONDS,
 ) -> PartialItemFailureResponse:
-    """Hands each message to `work`, which believes nothing of it, and returns which messages failed.
-
-    A message fails as in `consume`. One that is no `expected` one is put into the queue at `dlq_url`.
-    """
-
-    def handle(record: SQSRecord) -> Poison | None:
-        hint = read_hint(expected, record.body)
-        if isinstance(hint, Poison):
-            return hint
-        work(hint)
-        return None
-
-    return _each(batch, context, handle, dlq_url, needed_seconds)
-
-
-def _each(
-    batch: dict[str, Any],
-    context: LambdaContext,
-    handle: Callable[[SQSRecord], Poison | None],
-    dlq_url: str,
-    needed_seconds: float,
-) -> PartialItemFailureResponse:
-    def begin(record: SQSRecord) -> None:
-        logger.remove_keys(_IDS_OF_ONE_MESSAGE)
-        logger.append_keys(
-            message_id=record.message_id, receive_count=record.attributes.approximate_receive_count
-        )
-        if context.get_remaining_time_in_millis() < 1000 * needed_seconds:
-            raise OutOfTime("the message was not begun")
-        poison = handle(record)
-        if poison:
-            _give_up(dlq_url, record, poison.cause, poison.faults)
-
-    return process_partial_response(
-        event=batch, record_handler=begin, processor=_Processor(), context=context
+    """As `consume_messages`, with each message as `expected`. `work` believes nothing of it. One that is something else
+    is put into the queue at `dlq_url`."""
+    return consume_messages(
+        batch,
+        context,
+        lambda record: work(read_hint(expected, record.body)),
+        dlq_url=dlq_url,
+        needed_seconds=needed_seconds,
     )
 
 

@@ -15,8 +15,13 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── MethodNotAllowed           the address takes others
     │   ├── InvalidOrder               fields name what is wrong
     │   ├── IdempotencyKeyReused       same key, other body
+    │   ├── PriceChanged               the customer expects another total
     │   ├── TooManyOrders              of one user in one minute
     │   ├── OrderNotFound              also for another user's order
+    │   ├── CancellationClosed         it was confirmed too long ago
+    │   ├── OrderAlreadyCancelled      for another reason
+    │   ├── OrderAlreadyRefunded       nothing of it is left to be refunded
+    │   ├── OrderInReview              an operator decides how it ends
     │   ├── InvalidCursor              of another list, or of none
     │   ├── VersionRequired            a change must say which version it is of
     │   ├── VersionOutdated            the change is of a version that is no more
@@ -39,6 +44,7 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── MessageNotFound            not in the dead-letter queue, or not where we looked
     │   ├── EventNotFound
     │   ├── CustomerNotFound
+    │   ├── SuppressedAddressNotFound
     │   ├── RefundNotFound
     │   ├── InvalidRefund              a line that the order does not have
     │   ├── OrderNotRefundable         it is not CONFIRMED
@@ -47,8 +53,8 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   └── OperationRefused           what the operator asked for does not fit what there is
     │       ├── OrderNotInReview           it has ended, or is on its way again
     │       ├── OrderBusy                  an execution, or a late step of one, is at work on it
+    │       │   └── RefundBusy                 the same of a refund
     │       ├── RefundNotInReview          it is on its way, or over
-    │       ├── RefundBusy                 an execution, or a late step of one, is at work on it
     │       ├── RefundGivenBack            it cannot be rejected: its money has moved, or may have
     │       ├── OrderDoesNotFit            its money or stock is not what its end would need
     │       └── NothingToRedrive           it took effect, or somebody else is moving it
@@ -78,7 +84,8 @@ types to HTTP statuses. Nothing dispatches on message text.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from orders.domain import FailureReason, public_failure_reason
 
@@ -103,6 +110,8 @@ class RequestRefused(OrdersError):
         self.detail = detail
         self.errors = errors
         self.headers: Mapping[str, str] = {}
+        self.members: Mapping[str, Any] = {}
+        """More members of the problem: fields of `orders.problem.Problem`."""
 
 
 class MalformedRequest(RequestRefused):
@@ -157,6 +166,14 @@ class IdempotencyKeyReused(RequestRefused):
     """The key belongs to an earlier request with another body."""
 
 
+class PriceChanged(RequestRefused):
+    """The order costs another amount than its customer expects."""
+
+    def __init__(self, detail: str, *, total_amount: int, currency: str) -> None:
+        super().__init__(detail)
+        self.members = {"total_amount": total_amount, "currency": currency}
+
+
 class TooManyOrders(RequestRefused):
     """The user has placed as many orders as they may for now."""
 
@@ -201,6 +218,27 @@ class OrderNotFound(RequestRefused):
     """No such order, or it is somebody else's: the response must not tell which."""
 
 
+class CancellationClosed(RequestRefused):
+    """The order was confirmed too long ago to be cancelled."""
+
+    def __init__(self, possible_until: datetime) -> None:
+        end = possible_until.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        super().__init__(f"The order could be cancelled until {end}")
+        self.members = {"possible_until": possible_until}
+
+
+class OrderAlreadyCancelled(RequestRefused):
+    """The order is cancelled, and not because its customer has asked for it."""
+
+
+class OrderAlreadyRefunded(RequestRefused):
+    """The order is confirmed, and nothing of what was paid for it is left to be refunded."""
+
+
+class OrderInReview(RequestRefused):
+    """The order waits for an operator, who decides how it ends."""
+
+
 class InvalidCursor(RequestRefused):
     """The cursor is not one that this list gave out."""
 
@@ -235,6 +273,10 @@ class EventNotFound(RequestRefused):
 
 class CustomerNotFound(RequestRefused):
     """Nobody of that id has ordered anything or registered a webhook."""
+
+
+class SuppressedAddressNotFound(RequestRefused):
+    """No mail to the address has come back or was complained of, or an operator has allowed it since."""
 
 
 class RefundNotFound(RequestRefused):

@@ -33,13 +33,15 @@ class Trace:
 
 
 class Queue(StrEnum):
-    """The work queues; each has a dead-letter queue beside it."""
+    """The queues; each has a dead-letter queue beside it. The relay sends to `EVENT_QUEUES` only."""
 
     ORDER_PROCESSING = "order-processing"
     PAYMENT_PROCESSING = "payment-processing"
     INVENTORY_MANAGEMENT = "inventory-management"
     NOTIFICATION_SENDING = "notification-sending"
     WEBHOOK_DELIVERY = "webhook-delivery"
+    MAIL_FEEDBACK = "mail-feedback"
+    """What SES tells of mails that it took; see `orders.mail_feedback`."""
     PAYMENT_WEBHOOKS = "payment-webhooks"
     """What the payment provider's webhooks said: hints, and no events of ours (`orders.payments.webhooks`)."""
 
@@ -254,8 +256,10 @@ CATALOGUE: Final[dict[str, type[EventData]]] = {
 }
 
 
-EVENT_QUEUES: Final = frozenset(event.queue for event in CATALOGUE.values())
-"""Those that the relay sends to."""
+EVENT_QUEUES: Final = tuple(
+    queue for queue in Queue if any(event.queue is queue for event in CATALOGUE.values())
+)
+"""The queues of the outbox's events. What comes through another one was written by somebody else."""
 
 
 class CloudEvent(BaseModel):

@@ -214,7 +214,7 @@ class Api(APIGatewayHttpResolver):
     def _refused(self, error: OrdersError) -> Response[str]:
         kind = problem.kind_of(error)
         if isinstance(error, RequestRefused):
-            return self._problem(kind, error.detail, error.errors, error.headers)
+            return self._problem(kind, error.detail, error.errors, error.headers, error.members)
         log_failure("Request failed", error, problem=kind.name)
         return self._problem(kind, "Please try again" if kind.retry_after else "The error has been recorded")
 
@@ -228,6 +228,7 @@ class Api(APIGatewayHttpResolver):
         detail: str,
         fields: Sequence[FieldError] = (),
         headers: Mapping[str, str] = MappingProxyType({}),
+        members: Mapping[str, Any] = MappingProxyType({}),
     ) -> Response[str]:
         body = problem.Problem(
             type=problem.TYPE_PREFIX + kind.name,
@@ -243,6 +244,7 @@ class Api(APIGatewayHttpResolver):
                 for field in fields[:MAX_ERRORS]
             ]
             or None,
+            **members,
         )
         return Response(
             status_code=kind.status,
