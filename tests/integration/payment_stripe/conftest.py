@@ -72,10 +72,11 @@ class Stripe:
         response.raise_for_status()
         return response.json()
 
-    def post(self, path: str, **fields: str) -> Any:
-        response = httpx.post(
-            f"{self.server.url}/v1/{path}", data=fields, headers={"Authorization": f"Bearer {API_KEY}"}
-        )
+    def post(self, path: str, idempotency_key: str | None = None, /, **fields: str) -> Any:
+        headers = {"Authorization": f"Bearer {API_KEY}"}
+        if idempotency_key:
+            headers["Idempotency-Key"] = idempotency_key
+        response = httpx.post(f"{self.server.url}/v1/{path}", data=fields, headers=headers)
         response.raise_for_status()
         return response.json()
 

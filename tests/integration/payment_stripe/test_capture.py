@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
 from orders.db import Database
 from orders.errors import (
@@ -21,6 +22,7 @@ from payment_stripe.api import API_VERSION
 from payment_stripe.gateway import StripeGateway
 from tests.integration.payment_stripe.conftest import CHARGE, Stripe
 from tests.support.factories import rows
+from tests.support.logs import Logs
 
 CREATE = r"POST /v1/payment_intents$"
 CONFIRM = r"POST .*/confirm$"
@@ -136,6 +138,37 @@ def test_a_failure_that_stripe_keeps_under_our_key_stops_nobody_for_a_day(
         f"{key}-create",
         f"{key}-create-2",
     ]
+
+
+def test_a_creation_that_an_earlier_release_asked_for_otherwise_stops_nobody(
+    gateway: StripeGateway, stripe: Stripe, key: str
+) -> None:
+    """Under one key Stripe takes the same parameters only."""
+    stripe.post("payment_intents", f"{key}-create", amount="1250", currency="usd", description="Order")
+
+    assert gateway.capture(key, CHARGE).status is GatewayStatus.CAPTURED
+    assert stripe.charged() == [1250]
+
+
+def test_an_intent_of_another_account_is_the_affair_of_its_order_alone(
+    gateway: StripeGateway, database: Database, key: str, logs: Logs
+) -> None:
+    gateway.capture(key, CHARGE)
+    database.transact(
+        lambda connection: connection.execute(
+            text("UPDATE stripe.payments SET payment_intent_id = :id WHERE key = :key"),
+            {"id": f"pi_{key}", "key": key},
+        )
+    )
+
+    for call in (gateway.find, gateway.refund, gateway.find_refunds):
+        with pytest.raises(PaymentGatewayUnavailable):
+            call(key)
+    with pytest.raises(PaymentGatewayUnavailable) as raised:
+        gateway.capture(key, CHARGE)
+
+    assert not raised.value.gateway_at_fault
+    assert {line["code"] for line in logs.lines if line["level"] == "ERROR"} == {"resource_missing"}
 
 
 def test_a_key_that_stripe_has_forgotten_is_charged_once_nevertheless(

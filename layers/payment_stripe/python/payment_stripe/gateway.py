@@ -187,8 +187,9 @@ class StripeGateway:
         if record is None or record.intent_id is None:
             return []
         intent_id = record.intent_id
-        disputes = self._api.begin().send(
-            lambda client: client.v1.disputes.list({"payment_intent": intent_id, "limit": _PAGE})
+        disputes = _read(
+            self._api.begin(),
+            lambda client: client.v1.disputes.list({"payment_intent": intent_id, "limit": _PAGE}),
         )
         return [
             GatewayDispute(
@@ -234,6 +235,8 @@ class StripeGateway:
             if error.param not in _ABOUT_THE_ORDER:
                 raise _defect(error) from None
             self._decline(key, f"Stripe does not take the order's {error.param} ({error.code})")
+        except stripe.CardError as error:
+            self._decline(key, f"Stripe does not take the card ({error.code})")
         except PaymentGatewayTimeout as error:
             # Whatever came of it: nobody knows its id, so nobody can confirm it.
             raise PaymentGatewayUnavailable(str(error), gateway_at_fault=error.gateway_at_fault) from None
@@ -340,7 +343,7 @@ class StripeGateway:
 
         try:
             return _under_key(idempotency_key, make, lambda: self._made(requests, intent_id, refund_key))
-        except (stripe.InvalidRequestError, stripe.IdempotencyError) as error:
+        except (stripe.CardError, stripe.InvalidRequestError, stripe.IdempotencyError) as error:
             if error.code in _NOT_ENOUGH_BALANCE:
                 raise PaymentGatewayUnavailable(
                     "the balance at Stripe does not suffice for the refund", gateway_at_fault=False
@@ -352,17 +355,17 @@ class StripeGateway:
 def _under_key(key: str, send: Callable[[str], T], made: Callable[[], T | None] = lambda: None) -> T:
     """Sends a request under an idempotency key.
 
-    Stripe keeps also a 5xx under its key, for a day. When it replays one, that request has ended: if `made` finds no
-    effect of it, there was none and there will be none, and another key may be used.
+    Stripe keeps also a 5xx under its key, for a day. When it replays one, or says that the key came with other
+    parameters before (those of an earlier release, perhaps), that request has ended: if `made` finds no effect of it,
+    there was none and there will be none, and another key may be used.
     """
     import stripe
 
     for number in range(1, _KEYS_AT_MOST + 1):
         try:
             return send(key if number == 1 else f"{key}-{number}")
-        except PaymentGatewayTimeout as error:
-            cause = error.__cause__
-            if not (isinstance(cause, stripe.StripeError) and is_replayed(cause)) or number == _KEYS_AT_MOST:
+        except (PaymentGatewayTimeout, stripe.IdempotencyError) as error:
+            if number == _KEYS_AT_MOST or not _has_ended(error):
                 raise
             found = made()
             if found is not None:
@@ -370,9 +373,28 @@ def _under_key(key: str, send: Callable[[str], T], made: Callable[[], T | None] 
     raise AssertionError("unreachable")
 
 
+def _has_ended(error: Exception) -> bool:
+    """Whether an earlier request under the same key has ended."""
+    import stripe
+
+    cause = error.__cause__
+    return isinstance(error, stripe.IdempotencyError) or (
+        isinstance(cause, stripe.StripeError) and is_replayed(cause)
+    )
+
+
+def _read(requests: Requests, request: "Callable[[stripe.StripeClient], T]") -> T:
+    import stripe
+
+    try:
+        return requests.send(request)
+    except stripe.InvalidRequestError as error:
+        raise _defect(error) from None
+
+
 def _retrieve(requests: Requests, intent_id: str) -> "stripe.PaymentIntent":
-    return requests.send(
-        lambda client: client.v1.payment_intents.retrieve(intent_id, {"expand": _WITH_CHARGE})
+    return _read(
+        requests, lambda client: client.v1.payment_intents.retrieve(intent_id, {"expand": _WITH_CHARGE})
     )
 
 
@@ -394,10 +416,11 @@ def _refunds(requests: Requests, intent_id: str) -> Iterator["stripe.Refund"]:
     """All refunds of an intent, page after page."""
     last: str | None = None
     while True:
-        page = requests.send(
+        page = _read(
+            requests,
             lambda client, last=last: client.v1.refunds.list(  # type: ignore[misc]
                 {"payment_intent": intent_id, "limit": _PAGE, **({"starting_after": last} if last else {})}
-            )
+            ),
         )
         yield from page.data
         if not page.has_more:
@@ -444,9 +467,15 @@ def _refuse(record: Record) -> NoReturn:
 
 
 def _defect(error: "stripe.InvalidRequestError") -> PaymentGatewayUnavailable:
-    """Stripe refuses what we ask of it for every order alike: they wait until somebody has mended it."""
+    """Stripe refuses what we ask of it for every order alike: they wait until somebody has mended it.
+
+    An intent that it does not know is that of another account: the order's own affair.
+    """
     logger.error(
         "Stripe does not understand a request of ours",
         extra={"code": error.code, "param": error.param, "request_id": error.request_id},
     )
-    return PaymentGatewayUnavailable(f"Stripe does not take our request ({error.code or error.param})")
+    return PaymentGatewayUnavailable(
+        f"Stripe does not take our request ({error.code or error.param})",
+        gateway_at_fault=error.http_status != 404,
+    )
