@@ -10,7 +10,7 @@ from payment_simulator import customers
 from tools.cloud import aws, local_cloud
 from tools.cloud.settings import STRIPE, Settings
 from tools.cloud.stack import Stack, StripeFake
-from tools.errors import LocalCloudError
+from tools.errors import Refused
 from tools.stripe.server import StripeServer
 
 
@@ -24,13 +24,14 @@ def act(settings: Settings, order_id: UUID, what: Act) -> None:
     """Does it, and tells the pipeline.
 
     Raises:
-        LocalCloudError: the local cloud is not up, or the order's payment does not wait for its customer.
+        Unavailable: the local cloud is not up.
+        Refused: the order's payment does not wait for its customer.
     """
     stack = local_cloud.require_up(settings)
     engine = create_engine(stack["database_url"])
     try:
         if not act_on(engine, settings, stack, order_id, what):
-            raise LocalCloudError(f"The payment of order {order_id} does not wait for its customer.")
+            raise Refused(f"The payment of order {order_id} does not wait for its customer.")
     finally:
         engine.dispose()
 
