@@ -14,6 +14,7 @@ from infra.constructs.monitoring import Monitoring
 from infra.constructs.network import Network
 from infra.constructs.notifications import Notifications
 from infra.constructs.operations import Operations
+from infra.constructs.payment_key import PaymentKey
 from infra.constructs.payment_webhooks import PaymentWebhooks
 from infra.constructs.queues import Queues
 from infra.constructs.recovery import Recovery
@@ -93,6 +94,7 @@ class OrdersStack(Stack):
             recovery.payment_events,
             operations.operations,
         ]
+        PaymentKey(self, "PaymentKey", stage=stage, callers=payment_callers)
 
         Migrations(
             self,

@@ -189,7 +189,10 @@ class OrdersApi(Construct):
         stage = self._policy = runtime.stage
         cancellation = {"CANCELLATION_WINDOW_MINUTES": str(stage.cancellation_window_minutes)}
         environments = {
-            "CreateOrder": {"ORDERS_PER_MINUTE": str(stage.orders_per_minute)},
+            "CreateOrder": {
+                "ORDERS_PER_MINUTE": str(stage.orders_per_minute),
+                **({"ALLOW_TEST_PAYMENTS": "true"} if stage.allows_test_payments else {}),
+            },
             "ReadOrders": cancellation,
             "CancelOrder": cancellation,
             "ApiDocs": {

@@ -20,16 +20,30 @@ LOCAL_DATABASE = json.dumps(
     {"username": "orders", "password": "local", "host": "/run/postgres", "port": 5432, "dbname": "orders"}
 )
 
+CALL_PAYMENT_PROVIDER = frozenset(
+    {
+        "maintenance",
+        "operations",
+        "payment-events",
+        "process-payment",
+        "provider-events",
+        "refund-payment",
+        "refund-step-refund-payment",
+    }
+)
+"""The functions that do; they may read our key there."""
+
 Properties = dict[str, Any]
 
 
 def context_of(stage: str) -> dict[str, Any]:
-    """What `cdk synth -c stage=…` gives the app: the flags of cdk.json, the stage, and a database and a sender of mails
-    if it needs them."""
+    """What `cdk synth -c stage=…` gives the app: the flags of cdk.json, the stage, and a database, a sender of mails and
+    a payment provider if the stage's own will not do."""
     flags: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
     database = {} if STAGES[stage].database else {"database": LOCAL_DATABASE}
     sender = {} if STAGES[stage].sender_email else {"sender_email": "orders@shop.example"}
-    return {**flags, "stage": stage, **database, **sender}
+    payments = {} if STAGES[stage].allows_test_payments else {"payment_provider": "stripe"}
+    return {**flags, "stage": stage, **database, **sender, **payments}
 
 
 @dataclass(frozen=True)
@@ -131,6 +145,11 @@ class SynthesizedStack:
         variables: dict[str, Any] = self.functions[function]["Environment"]["Variables"]
         return variables
 
+    @cached_property
+    def payment_provider(self) -> str:
+        """The name of the one that the stage chooses."""
+        return str(self.environment("create-order")["PAYMENT_PROVIDER"])
+
     def layers(self, function: Properties) -> list[Path]:
         """The staged directories of a function's layers."""
         versions = self.of_type("AWS::Lambda::LayerVersion")
@@ -185,11 +204,7 @@ class SynthesizedStack:
                 return f"logs of {self.short(properties.get('LogGroupName', logical_id).rpartition('/')[2])}"
             case "AWS::SecretsManager::Secret" | "AWS::SecretsManager::SecretTargetAttachment":
                 name = self.short(properties.get("Name", ""))
-                return (
-                    name.replace("-", " ")
-                    if name.endswith(("-key", "-webhook-secret"))
-                    else "database secret"
-                )
+                return name.replace("-", " ") if name.endswith(("-key", "-secret")) else "database secret"
             case "AWS::StepFunctions::StateMachine":
                 is_saga = properties["StateMachineName"].endswith("-order-saga")
                 return "state machine" if is_saga else "refund state machine"

@@ -5,7 +5,7 @@ import pytest
 from infra.names import kebab
 from orders.domain import RefundStep, SagaStep
 from orders.events import EVENT_QUEUES, Queue
-from tests.infra.stacks import SynthesizedStack
+from tests.infra.stacks import CALL_PAYMENT_PROVIDER, SynthesizedStack
 
 Rights = dict[str, frozenset[str]]
 
@@ -38,6 +38,7 @@ DATABASE: Rights = {
 WEBHOOK_KEY: Rights = {"webhook key": DATABASE["database secret"]}
 PAYMENT_WEBHOOK_SECRET: Rights = {"payment webhook secret": DATABASE["database secret"]}
 CODE_KEY: Rights = {"code key": DATABASE["database secret"]}
+STRIPE_KEY: Rights = {"stripe api key": DATABASE["database secret"]}
 
 EXECUTIONS = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:orders-{stage}-order-saga:*"
 REFUND_EXECUTIONS = EXECUTIONS.replace("order-saga", "order-refund")
@@ -158,6 +159,7 @@ def test_a_function_may_do_what_the_table_says_and_no_more(stack: SynthesizedSta
         f"logs of {function}": LOG,
         "*": TRACE | JOIN_NETWORK if in_network else TRACE,
         **{name.format_map(names): actions for name, actions in RIGHTS[function].items()},
+        **(STRIPE_KEY if stack.payment_provider == "stripe" and function in CALL_PAYMENT_PROVIDER else {}),
     }
     assert stack.rights(function) == expected
 

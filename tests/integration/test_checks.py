@@ -26,6 +26,7 @@ from tools.audit.database import (
     snapshot,
     unsettled,
 )
+from tools.audit.ledger import Entry, of_entries
 from tools.audit.verdict import Verdict
 
 TTL_SECONDS = 900
@@ -434,6 +435,22 @@ def test_a_planted_fault_breaks_its_promise_and_no_other(
         for number, verdict in audited.audit().items()
         for violation in verdict.violations
     )
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [plant for plant, found in PLANTED if {"I2", "I3"} & set(found)],
+    ids=lambda plant: plant.__name__,
+)
+def test_a_ledger_that_was_read_elsewhere_tells_the_same_as_one_in_the_database(
+    audited: Audited, plant: Callable[[Audited], None]
+) -> None:
+    plant(audited)
+    entries = rows(audited.database, "SELECT key, kind, amount, created_at FROM gateway.entries")
+    elsewhere = of_entries(Entry(**entry) for entry in entries)
+    found = check_database(audited.database.engine)
+    audited.execute("TRUNCATE gateway.entries")
+    assert check_database(audited.database.engine, ledger=elsewhere) == found
 
 
 def test_an_order_that_does_not_end_breaks_the_first_promise(audited: Audited) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, func, select, text
 
 from orders.domain import TERMINAL_STATUSES
 from orders.events import NotificationRequested, OrderCreated, WebhookAttemptScheduled
+from tools.audit.ledger import SIMULATOR, Ledger
 from tools.audit.verdict import Verdict, Violation
 
 REST_SECONDS: Final = 30
@@ -54,11 +55,14 @@ class Promise:
     sentence: str
     rows: str
 
-    def check(self, connection: Connection, scope: Scope) -> Verdict:
+    def check(self, connection: Connection, scope: Scope, ledger: Ledger = SIMULATOR) -> Verdict:
         """Looks at everything in scope. The rows stay in the database, only what is wrong comes back."""
         found = connection.execute(
-            text(f"{_SOURCES}, checked (subject, problem, remark) AS ({self.rows}) {_SUMMARY}"),
-            {**scope.parameters(), **_PARAMETERS},
+            text(
+                f"{_SOURCES}, {_charged(ledger)}, "
+                f"checked (subject, problem, remark) AS ({self.rows}) {_SUMMARY}"
+            ),
+            {**scope.parameters(), **_PARAMETERS, **ledger.parameters},
         ).one()
         return Verdict(
             self.number,
@@ -76,7 +80,7 @@ _PARAMETERS: Final = {
     "webhook_attempt": WebhookAttemptScheduled.type,
 }
 
-# What several checks start from. `ledger` is the gateway's own: what it really charged and gave back, by key.
+# What several checks start from.
 _SOURCES: Final = """
     WITH given AS (
         SELECT CAST(:terminal AS text[]) AS terminal, CAST(:order_created AS text) AS order_created,
@@ -87,18 +91,26 @@ _SOURCES: Final = """
         SELECT orders.* FROM orders, given
         WHERE CASE WHEN given.order_ids IS NOT NULL THEN orders.id = ANY (given.order_ids)
                    ELSE given.since IS NULL OR orders.created_at >= given.since END
-    ), ledger AS (
+    )
+"""
+
+
+def _charged(provider: Ledger) -> str:
+    """What the provider really charged and gave back: by its own keys (`ledger`), and for orders in scope."""
+    return f"""
+    ledger AS (
         SELECT key, count(*) FILTER (WHERE kind = 'CAPTURE') AS captures,
                coalesce(sum(amount) FILTER (WHERE kind = 'CAPTURE'), 0) AS captured,
                coalesce(sum(amount) FILTER (WHERE kind = 'REFUND'), 0) AS refunded,
                min(created_at) AS created_at
-        FROM gateway.entries GROUP BY key
+        FROM ({provider.rows}) AS entries GROUP BY key
     ), charged AS (
         SELECT scope.id AS order_id, ledger.* FROM scope
         JOIN payments ON payments.order_id = scope.id
         JOIN ledger ON ledger.key = payments.provider_key
     )
-"""
+    """
+
 
 _SUMMARY: Final = """
     SELECT count(*) AS checked,
@@ -426,7 +438,6 @@ _UNSETTLED: Final = f"""
     JOIN scope ON scope.id = coalesce(told.order_id, refunds.order_id) WHERE told.status = 'SENDING'
 """
 
-_CHARGES: Final = f"{_SOURCES} SELECT order_id, captures, captured, refunded FROM charged"
 _NOTICES: Final = f"""
     {_SOURCES}
     SELECT scope.id AS order_id, array_agg(told.type ORDER BY sent_at, told.type) AS types
@@ -455,13 +466,15 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def check_database(engine: Engine, scope: Scope = EVERY_ORDER) -> list[Verdict]:
+def check_database(engine: Engine, scope: Scope = EVERY_ORDER, ledger: Ledger = SIMULATOR) -> list[Verdict]:
     """Checks every promise that the database can tell about, in the order of their numbers, at one instant."""
     with snapshot(engine) as connection:
-        return [promise.check(connection, scope) for promise in PROMISES]
+        return [promise.check(connection, scope, ledger) for promise in PROMISES]
 
 
-def broken_at_once(connection: Connection, numbers: Collection[str], scope: Scope = EVERY_ORDER) -> list[str]:
+def broken_at_once(
+    connection: Connection, numbers: Collection[str], scope: Scope = EVERY_ORDER, ledger: Ledger = SIMULATOR
+) -> list[str]:
     """The violations of the promises with these numbers, in words, by one statement: for who looks very often."""
     chosen = [promise for promise in PROMISES if promise.number in numbers]
     found = " UNION ALL ".join(
@@ -472,10 +485,11 @@ def broken_at_once(connection: Connection, numbers: Collection[str], scope: Scop
     return list(
         connection.scalars(
             text(
-                f"{_SOURCES} SELECT concat_ws(': ', number, subject, problem) FROM ({found}) AS checked "
+                f"{_SOURCES}, {_charged(ledger)} "
+                f"SELECT concat_ws(': ', number, subject, problem) FROM ({found}) AS checked "
                 "WHERE problem <> ''"
             ),
-            {**scope.parameters(), **_PARAMETERS},
+            {**scope.parameters(), **_PARAMETERS, **ledger.parameters},
         )
     )
 
@@ -502,9 +516,14 @@ def now(engine: Engine) -> datetime:
         return connection.execute(select(func.now())).scalar_one()
 
 
-def charges(connection: Connection, scope: Scope = EVERY_ORDER) -> dict[UUID, Charge]:
+def charges(
+    connection: Connection, scope: Scope = EVERY_ORDER, ledger: Ledger = SIMULATOR
+) -> dict[UUID, Charge]:
     """What the gateway charged, by order; an order that is not there was never charged."""
-    found = connection.execute(text(_CHARGES), {**scope.parameters(), **_PARAMETERS})
+    found = connection.execute(
+        text(f"{_SOURCES}, {_charged(ledger)} SELECT order_id, captures, captured, refunded FROM charged"),
+        {**scope.parameters(), **_PARAMETERS, **ledger.parameters},
+    )
     return {row.order_id: Charge(row.captures, int(row.captured), int(row.refunded)) for row in found}
 
 
