@@ -4,6 +4,9 @@
 .PHONY: help setup demo test suite browser fuzz mutants bench chaos up down synth lint static format openapi lock clean
 
 STAGE ?= prod
+# What production does not synthesize without, as an example.
+synth_context := -c payment_provider=$(or $(PAYMENT_PROVIDER),$(if $(filter prod,$(STAGE)),stripe,simulator)) \
+	$(if $(filter prod,$(STAGE)),-c sender_email=$(or $(SENDER_EMAIL),orders@shop.example))
 python := .venv/bin/python
 export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/shared/python:$(CURDIR)/layers/payment_simulator/python:$(CURDIR)/layers/payment_stripe/python
 pytest := $(python) -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
@@ -62,7 +65,7 @@ setup: ## Install everything into the project's directory
 	exit 1
 
 synth: setup ## Synthesize STAGE=dev|prod into cdk.out
-	@node_modules/.bin/cdk synth --quiet --no-notices -c stage=$(STAGE) -c payment_provider=$(or $(PAYMENT_PROVIDER),$(if $(filter prod,$(STAGE)),stripe,simulator))
+	@node_modules/.bin/cdk synth --quiet --no-notices -c stage=$(STAGE) $(synth_context)
 	@echo "Synthesized stage $(STAGE) into cdk.out"
 
 lint: static synth ## Check style, types, import rules and the synthesized template

@@ -85,20 +85,16 @@ class OrdersStack(Stack):
             self, "Operations", runtime=runtime, queues=queues, saga=saga, refund=refund, api=api
         )
 
-        PaymentKey(
-            self,
-            "PaymentKey",
-            stage=stage,
-            callers=[
-                saga.steps[SagaStep.PROCESS_PAYMENT],
-                saga.steps[SagaStep.REFUND_PAYMENT],
-                refund.steps[RefundStep.REFUND_PAYMENT],
-                recovery.maintenance,
-                recovery.payment_events,
-                payment_webhooks.events,
-                operations.operations,
-            ],
-        )
+        payment_callers = [
+            saga.steps[SagaStep.PROCESS_PAYMENT],
+            saga.steps[SagaStep.REFUND_PAYMENT],
+            refund.steps[RefundStep.REFUND_PAYMENT],
+            payment_webhooks.events,
+            recovery.maintenance,
+            recovery.payment_events,
+            operations.operations,
+        ]
+        PaymentKey(self, "PaymentKey", stage=stage, callers=payment_callers)
 
         Migrations(
             self,
@@ -131,7 +127,7 @@ class OrdersStack(Stack):
             mark_for_review=refund.steps[RefundStep.MARK_FOR_REVIEW].function,
             relay=relay.relay.function,
             mark_cancelled=saga.steps[SagaStep.MARK_CANCELLED].function,
-            process_payment=saga.steps[SagaStep.PROCESS_PAYMENT].function,
+            payment_callers=payment_callers,
             deliver_webhooks=webhooks.deliver.function,
             payment_webhooks=api.functions["PaymentWebhooks"].function,
             provider_events=payment_webhooks.events.function,
@@ -164,7 +160,7 @@ class OrdersStack(Stack):
 
     def _database(self, stage: Stage, local_database: str | None) -> Database:
         if stage.database:
-            network = Network(self, "Network", stage=stage, nat_gateways=stage.database.nat_gateways)
+            network = Network(self, "Network", stage=stage, policy=stage.database)
             return ManagedDatabase(self, "Database", stage=stage, policy=stage.database, network=network)
         if local_database is None:
             raise ValueError(

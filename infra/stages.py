@@ -22,6 +22,10 @@ class DatabasePolicy:
     backup_days: int
     nat_gateways: int
     """One is cheapest and dies with its zone; one per zone outlives a zone."""
+    engine_version: str = "17.5"
+    """Of Aurora PostgreSQL. AWS withdraws minor versions: then a new cluster needs a later one."""
+    zones: tuple[str, ...] = ()
+    """The availability zones, at least two, e.g. `us-east-1a`: not every zone has RDS Proxy. None: the first two."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,10 @@ class Stage:
     whole text; the local cloud also takes `:*` for any port."""
     alarm_subscribers: tuple[str, ...] = ()
     """Who is told of alarms: e-mail addresses, which have to confirm it, and https URLs."""
-    sender_email: str = "orders@example.com"
+    sender_email: str = ""
+    """The address that mails come from, or a deploy has to say it. SES has verified it, or its domain."""
+    creates_sender: bool = False
+    """Whether the stack makes SES's identity of that address, which must not be there yet."""
     sms_sender_id: str = "Orders"
     """The name that text messages come from: up to 11 letters and digits. Some countries want it registered, and some
     (the United States, Canada) show none and need a number of ours."""
@@ -110,8 +117,9 @@ class Stage:
 
     @property
     def removal_policy(self) -> RemovalPolicy:
-        """What happens to data when the stack goes."""
-        return RemovalPolicy.RETAIN if self.keeps_data else RemovalPolicy.DESTROY
+        """What happens to data when the stack goes. What a failed first deploy made goes in either case, so that it can
+        be repeated."""
+        return RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if self.keeps_data else RemovalPolicy.DESTROY
 
     def resource_name(self, name: str) -> str:
         """The name of a resource of this stage, e.g. `orders-dev-create-order`."""
@@ -140,6 +148,8 @@ LOCAL: Final = Stage(
     redeliveries_per_hour=60,
     # The emulator has no such limit.
     sms_monthly_usd=None,
+    sender_email="orders@example.com",
+    creates_sender=True,
     webhook_retry_seconds=(1, 1, 2, 5, 10, 30, 60),
     allows_loopback_webhooks=True,
     allowed_origins=tuple(
@@ -162,6 +172,7 @@ DEV: Final = Stage(
     payment_concurrency=10,
     consumer_concurrency=2,
     webhook_concurrency=12,
+    sender_email="orders@example.com",
     # Where the usual development servers serve a page that is being written.
     allowed_origins=("http://localhost:3000", "http://localhost:5173"),
     mails=MessageLimits(recipient=20, user=60, stage=500),

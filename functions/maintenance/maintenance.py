@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from functions.maintenance.deadline import Deadline
+from functions.maintenance.outbox_watch import watch_outbox
 from functions.maintenance.payments import settle_payments
 from functions.maintenance.personal_data import erase_personal_data
 from functions.maintenance.retention import remove_old_rows
@@ -38,10 +39,11 @@ class Maintenance:
         self._contact_retention = contact_retention
 
     def run(self, deadline: Deadline) -> dict[str, int]:
-        """Returns how much each task has put right. A task that fails costs the others nothing but its time: it is
-        logged and counted here, and tried again in the next round."""
+        """Returns how much each task has put right, and how many events wait for the relay. A task that fails costs the
+        others nothing but its time: it is logged and counted here, and tried again in the next round."""
         database = self._database
         tasks: dict[str, Callable[[], int]] = {
+            "events_due": lambda: watch_outbox(database),
             "orders": StuckOrders(database, self._executions, deadline).resume,
             "refunds": StuckRefunds(database, self._refund_executions, deadline).resume,
             "reservations": lambda: expire_reservations(database, deadline),

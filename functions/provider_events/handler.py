@@ -1,36 +1,23 @@
 """Consumes `payment-webhooks`: each event of the payment provider has us look at its payment, once."""
 
 import functools
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.provider_events.look import NEEDED_SECONDS, look
 from functions.provider_events.settings import Settings
-from orders import aws
+from orders import executions
 from orders.consumer import consume_hints
 from orders.db import Database
 from orders.observability import instrumented
 from orders.payments import actions
 from orders.payments.webhooks import ProviderMessage
 
-if TYPE_CHECKING:
-    from mypy_boto3_stepfunctions import SFNClient
-
-_READ_TIMEOUT_SECONDS: Final = 2
-_ATTEMPTS: Final = 1
-
 settings = Settings.from_environment()
 database = Database.from_settings(settings)
 gateway = settings.gateway(database)
-
-
-@functools.cache
-def step_functions() -> "SFNClient":
-    client: SFNClient = aws.connect(
-        "stepfunctions", read_timeout_seconds=_READ_TIMEOUT_SECONDS, attempts=_ATTEMPTS
-    )
-    return client
+step_functions = functools.cache(executions.connect)
 
 
 def wake(token: str) -> None:

@@ -13,7 +13,7 @@ from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
 from infra.constructs.alarm_topic import AlarmTopic
-from infra.constructs.function import METRICS_NAMESPACE
+from infra.constructs.function import METRICS_NAMESPACE, OrdersFunction
 from infra.constructs.queues import QueuePair
 from infra.stages import Stage
 from orders.contract import Metric
@@ -52,7 +52,7 @@ class Monitoring(Construct):
         mark_for_review: lambda_.Function,
         relay: lambda_.Function,
         mark_cancelled: lambda_.Function,
-        process_payment: lambda_.Function,
+        payment_callers: Iterable[OrdersFunction],
         deliver_webhooks: lambda_.Function,
         payment_webhooks: lambda_.Function,
         provider_events: lambda_.Function,
@@ -129,11 +129,14 @@ class Monitoring(Construct):
                 Metric.PAYMENT_DISPUTES_LOST,
                 "A contested charge is lost: the customer has the money back. The order's report says which.",
             ),
-            (
-                "payment-circuit-open",
-                process_payment,
-                Metric.CIRCUIT_OPENED,
-                "The payment gateway keeps failing: orders wait for it, and are cancelled after an hour or so.",
+            *(
+                (
+                    f"payment-circuit-open-{caller.name}",
+                    caller.function,
+                    Metric.CIRCUIT_OPENED,
+                    "The payment gateway keeps failing: orders wait for it, and are cancelled after an hour or so.",
+                )
+                for caller in payment_callers
             ),
             (
                 "webhooks-disabled",
@@ -227,6 +230,28 @@ class Monitoring(Construct):
             threshold=OUTBOX_LAG_LIMIT.to_milliseconds(),
             periods=3,
         )
+        self._alarm(
+            "outbox-retries",
+            _orders_metric(Metric.OUTBOX_RETRIED, relay, "Sum"),
+            "SQS keeps refusing events: a right is missing, a queue is gone, or SQS is down.",
+            periods=5,
+        )
+        self._alarm(
+            "outbox-waiting",
+            _orders_metric(Metric.OUTBOX_WAITING, maintenance, "Maximum"),
+            "Events are due and nobody publishes them, or nobody looks whether they are.",
+            threshold=OUTBOX_LAG_LIMIT.to_milliseconds(),
+            periods=5,
+            missing=cloudwatch.TreatMissingData.BREACHING,
+        )
+        for name, function in (("outbox-relay", relay), ("maintenance", maintenance)):
+            self._alarm(
+                f"{name}-errors",
+                function.metric_errors(period=_PERIOD, statistic="Sum"),
+                "It ends with an error again and again. Nobody but this alarm is told of it.",
+                periods=5,
+                datapoints=3,
+            )
         # What they measure themselves, the relay's lag first of all, is silent when they are.
         for name, function, description in (
             ("relay", relay, "No relay has started for minutes: accepted orders go nowhere."),
@@ -261,12 +286,14 @@ class Monitoring(Construct):
         *,
         threshold: float = 1,
         periods: int = 1,
+        datapoints: int | None = None,
         comparison: cloudwatch.ComparisonOperator = (
             cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
         ),
         missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
     ) -> None:
-        """An alarm that fires from `threshold` on, after so many periods in a row, and says so when it is over."""
+        """An alarm that fires from `threshold` on, after so many periods in a row, or so many `datapoints` of them. It
+        says so when it is over."""
         alarm = cloudwatch.Alarm(
             self,
             name,
@@ -275,6 +302,7 @@ class Monitoring(Construct):
             metric=metric,
             threshold=threshold,
             evaluation_periods=periods,
+            datapoints_to_alarm=datapoints,
             comparison_operator=comparison,
             treat_missing_data=missing,
         )

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from typing import Final
 
-from aws_cdk import Stack, custom_resources
+from aws_cdk import RemovalPolicy, Stack, custom_resources
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -54,15 +54,17 @@ class Notifications(Construct):
             generate_secret_string=secretsmanager.SecretStringGenerator(
                 password_length=_KEY_LENGTH, exclude_punctuation=True
             ),
-            removal_policy=stage.removal_policy,
+            # With its name free, the next stack can make another one.
+            removal_policy=RemovalPolicy.DESTROY,
         )
         accept(key, "It makes codes that live for ten minutes and five attempts.", "SMG4")
-        sender = ses.EmailIdentity(
-            self,
-            "Sender",
-            identity=ses.Identity.email(stage.sender_email),
-            configuration_set=configuration_set,
-        )
+        if stage.creates_sender:
+            ses.EmailIdentity(
+                self,
+                "Sender",
+                identity=ses.Identity.email(stage.sender_email),
+                configuration_set=configuration_set,
+            )
         self.notify = QueueConsumer(
             self,
             "Notify",
@@ -88,8 +90,14 @@ class Notifications(Construct):
         self.notify.function.add_to_role_policy(
             iam.PolicyStatement(
                 actions=["ses:SendEmail"],
+                # SES asks for the right to the one of the identities that it has verified.
                 resources=[
-                    sender.email_identity_arn,
+                    *(
+                        Stack.of(self).format_arn(
+                            service="ses", resource="identity", resource_name=identity_name
+                        )
+                        for identity_name in (stage.sender_email, stage.sender_email.partition("@")[2])
+                    ),
                     Stack.of(self).format_arn(
                         service="ses",
                         resource="configuration-set",
@@ -111,7 +119,6 @@ class Notifications(Construct):
         log_group = logs.LogGroup(
             self,
             "SmsLimitLogs",
-            log_group_name=f"/aws/lambda/{stage.resource_name('sms-limit')}",
             retention=stage.log_retention,
             removal_policy=stage.removal_policy,
         )

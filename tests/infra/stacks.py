@@ -37,12 +37,13 @@ Properties = dict[str, Any]
 
 
 def context_of(stage: str) -> dict[str, Any]:
-    """What `cdk synth -c stage=…` gives the app: the flags of cdk.json, the stage, a database if it needs one, and a
-    payment provider if the stage's own will not do."""
+    """What `cdk synth -c stage=…` gives the app: the flags of cdk.json, the stage, and a database, a sender of mails and
+    a payment provider if the stage's own will not do."""
     flags: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
     database = {} if STAGES[stage].database else {"database": LOCAL_DATABASE}
+    sender = {} if STAGES[stage].sender_email else {"sender_email": "orders@shop.example"}
     payments = {} if STAGES[stage].allows_test_payments else {"payment_provider": "stripe"}
-    return {**flags, "stage": stage, **database, **payments}
+    return {**flags, "stage": stage, **database, **sender, **payments}
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,11 @@ class SynthesizedStack:
         """The properties of the one resource of a type."""
         (properties,) = self.of_type(resource_type).values()
         return properties
+
+    def state_machine(self, name: str = "order-saga") -> Properties:
+        """The properties of the state machine of this name, without the stage."""
+        machines = self.of_type("AWS::StepFunctions::StateMachine").values()
+        return next(machine for machine in machines if self.short(machine["StateMachineName"]) == name)
 
     def dependencies(self, logical_id: str) -> set[str]:
         """What is made before a resource, as far as its `DependsOn` says."""
@@ -195,12 +201,13 @@ class SynthesizedStack:
             case "AWS::SQS::Queue":
                 return f"queue {self.short(properties['QueueName'])}"
             case "AWS::Logs::LogGroup":
-                return f"logs of {self.short(properties['LogGroupName'].rpartition('/')[2])}"
+                return f"logs of {self.short(properties.get('LogGroupName', logical_id).rpartition('/')[2])}"
             case "AWS::SecretsManager::Secret" | "AWS::SecretsManager::SecretTargetAttachment":
                 name = self.short(properties.get("Name", ""))
                 return name.replace("-", " ") if name.endswith(("-key", "-secret")) else "database secret"
             case "AWS::StepFunctions::StateMachine":
-                return "state machine"
+                is_saga = properties["StateMachineName"].endswith("-order-saga")
+                return "state machine" if is_saga else "refund state machine"
             case "AWS::SES::EmailIdentity":
                 return "sender"
             case "AWS::SES::ConfigurationSet":

@@ -220,7 +220,7 @@ def test_operators_and_those_who_may_place_urgent_orders_are_groups(stack: Synth
 
 def test_only_production_keeps_its_users_when_the_stack_goes(stack: SynthesizedStack) -> None:
     (pool,) = [r for r in stack.template["Resources"].values() if r["Type"] == "AWS::Cognito::UserPool"]
-    assert pool["DeletionPolicy"] == ("Retain" if stack.stage.name == "prod" else "Delete")
+    assert pool["DeletionPolicy"] == ("RetainExceptOnCreate" if stack.stage.name == "prod" else "Delete")
 
 
 LOOPBACK = {

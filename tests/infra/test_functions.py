@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -14,6 +15,7 @@ import pytest
 from functions.operations.queues.dead_letters import HOLD_SECONDS
 from infra.names import kebab
 from orders.domain import SagaStep
+from orders.events import EVENT_QUEUES, Queue
 from orders.payments.settings import PaymentSettings
 from orders.settings import EnvironmentSettings, FunctionSettings
 from payment_simulator.settings import SimulatorSettings
@@ -36,6 +38,8 @@ FUNCTIONS = [
     "recipients",
     "webhooks",
     "deliver-webhooks",
+    "payment-webhooks",
+    "provider-events",
     "migrate",
     "operations",
     *RECOVERY,
@@ -153,14 +157,17 @@ def test_the_function_starts_with_the_environment_it_gets(stack: SynthesizedStac
 
 
 @pytest.mark.parametrize(
-    ("function", "variable"),
-    [("outbox-relay", "QUEUE_URLS"), ("operations", "QUEUE_URLS"), ("operations", "DLQ_URLS")],
+    ("function", "variable", "queues"),
+    [
+        ("outbox-relay", "QUEUE_URLS", EVENT_QUEUES),
+        ("operations", "QUEUE_URLS", Queue),
+        ("operations", "DLQ_URLS", Queue),
+    ],
 )
-def test_who_works_with_every_queue_knows_it_by_name(
-    stack: SynthesizedStack, function: str, variable: str
+def test_who_works_with_many_queues_knows_them_by_name(
+    stack: SynthesizedStack, function: str, variable: str, queues: Iterable[Queue]
 ) -> None:
-    urls = json.loads(deployed(stack.environment(function)[variable]))
-    assert set(urls) == {name for name in stack.queues if not name.endswith("-dlq")}
+    assert set(json.loads(deployed(stack.environment(function)[variable]))) == set(queues)
 
 
 def test_a_message_that_an_operator_looks_at_is_held_for_longer_than_the_function_runs(

@@ -6,6 +6,7 @@ from tests.mutants.cancellations import CANCELLATIONS
 from tests.mutants.guards import GUARDS
 from tests.mutants.messages import MESSAGES
 from tests.mutants.mutant import Edit, Mutant, mutant
+from tests.mutants.provider_events import PROVIDER_EVENTS
 from tests.mutants.reads import READS
 from tests.mutants.requests import REQUESTS
 from tests.mutants.stripe import STRIPE
@@ -610,5 +611,6 @@ MUTANTS: Final = (
     *REQUESTS,
     *STRIPE,
     *WAITING,
+    *PROVIDER_EVENTS,
     *WEBHOOKS,
 )

@@ -12,6 +12,7 @@ from orders.events import SOURCE, OrderConfirmed, OrderCreated
 from tools.cloud.catalogue import CURRENCY, KEYBOARD, MOUSE
 
 ORDER_ID: Final = "0198f3a1-7c1e-7b52-9d0e-3f6a5b8c9d10"
+REFUND_ID: Final = "0198f4b2-1d3e-7a61-8c2f-5b4a3c2d1e0f"
 EVENT_ID: Final = "0198f3a1-84a0-7c3e-8f00-1a2b3c4d5e6f"
 CORRELATION_ID: Final = "0198f3a1-7c1c-7d21-a5b4-6c7d8e9f0a1b"
 PLACED_AT: Final = "2026-11-24T10:15:30.123456Z"
@@ -154,6 +155,29 @@ EXAMPLES: Final[dict[str, Any]] = {
     "ReservationRecord.status": "RELEASED",
     "expiresAt": "2026-11-24T10:30:30.123456Z",
     "EventRecord.type": OrderCreated.type,
+    # Refunds
+    "refundId": REFUND_ID,
+    "OrderDetail.refunds": [],
+    "refundedAmount": 0,
+    "RefundedOrder.refundedAmount": MOUSE.unit_price,
+    "RefundedOrder.amount": MOUSE.unit_price,
+    "RefundRecord.amount": MOUSE.unit_price,
+    "RefundRecord.lines": [{"productId": str(MOUSE.id), "quantity": 1}],
+    "RefundRecord.reason": "arrived broken",
+    "RefundRecord.status": "REQUESTED",
+    "RefundRecord.restock": True,
+    "RefundRecord.executions": 1,
+    "requestedBy": _ADMINISTRATOR,
+    "providerRefundId": None,
+    "refundedAt": None,
+    "restockedAt": None,
+    "completedAt": None,
+    "ResumedRefund.execution": f"refund-{REFUND_ID}-r1",
+    "NotificationRecord.refundId": None,
+    "NotificationDelivery.refundId": None,
+    "StockMovement.refundId": None,
+    "OrderRecords.refunds": [],
+    "returned": 0,
     "EventRecord.status": "PUBLISHED",
     "publishedAt": "2026-11-24T10:15:30.234567Z",
     "NotificationRecord.type": "payment_failed",

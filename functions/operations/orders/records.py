@@ -28,6 +28,7 @@ from orders.http import ApiModel
 from orders.ids import FIRST_ID, parse_uuid
 from orders.order_lines import PRODUCT_NAME
 from orders.pages import cut, id_before
+from orders.payments.gateway import DisputeStatus
 
 # Each condition is that of an index which holds nothing else; see `tests.support.tables`.
 _UNFINISHED: Final = "CASE WHEN status IN ('PENDING', 'PROCESSING') THEN true ELSE false END"
@@ -110,6 +111,11 @@ RECORDS: Final = text(f"""
         'refunds', coalesce((
             SELECT jsonb_agg({refunds.RECORD} ORDER BY refund.id)
             FROM refunds AS refund WHERE refund.order_id = orders.id), '[]'),
+        'disputes', coalesce((
+            SELECT jsonb_agg(jsonb_build_object(
+                'providerDisputeId', provider_dispute_id, 'amount', amount, 'currency', currency, 'reason', reason,
+                'status', status, 'createdAt', created_at, 'updatedAt', updated_at) ORDER BY created_at)
+            FROM payment_disputes WHERE order_id = orders.id), '[]'),
         'notifications', coalesce((
             SELECT jsonb_agg(jsonb_build_object(
                 'type', type, 'channel', channel, 'status', status, 'attempts', attempts, 'providerId', provider_id,
@@ -179,6 +185,18 @@ class PaymentRecord(ApiModel):
     updated_at: datetime
 
 
+class DisputeRecord(ApiModel):
+    """A charge that the customer's bank contests, as it stood at the payment provider when we asked last."""
+
+    provider_dispute_id: str
+    amount: int = Field(description="Minor units of `currency`")
+    currency: str
+    reason: str = Field(description="In the provider's terms", examples=["fraudulent"])
+    status: DisputeStatus = Field(description="OPEN: respond at the provider, within its deadline")
+    created_at: datetime
+    updated_at: datetime
+
+
 class ReservationRecord(ApiModel):
     product_id: UUID
     quantity: int
@@ -242,6 +260,7 @@ class OrderRecords(OpenOrder):
     events: list[EventRecord]
     notifications: list[NotificationRecord]
     refunds: list[RefundRecord]
+    disputes: list[DisputeRecord]
     cancellation: CancellationRecord | None
     repairs: list[RepairRecord]
     actions: list[ActionRecord]

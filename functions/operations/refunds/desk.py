@@ -55,6 +55,7 @@ def _without_default(schema: dict[str, Any]) -> None:
 def _one_way(schema: dict[str, Any]) -> None:
     """Lines or an amount, and an amount alone moves no stock."""
     restocked = {"required": ["amount", "restock"], "properties": {"restock": {"const": True}}}
+    schema["examples"] = [{"amount": 500, "reason": "arrived late"}]
     schema["not"] = {"anyOf": [{"required": ["amount", "lines"]}, restocked]}
 
 

@@ -57,6 +57,13 @@ class StepFunctions:
         for machine in stepfunctions_backends["123456789012"]["us-east-1"].state_machines:
             machine.executions.clear()
 
+    def end_refund(self, refund_id: UUID, status: ExecutionStatus, resumes: int = 0) -> None:
+        """The same of a refund's."""
+        _, machine = stepfunctions_backends["123456789012"]["us-east-1"].state_machines
+        name = self.refunds.name(refund_id, resumes)
+        (execution,) = [execution for execution in machine.executions if execution.name == name]
+        execution.status = str(status)
+
     @property
     def started(self) -> dict[str, str]:
         """Every execution's status by its name."""

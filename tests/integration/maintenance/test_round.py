@@ -46,11 +46,13 @@ def test_a_round_answers_how_much_it_put_right(
     counts = handler.handler({}, lambda_context(remaining_ms=60_000))
     assert counts == {
         "orders": 1,
+        "refunds": 0,
         "reservations": 0,
         "payments": 0,
         "alerts": 0,
         "rows": 0,
         "personal_data": 0,
+        "events_due": 0,
     }
     assert step_functions.started == {f"order-{stuck_order}": "RUNNING"}
 

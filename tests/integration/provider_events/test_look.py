@@ -251,6 +251,37 @@ def test_two_deliveries_at_once_record_it_once(
     assert confirmed.payment() == ("CAPTURED", TOTAL, 1000)
 
 
+def test_two_deliveries_of_one_event_at_once_have_one_effect(
+    confirmed: Provider,
+) -> None:
+    """The second comes while the first asks the provider, and finds what no rule puts right."""
+    provider, event = confirmed, confirmed.event()
+    provider.pipeline.execute(
+        "UPDATE gateway.payments SET status = 'VOIDED' WHERE key = :key", key=provider.key
+    )
+
+    class Slow(SimulatedGateway):
+        def find(self, key: str) -> Any:
+            found = super().find(key)
+            provider.gateway = None
+            provider.tells(event)
+            return found
+
+    provider.gateway = Slow(provider.pipeline.database, BEHAVIOUR)
+    look(
+        provider.pipeline.database,
+        provider.gateway,
+        provider.woken.append,
+        PaymentProvider.SIMULATOR,
+        event,
+    )
+
+    assert provider.repairs() == ["PAYMENT_CONFLICT"]
+    provider.pipeline.execute(
+        "UPDATE gateway.payments SET status = 'CAPTURED' WHERE key = :key", key=provider.key
+    )
+
+
 def test_a_refund_of_ours_is_left_to_its_own_execution(confirmed: Provider) -> None:
     def grant(connection: Any) -> refunds.Granted:
         return refunds.grant(

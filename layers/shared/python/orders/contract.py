@@ -28,6 +28,8 @@ class Metric:
     OUTBOX_DEAD: Final = "OutboxDead"
     OUTBOX_LAG: Final = "OutboxLag"
     """Milliseconds from commit to SQS, of the oldest event in a batch."""
+    OUTBOX_WAITING: Final = "OutboxWaiting"
+    """Milliseconds that the oldest event which is due waits for its publication, as maintenance sees it; or 0."""
     NOTIFICATIONS_SENT: Final = "NotificationsSent"
     NOTIFICATIONS_FAILED: Final = "NotificationsFailed"
     NOTIFICATIONS_UNCERTAIN: Final = "NotificationsUncertain"
