@@ -265,7 +265,10 @@ class OrdersApi(Construct):
 
     def add_routes_of(self, function: OrdersFunction) -> integrations.HttpLambdaIntegration:
         """Adds the routes of a function; one that needs more than the others is made elsewhere."""
-        integration = integrations.HttpLambdaIntegration(function.node.id, function.function)
+        # One permission for the whole API: with one for each route the stack would have too many resources (500).
+        integration = integrations.HttpLambdaIntegration(
+            function.node.id, function.function, scope_permission_to_route=False
+        )
         for route in ROUTES:
             if route.function != function.node.id:
                 continue
