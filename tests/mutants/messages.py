@@ -115,7 +115,7 @@ MESSAGES: Final = (
         "A mail goes to an address that bounced",
         _LIMITS,
         "    if recipient.suppressed:\n",
-        "    if recipient.suppressed and not recipient.has_agreed:\n",
+        "    if recipient.suppressed and recipient.has_agreed:\n",
         f"{_FEEDBACK_TESTS}::test_an_erased_address_is_not_written_to_again",
     ),
     mutant(
