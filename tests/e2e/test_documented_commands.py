@@ -35,7 +35,7 @@ NOT_RUN: Final = {
 """What of the documents does not run here, and why."""
 MAY_BE_REFUSED: Final = (
     r"bin/orders (dlq (redrive|discard)|outbox redrive|review (show|resume|close)|webhook (trigger|update)"
-    r"|recipients (confirm|remove)|erase-customer) .*\$"
+    r"|recipients (confirm|remove)|erase-customer|payment (complete|fail)) .*\$"
 )
 """They repair what is broken. Where nothing is, the API refuses (exit code 3), and it must have understood."""
 ASKS_FIRST: Final = r"bin/orders erase-customer"

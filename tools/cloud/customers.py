@@ -10,7 +10,7 @@ from orders.payments import actions
 from payment_simulator import customers
 from tools.cloud import aws, local_cloud
 from tools.cloud.settings import Settings
-from tools.errors import LocalCloudError
+from tools.errors import Refused
 
 Act = Callable[[Connection, str], bool]
 
@@ -23,12 +23,13 @@ def act(settings: Settings, order_id: UUID, what: Act) -> None:
     """Does it, and tells the pipeline.
 
     Raises:
-        LocalCloudError: the local cloud is not up, or the order's payment does not wait for its customer.
+        LocalCloudError: the local cloud is not up.
+        Refused: the order's payment does not wait for its customer.
     """
     engine = create_engine(local_cloud.require_up(settings)["database_url"])
     try:
         if not act_on(engine, settings, order_id, what):
-            raise LocalCloudError(f"The payment of order {order_id} does not wait for its customer.")
+            raise Refused(f"The payment of order {order_id} does not wait for its customer.")
     finally:
         engine.dispose()
 
