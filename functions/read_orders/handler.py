@@ -53,7 +53,9 @@ def get_orders(
 @api.get(f"{API_PREFIX}/orders/<order_id>", responses=ORDER)
 def get_order(order_id: str) -> Response[models.OrderDetail]:
     """One of the caller's orders."""
-    return _conditional(queries.read_order(database, api.user_id, order_id))
+    return _conditional(
+        queries.read_order(database, api.user_id, order_id, settings.cancellation_window_minutes)
+    )
 
 
 @api.get(

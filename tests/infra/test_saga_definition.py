@@ -149,7 +149,7 @@ def test_who_waits_gets_the_token_that_wakes_the_execution() -> None:
 
 def test_the_token_is_in_no_log(stack: SynthesizedStack) -> None:
     """Errors are logged with their data. What a task is given is in its event TaskScheduled, which is logged at ALL."""
-    logging = stack.the("AWS::StepFunctions::StateMachine")["LoggingConfiguration"]
+    logging = stack.state_machine()["LoggingConfiguration"]
     assert logging["Level"] == "ERROR"
 
 
@@ -339,7 +339,7 @@ def test_every_error_of_ours_exists_as_a_class() -> None:
 
 
 def test_every_task_invokes_the_function_of_its_name(stack: SynthesizedStack) -> None:
-    substitutions = stack.the("AWS::StepFunctions::StateMachine")["DefinitionSubstitutions"]
+    substitutions = stack.state_machine()["DefinitionSubstitutions"]
     for name, task in TASKS.items():
         placeholder = f"{name}FunctionArn"
         waits = ".waitForTaskToken" if name == "WaitForPayment" else ""
@@ -350,7 +350,7 @@ def test_every_task_invokes_the_function_of_its_name(stack: SynthesizedStack) ->
 
 
 def test_what_is_deployed_is_this_definition(stack: SynthesizedStack) -> None:
-    assert json.loads(stack.the("AWS::StepFunctions::StateMachine")["DefinitionString"]) == MACHINE
+    assert json.loads(stack.state_machine()["DefinitionString"]) == MACHINE
 
 
 def test_a_step_has_ended_before_the_machine_gives_it_up(stack: SynthesizedStack) -> None:

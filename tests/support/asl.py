@@ -19,7 +19,7 @@ from uuid import uuid4
 
 from jsonata import Jsonata  # type: ignore[import-untyped]
 
-from infra.saga_definition import saga_definition
+from infra.saga_definition import refund_definition, saga_definition
 
 Task = Callable[[dict[str, Any]], Any]
 """What a Task state runs: the function behind it, from its payload to its result."""
@@ -140,6 +140,10 @@ class StateMachine:
     @classmethod
     def order_saga(cls, tasks: Mapping[str, Task], tokens: TaskTokens | None = None) -> "StateMachine":
         return cls(saga_definition(), tasks, tokens or TaskTokens())
+
+    @classmethod
+    def order_refund(cls, tasks: Mapping[str, Task]) -> "StateMachine":
+        return cls(refund_definition(), tasks)
 
     def start(self, input: dict[str, Any], faults: Iterable[Fault] = ()) -> "Execution":
         """An execution that stands before its first state. `Execution.step` moves it, so several can be interleaved."""

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from orders.domain import PaymentStatus
 from orders.errors import PaymentActionRequired
-from orders.executions import order_of
+from orders.executions import subject_of
 from tools.audit.verdict import Verdict, Violation
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def read_executions(client: "SFNClient", state_machine_arn: str) -> tuple[Execut
     """All executions that Step Functions knows of."""
     pages = client.get_paginator("list_executions").paginate(stateMachineArn=state_machine_arn)
     return tuple(
-        Execution(found["name"], order_of(found["name"]), found["startDate"], found.get("stopDate"))
+        Execution(found["name"], subject_of(found["name"]), found["startDate"], found.get("stopDate"))
         for page in pages
         for found in page["executions"]
     )

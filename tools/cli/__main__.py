@@ -8,6 +8,7 @@ import typer
 from orders.contract import API_PREFIX
 from tools.cli import (
     account,
+    addresses,
     audit,
     commands,
     erasure,
@@ -42,6 +43,7 @@ app.add_typer(mails.app)
 app.add_typer(places.app)
 app.add_typer(operations.app)
 app.add_typer(erasure.app)
+app.add_typer(addresses.app, name="addresses")
 app.add_typer(webhooks.app, name="webhook")
 webhooks.app.add_typer(webhook_listen.app)
 app.add_typer(recipients.app, name="recipients")

@@ -10,6 +10,8 @@ from uuid import UUID, uuid4
 from tools.client.http import ApiError, Problem
 from tools.client.orders_client import Accepted, NewOrder, OrdersClient, Progress
 from tools.cloud import catalogue
+from tools.cloud.settings import Settings
+from tools.demo import cards
 from tools.demo.scenarios import Post, Response, Scenario
 
 PATIENCE_SECONDS: Final = 60
@@ -74,6 +76,8 @@ class SignedIn:
 
     client: OrdersClient
     email: str
+    payment_provider: str = Settings.payment_provider
+    """Which the API takes payments through."""
 
 
 Clients = Mapping[str, SignedIn]
@@ -140,6 +144,8 @@ async def _play(run: Run, shared: _Shared) -> None:
             if posted.accepted and posted.accepted.order_id not in run.orders:
                 order = Followed(post, posted.accepted, started)
                 run.orders[posted.accepted.order_id] = order
+                if post.is_cancelled:
+                    await _cancel(signed_in.client, order)
                 following.create_task(_follow(signed_in.client, order, shared))
 
         if run.scenario.is_simultaneous:
@@ -154,13 +160,22 @@ async def _play(run: Run, shared: _Shared) -> None:
 
 async def _post(signed_in: SignedIn, post: Post, key: str) -> PostResult:
     lines = [(product.id, quantity) for product, quantity in post.lines]
-    order = NewOrder.of(lines, catalogue.CURRENCY, post.payment_method, signed_in.email)
+    order = NewOrder.of(
+        lines, catalogue.CURRENCY, cards.method(post.card, signed_in.payment_provider), signed_in.email
+    )
     started = time.perf_counter()
     try:
         accepted = await signed_in.client.place(order, key)
     except ApiError as error:
         return PostResult(post, _milliseconds_since(started), status=error.status, problem=error.problem)
     return PostResult(post, _milliseconds_since(started), accepted)
+
+
+async def _cancel(client: OrdersClient, order: Followed) -> None:
+    try:
+        await client.cancel(order.accepted.order_id)
+    except ApiError as error:
+        order.trouble = str(error)
 
 
 async def _follow(client: OrdersClient, order: Followed, shared: _Shared) -> None:

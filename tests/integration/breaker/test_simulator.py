@@ -10,8 +10,15 @@ from sqlalchemy import Connection
 
 from orders.db import Database
 from orders.errors import PaymentDeclined, PaymentGatewayUnavailable, StepFenced
-from orders.payments.gateway import GatewayPayment, GatewayStatus, PaymentGateway, RefundRefused
-from payment_simulator import customers, outages
+from orders.payments.gateway import (
+    DisputeStatus,
+    GatewayDispute,
+    GatewayPayment,
+    GatewayStatus,
+    PaymentGateway,
+    RefundRefused,
+)
+from payment_simulator import customers, dashboard, outages
 from payment_simulator.gateway import _FIXED, FLAKY_FAILURES, RATED_METHOD, SimulatedGateway
 from payment_simulator.methods import METHODS
 from tests.integration.breaker.gateways import CHARGE
@@ -24,6 +31,8 @@ CALLS: dict[str, Callable[[PaymentGateway, str], object]] = {
     "void": lambda gateway, key: gateway.void(key, CHARGE),
     "refund": lambda gateway, key: gateway.refund(key),
     "refund_part": lambda gateway, key: gateway.refund_part(key, "refund-1", 100),
+    "find_refunds": lambda gateway, key: gateway.find_refunds(key),
+    "find_disputes": lambda gateway, key: gateway.find_disputes(key),
 }
 
 
@@ -117,6 +126,42 @@ def test_nothing_is_given_back_of_what_was_not_captured(gateway: PaymentGateway)
     for key in ("key", "unknown"):
         with pytest.raises(RefundRefused):
             gateway.refund_part(key, "refund-1", 1)
+
+
+def test_it_tells_refunds_of_ours_from_those_of_its_dashboard(
+    database: Database, gateway: PaymentGateway
+) -> None:
+    gateway.capture("key", CHARGE)
+    gateway.refund_part("key", "refund-1", 250)
+    database.transact(lambda connection: dashboard.refund(connection, "key", 300))
+    too_much = database.transact(lambda connection: dashboard.refund(connection, "key", 701))
+    gateway.refund("key")
+
+    assert too_much is None
+    assert [(refund.refund_key, refund.amount) for refund in gateway.find_refunds("key")] == [
+        ("refund-1", 250),
+        (None, 300),
+        ("key", 700),
+    ]
+    assert gateway.find_refunds("unknown") == []
+    assert rows(database, "SELECT sum(amount)::int AS sum FROM gateway.entries WHERE kind = 'REFUND'") == [
+        {"sum": 1250}
+    ]
+
+
+@pytest.mark.parametrize(("is_won", "status"), [(True, DisputeStatus.WON), (False, DisputeStatus.LOST)])
+def test_a_dispute_is_opened_and_decided(
+    database: Database, gateway: PaymentGateway, is_won: bool, status: DisputeStatus
+) -> None:
+    gateway.capture("key", CHARGE)
+    database.transact(lambda connection: dashboard.open_dispute(connection, "key", 1000))
+    (opened,) = gateway.find_disputes("key")
+    database.transact(lambda connection: dashboard.close_disputes(connection, "key", is_won=is_won))
+
+    assert opened == GatewayDispute(opened.dispute_id, 1000, "USD", "fraudulent", DisputeStatus.OPEN)
+    assert gateway.find_disputes("key") == [replace(opened, status=status)]
+    assert gateway.find_disputes("unknown") == []
+    assert database.transact(lambda connection: dashboard.open_dispute(connection, "unknown")) is None
 
 
 def test_the_methods_that_it_names_are_those_that_it_has() -> None:

@@ -2,7 +2,7 @@
 says how."""
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -21,7 +21,7 @@ from orders.events import (
     Queue,
 )
 from orders.observability import metrics
-from orders.payments.gateway import Charge, GatewayPayment, PaymentGateway
+from orders.payments.gateway import Charge, GatewayDispute, GatewayPayment, GatewayRefund, PaymentGateway
 from payment_simulator import customers
 from payment_simulator.gateway import SimulatedGateway
 from tests.support.api import lambda_context
@@ -290,6 +290,12 @@ class _Unreachable:
     def refund_part(self, key: str, refund_key: str, amount: int) -> GatewayPayment:
         raise PaymentGatewayUnavailable("down")
 
+    def find_refunds(self, key: str) -> Sequence[GatewayRefund]:
+        raise PaymentGatewayUnavailable("down")
+
+    def find_disputes(self, key: str) -> Sequence[GatewayDispute]:
+        raise PaymentGatewayUnavailable("down")
+
 
 class _Interrupted(_Unreachable):
     """A `PaymentGateway` during whose look something else happens."""
@@ -302,3 +308,6 @@ class _Interrupted(_Unreachable):
         found = self._gateway.find(key)
         self._meanwhile()
         return found
+
+    def find_refunds(self, key: str) -> Sequence[GatewayRefund]:
+        return self._gateway.find_refunds(key)

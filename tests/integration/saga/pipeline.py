@@ -281,13 +281,15 @@ TASKS: Final[Mapping[str, Task]] = {str(step): _task(step) for step in SagaStep}
 
 # Each finds what breaks the promise.
 _PROMISES: Final = {
-    "I2": "SELECT key FROM gateway.entries GROUP BY key, kind HAVING count(*) > 1",
+    "I2": "SELECT key FROM gateway.entries WHERE kind = 'CAPTURE' GROUP BY key HAVING count(*) > 1",
     "I3": """
         SELECT id FROM orders LEFT JOIN payments ON payments.order_id = orders.id
             LEFT JOIN (SELECT key, sum(CASE kind WHEN 'CAPTURE' THEN amount ELSE -amount END) AS held
                        FROM gateway.entries GROUP BY key) AS ledger ON ledger.key = 'order-' || orders.id
         WHERE orders.status IN ('CONFIRMED', 'CANCELLED') AND (
-            coalesce(captured - refunded, 0) <> CASE orders.status WHEN 'CONFIRMED' THEN total_amount ELSE 0 END
+            coalesce(captured - refunded, 0) <> CASE orders.status WHEN 'CONFIRMED' THEN total_amount - (
+                SELECT coalesce(sum(amount), 0) FROM refunds WHERE order_id = orders.id AND refunded_at IS NOT NULL)
+                ELSE 0 END
             OR coalesce(captured - refunded, 0) <> coalesce(held, 0))
     """,
     "I4": """
@@ -301,6 +303,10 @@ _PROMISES: Final = {
         SELECT id FROM orders JOIN reservations ON reservations.order_id = orders.id
         WHERE orders.status IN ('CONFIRMED', 'CANCELLED') AND reservations.status = 'ACTIVE'
             OR orders.status = 'CANCELLED' AND reservations.status = 'CONFIRMED'
+    """,
+    "I13": """
+        SELECT order_id FROM refunds WHERE status <> 'REJECTED' GROUP BY order_id
+        HAVING sum(amount) > (SELECT captured FROM payments WHERE payments.order_id = refunds.order_id)
     """,
     "I11": """
         SELECT subject FROM outbox WHERE type = 'com.orders.notification.requested.v1'

@@ -6,10 +6,11 @@ order but the key. Test methods behave the same whatever the rates (`_FIXED`); o
 
 import random
 import time
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, TextClause, text
 
 from orders.db import Database
 from orders.errors import (
@@ -24,7 +25,10 @@ from orders.ids import uuid7
 from orders.payments.gateway import (
     Charge,
     CustomerAction,
+    DisputeStatus,
+    GatewayDispute,
     GatewayPayment,
+    GatewayRefund,
     GatewayStatus,
     NothingToRefund,
     PaymentGateway,
@@ -73,6 +77,8 @@ _REFUND: Final = text(f"""
     ), closed AS (
         UPDATE gateway.payments SET status = 'REFUNDED', refunded = amount FROM captured
         WHERE payments.key = captured.key
+    ), given_back AS (
+        INSERT INTO gateway.refunds (refund_key, key, amount) SELECT key, key, rest FROM captured
     )
     INSERT INTO gateway.entries (key, kind, amount) SELECT key, 'REFUND', rest FROM captured
 """)
@@ -93,6 +99,17 @@ _REFUND_PART: Final = text(f"""
         FROM granted WHERE payment.key = granted.key
     )
     INSERT INTO gateway.entries (key, kind, amount) SELECT key, 'REFUND', amount FROM granted
+""")
+_FIND_REFUNDS: Final = text(f"""
+    SELECT gateway.is_down, refund_id, refund_key, amount
+    FROM (SELECT {IS_DOWN} AS is_down) AS gateway LEFT JOIN gateway.refunds ON key = :key
+    ORDER BY created_at, refund_id
+""")
+_FIND_DISPUTES: Final = text(f"""
+    SELECT gateway.is_down, dispute_id, disputes.amount, currency, reason, disputes.status
+    FROM (SELECT {IS_DOWN} AS is_down) AS gateway
+    LEFT JOIN (gateway.disputes JOIN gateway.payments USING (key)) ON key = :key
+    ORDER BY disputes.created_at, dispute_id
 """)
 _IS_GRANTED: Final = text("SELECT true FROM gateway.refunds WHERE refund_key = :refund_key AND key = :key")
 
@@ -188,6 +205,31 @@ class SimulatedGateway:
             return found
 
         return self._database.transact(work)
+
+    def find_refunds(self, key: str) -> Sequence[GatewayRefund]:
+        return [
+            GatewayRefund(str(row.refund_id), row.refund_key, row.amount)
+            for row in self._find_all(_FIND_REFUNDS, key)
+            if row.refund_id is not None
+        ]
+
+    def find_disputes(self, key: str) -> Sequence[GatewayDispute]:
+        return [
+            GatewayDispute(
+                str(row.dispute_id), row.amount, row.currency, row.reason, DisputeStatus(row.status)
+            )
+            for row in self._find_all(_FIND_DISPUTES, key)
+            if row.dispute_id is not None
+        ]
+
+    def _find_all(self, statement: TextClause, key: str) -> Sequence[Row[Any]]:
+        self._take_time()
+        rows = self._database.transact_alone(
+            lambda connection: connection.execute(statement, {"key": key}).all()
+        )
+        if rows[0].is_down:
+            raise _down()
+        return rows
 
     def _decide(self, connection: Connection, key: str, charge: Charge) -> tuple[_Outcome, GatewayPayment]:
         parameters = {"key": key, "payment_id": uuid7(), "amount": charge.amount, "currency": charge.currency}

@@ -26,6 +26,7 @@ class Api:
         self._looks = looks
         self._default = default_looks
         self.posts: list[tuple[NewOrder, str]] = []
+        self.cancelled: list[UUID] = []
         self._orders: dict[str, tuple[Accepted, str]] = {}
         self._asked: dict[UUID, int] = {}
         self.acted: list[UUID] = []
@@ -44,6 +45,9 @@ class Api:
             )
             self._orders[key] = (accepted, order.payment_method)
         return self._orders[key][0]
+
+    async def cancel(self, order_id: UUID) -> None:
+        self.cancelled.append(order_id)
 
     async def progress(self, order_id: UUID) -> Progress:
         (method,) = (method for order, method in self._orders.values() if order.order_id == order_id)
@@ -99,6 +103,12 @@ def test_mails_go_to_the_account_s_own_address_which_needs_no_confirmation() -> 
     assert {order.contact.email for order, _ in api.posts} <= {"customer@example.com", "other@example.com"}
 
 
+def test_the_customer_who_cancels_cancels_their_order_and_nobody_else_does() -> None:
+    api = Api({})
+    by_name = {run.scenario.name: run for run in play_with(api)}
+    assert api.cancelled == list(by_name["Customer cancels"].orders)
+
+
 def test_a_customer_who_must_act_does_so_once() -> None:
     api = Api({})
     (run,) = (run for run in play_with(api) if run.scenario.name == "Customer must act")
@@ -126,6 +136,7 @@ def test_a_pipeline_that_ends_nothing_is_given_up_after_the_slow_scenarios() -> 
     assert {run.scenario.name for run in over} == {
         "Flaky gateway",
         "Charged, then timed out",
+        "Customer cancels",
         "Gateway down",
     }
 
