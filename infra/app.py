@@ -1,8 +1,9 @@
 """Entry of the CDK command line: `cdk synth -c stage=prod`.
 
 Context values: `stage` (local, dev or prod; required), `database` (local only: the database secret's JSON),
-`sender_email` (the address that mails come from, which SES has verified, or its domain; dev and prod need one of
-yours), `create_sender` (true: the stack makes SES's identity of it), `allowed_origins` (whose pages may call the API
+`payment_provider` (simulator or stripe; prod needs one that moves money), `stripe_api_base` (local only: where Stripe's
+fake is), `sender_email` (the address that mails come from, which SES has verified, or its domain; dev and prod need one
+of yours), `create_sender` (true: the stack makes SES's identity of it), `allowed_origins` (whose pages may call the API
 from a browser, separated by commas), `alarm_subscribers` (who is told of alarms: e-mail addresses and https URLs,
 separated by commas), and of the managed database `database_engine_version`, `database_min_capacity`,
 `database_max_capacity`, `database_readers` and `availability_zones` (separated by commas).
@@ -17,6 +18,7 @@ from typing import Any, Final
 from aws_cdk import App, Tags
 
 from infra.assets import AssetError
+from infra.payments import PaymentProvider, stripe
 from infra.stack import OrdersStack
 from infra.stages import STAGES, DatabasePolicy, Stage
 
@@ -60,11 +62,16 @@ def _stage(app: App) -> Stage:
         changes["creates_sender"] = True
     if database := STAGES[name].database:
         changes["database"] = _database(app, database)
-    stage = dataclasses.replace(STAGES[name], **changes)
+    stage = dataclasses.replace(STAGES[name], payments=_payments(app, STAGES[name]), **changes)
     if not stage.sender_email:
         raise ValueError(
             f"stage {name!r} sends mails to customers: say which address they come from, with "
             "-c sender_email=orders@your-domain.example. SES must have verified it, or its domain"
+        )
+    if not (stage.payments.moves_money or stage.allows_test_payments):
+        raise ValueError(
+            f"stage {name!r} takes real orders and the {stage.payments.name} moves no money: "
+            "choose a provider that does, with -c payment_provider=stripe"
         )
     return stage
 
@@ -123,6 +130,21 @@ _OF_THE_DATABASE: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
     "availability_zones": ("zones", _zones),
 }
 """Fields of the stage's `DatabasePolicy` that a deploy may choose."""
+
+
+def _payments(app: App, stage: Stage) -> PaymentProvider:
+    api_base = app.node.try_get_context("stripe_api_base")
+    if api_base and stage.target != "local":
+        raise ValueError("stripe_api_base is where Stripe's fake is, for the local stage alone")
+    match app.node.try_get_context("payment_provider"):
+        case None:
+            return stage.payments
+        case "stripe":
+            return stripe(api_key_secret=stage.resource_name("stripe-api-key"), api_base=api_base)
+        case name if name == stage.payments.name:
+            return stage.payments
+        case name:
+            raise ValueError(f"there is no payment provider {name!r}: choose {stage.payments.name} or stripe")
 
 
 def _origin(text: str) -> str:

@@ -59,6 +59,7 @@ class Stage:
     keeps_data: bool
     """Whether users, orders and their keys survive the deletion of the stack."""
     payments: PaymentProvider
+    """Unless the deploy chooses another one: `infra.app`."""
     log_level: str
     log_retention: logs.RetentionDays
     requests_per_second: int
@@ -101,11 +102,16 @@ class Stage:
     """That number, in E.164 form."""
     webhook_retry_seconds: tuple[float, ...] = (5, 30, 300, 1_800, 7_200, 18_000, 28_800, 28_800)
     """The waits between the attempts to deliver a webhook: nearly a day. After the last one it is given up."""
+    allows_test_payments: bool = True
+    """Whether a provider will do that moves no money, and test methods of one that does."""
     allows_loopback_webhooks: bool = False
     """Whether webhooks may lead to this machine, by http and to any port: never where there are others to reach."""
     contact_retention_days: int = 90
     """How long after its end an order keeps the customer's address and payment token: returns and disputes take
     weeks."""
+    cancellation_window_minutes: int = 30
+    """How long after its confirmation customers may cancel an order themselves: until it is packed. Before the
+    confirmation they always may."""
     reservation_ttl_seconds: int = 900
     """How long stock waits for its payment. Longer than the retries of a payment that succeeds in the end."""
 
@@ -181,8 +187,8 @@ PROD: Final = Stage(
     target="aws",
     database=DatabasePolicy(min_capacity=1, max_capacity=16, readers=1, backup_days=14, nat_gateways=2),
     keeps_data=True,
-    # The simulator moves no money: production stays on it only until there is a real provider.
     payments=simulator(latency_min_ms=100, latency_max_ms=2_000),
+    allows_test_payments=False,
     log_level="INFO",
     log_retention=logs.RetentionDays.THREE_MONTHS,
     requests_per_second=200,

@@ -54,7 +54,7 @@ def post_order(
     idempotency_key: IdempotencyKey,
 ) -> Response[OrderAccepted]:
     """Accepts an order; it is processed in the background. Poll `Location` + `/status` for the outcome."""
-    check(order, settings.payment_provider, may_be_urgent=api.is_member(URGENT_GROUPS))
+    check(order, settings, may_be_urgent=api.is_member(URGENT_GROUPS))
     traceparent = valid_traceparent(api.current_event.headers.get("traceparent")) or new_traceparent()
     trace = Trace(api.correlation_id, traceparent)
     placed = place_order(

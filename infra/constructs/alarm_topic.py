@@ -11,7 +11,7 @@ from infra.stages import Stage
 
 
 class AlarmTopic(Construct):
-    """An encrypted topic that the alarms of the stage are published to, and nothing else; its subscribers are told."""
+    """An encrypted topic that the alarms of the stage are published to, and nothing else. It tells the subscribers."""
 
     def __init__(self, scope: Construct, id: str, *, stage: Stage) -> None:
         super().__init__(scope, id)

@@ -27,6 +27,12 @@ OUTBOX_LAG_LIMIT: Final = Duration.minutes(2)
 
 SUPPRESSED_LIMIT: Final = 20
 """Messages a minute. Single ones are customers who gave an address that they have not confirmed."""
+BOUNCED_LIMIT: Final = 10
+COMPLAINED_LIMIT: Final = 3
+"""Mails a minute."""
+BOUNCE_RATE_LIMIT: Final = 0.05
+COMPLAINT_RATE_LIMIT: Final = 0.001
+"""Shares of the account's mails, from which on SES puts the account under review, and later stops it."""
 SMS_SPENDING_SHARE: Final = 0.8
 
 
@@ -42,14 +48,19 @@ class Monitoring(Construct):
         api: apigatewayv2.HttpApi,
         queues: Iterable[QueuePair],
         state_machine: stepfunctions.StateMachine,
+        refund: stepfunctions.StateMachine,
+        mark_for_review: lambda_.Function,
         relay: lambda_.Function,
         mark_cancelled: lambda_.Function,
         payment_callers: Iterable[OrdersFunction],
         deliver_webhooks: lambda_.Function,
+        payment_webhooks: lambda_.Function,
+        provider_events: lambda_.Function,
         maintenance: lambda_.Function,
         payment_events: lambda_.Function,
         inventory_events: lambda_.Function,
         notify: lambda_.Function,
+        mail_feedback: lambda_.Function,
     ) -> None:
         super().__init__(scope, id)
         self._stage = stage
@@ -64,12 +75,16 @@ class Monitoring(Construct):
                 _visible(pair.dlq),
                 "A message was given up. Find its cause, then redrive it.",
             )
-        for metric, what in (
-            (state_machine.metric_failed(period=_PERIOD), "failed"),
-            (state_machine.metric_timed_out(period=_PERIOD), "timed-out"),
-            (state_machine.metric_aborted(period=_PERIOD), "aborted"),
+        for name, machine, description in (
+            ("saga", state_machine, "An execution ended without a terminal state for its order."),
+            ("refund", refund, "An execution ended, and its refund is neither completed nor under review."),
         ):
-            self._alarm(f"saga-{what}", metric, "An execution ended without a terminal state for its order.")
+            for metric, what in (
+                (machine.metric_failed(period=_PERIOD), "failed"),
+                (machine.metric_timed_out(period=_PERIOD), "timed-out"),
+                (machine.metric_aborted(period=_PERIOD), "aborted"),
+            ):
+                self._alarm(f"{name}-{what}", metric, description)
         conflict = (
             "Our record of a payment and the gateway's disagree. The table `repairs` says of which order."
         )
@@ -86,9 +101,34 @@ class Monitoring(Construct):
                 Metric.ORDERS_NEEDING_REVIEW,
                 "Resuming an order again and again did not help: its executions end badly.",
             ),
+            (
+                "refunds-needing-review",
+                mark_for_review,
+                Metric.REFUNDS_NEEDING_REVIEW,
+                "A refund could not be carried out: the payment provider refuses it, or a step was given up.",
+            ),
+            (
+                "refunds-given-up",
+                maintenance,
+                Metric.REFUNDS_NEEDING_REVIEW,
+                "Resuming a refund again and again did not help: its executions end badly.",
+            ),
             ("outbox-dead", relay, Metric.OUTBOX_DEAD, "An event could not be published, for good."),
             ("payment-conflict-maintenance", maintenance, Metric.PAYMENT_CONFLICTS, conflict),
             ("payment-conflict-payment-events", payment_events, Metric.PAYMENT_CONFLICTS, conflict),
+            ("payment-conflict-provider-events", provider_events, Metric.PAYMENT_CONFLICTS, conflict),
+            (
+                "payment-dispute-opened",
+                provider_events,
+                Metric.PAYMENT_DISPUTES_OPENED,
+                "A customer's bank contests a charge: a person must respond within the provider's deadline.",
+            ),
+            (
+                "payment-dispute-lost",
+                provider_events,
+                Metric.PAYMENT_DISPUTES_LOST,
+                "A contested charge is lost: the customer has the money back. The order's report says which.",
+            ),
             *(
                 (
                     f"payment-circuit-open-{caller.name}",
@@ -130,6 +170,39 @@ class Monitoring(Construct):
             _orders_metric(Metric.NOTIFICATIONS_SUPPRESSED, notify, "Sum"),
             "Many messages are not sent: somebody orders for strangers, or a limit is too low.",
             threshold=SUPPRESSED_LIMIT,
+            periods=5,
+        )
+        for name, counted, limit, description in (
+            (
+                "mails-bounced",
+                Metric.MAILS_BOUNCED,
+                BOUNCED_LIMIT,
+                "Many mails come back: somebody orders with made-up addresses, or a provider refuses our mails.",
+            ),
+            (
+                "mails-complained",
+                Metric.MAILS_COMPLAINED,
+                COMPLAINED_LIMIT,
+                "Several recipients call our mails unwanted at once.",
+            ),
+        ):
+            self._alarm(name, _orders_metric(counted, mail_feedback, "Sum"), description, threshold=limit)
+        for name, metric_name, share in (
+            ("mail-bounce-rate", "Reputation.BounceRate", BOUNCE_RATE_LIMIT),
+            ("mail-complaint-rate", "Reputation.ComplaintRate", COMPLAINT_RATE_LIMIT),
+        ):
+            self._alarm(
+                name,
+                cloudwatch.Metric(
+                    namespace="AWS/SES", metric_name=metric_name, statistic="Maximum", period=_PERIOD
+                ),
+                "So many of the account's mails come back or are complained of that SES may stop all of them.",
+                threshold=share,
+            )
+        self._alarm(
+            "payment-webhooks-refused",
+            _orders_metric(Metric.PAYMENT_WEBHOOKS_REFUSED, payment_webhooks, "Sum"),
+            "The payment provider's webhooks are not signed with our secret, or somebody forges them.",
             periods=5,
         )
         if stage.sms_monthly_usd is not None:

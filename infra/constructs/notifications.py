@@ -40,8 +40,10 @@ class Notifications(Construct):
         queue: sqs.Queue,
         identity: Identity,
         api: OrdersFunction,
+        configuration_set: ses.ConfigurationSet,
     ) -> None:
-        """`api` is the function in which customers name and confirm recipients."""
+        """`api` is the function in which customers name and confirm recipients. Every mail is sent with the
+        configuration set."""
         super().__init__(scope, id)
         stage = runtime.stage
         key = secretsmanager.Secret(
@@ -57,7 +59,12 @@ class Notifications(Construct):
         )
         accept(key, "It makes codes that live for ten minutes and five attempts.", "SMG4")
         if stage.creates_sender:
-            ses.EmailIdentity(self, "Sender", identity=ses.Identity.email(stage.sender_email))
+            ses.EmailIdentity(
+                self,
+                "Sender",
+                identity=ses.Identity.email(stage.sender_email),
+                configuration_set=configuration_set,
+            )
         self.notify = QueueConsumer(
             self,
             "Notify",
@@ -66,6 +73,7 @@ class Notifications(Construct):
             runtime=runtime,
             environment={
                 "SENDER_EMAIL": stage.sender_email,
+                "MAIL_CONFIGURATION_SET": configuration_set.configuration_set_name,
                 "SMS_SENDER_ID": stage.sms_sender_id,
                 "SMS_ORIGINATION_NUMBER": stage.sms_origination_number,
                 "MESSAGE_LIMITS": json.dumps(
@@ -82,10 +90,19 @@ class Notifications(Construct):
         self.notify.function.add_to_role_policy(
             iam.PolicyStatement(
                 actions=["ses:SendEmail"],
-                # SES asks for the right to the one of them that it has verified.
+                # SES asks for the right to the one of the identities that it has verified.
                 resources=[
-                    Stack.of(self).format_arn(service="ses", resource="identity", resource_name=identity_name)
-                    for identity_name in (stage.sender_email, stage.sender_email.partition("@")[2])
+                    *(
+                        Stack.of(self).format_arn(
+                            service="ses", resource="identity", resource_name=identity_name
+                        )
+                        for identity_name in (stage.sender_email, stage.sender_email.partition("@")[2])
+                    ),
+                    Stack.of(self).format_arn(
+                        service="ses",
+                        resource="configuration-set",
+                        resource_name=configuration_set.configuration_set_name,
+                    ),
                 ],
                 conditions={"StringEquals": {"ses:FromAddress": stage.sender_email}},
             )

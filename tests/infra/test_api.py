@@ -27,6 +27,9 @@ ADMINISTRATION = (
     "POST /api/v1/admin/outbox/{eventId}/redrive",
     "GET /api/v1/admin/sagas/{orderId}",
     "POST /api/v1/admin/customers/{userId}/erasure",
+    "GET /api/v1/admin/suppressed-addresses",
+    "GET /api/v1/admin/suppressed-addresses/{address}",
+    "DELETE /api/v1/admin/suppressed-addresses/{address}",
     "GET /api/v1/health/detailed",
 )
 """Of the users, the function lets in the administrators."""
@@ -37,6 +40,7 @@ ROUTES = {
     "GET /api/v1/orders/{orderId}": ("read-orders", USER),
     "GET /api/v1/orders/{orderId}/status": ("read-orders", USER),
     "GET /api/v1/orders/{orderId}/notifications": ("read-orders", USER),
+    "POST /api/v1/orders/{orderId}/cancellation": ("cancel-order", USER),
     "POST /api/v1/webhooks": ("webhooks", USER),
     "GET /api/v1/webhooks": ("webhooks", USER),
     "GET /api/v1/webhooks/{webhookId}": ("webhooks", USER),
@@ -47,6 +51,7 @@ ROUTES = {
     "POST /api/v1/webhooks/{webhookId}/test": ("webhooks", USER),
     "GET /api/v1/webhooks/{webhookId}/deliveries": ("webhooks", USER),
     "POST /api/v1/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver": ("webhooks", USER),
+    "POST /api/v1/webhooks/payments/{provider}": ("payment-webhooks", ANYONE),
     "POST /api/v1/recipients": ("recipients", USER),
     "GET /api/v1/recipients": ("recipients", USER),
     "GET /api/v1/recipients/{recipientId}": ("recipients", USER),

@@ -16,6 +16,7 @@ from tests.infra.stacks import LOCAL_DATABASE, SynthesizedStack, context_of
 USERS = {
     "create-order",
     "read-orders",
+    "cancel-order",
     "manage-catalogue",
     "outbox-relay",
     "maintenance",
@@ -23,10 +24,12 @@ USERS = {
     "payment-events",
     "inventory-events",
     "notify",
+    "mail-feedback",
     "operations",
     "recipients",
     "webhooks",
     "deliver-webhooks",
+    "provider-events",
     "migrate",
     *map(kebab, SagaStep),
 }

@@ -26,6 +26,8 @@ QUEUES = (
     "InventoryManagement",
     "NotificationSending",
     "WebhookDelivery",
+    "PaymentWebhooks",
+    "MailFeedback",
 )
 
 # CDK writes what a function needs out as DependsOn even where a reference says it already.
@@ -38,10 +40,12 @@ def test_the_outputs_are_what_the_local_cloud_and_operators_read(stack: Synthesi
         "ApiUrl",
         "ApiId",
         "StateMachineArn",
+        "RefundStateMachineArn",
         "UserPoolId",
         "UserPoolClientId",
         "RelayFunctionName",
         "AlarmTopicArn",
+        "MailFeedbackTopicArn",
         *(f"{queue}{kind}Url" for queue in QUEUES for kind in ("Queue", "Dlq")),
     }
 

@@ -64,12 +64,29 @@ Index("entries_key", entries.c.key)
 refunds: Final = Table(
     "refunds",
     metadata,
-    Column("refund_key", Text, primary_key=True),
+    # Null: made in the dashboard.
+    Column("refund_key", Text, unique=True),
     Column("key", Text, ForeignKey(payments.c.key), nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("refund_id", Uuid, primary_key=True, server_default=func.gen_random_uuid()),
     CheckConstraint("amount > 0", name="amount_positive"),
 )
+Index("refunds_key", refunds.c.key)
+
+disputes: Final = Table(
+    "disputes",
+    metadata,
+    Column("dispute_id", Uuid, primary_key=True, server_default=func.gen_random_uuid()),
+    Column("key", Text, ForeignKey(payments.c.key), nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("status", Text, nullable=False, server_default="OPEN"),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("amount > 0", name="amount_positive"),
+    CheckConstraint("status IN ('OPEN', 'WON', 'LOST')", name="status_known"),
+)
+Index("disputes_key", disputes.c.key)
 
 outages: Final = Table(
     "outages",

@@ -24,15 +24,19 @@ HANDLERS = sorted(handler.parent.name for handler in (ROOT / "functions").glob("
 SETTINGS = {
     "QUEUE_URLS": json.dumps(dict.fromkeys(Queue, "https://sqs.us-east-1.amazonaws.com/000000000000/queue")),
     "ORDERS_PER_MINUTE": "60",
+    "CANCELLATION_WINDOW_MINUTES": "30",
     "DLQ_URLS": json.dumps(
         dict.fromkeys(Queue, "https://sqs.us-east-1.amazonaws.com/000000000000/queue-dlq")
     ),
     "RELAY_WINDOW_SECONDS": "61",
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:orders-test-order-saga",
     "SENDER_EMAIL": "orders@example.com",
+    "MAIL_CONFIGURATION_SET": "orders-test-mails",
     "SMS_SENDER_ID": "Orders",
     "SMS_ORIGINATION_NUMBER": "",
     "RESERVATION_TTL_SECONDS": "900",
+    "SIGNING_SECRET_ID": "orders-test-payment-webhook-secret",
+    "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/queue",
     "WEBHOOK_KEY_ID": "orders-test-webhook-key",
     "WEBHOOK_RETRY_SECONDS": "[1]",
     "REDELIVERIES_PER_HOUR": "60",
@@ -52,17 +56,28 @@ MIGRATIONS = {"alembic"}
 DATABASE = {"sqlalchemy", "pg8000"}
 ROUTING = {"aws_lambda_powertools.event_handler"}
 
+STRIPE = (("PAYMENT_PROVIDER", "stripe"), ("STRIPE_API_KEY_SECRET_ID", "orders-test-stripe-api-key"))
+
 ROUTED = {
     "api_docs",
+    "cancel_order",
     "create_order",
     "manage_catalogue",
     "operations",
+    "payment_webhooks",
     "read_orders",
     "recipients",
     "webhooks",
 }
-WITHOUT_DATABASE = {"api_docs"}
-CALL_PAYMENT_PROVIDER = {"maintenance", "operations", "payment_events", "saga_steps"}
+WITHOUT_DATABASE = {"api_docs", "payment_webhooks"}
+CALL_PAYMENT_PROVIDER = {
+    "maintenance",
+    "operations",
+    "payment_events",
+    "provider_events",
+    "refund_steps",
+    "saga_steps",
+}
 
 
 def imported_by(package: str) -> frozenset[str]:
@@ -71,14 +86,15 @@ def imported_by(package: str) -> frozenset[str]:
 
 
 @cache
-def imported_with(module: str) -> frozenset[str]:
+def imported_with(module: str, *settings: tuple[str, str]) -> frozenset[str]:
     """The modules that a process has loaded once it has imported this one."""
     done = subprocess.run(
         [sys.executable, "-c", IMPORT, module],
         env={
             **FUNCTION_ENVIRONMENT,
             **SETTINGS,
-            "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/shared/python'}:{ROOT / 'layers/payment_simulator/python'}",
+            "PYTHONPATH": ":".join(map(str, [ROOT, *sorted(ROOT.glob("layers/*/python"))])),
+            **dict(settings),
         },
         capture_output=True,
         text=True,
@@ -125,6 +141,15 @@ def test_only_the_api_imports_routing(package: str) -> None:
 @pytest.mark.parametrize("package", HANDLERS)
 def test_only_who_calls_the_payment_provider_imports_it(package: str) -> None:
     assert ("payment_simulator.gateway" in imported_by(package)) == (package in CALL_PAYMENT_PROVIDER)
+
+
+@pytest.mark.parametrize("package", [name for name in HANDLERS if name != "migrate"])
+def test_stripes_library_is_imported_with_the_first_call_of_it(package: str) -> None:
+    """It takes longer than all the rest of a cold start."""
+    imported = imported_with(f"functions.{package}.handler", *STRIPE)
+
+    assert ("payment_stripe.gateway" in imported) == (package in CALL_PAYMENT_PROVIDER)
+    assert not imported & {"stripe", "requests", "payment_simulator"}
 
 
 def test_the_payment_provider_is_imported_when_it_is_asked_for_and_not_before() -> None:

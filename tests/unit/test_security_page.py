@@ -15,13 +15,13 @@ from functions.maintenance.retention import (
 from functions.maintenance.settings import MIN_CONTACT_RETENTION_DAYS
 from infra.stages import STAGES
 from orders import erasure
-from tests.support import simulator_tables, tables
+from tests.support import simulator_tables, stripe_tables, tables
 from tests.support.named_tests import ROOT
 
 PAGE: Final = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 TABLES: Final = {
     table.fullname: table
-    for metadata in (tables.metadata, simulator_tables.metadata)
+    for metadata in (tables.metadata, simulator_tables.metadata, stripe_tables.metadata)
     for table in metadata.sorted_tables
 }
 

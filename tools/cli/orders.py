@@ -1,4 +1,4 @@
-"""The commands of somebody who orders: `place`, `show`, `list` and `demo`."""
+"""The commands of somebody who orders: `place`, `show`, `cancel`, `list` and `demo`."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
@@ -8,7 +8,7 @@ import typer
 from rich.console import RenderableType
 from rich.text import Text
 
-from orders.domain import Locale, OrderStatus, Priority
+from orders.domain import CancellationOutcome, Locale, OrderStatus, Priority
 from tools.audit import executions
 from tools.cli.api import address_of, client, connect, run
 from tools.cli.commands import Commands, console, current, listing, notes, show
@@ -16,6 +16,7 @@ from tools.cli.order_view import history_of, picture_of, watch_order
 from tools.cli.target import find_target
 from tools.client.orders_client import (
     Accepted,
+    Cancelled,
     Contact,
     Line,
     NewOrder,
@@ -32,6 +33,12 @@ from tools.demo.run import run_demo
 from tools.errors import LocalCloudError, Misused
 
 app = Commands()
+
+_CANCELLED: Final = {
+    CancellationOutcome.CANCELLING: "Order {0.order_id} is being cancelled. Follow it: "
+    "bin/orders show {0.order_id} --watch",
+    CancellationOutcome.REFUNDING: "Order {0.order_id} was confirmed, and is refunded: {0.refund_id}",
+}
 
 # A file or a pipe has no width of its own, and the demonstration's table is unreadable at Rich's default of 80.
 _UNSEEN_WIDTH: Final = 140
@@ -140,6 +147,31 @@ def show_one(
     _exit_by(progress.status)
 
 
+@app.command()
+def cancel(
+    order_id: Annotated[UUID, typer.Argument(metavar="ORDER", help="The order's id.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow the order to its end.")] = False,
+    user: User = None,
+) -> None:
+    """Cancel an order: at its next step, or with a refund for some time after it was confirmed."""
+    if not yes:
+        typer.confirm(f"Cancel order {order_id}?", abort=True)
+
+    async def ask() -> tuple[Cancelled, Progress | None]:
+        async with connect(OrdersClient, user) as api:
+            cancelled = await api.cancel(order_id)
+            console.print(_CANCELLED[cancelled.outcome].format(cancelled))
+            return cancelled, await watch_order(api, order_id, _terminal()) if watch else None
+
+    cancelled, progress = run(ask())
+    if progress is None:
+        show(_document(cancelled))
+    else:
+        show(_document(cancelled) | _document(progress))
+        _exit_by(progress.status)
+
+
 @app.command("list")
 def show_own(
     status: Annotated[OrderStatus | None, typer.Option(help="Only those that stand so.")] = None,
@@ -215,7 +247,7 @@ def _sold(order: OrderDetail) -> list[RenderableType]:
     ]
 
 
-def _document(body: Accepted | OrderDetail | Progress) -> dict[str, object]:
+def _document(body: Accepted | Cancelled | OrderDetail | Progress) -> dict[str, object]:
     return body.model_dump(mode="json", by_alias=True)
 
 

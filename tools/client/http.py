@@ -34,7 +34,9 @@ class ProblemField(Body):
 
 
 class Problem(Body):
-    """RFC 9457, or what the gateway itself says in its place (`{"message": …}`)."""
+    """RFC 9457, with members of a problem's own, or what the gateway itself says in its place (`{"message": …}`)."""
+
+    model_config = ConfigDict(extra="allow")
 
     type: str = "about:blank"
     title: str = ""
@@ -183,6 +185,6 @@ class ApiClient:
         """Changes something."""
         return content_of(self._http.patch(path, json=body))
 
-    def delete(self, path: str) -> None:
+    def delete(self, path: str, **query: str) -> None:
         """Removes something."""
-        content_of(self._http.delete(path))
+        content_of(self._http.delete(path, params=query))

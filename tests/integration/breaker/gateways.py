@@ -1,11 +1,11 @@
 """A payment gateway that does as it is told."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from orders.errors import PaymentGatewayUnavailable
-from orders.payments.gateway import Charge, GatewayPayment, GatewayStatus
+from orders.payments.gateway import Charge, GatewayDispute, GatewayPayment, GatewayRefund, GatewayStatus
 
 CHARGE = Charge(amount=1250, currency="USD", method="pm_card_visa")
 
@@ -41,6 +41,14 @@ class ScriptedGateway:
 
     def refund_part(self, key: str, refund_key: str, amount: int) -> GatewayPayment:
         return self._answer("refund_part", GatewayStatus.CAPTURED)
+
+    def find_refunds(self, key: str) -> Sequence[GatewayRefund]:
+        self._answer("find_refunds", GatewayStatus.CAPTURED)
+        return ()
+
+    def find_disputes(self, key: str) -> Sequence[GatewayDispute]:
+        self._answer("find_disputes", GatewayStatus.CAPTURED)
+        return ()
 
     def _answer(self, call: str, status: GatewayStatus) -> GatewayPayment:
         self.calls.append(call)

@@ -1,15 +1,24 @@
-"""The payment simulator as a whole: an outage of it, and the methods that it has."""
+"""The payment simulator as a whole: an outage of it, the methods that it has, and customers who must act."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import pytest
+from sqlalchemy import Connection
 
 from orders.db import Database
-from orders.errors import PaymentDeclined, PaymentGatewayUnavailable
-from orders.payments.gateway import GatewayStatus, PaymentGateway, RefundRefused
-from payment_simulator import outages
+from orders.errors import PaymentDeclined, PaymentGatewayUnavailable, StepFenced
+from orders.payments.gateway import (
+    DisputeStatus,
+    GatewayDispute,
+    GatewayPayment,
+    GatewayStatus,
+    PaymentGateway,
+    RefundRefused,
+)
+from payment_simulator import customers, dashboard, outages
 from payment_simulator.gateway import _FIXED, FLAKY_FAILURES, RATED_METHOD, SimulatedGateway
 from payment_simulator.methods import METHODS
 from tests.integration.breaker.gateways import CHARGE
@@ -22,6 +31,8 @@ CALLS: dict[str, Callable[[PaymentGateway, str], object]] = {
     "void": lambda gateway, key: gateway.void(key, CHARGE),
     "refund": lambda gateway, key: gateway.refund(key),
     "refund_part": lambda gateway, key: gateway.refund_part(key, "refund-1", 100),
+    "find_refunds": lambda gateway, key: gateway.find_refunds(key),
+    "find_disputes": lambda gateway, key: gateway.find_disputes(key),
 }
 
 
@@ -117,6 +128,42 @@ def test_nothing_is_given_back_of_what_was_not_captured(gateway: PaymentGateway)
             gateway.refund_part(key, "refund-1", 1)
 
 
+def test_it_tells_refunds_of_ours_from_those_of_its_dashboard(
+    database: Database, gateway: PaymentGateway
+) -> None:
+    gateway.capture("key", CHARGE)
+    gateway.refund_part("key", "refund-1", 250)
+    database.transact(lambda connection: dashboard.refund(connection, "key", 300))
+    too_much = database.transact(lambda connection: dashboard.refund(connection, "key", 701))
+    gateway.refund("key")
+
+    assert too_much is None
+    assert [(refund.refund_key, refund.amount) for refund in gateway.find_refunds("key")] == [
+        ("refund-1", 250),
+        (None, 300),
+        ("key", 700),
+    ]
+    assert gateway.find_refunds("unknown") == []
+    assert rows(database, "SELECT sum(amount)::int AS sum FROM gateway.entries WHERE kind = 'REFUND'") == [
+        {"sum": 1250}
+    ]
+
+
+@pytest.mark.parametrize(("is_won", "status"), [(True, DisputeStatus.WON), (False, DisputeStatus.LOST)])
+def test_a_dispute_is_opened_and_decided(
+    database: Database, gateway: PaymentGateway, is_won: bool, status: DisputeStatus
+) -> None:
+    gateway.capture("key", CHARGE)
+    database.transact(lambda connection: dashboard.open_dispute(connection, "key", 1000))
+    (opened,) = gateway.find_disputes("key")
+    database.transact(lambda connection: dashboard.close_disputes(connection, "key", is_won=is_won))
+
+    assert opened == GatewayDispute(opened.dispute_id, 1000, "USD", "fraudulent", DisputeStatus.OPEN)
+    assert gateway.find_disputes("key") == [replace(opened, status=status)]
+    assert gateway.find_disputes("unknown") == []
+    assert database.transact(lambda connection: dashboard.open_dispute(connection, "unknown")) is None
+
+
 def test_the_methods_that_it_names_are_those_that_it_has() -> None:
     assert set(METHODS) == {*_FIXED, "pm_card_flaky", RATED_METHOD}
 
@@ -139,3 +186,78 @@ def test_a_failure_says_whose_fault_it_is(database: Database, method: str, is_it
         with pytest.raises(PaymentGatewayUnavailable) as raised:
             gateway.capture(f"order-{method}-{place}", replace(CHARGE, method=method))
         assert raised.value.gateway_at_fault == is_its_own
+
+
+ACTS = {"complete": customers.complete, "fail": customers.fail}
+
+
+@pytest.fixture
+def waiting(gateway: PaymentGateway) -> GatewayPayment:
+    """A payment under the key `waits` that needs its customer."""
+    return gateway.capture("waits", replace(CHARGE, method="pm_card_requires_action"))
+
+
+def act(database: Database, name: str) -> bool:
+    return database.transact(partial(_act, name))
+
+
+def _act(name: str, connection: Connection) -> bool:
+    return ACTS[name](connection, "waits")
+
+
+def test_a_payment_that_needs_its_customer_takes_nothing_and_says_what_to_do(
+    database: Database, gateway: PaymentGateway, waiting: GatewayPayment
+) -> None:
+    assert waiting.status is GatewayStatus.ACTION_REQUIRED
+    assert waiting.action is not None
+    assert waiting.action.type == "authenticate"
+    assert waiting.action.client_secret
+    assert waiting.action.client_secret not in repr(waiting)
+    assert gateway.capture("waits", CHARGE) == gateway.find("waits") == waiting
+    assert rows(database, "SELECT * FROM gateway.entries") == []
+
+
+def test_a_customer_who_completes_it_is_charged_once(
+    database: Database, gateway: PaymentGateway, waiting: GatewayPayment
+) -> None:
+    assert [act(database, "complete"), act(database, "complete"), act(database, "fail")] == [
+        True,
+        False,
+        False,
+    ]
+
+    found = gateway.find("waits")
+    assert found is not None
+    assert (found.status, found.captured) == (GatewayStatus.CAPTURED, CHARGE.amount)
+    assert len(rows(database, "SELECT * FROM gateway.entries")) == 1
+
+
+def test_a_customer_who_fails_it_is_declined(
+    database: Database, gateway: PaymentGateway, waiting: GatewayPayment
+) -> None:
+    assert [act(database, "fail"), act(database, "complete")] == [True, False]
+
+    with pytest.raises(PaymentDeclined):
+        gateway.capture("waits", CHARGE)
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_a_customer_who_comes_after_the_void_changes_nothing(
+    database: Database, gateway: PaymentGateway, waiting: GatewayPayment, name: str
+) -> None:
+    assert gateway.void("waits", CHARGE).status is GatewayStatus.VOIDED
+
+    assert act(database, name) is False
+
+    with pytest.raises(StepFenced):
+        gateway.capture("waits", CHARGE)
+    assert rows(database, "SELECT * FROM gateway.entries") == []
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_a_customer_cannot_act_while_it_is_down(
+    database: Database, waiting: GatewayPayment, name: str
+) -> None:
+    database.transact(lambda connection: outages.begin(connection, 60))
+
+    assert act(database, name) is False

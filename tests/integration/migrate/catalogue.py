@@ -30,8 +30,8 @@ _QUERIES: Final = {
     """,
 }
 _OURS: Final = """
-    relnamespace::regnamespace::text IN ('public', 'gateway')
-    AND relname NOT IN ('alembic_version', 'payment_simulator_version')
+    relnamespace::regnamespace::text IN ('public', 'gateway', 'stripe')
+    AND relname NOT IN ('alembic_version', 'payment_simulator_version', 'payment_stripe_version')
 """
 
 

@@ -24,6 +24,7 @@ from orders import erasure
 from orders.db import Database
 from orders.domain import OrderStatus
 from orders.payments import records as payment_records
+from payment_simulator import gateway
 from tests.support.factories import rows
 
 ID = UUID(int=7)
@@ -48,6 +49,7 @@ READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "outbox_order_created": (stuck_orders._CLAIM, RECOVERY),
     "reservations_expiring": (maintained_stock._EXPIRE, {"limit": 200}),
     "payments_undecided": (payment_records._CLAIM_UNDECIDED, {"untouched_seconds": 60, "limit": 5}),
+    "payments_by_provider_id": (payment_records._FIND_KNOWN, {"key": None, "payment_id": "pi_7"}),
     "webhook_deliveries_by_endpoint": (
         delivery_history._PAGE,
         {"webhook_id": ID, "user_id": "u", "before": ID, "limit": 21},
@@ -72,6 +74,8 @@ READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "operator_actions_by_order": (records.RECORDS, {"order_id": ID}),
     # For whoever looks into the gateway's ledger.
     "gateway.entries_key": (text("SELECT * FROM gateway.entries WHERE key = :key"), {"key": "order-7"}),
+    "gateway.refunds_key": (gateway._FIND_REFUNDS, {"key": "order-7"}),
+    "gateway.disputes_key": (gateway._FIND_DISPUTES, {"key": "order-7"}),
 }
 
 _WITHOUT_CONSTRAINT = """

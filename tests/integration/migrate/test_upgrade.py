@@ -29,7 +29,7 @@ def head(credentials: Credentials) -> str:
     return head
 
 
-@pytest.mark.parametrize("chain", [ORDERS, provider_chain(PaymentProvider.SIMULATOR)])
+@pytest.mark.parametrize("chain", [ORDERS, *map(provider_chain, PaymentProvider)])
 def test_migrations_are_one_line(credentials: Credentials, chain: Chain) -> None:
     with connected(credentials) as connection:
         revisions = list(ScriptDirectory.from_config(config(connection, chain)).walk_revisions())

@@ -1,6 +1,6 @@
 """What is not ours: the payment gateway, SQS, Step Functions, and who sends mails and texts. Each call is a gate."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -15,8 +15,9 @@ from functions.outbox_relay.outcomes import EventRefused, Outcome, Published, Un
 from orders.errors import PaymentGatewayTimeout
 from orders.events import Queue, Trace
 from orders.executions import Executions, ExecutionStatus, execution_name
-from orders.payments.gateway import Charge, GatewayPayment, PaymentGateway
+from orders.payments.gateway import Charge, GatewayDispute, GatewayPayment, GatewayRefund, PaymentGateway
 from tests.integration.model.processes import LOSE_ANSWER, Invocation
+from tests.support.asl import TaskTokens
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -42,6 +43,12 @@ class OutsideGateway:
 
     def refund_part(self, key: str, refund_key: str, amount: int) -> GatewayPayment:
         return self._call(lambda: self._gateway.refund_part(key, refund_key, amount))
+
+    def find_refunds(self, key: str) -> Sequence[GatewayRefund]:
+        return self._call(lambda: self._gateway.find_refunds(key))
+
+    def find_disputes(self, key: str) -> Sequence[GatewayDispute]:
+        return self._call(lambda: self._gateway.find_disputes(key))
 
     def _call(self, call: Callable[[], T]) -> T:
         answer = call()
@@ -189,10 +196,18 @@ class StepFunctions(Executions):
         _answer()
         return status
 
-    def live_orders(self, may_go_on: Callable[[], bool]) -> set[UUID]:
+    def live(self, may_go_on: Callable[[], bool]) -> set[UUID]:
         live = self._live()
         _answer()
         return live
+
+
+class OutsideTokens(TaskTokens):
+    """Step Functions as those know it who wake an execution."""
+
+    def send_task_success(self, *, taskToken: str, output: str) -> None:  # noqa: N803
+        super().send_task_success(taskToken=taskToken, output=output)
+        _answer()
 
 
 def _answer() -> None:

@@ -35,6 +35,13 @@ def test_an_order_is_shown_as_it_was_placed(alice: Client, database: Database) -
         "totalAmount": 4000,
         "currency": "USD",
         "priority": "normal",
+        "cancellation": {
+            "possible": True,
+            "possibleUntil": None,
+            "requestedAt": None,
+            "outcome": None,
+            "refundId": None,
+        },
     }
     for time in times:
         assert time.utcoffset() == timedelta(0)

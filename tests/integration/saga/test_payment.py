@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ from sqlalchemy import text
 from functions.saga_steps import payment
 from orders.db import Database
 from orders.errors import PaymentGatewayTimeout, PaymentGatewayUnavailable, StepFenced
-from orders.payments.gateway import Charge, GatewayPayment, PaymentGateway
+from orders.payments.gateway import Charge, GatewayDispute, GatewayPayment, GatewayRefund, PaymentGateway
 from payment_simulator.gateway import SimulatedGateway
 from tests.integration.saga.pipeline import (
     CAPTURED,
@@ -65,6 +65,12 @@ class Wire:
 
     def refund_part(self, key: str, refund_key: str, amount: int) -> GatewayPayment:
         return self._pass("refund_part", lambda: self._gateway.refund_part(key, refund_key, amount))
+
+    def find_refunds(self, key: str) -> Sequence[GatewayRefund]:
+        return self._pass("find_refunds", lambda: self._gateway.find_refunds(key))
+
+    def find_disputes(self, key: str) -> Sequence[GatewayDispute]:
+        return self._pass("find_disputes", lambda: self._gateway.find_disputes(key))
 
     def _pass(self, name: str, call: Callable[[], T]) -> T:
         self.calls.append(name)

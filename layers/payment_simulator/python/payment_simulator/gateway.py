@@ -6,10 +6,11 @@ order but the key. Test methods behave the same whatever the rates (`_FIXED`); o
 
 import random
 import time
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, TextClause, text
 
 from orders.db import Database
 from orders.errors import (
@@ -23,7 +24,11 @@ from orders.errors import (
 from orders.ids import uuid7
 from orders.payments.gateway import (
     Charge,
+    CustomerAction,
+    DisputeStatus,
+    GatewayDispute,
     GatewayPayment,
+    GatewayRefund,
     GatewayStatus,
     NothingToRefund,
     PaymentGateway,
@@ -50,6 +55,9 @@ _CAPTURE: Final = text("""
     )
     INSERT INTO gateway.entries (key, kind, amount) SELECT key, 'CAPTURE', amount FROM captured
 """)
+_REQUIRE_ACTION: Final = text("""
+    UPDATE gateway.payments SET status = 'ACTION_REQUIRED' WHERE key = :key AND status = 'OPEN'
+""")
 _DECLINE: Final = text("UPDATE gateway.payments SET status = 'DECLINED', error = :error WHERE key = :key")
 _FIND: Final = text(f"""
     SELECT gateway.is_down, payment_id, status, amount, refunded, error
@@ -59,7 +67,7 @@ _VOID: Final = text(f"""
     INSERT INTO gateway.payments (key, payment_id, status, amount, currency)
     SELECT :key, CAST(:payment_id AS uuid), 'VOIDED', CAST(:amount AS bigint), :currency WHERE NOT {IS_DOWN}
     ON CONFLICT (key) DO UPDATE
-    SET status = CASE WHEN payments.status = 'OPEN' THEN 'VOIDED' ELSE payments.status END
+    SET status = CASE WHEN payments.status IN ('OPEN', 'ACTION_REQUIRED') THEN 'VOIDED' ELSE payments.status END
     RETURNING payment_id, status, amount, refunded, error
 """)
 _REFUND: Final = text(f"""
@@ -69,6 +77,8 @@ _REFUND: Final = text(f"""
     ), closed AS (
         UPDATE gateway.payments SET status = 'REFUNDED', refunded = amount FROM captured
         WHERE payments.key = captured.key
+    ), given_back AS (
+        INSERT INTO gateway.refunds (refund_key, key, amount) SELECT key, key, rest FROM captured
     )
     INSERT INTO gateway.entries (key, kind, amount) SELECT key, 'REFUND', rest FROM captured
 """)
@@ -90,6 +100,17 @@ _REFUND_PART: Final = text(f"""
     )
     INSERT INTO gateway.entries (key, kind, amount) SELECT key, 'REFUND', amount FROM granted
 """)
+_FIND_REFUNDS: Final = text(f"""
+    SELECT gateway.is_down, refund_id, refund_key, amount
+    FROM (SELECT {IS_DOWN} AS is_down) AS gateway LEFT JOIN gateway.refunds ON key = :key
+    ORDER BY created_at, refund_id
+""")
+_FIND_DISPUTES: Final = text(f"""
+    SELECT gateway.is_down, dispute_id, disputes.amount, currency, reason, disputes.status
+    FROM (SELECT {IS_DOWN} AS is_down) AS gateway
+    LEFT JOIN (gateway.disputes JOIN gateway.payments USING (key)) ON key = :key
+    ORDER BY disputes.created_at, dispute_id
+""")
 _IS_GRANTED: Final = text("SELECT true FROM gateway.refunds WHERE refund_key = :refund_key AND key = :key")
 
 
@@ -101,6 +122,7 @@ class _Outcome(Enum):
     SUSPECT_FRAUD = auto()
     FAIL = auto()
     CHARGE_THEN_TIME_OUT = auto()
+    REQUIRE_ACTION = auto()
 
 
 _FIXED: Final = {
@@ -109,6 +131,7 @@ _FIXED: Final = {
     "pm_card_fraud": _Outcome.SUSPECT_FRAUD,
     "pm_card_timeout": _Outcome.CHARGE_THEN_TIME_OUT,
     "pm_card_down": _Outcome.FAIL,
+    "pm_card_requires_action": _Outcome.REQUIRE_ACTION,
 }
 
 
@@ -183,6 +206,31 @@ class SimulatedGateway:
 
         return self._database.transact(work)
 
+    def find_refunds(self, key: str) -> Sequence[GatewayRefund]:
+        return [
+            GatewayRefund(str(row.refund_id), row.refund_key, row.amount)
+            for row in self._find_all(_FIND_REFUNDS, key)
+            if row.refund_id is not None
+        ]
+
+    def find_disputes(self, key: str) -> Sequence[GatewayDispute]:
+        return [
+            GatewayDispute(
+                str(row.dispute_id), row.amount, row.currency, row.reason, DisputeStatus(row.status)
+            )
+            for row in self._find_all(_FIND_DISPUTES, key)
+            if row.dispute_id is not None
+        ]
+
+    def _find_all(self, statement: TextClause, key: str) -> Sequence[Row[Any]]:
+        self._take_time()
+        rows = self._database.transact_alone(
+            lambda connection: connection.execute(statement, {"key": key}).all()
+        )
+        if rows[0].is_down:
+            raise _down()
+        return rows
+
     def _decide(self, connection: Connection, key: str, charge: Charge) -> tuple[_Outcome, GatewayPayment]:
         parameters = {"key": key, "payment_id": uuid7(), "amount": charge.amount, "currency": charge.currency}
         row = _while_up(connection.execute(_OPEN, parameters).first())
@@ -192,6 +240,8 @@ class SimulatedGateway:
                 return _Outcome.SUCCEED, payment
             case GatewayStatus.DECLINED:
                 return _Outcome.DECLINE, payment
+            case GatewayStatus.ACTION_REQUIRED:
+                return _Outcome.REQUIRE_ACTION, payment
             case GatewayStatus.VOIDED:
                 raise StepFenced(f"payment {payment.payment_id} was voided")
         outcome = self._outcome(key, charge, row.attempts)
@@ -203,6 +253,9 @@ class SimulatedGateway:
                 failure = PaymentDeclined if outcome == _Outcome.DECLINE else FraudSuspected
                 connection.execute(_DECLINE, {"key": key, "error": failure.__name__})
                 payment = GatewayPayment(payment.payment_id, GatewayStatus.DECLINED, failure.__name__)
+            case _Outcome.REQUIRE_ACTION:
+                connection.execute(_REQUIRE_ACTION, {"key": key})
+                payment = _waiting(payment.payment_id)
         return outcome, payment
 
     def _outcome(self, key: str, charge: Charge, attempt: int) -> _Outcome:
@@ -249,5 +302,12 @@ def _down() -> PaymentGatewayUnavailable:
 
 def _payment(row: Row[Any]) -> GatewayPayment:
     status = GatewayStatus(row.status)
+    if status is GatewayStatus.ACTION_REQUIRED:
+        return _waiting(str(row.payment_id))
     captured = row.amount if status in (GatewayStatus.CAPTURED, GatewayStatus.REFUNDED) else 0
     return GatewayPayment(str(row.payment_id), status, row.error, captured=captured, refunded=row.refunded)
+
+
+def _waiting(payment_id: str) -> GatewayPayment:
+    action = CustomerAction("authenticate", f"{payment_id}_secret")
+    return GatewayPayment(payment_id, GatewayStatus.ACTION_REQUIRED, action=action)

@@ -125,6 +125,7 @@ RECIPIENT = {
     "confirmedAt": None,
     "codeExpiresAt": NOON,
 }
+SUPPRESSED = {"address": "ada@example.com", "reason": "BOUNCED", "orderId": ORDER, "since": NOON}
 ERASED = {"userId": CUSTOMER, "ordersErased": 1, "ordersLeft": 0, "webhooksRemoved": 1, "complete": True}
 
 
@@ -133,6 +134,14 @@ def page(*items: Any) -> dict[str, Any]:
 
 
 ACCEPTED = {"orderId": ORDER, "status": "PENDING", "totalAmount": 12900, "currency": "USD", "createdAt": NOON}
+
+CANCELLED = {
+    "orderId": ORDER,
+    "status": "PROCESSING",
+    "outcome": "CANCELLING",
+    "refundId": None,
+    "requestedAt": NOON,
+}
 
 MAILS: Final = ("--email", "ada@example.com")
 """A token that was given says no address."""
@@ -144,6 +153,14 @@ COMMANDS: list[tuple[list[str], dict[tuple[str, str], Any]]] = [
         {
             ("GET", "/products"): page(STOCKED),
             ("POST", "/orders"): ACCEPTED,
+            ("GET", f"/orders/{ORDER}/status"): PROGRESS,
+        },
+    ),
+    (["cancel", ORDER, "--yes"], {("POST", f"/orders/{ORDER}/cancellation"): CANCELLED}),
+    (
+        ["cancel", ORDER, "--yes", "--watch"],
+        {
+            ("POST", f"/orders/{ORDER}/cancellation"): CANCELLED,
             ("GET", f"/orders/{ORDER}/status"): PROGRESS,
         },
     ),
@@ -207,6 +224,15 @@ COMMANDS: list[tuple[list[str], dict[tuple[str, str], Any]]] = [
         ["erase-customer", CUSTOMER, "-n", "why", "--yes"],
         {("POST", f"/admin/customers/{CUSTOMER}/erasure"): ERASED},
     ),
+    (["addresses", "list"], {("GET", "/admin/suppressed-addresses"): page(SUPPRESSED)}),
+    (
+        ["addresses", "show", "ada@example.com"],
+        {("GET", "/admin/suppressed-addresses/ada@example.com"): SUPPRESSED},
+    ),
+    (
+        ["addresses", "allow", "ada@example.com", "-n", "why"],
+        {("DELETE", "/admin/suppressed-addresses/ada@example.com"): {}},
+    ),
 ]
 SHOWING: Final = {  # with ids, times and others' text
     ("list",),
@@ -214,6 +240,7 @@ SHOWING: Final = {  # with ids, times and others' text
     ("product", "list"),
     ("webhook", "deliveries", WEBHOOK),
     ("recipients", "list"),
+    ("addresses", "list"),
     ("dlq", "show", "q"),
 }
 LOCAL: Final = (["up"], ["down"], ["status"], ["demo"], ["audit"], ["mails"], ["gateway", "down"])

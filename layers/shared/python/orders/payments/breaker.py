@@ -7,7 +7,7 @@ about the gateway, and counts as neither. While the circuit is open a call fails
 `PaymentGatewayCircuitOpen`, on which an order waits: it is not cancelled.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 from uuid import UUID, uuid4
@@ -24,7 +24,15 @@ from orders.errors import (
     SagaConflict,
 )
 from orders.observability import count, logger
-from orders.payments.gateway import Charge, GatewayPayment, NothingToRefund, PaymentGateway, RefundRefused
+from orders.payments.gateway import (
+    Charge,
+    GatewayDispute,
+    GatewayPayment,
+    GatewayRefund,
+    NothingToRefund,
+    PaymentGateway,
+    RefundRefused,
+)
 
 T = TypeVar("T")
 
@@ -144,6 +152,12 @@ class CircuitBreaker:
 
     def refund_part(self, key: str, refund_key: str, amount: int) -> GatewayPayment:
         return self._guard(key, lambda: self._gateway.refund_part(key, refund_key, amount))
+
+    def find_refunds(self, key: str) -> Sequence[GatewayRefund]:
+        return self._guard(key, lambda: self._gateway.find_refunds(key), is_proof=False)
+
+    def find_disputes(self, key: str) -> Sequence[GatewayDispute]:
+        return self._guard(key, lambda: self._gateway.find_disputes(key), is_proof=False)
 
     def _guard(self, key: str, call: Callable[[], T], *, is_proof: bool = True) -> T:
         """Makes the call, unless the circuit is open. `is_proof`: an answer shows that the gateway works.

@@ -5,6 +5,7 @@ The shape is that of the common providers: a payment intent is created under a k
 up to what was captured, and can be cancelled so that no later capture succeeds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -56,6 +57,40 @@ class Charge:
     method: str
 
 
+@dataclass(frozen=True)
+class GatewayRefund:
+    """Money that the gateway has given back, or is giving back: one that failed is none."""
+
+    refund_id: str
+    """The provider's own."""
+    refund_key: str | None
+    """None: it was not made by us, but e.g. in the provider's dashboard."""
+    amount: int
+    """Minor units."""
+
+
+class DisputeStatus(StrEnum):
+    """Of a charge that the customer's bank contests."""
+
+    OPEN = "OPEN"
+    WON = "WON"
+    """The money is ours."""
+    LOST = "LOST"
+    """The customer has it back. The gateway's refunds do not have it."""
+
+
+@dataclass(frozen=True)
+class GatewayDispute:
+    dispute_id: str
+    """The provider's own."""
+    amount: int
+    """Minor units of `currency`."""
+    currency: str
+    reason: str
+    """A word of the provider's own, e.g. `fraudulent`."""
+    status: DisputeStatus
+
+
 class PaymentGateway(Protocol):
     """What a payment provider implements. `orders.payments.provider` knows which there are."""
 
@@ -103,6 +138,22 @@ class PaymentGateway(Protocol):
         Raises:
             RefundRefused: final; more than is left of it, or the provider's own reason.
             PaymentGatewayUnavailable, PaymentGatewayTimeout: try again with the same `refund_key`.
+        """
+        ...
+
+    def find_refunds(self, key: str) -> Sequence[GatewayRefund]:
+        """All that was given back of the payment, whoever did it; nothing of a key that the gateway never heard of.
+
+        Raises:
+            PaymentGatewayUnavailable: try again.
+        """
+        ...
+
+    def find_disputes(self, key: str) -> Sequence[GatewayDispute]:
+        """The payment's disputes as they stand now; none of a key that the gateway never heard of.
+
+        Raises:
+            PaymentGatewayUnavailable: try again.
         """
         ...
 

@@ -2,8 +2,9 @@
 
 The code of a provider is a package of its own, `payment_<provider>` in `layers/payment_<provider>`. It is shipped to a
 stage that chooses the provider, and to no other. The package has a module `gateway` with
-`connect(database) -> PaymentGateway`, a module `methods` with `METHODS` if the provider takes a closed list of payment
-methods, and a folder `migrations` if it keeps tables in our database.
+`connect(database) -> PaymentGateway`, a module `webhooks` with `verify` (see `orders.payments.webhooks`), a module
+`methods` with `METHODS` if the provider takes a closed list of payment methods, and a folder `migrations` if it keeps
+tables in our database.
 """
 
 import importlib
@@ -12,10 +13,12 @@ import re
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from orders.db import Database
 from orders.payments.gateway import PaymentGateway
+
+if TYPE_CHECKING:
+    from orders.db import Database
 
 _TEST_METHOD: Final = re.compile(r"pm_card_\w*|pm_simulated")
 """Those of the simulator and their kind: nobody's money."""
@@ -23,6 +26,7 @@ _TEST_METHOD: Final = re.compile(r"pm_card_\w*|pm_simulated")
 
 class PaymentProvider(StrEnum):
     SIMULATOR = "simulator"
+    STRIPE = "stripe"
 
     @property
     def package(self) -> str:
@@ -30,7 +34,7 @@ class PaymentProvider(StrEnum):
         return f"payment_{self}"
 
 
-def connect(provider: PaymentProvider, database: Database) -> PaymentGateway:
+def connect(provider: PaymentProvider, database: "Database") -> PaymentGateway:
     """The provider's gateway, with its own settings from the environment. Imports the provider's package.
 
     Raises:
@@ -55,11 +59,15 @@ def _methods(package: str) -> tuple[str, ...] | None:
     return known
 
 
-def why_not_taken(provider: PaymentProvider, method: str) -> str | None:
-    """What is wrong with a payment method, as far as it is known before the provider is asked; None if nothing is."""
+def why_not_taken(provider: PaymentProvider, method: str, *, allow_test: bool) -> str | None:
+    """What is wrong with a payment method, as far as it is known before the provider is asked; None if nothing is.
+
+    `allow_test`: test methods will do of a provider that takes real ones.
+    """
     known = methods(provider)
     if known is None:
-        return "This is a test method, and this takes real ones" if _TEST_METHOD.fullmatch(method) else None
+        is_refused = _TEST_METHOD.fullmatch(method) and not allow_test
+        return "This is a test method, and this takes real ones" if is_refused else None
     return None if method in known else f"This must be one of {', '.join(known)}"
 
 
