@@ -37,8 +37,8 @@ Properties = dict[str, Any]
 
 
 def context_of(stage: str) -> dict[str, Any]:
-    """What `cdk synth -c stage=…` gives the app: the flags of cdk.json, the stage, and a database, a sender of mails and
-    a payment provider if the stage's own will not do."""
+    """What `cdk synth -c stage=…` gives the app: the flags of cdk.json, the stage, and what it needs besides: a
+    database, a sender of mails, a payment provider that moves money."""
     flags: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
     database = {} if STAGES[stage].database else {"database": LOCAL_DATABASE}
     sender = {} if STAGES[stage].sender_email else {"sender_email": "orders@shop.example"}
