@@ -37,7 +37,7 @@ NOT_RUN: Final = {
 """What of the documents does not run here, and why."""
 MAY_BE_REFUSED: Final = (
     r"bin/orders (dlq (redrive|discard)|outbox redrive|review (show|resume|close)|webhook (trigger|update)"
-    r"|recipients (confirm|remove)|erase-customer|payment (complete|fail)) .*\$"
+    r"|recipients (confirm|remove)|addresses (show|allow)|erase-customer|payment (complete|fail)) .*\$"
 )
 """They repair what is broken. Where nothing is, the API refuses (exit code 3), and it must have understood."""
 ASKS_FIRST: Final = r"bin/orders erase-customer"
@@ -90,6 +90,7 @@ def shell(running_cloud: Cloud, tmp_path: Path) -> dict[str, str]:
         "RECIPIENT": str(uuid4()),
         "CODE": "123456",
         "SUB": str(uuid4()),
+        "ADDRESS": "nobody@example.com",
         # Nothing may depend on these.
         "AWS_PROFILE": "nobody",
     }

@@ -37,8 +37,8 @@ Properties = dict[str, Any]
 
 
 def context_of(stage: str) -> dict[str, Any]:
-    """What `cdk synth -c stage=…` gives the app: the flags of cdk.json, the stage, and what it needs besides: a
-    database, a sender of mails, a payment provider that moves money."""
+    """What `cdk synth -c stage=…` gives the app: the flags of cdk.json, the stage, and where the stage needs them a
+    database, a sender of mails and a payment provider."""
     flags: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
     database = {} if STAGES[stage].database else {"database": LOCAL_DATABASE}
     sender = {} if STAGES[stage].sender_email else {"sender_email": "orders@shop.example"}

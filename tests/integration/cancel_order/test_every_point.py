@@ -32,7 +32,10 @@ from tests.integration.cancel_order.cancelling import (
     refunds_of,
     request,
 )
-from tests.integration.saga.pipeline import CHAIN, CONFIRMED, FORWARD, TOTAL, Order, Pipeline
+from tests.integration.refunds.support import deploy as deploy_refunds
+from tests.integration.refunds.support import payment_of
+from tests.integration.refunds.support import run as run_refund
+from tests.integration.saga.pipeline import CHAIN, CONFIRMED, FORWARD, TOTAL, UNTOUCHED, Order, Pipeline
 from tests.support.asl import TIMEOUT, Fault, When
 from tests.support.factories import ALICE, BOB
 from tests.support.payments import BEHAVIOUR
@@ -373,3 +376,19 @@ def test_an_administrator_cancels_any_order_in_their_own_name(pipeline: Pipeline
     order.run()
     assert order.ending() == NEVER_CHARGED
     assert [row["requested_by"] for row in cancellations_of(order)] == [BOB]
+
+
+def test_the_refund_of_a_cancelled_order_gives_back_the_money_and_the_stock(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deploy_refunds(monkeypatch, pipeline.database, pipeline.gateway)
+    order = pipeline.order()
+    order.run()
+    cancellation = cancel(order)
+    assert cancellation.refund_id is not None
+
+    run_refund(cancellation.refund_id)
+
+    assert payment_of(order) == ("REFUNDED", TOTAL, TOTAL)
+    ending = order.ending()
+    assert (ending.status, ending.stock) == ("CONFIRMED", UNTOUCHED)

@@ -2,7 +2,7 @@
 lost or killed as somebody wants it to be."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -27,7 +27,7 @@ from orders.db import Credentials, Database
 from orders.domain import CancellationOutcome, OrderStatus
 from orders.errors import OrdersError, PaymentGatewayCircuitOpen
 from orders.events import CloudEvent, ExecutionRequested, NotificationRequested, Queue
-from orders.executions import ExecutionStatus
+from orders.executions import ExecutionStatus, Subject, subject_of
 from orders.payments import actions
 from orders.payments.breaker import CircuitBreaker
 from payment_simulator import customers
@@ -54,6 +54,8 @@ from tests.integration.model.processes import (
 )
 from tests.integration.model.strands import Killed, Strand
 from tests.integration.notify.fake_sender import permission
+from tests.integration.refunds.support import TASKS as REFUND_TASKS
+from tests.integration.refunds.support import execution_input
 from tests.integration.saga.pipeline import TASKS
 from tests.support import simulator_tables, tables
 from tests.support.asl import Execution, StateMachine, TaskFailed
@@ -87,6 +89,7 @@ _CLOCKS: Final = (
     ("saga_recoveries", "next_check_at"),
     ("reservations", "expires_at"),
     ("payments", "updated_at"),
+    ("refunds", "updated_at"),
     ("payment_actions", "expires_at"),
     ("notifications", "lease_until"),
     ("circuit_breakers", "open_until"),
@@ -202,6 +205,9 @@ class SimulatedSystem:
             OutsideGateway(SimulatedGateway(self._gateway_database, BEHAVIOUR)), self._database
         )
         self._step_functions = StepFunctions(self._launch, self._statuses, self._live_orders)
+        self._refund_executions = StepFunctions(
+            self._launch_refund, self._statuses, self._live_orders, Subject.REFUND
+        )
         self.tokens = OutsideTokens()
 
     @property
@@ -270,7 +276,11 @@ class SimulatedSystem:
         request = CancellationRequest(order_id, ALICE, False, WINDOW_MINUTES, TRACE)
 
         def work() -> None:
-            cancelled = cancel_order(self._database, lambda token: None, request)
+            cancelled = cancel_order(
+                self._database,
+                lambda token: actions.wake(cast("SFNClient", self.tokens), token),
+                request,
+            )
             assert cancelled.outcome is not None
             self._cancelled[order_id] = cancelled.outcome
 
@@ -297,7 +307,7 @@ class SimulatedSystem:
                 case Queue.ORDER_PROCESSING:
                     requested = event.payload()
                     assert isinstance(requested, ExecutionRequested)
-                    machines = StateMachines(self._step_functions, self._step_functions)
+                    machines = StateMachines(self._step_functions, self._refund_executions)
                     start_execution(machines, event, requested)
                 case Queue.PAYMENT_PROCESSING:
                     reconcile(self._database, self.gateway, event)
@@ -318,7 +328,7 @@ class SimulatedSystem:
         round_ = Maintenance(
             self._database,
             lambda: self._step_functions,
-            lambda: self._step_functions,
+            lambda: self._refund_executions,
             self.gateway,
             _CONTACT_RETENTION,
         )
@@ -437,7 +447,12 @@ class SimulatedSystem:
 
     @property
     def executions_at_their_end(self) -> list[SagaExecution]:
-        return [execution for execution in self.executions.values() if execution.walk.ended]
+        """Of orders: their forward steps may still come."""
+        return [
+            execution
+            for name, execution in self.executions.items()
+            if execution.walk.ended and subject_of(name) is not None
+        ]
 
     def broken_promises(self) -> list[str]:
         """Whatever must be true at every instant and is not."""
@@ -517,13 +532,21 @@ class SimulatedSystem:
         self.executions[name] = execution
         execution.go_on()
 
-    def _step(self, step: str) -> Callable[[dict[str, Any]], Any]:
+    def _launch_refund(self, refund_id: UUID, name: str) -> None:
+        machine = StateMachine.order_refund({step: self._step(step, REFUND_TASKS) for step in REFUND_TASKS})
+        execution = SagaExecution(name, refund_id, machine.start(execution_input(refund_id)))
+        self.executions[name] = execution
+        execution.go_on()
+
+    def _step(
+        self, step: str, tasks: Mapping[str, Callable[[dict[str, Any]], Any]] = TASKS
+    ) -> Callable[[dict[str, Any]], Any]:
         """A task of the state machine: it has the function invoked, and waits for what it comes to."""
 
         def call(payload: dict[str, Any]) -> Any:
             execution = Strand.current()
             assert isinstance(execution, SagaExecution)
-            execution.waits_for = self._invoke(step, lambda: TASKS[step](payload))
+            execution.waits_for = self._invoke(step, lambda: tasks[step](payload))
             answer = execution.park()
             if answer.is_abort:
                 raise Aborted

@@ -24,6 +24,7 @@ from orders import db
 from orders.db import Credentials, Database
 from tests.integration.model.outside import Delivery, Notice
 from tests.integration.model.simulated_system import SagaExecution, SimulatedSystem
+from tests.integration.refunds.support import deploy as deploy_refunds
 from tests.integration.saga.pipeline import FORWARD, Pipeline
 from tests.support.factories import Product, add_product
 from tests.support.postgres import Server
@@ -274,6 +275,7 @@ def test_no_history_breaks_a_promise(
 ) -> None:
     system = SimulatedSystem(model_credentials, products)
     Pipeline(system.database, system.gateway, system.tokens).deploy(monkeypatch)
+    deploy_refunds(monkeypatch, system.database, system.gateway)
     # How fast this machine is must make no difference: nothing is waited for, nothing gives up for want of time, and
     # nothing becomes due while a history is told.
     monkeypatch.setattr(db, "BACKOFF_SECONDS", (0.0,) * len(db.BACKOFF_SECONDS))
