@@ -332,8 +332,18 @@ def test_an_idempotency_key_is_explained_and_has_an_example(name: str) -> None:
 
 
 def test_every_parameter_that_try_it_out_needs_on_the_local_cloud_is_there() -> None:
-    """But for ids of what a user has made first."""
-    own = {"orderId", "webhookId", "deliveryId", "eventId", "messageId", "recipientId", "refundId", "userId"}
+    """But for ids of what a user has made first, and addresses that have bounced."""
+    own = {
+        "orderId",
+        "webhookId",
+        "deliveryId",
+        "eventId",
+        "messageId",
+        "recipientId",
+        "refundId",
+        "userId",
+        "address",
+    }
     for operation in OPERATIONS.values():
         for parameter in operation["parameters"]:
             if parameter.get("required") and parameter["name"] not in own:
