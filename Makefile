@@ -4,6 +4,9 @@
 .PHONY: help setup demo test suite browser fuzz mutants bench chaos up down synth lint static format openapi lock clean
 
 STAGE ?= prod
+# What production does not synthesize without, as an example.
+synth_context := -c payment_provider=$(or $(PAYMENT_PROVIDER),$(if $(filter prod,$(STAGE)),stripe,simulator)) \
+	$(if $(filter prod,$(STAGE)),-c sender_email=$(or $(SENDER_EMAIL),orders@shop.example))
 python := .venv/bin/python
 export PYTHONPATH := $(CURDIR):$(CURDIR)/layers/shared/python:$(CURDIR)/layers/payment_simulator/python:$(CURDIR)/layers/payment_stripe/python
 pytest := $(python) -m pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder
@@ -62,7 +65,7 @@ setup: ## Install everything into the project's directory
 	exit 1
 
 synth: setup ## Synthesize STAGE=dev|prod into cdk.out
-	@node_modules/.bin/cdk synth --quiet --no-notices -c stage=$(STAGE)
+	@node_modules/.bin/cdk synth --quiet --no-notices -c stage=$(STAGE) $(synth_context)
 	@echo "Synthesized stage $(STAGE) into cdk.out"
 
 lint: static synth ## Check style, types, import rules and the synthesized template
@@ -85,7 +88,7 @@ lock: ## Lock the dependencies anew (needs uv)
 	@set -e; cd requirements; \
 	compile="uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate"; \
 	$$compile dev.in --output-file dev.txt; \
-	for name in layer runtime; do $$compile $$name.in -c dev.txt --output-file $$name.txt; done
+	for name in layer payment_stripe runtime; do $$compile $$name.in -c dev.txt --output-file $$name.txt; done
 
 clean: down ## Stop the local cloud and remove what running leaves behind; what is installed stays
 	@rm -rf .local cdk.out .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,20 +1,26 @@
 """Entry of the CDK command line: `cdk synth -c stage=prod`.
 
 Context values: `stage` (local, dev or prod; required), `database` (local only: the database secret's JSON),
-`sender_email` (the verified address that mails come from; dev and prod need one of yours) and `allowed_origins` (whose
-pages may call the API from a browser, separated by commas).
+`payment_provider` (simulator or stripe; prod needs one that moves money), `stripe_api_base` (local only: where Stripe's
+fake is), `sender_email` (the address that mails come from, which SES has verified, or its domain; dev and prod need one
+of yours), `create_sender` (true: the stack makes SES's identity of it), `allowed_origins` (whose pages may call the API
+from a browser, separated by commas), `alarm_subscribers` (who is told of alarms: e-mail addresses and https URLs,
+separated by commas), and of the managed database `database_engine_version`, `database_min_capacity`,
+`database_max_capacity`, `database_readers` and `availability_zones` (separated by commas).
 """
 
 import dataclasses
 import re
 import sys
+from collections.abc import Callable
 from typing import Any, Final
 
 from aws_cdk import App, Tags
 
 from infra.assets import AssetError
+from infra.payments import PaymentProvider, stripe
 from infra.stack import OrdersStack
-from infra.stages import STAGES, Stage
+from infra.stages import STAGES, DatabasePolicy, Stage
 
 # CDK believes that this type has tags; CloudFormation's schema, and with it CDK's own check, refuses them.
 _UNTAGGABLE: Final = ["AWS::RDS::DBProxyTargetGroup"]
@@ -23,6 +29,9 @@ _UNTAGGABLE: Final = ["AWS::RDS::DBProxyTargetGroup"]
 _ORIGIN: Final = re.compile(
     r"https://[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]+)?|http://(localhost|127\.0\.0\.1)(:[0-9]+)?"
 )
+
+_ZONE: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9][a-z]")
+_SUBSCRIBER: Final = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+|https://[^\s@]+")
 
 
 def orders_stack(app: App) -> OrdersStack:
@@ -47,12 +56,106 @@ def _stage(app: App) -> Stage:
         changes["sender_email"] = sender_email
     if origins := app.node.try_get_context("allowed_origins"):
         changes["allowed_origins"] = tuple(map(_origin, origins.split(",")))
-    return dataclasses.replace(STAGES[name], **changes)
+    if subscribers := app.node.try_get_context("alarm_subscribers"):
+        changes["alarm_subscribers"] = tuple(map(_subscriber, subscribers.split(",")))
+    if app.node.try_get_context("create_sender") == "true":
+        changes["creates_sender"] = True
+    if database := STAGES[name].database:
+        changes["database"] = _database(app, database)
+    stage = dataclasses.replace(STAGES[name], payments=_payments(app, STAGES[name]), **changes)
+    if not stage.sender_email:
+        raise ValueError(
+            f"stage {name!r} sends mails to customers: say which address they come from, with "
+            "-c sender_email=orders@your-domain.example. SES must have verified it, or its domain"
+        )
+    if not (stage.payments.moves_money or stage.allows_test_payments):
+        raise ValueError(
+            f"stage {name!r} takes real orders and the {stage.payments.name} moves no money: "
+            "choose a provider that does, with -c payment_provider=stripe"
+        )
+    return stage
+
+
+def _database(app: App, policy: DatabasePolicy) -> DatabasePolicy:
+    changes: dict[str, Any] = {}
+    for context, (field, parse) in _OF_THE_DATABASE.items():
+        if text := app.node.try_get_context(context):
+            try:
+                changes[field] = parse(text)
+            except ValueError as error:
+                raise ValueError(f"{context}: {text!r} {error}") from None
+    changed = dataclasses.replace(policy, **changes)
+    if changed.min_capacity > changed.max_capacity:
+        name, other = "database_min_capacity", "database_max_capacity"
+        if not app.node.try_get_context(name):
+            name, other = other, name
+        raise ValueError(
+            f"{name}: {app.node.try_get_context(name)!r} does not go with {other}, "
+            f"{changed.min_capacity:g} to {changed.max_capacity:g}"
+        )
+    return changed
+
+
+def _engine_version(text: str) -> str:
+    if not re.fullmatch(r"[0-9]+\.[0-9]+", text):
+        raise ValueError("is no version of Aurora PostgreSQL, e.g. 17.5")
+    return text
+
+
+def _capacity(text: str) -> float:
+    """Aurora capacity units: steps of a half."""
+    if not re.fullmatch(r"[0-9]+(\.[05])?", text) or not 0.5 <= float(text) <= 256:
+        raise ValueError("is no capacity: 0.5 to 256, in steps of 0.5")
+    return float(text)
+
+
+def _readers(text: str) -> int:
+    if not re.fullmatch(r"[0-9]+", text) or int(text) > 15:
+        raise ValueError("is no number of readers: 0 to 15")
+    return int(text)
+
+
+def _zones(text: str) -> tuple[str, ...]:
+    zones = tuple(text.split(","))
+    if len({*zones}) < max(2, len(zones)) or not all(map(_ZONE.fullmatch, zones)):
+        raise ValueError("are not two zones or more, e.g. us-east-1a,us-east-1b")
+    return zones
+
+
+_OF_THE_DATABASE: Final[dict[str, tuple[str, Callable[[str], object]]]] = {
+    "database_engine_version": ("engine_version", _engine_version),
+    "database_min_capacity": ("min_capacity", _capacity),
+    "database_max_capacity": ("max_capacity", _capacity),
+    "database_readers": ("readers", _readers),
+    "availability_zones": ("zones", _zones),
+}
+"""Fields of the stage's `DatabasePolicy` that a deploy may choose."""
+
+
+def _payments(app: App, stage: Stage) -> PaymentProvider:
+    api_base = app.node.try_get_context("stripe_api_base")
+    if api_base and stage.target != "local":
+        raise ValueError("stripe_api_base is where Stripe's fake is, for the local stage alone")
+    match app.node.try_get_context("payment_provider"):
+        case None:
+            return stage.payments
+        case "stripe":
+            return stripe(api_key_secret=stage.resource_name("stripe-api-key"), api_base=api_base)
+        case name if name == stage.payments.name:
+            return stage.payments
+        case name:
+            raise ValueError(f"there is no payment provider {name!r}: choose {stage.payments.name} or stripe")
 
 
 def _origin(text: str) -> str:
     if not _ORIGIN.fullmatch(text):
         raise ValueError(f"allowed_origins: {text!r} is no origin, e.g. https://shop.example.com")
+    return text
+
+
+def _subscriber(text: str) -> str:
+    if not _SUBSCRIBER.fullmatch(text):
+        raise ValueError(f"alarm_subscribers: {text!r} is neither an e-mail address nor an https URL")
     return text
 
 

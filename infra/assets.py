@@ -30,8 +30,9 @@ from typing import Literal
 Target = Literal["local", "aws"]
 
 ROOT = Path(__file__).resolve().parent.parent
-LAYER_REQUIREMENTS = ROOT / "requirements" / "layer.txt"
-RUNTIME_REQUIREMENTS = ROOT / "requirements" / "runtime.txt"
+REQUIREMENTS = ROOT / "requirements"
+LAYER_REQUIREMENTS = REQUIREMENTS / "layer.txt"
+RUNTIME_REQUIREMENTS = REQUIREMENTS / "runtime.txt"
 LAYERS = ROOT / "layers"
 SHARED_PACKAGE = LAYERS / "shared" / "python"
 FUNCTIONS = ROOT / "functions"
@@ -61,7 +62,7 @@ def layer_directory(target: Target) -> Path:
 
     Raises AssetError when pip cannot install the dependencies.
     """
-    dependencies = _dependencies_directory(target)
+    dependencies = _dependencies_directory(target, LAYER_REQUIREMENTS)
     sources = _sources(SHARED_PACKAGE)
     digest = _digest(target, dependencies.name, _bytecode_tag(target), SHARED_PACKAGE, sources)
 
@@ -79,23 +80,31 @@ def payment_providers() -> list[str]:
 
 
 def provider_layer_directory(provider: str, target: Target) -> Path:
-    """The layer of one payment provider: a directory holding ``python/`` with the package ``payment_<provider>``.
+    """The layer of one payment provider: a directory holding ``python/`` with the package ``payment_<provider>`` and
+    what `requirements/payment_<provider>.txt` names, if there is such a file.
 
-    Raises AssetError when there is no such provider.
+    Raises AssetError when there is no such provider, or pip cannot install what it needs.
     """
     if provider not in payment_providers():
         raise AssetError(
             f"there is no payment provider {provider!r}; there is: {', '.join(payment_providers())}"
         )
-    package = LAYERS / f"payment_{provider}" / "python"
+    name = f"payment_{provider}"
+    package = LAYERS / name / "python"
     sources = _sources(package)
-    digest = _digest(target, _bytecode_tag(target), package, sources)
+    requirements = REQUIREMENTS / f"{name}.txt"
+    dependencies = _dependencies_directory(target, requirements) if requirements.exists() else None
+    digest = _digest(
+        target, dependencies.name if dependencies else "", _bytecode_tag(target), package, sources
+    )
 
     def build(into: Path) -> None:
+        if dependencies:
+            shutil.copytree(dependencies, into / "python", copy_function=_link_or_copy)
         _copy(package, sources, into / "python")
-        _byte_compile(into / "python", into, target)
+        _byte_compile(into / "python" / name, into, target)
 
-    return _once(BUILD / target / f"payment_{provider}" / digest, build)
+    return _once(BUILD / target / name / digest, build)
 
 
 def function_directory(name: str, target: Target) -> Path:
@@ -139,20 +148,24 @@ def runtime_interpreter() -> Path:
 
 def prepare() -> None:
     """Installs all that staging needs from a package index, so that it works without a network from then on."""
+    targets: tuple[Target, ...] = ("local", "aws")
     with ThreadPoolExecutor() as pool:
         builds = [
             pool.submit(runtime_interpreter),
-            pool.submit(_dependencies_directory, "local"),
-            pool.submit(_dependencies_directory, "aws"),
+            *(
+                pool.submit(_dependencies_directory, target, requirements)
+                for target in targets
+                for requirements in (LAYER_REQUIREMENTS, *sorted(REQUIREMENTS.glob("payment_*.txt")))
+            ),
         ]
     for build in builds:
         build.result()
 
 
-def _dependencies_directory(target: Target) -> Path:
-    """The layer's third-party packages; keyed without our own code, so editing that never re-installs."""
+def _dependencies_directory(target: Target, requirements: Path) -> Path:
+    """A layer's third-party packages; keyed without our own code, so editing that never re-installs."""
     platform = _platform_tag() if target == "local" else f"{_AWS_PYTHON}-{_AWS_PLATFORMS}-{_AWS_MACHINE}"
-    digest = _digest(target, platform, _bytecode_tag(target), LAYER_REQUIREMENTS.read_bytes())
+    digest = _digest(target, platform, _bytecode_tag(target), requirements.read_bytes())
 
     def build(into: Path) -> None:
         options = ["--only-binary=:all:"]
@@ -160,7 +173,7 @@ def _dependencies_directory(target: Target) -> Path:
             options += ["--implementation", "cp", "--python-version", ".".join(map(str, _AWS_PYTHON))]
             for platform_tag in _AWS_PLATFORMS:
                 options += ["--platform", f"{platform_tag}_{_AWS_MACHINE}"]
-        _pip_install(LAYER_REQUIREMENTS, into, options)
+        _pip_install(requirements, into, options)
         _strip(into)
         _byte_compile(into, into, target)
 

@@ -11,6 +11,9 @@ class PaymentProvider:
     name: str
     environment: Mapping[str, str]
     """The provider's own settings, for the functions that call it."""
+    moves_money: bool = True
+    api_key_secret: str | None = None
+    """The name of the secret that holds our key at the provider; the stack makes it, empty."""
 
 
 def simulator(
@@ -31,4 +34,20 @@ def simulator(
             "GATEWAY_RETRYABLE_PERCENT": str(retryable_percent),
             "GATEWAY_FRAUD_THRESHOLD": str(fraud_threshold_minor_units),
         },
+        moves_money=False,
+    )
+
+
+def stripe(*, api_key_secret: str, api_base: str | None = None) -> PaymentProvider:
+    """Stripe.
+
+    `api_base`: where its API is, if that is not Stripe itself.
+    """
+    return PaymentProvider(
+        "stripe",
+        {
+            "STRIPE_API_KEY_SECRET_ID": api_key_secret,
+            **({"STRIPE_API_BASE": api_base} if api_base else {}),
+        },
+        api_key_secret=api_key_secret,
     )

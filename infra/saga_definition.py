@@ -1,7 +1,7 @@
-"""The definition of the order saga, as it is deployed.
+"""The definitions of the order saga and of a refund, as they are deployed.
 
-`statemachines/order_saga.asl.json` is in Amazon States Language but for one thing: a state's `Retry` names rules that
-stand once, under `Retriers`. `${FinalErrors}` there are the errors that `orders.errors` says are final.
+The files in `statemachines/` are in Amazon States Language but for one thing: a state's `Retry` names rules that stand
+once, under `Retriers`. `${FinalErrors}` there are the errors that `orders.errors` says are final.
 """
 
 import json
@@ -10,16 +10,27 @@ from typing import Any, Final
 
 from orders.errors import FINAL_ERRORS
 
-SOURCE: Final = Path(__file__).resolve().parent.parent / "statemachines" / "order_saga.asl.json"
+_MACHINES: Final = Path(__file__).resolve().parent.parent / "statemachines"
+SOURCE: Final = _MACHINES / "order_saga.asl.json"
+REFUND_SOURCE: Final = _MACHINES / "order_refund.asl.json"
 
 
 def saga_definition() -> dict[str, Any]:
-    """The definition with its rules of retrying filled in. The `${…FunctionArn}` are left to CloudFormation.
+    """The order saga with its rules of retrying filled in. The `${…FunctionArn}` are left to CloudFormation.
 
     Raises:
         KeyError: a state names a rule that there is not.
     """
-    text = SOURCE.read_text(encoding="utf-8").replace('"${FinalErrors}"', json.dumps(FINAL_ERRORS))
+    return _definition(SOURCE)
+
+
+def refund_definition() -> dict[str, Any]:
+    """The same of a refund."""
+    return _definition(REFUND_SOURCE)
+
+
+def _definition(source: Path) -> dict[str, Any]:
+    text = source.read_text(encoding="utf-8").replace('"${FinalErrors}"', json.dumps(FINAL_ERRORS))
     definition: dict[str, Any] = json.loads(text)
     retriers = definition.pop("Retriers")
     for state in definition["States"].values():

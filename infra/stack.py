@@ -8,19 +8,23 @@ from infra.constructs.custom_resources import keep_logs_of_custom_resources
 from infra.constructs.database import Database, LocalDatabase, ManagedDatabase
 from infra.constructs.function import FunctionRuntime
 from infra.constructs.identity import Identity
+from infra.constructs.mail_feedback import MailFeedback
 from infra.constructs.migrations import Migrations
 from infra.constructs.monitoring import Monitoring
 from infra.constructs.network import Network
 from infra.constructs.notifications import Notifications
 from infra.constructs.operations import Operations
+from infra.constructs.payment_key import PaymentKey
+from infra.constructs.payment_webhooks import PaymentWebhooks
 from infra.constructs.queues import Queues
 from infra.constructs.recovery import Recovery
+from infra.constructs.refund import OrderRefund
 from infra.constructs.relay import OutboxRelay
 from infra.constructs.saga import OrderSaga
 from infra.constructs.webhooks import Webhooks
 from infra.names import pascal
 from infra.stages import Stage
-from orders.domain import SagaStep
+from orders.domain import RefundStep, SagaStep
 from orders.events import Queue
 
 
@@ -47,8 +51,11 @@ class OrdersStack(Stack):
         relay = OutboxRelay(self, "Relay", runtime=runtime, queues=queues)
 
         saga = OrderSaga(self, "Saga", runtime=runtime)
-        saga.start_from(queues[Queue.ORDER_PROCESSING], runtime=runtime)
+        refund = OrderRefund(self, "Refund", runtime=runtime)
+        saga.grant_wake(api.functions["CancelOrder"])
+        saga.start_from(queues[Queue.ORDER_PROCESSING], refund=refund, runtime=runtime)
 
+        mail_feedback = MailFeedback(self, "MailFeedback", runtime=runtime, queue=queues[Queue.MAIL_FEEDBACK])
         notifications = Notifications(
             self,
             "Notifications",
@@ -56,6 +63,7 @@ class OrdersStack(Stack):
             queue=queues[Queue.NOTIFICATION_SENDING],
             identity=identity,
             api=api.functions["Recipients"],
+            configuration_set=mail_feedback.configuration_set,
         )
         webhooks = Webhooks(
             self,
@@ -64,8 +72,29 @@ class OrdersStack(Stack):
             queue=queues[Queue.WEBHOOK_DELIVERY],
             api=api.functions["Webhooks"],
         )
-        recovery = Recovery(self, "Recovery", runtime=runtime, queues=queues, saga=saga)
-        operations = Operations(self, "Operations", runtime=runtime, queues=queues, saga=saga, api=api)
+        payment_webhooks = PaymentWebhooks(
+            self,
+            "PaymentWebhooks",
+            runtime=runtime,
+            queue=queues[Queue.PAYMENT_WEBHOOKS],
+            saga=saga,
+            api=api.functions["PaymentWebhooks"],
+        )
+        recovery = Recovery(self, "Recovery", runtime=runtime, queues=queues, saga=saga, refund=refund)
+        operations = Operations(
+            self, "Operations", runtime=runtime, queues=queues, saga=saga, refund=refund, api=api
+        )
+
+        payment_callers = [
+            saga.steps[SagaStep.PROCESS_PAYMENT],
+            saga.steps[SagaStep.REFUND_PAYMENT],
+            refund.steps[RefundStep.REFUND_PAYMENT],
+            payment_webhooks.events,
+            recovery.maintenance,
+            recovery.payment_events,
+            operations.operations,
+        ]
+        PaymentKey(self, "PaymentKey", stage=stage, callers=payment_callers)
 
         Migrations(
             self,
@@ -76,29 +105,37 @@ class OrdersStack(Stack):
                 relay.relay,
                 saga.starter,
                 *saga.steps.values(),
+                *refund.steps.values(),
                 notifications.notify,
+                mail_feedback.consumer,
                 webhooks.deliver,
+                payment_webhooks.events,
                 recovery.maintenance,
                 recovery.payment_events,
                 recovery.inventory_events,
                 operations.operations,
             ],
         )
-        Monitoring(
+        monitoring = Monitoring(
             self,
             "Monitoring",
             stage=stage,
             api=api.http_api,
             queues=queues.pairs,
             state_machine=saga.state_machine,
+            refund=refund.state_machine,
+            mark_for_review=refund.steps[RefundStep.MARK_FOR_REVIEW].function,
             relay=relay.relay.function,
             mark_cancelled=saga.steps[SagaStep.MARK_CANCELLED].function,
-            process_payment=saga.steps[SagaStep.PROCESS_PAYMENT].function,
+            payment_callers=payment_callers,
             deliver_webhooks=webhooks.deliver.function,
+            payment_webhooks=api.functions["PaymentWebhooks"].function,
+            provider_events=payment_webhooks.events.function,
             maintenance=recovery.maintenance.function,
             payment_events=recovery.payment_events.function,
             inventory_events=recovery.inventory_events.function,
             notify=notifications.notify.function,
+            mail_feedback=mail_feedback.consumer.function,
         )
         keep_logs_of_custom_resources(self, stage)
 
@@ -108,9 +145,12 @@ class OrdersStack(Stack):
             "ApiUrl": api.http_api.api_endpoint,
             "ApiId": api.http_api.api_id,
             "StateMachineArn": saga.state_machine.state_machine_arn,
+            "RefundStateMachineArn": refund.state_machine.state_machine_arn,
             "UserPoolId": identity.user_pool.user_pool_id,
             "UserPoolClientId": identity.client.user_pool_client_id,
             "RelayFunctionName": relay.relay.function.function_name,
+            "MailFeedbackTopicArn": mail_feedback.topic.topic_arn,
+            "AlarmTopicArn": monitoring.topic.topic_arn,
         }
         for pair in queues.pairs:
             outputs[f"{pascal(pair.name)}QueueUrl"] = pair.queue.queue_url
@@ -120,7 +160,7 @@ class OrdersStack(Stack):
 
     def _database(self, stage: Stage, local_database: str | None) -> Database:
         if stage.database:
-            network = Network(self, "Network", stage=stage, nat_gateways=stage.database.nat_gateways)
+            network = Network(self, "Network", stage=stage, policy=stage.database)
             return ManagedDatabase(self, "Database", stage=stage, policy=stage.database, network=network)
         if local_database is None:
             raise ValueError(

@@ -22,6 +22,10 @@ class DatabasePolicy:
     backup_days: int
     nat_gateways: int
     """One is cheapest and dies with its zone; one per zone outlives a zone."""
+    engine_version: str = "17.5"
+    """Of Aurora PostgreSQL. AWS withdraws minor versions: then a new cluster needs a later one."""
+    zones: tuple[str, ...] = ()
+    """The availability zones, at least two, e.g. `us-east-1a`: not every zone has RDS Proxy. None: the first two."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Stage:
     keeps_data: bool
     """Whether users, orders and their keys survive the deletion of the stack."""
     payments: PaymentProvider
+    """Unless the deploy chooses another one: `infra.app`."""
     log_level: str
     log_retention: logs.RetentionDays
     requests_per_second: int
@@ -84,7 +89,12 @@ class Stage:
     allowed_origins: tuple[str, ...] = ()
     """Pages of these origins may call the API from a browser, e.g. `https://shop.example.com`. API Gateway compares the
     whole text; the local cloud also takes `:*` for any port."""
-    sender_email: str = "orders@example.com"
+    alarm_subscribers: tuple[str, ...] = ()
+    """Who is told of alarms: e-mail addresses, which have to confirm it, and https URLs."""
+    sender_email: str = ""
+    """The address that mails come from, or a deploy has to say it. SES has verified it, or its domain."""
+    creates_sender: bool = False
+    """Whether the stack makes SES's identity of that address, which must not be there yet."""
     sms_sender_id: str = "Orders"
     """The name that text messages come from: up to 11 letters and digits. Some countries want it registered, and some
     (the United States, Canada) show none and need a number of ours."""
@@ -92,18 +102,24 @@ class Stage:
     """That number, in E.164 form."""
     webhook_retry_seconds: tuple[float, ...] = (5, 30, 300, 1_800, 7_200, 18_000, 28_800, 28_800)
     """The waits between the attempts to deliver a webhook: nearly a day. After the last one it is given up."""
+    allows_test_payments: bool = True
+    """Whether a provider will do that moves no money, and test methods of one that does."""
     allows_loopback_webhooks: bool = False
     """Whether webhooks may lead to this machine, by http and to any port: never where there are others to reach."""
     contact_retention_days: int = 90
     """How long after its end an order keeps the customer's address and payment token: returns and disputes take
     weeks."""
+    cancellation_window_minutes: int = 30
+    """How long after its confirmation customers may cancel an order themselves: until it is packed. Before the
+    confirmation they always may."""
     reservation_ttl_seconds: int = 900
     """How long stock waits for its payment. Longer than the retries of a payment that succeeds in the end."""
 
     @property
     def removal_policy(self) -> RemovalPolicy:
-        """What happens to data when the stack goes."""
-        return RemovalPolicy.RETAIN if self.keeps_data else RemovalPolicy.DESTROY
+        """What happens to data when the stack goes. What a failed first deploy made goes in either case, so that it can
+        be repeated."""
+        return RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if self.keeps_data else RemovalPolicy.DESTROY
 
     def resource_name(self, name: str) -> str:
         """The name of a resource of this stage, e.g. `orders-dev-create-order`."""
@@ -132,6 +148,8 @@ LOCAL: Final = Stage(
     redeliveries_per_hour=60,
     # The emulator has no such limit.
     sms_monthly_usd=None,
+    sender_email="orders@example.com",
+    creates_sender=True,
     webhook_retry_seconds=(1, 1, 2, 5, 10, 30, 60),
     allows_loopback_webhooks=True,
     allowed_origins=tuple(
@@ -154,6 +172,7 @@ DEV: Final = Stage(
     payment_concurrency=10,
     consumer_concurrency=2,
     webhook_concurrency=12,
+    sender_email="orders@example.com",
     # Where the usual development servers serve a page that is being written.
     allowed_origins=("http://localhost:3000", "http://localhost:5173"),
     mails=MessageLimits(recipient=20, user=60, stage=500),
@@ -168,8 +187,8 @@ PROD: Final = Stage(
     target="aws",
     database=DatabasePolicy(min_capacity=1, max_capacity=16, readers=1, backup_days=14, nat_gateways=2),
     keeps_data=True,
-    # The simulator moves no money: production stays on it only until there is a real provider.
     payments=simulator(latency_min_ms=100, latency_max_ms=2_000),
+    allows_test_payments=False,
     log_level="INFO",
     log_retention=logs.RetentionDays.THREE_MONTHS,
     requests_per_second=200,

@@ -14,7 +14,13 @@ from functions.create_order.settings import Settings
 from orders.contract import API_PREFIX, Metric
 from orders.db import Database
 from orders.domain import OrderStatus
-from orders.errors import IdempotencyKeyReused, InvalidOrder, PriorityNotAllowed, TooManyOrders
+from orders.errors import (
+    IdempotencyKeyReused,
+    InvalidOrder,
+    PriceChanged,
+    PriorityNotAllowed,
+    TooManyOrders,
+)
 from orders.events import Trace
 from orders.fields import IdempotencyKey
 from orders.http import Api, json_response
@@ -40,7 +46,7 @@ api = Api()
     responses=responses(
         HTTPStatus.ACCEPTED,
         headers=["Location", REPLAYED_HEADER],
-        errors=[PriorityNotAllowed, InvalidOrder, IdempotencyKeyReused, TooManyOrders],
+        errors=[PriorityNotAllowed, InvalidOrder, IdempotencyKeyReused, PriceChanged, TooManyOrders],
     ),
 )
 def post_order(
@@ -48,7 +54,7 @@ def post_order(
     idempotency_key: IdempotencyKey,
 ) -> Response[OrderAccepted]:
     """Accepts an order; it is processed in the background. Poll `Location` + `/status` for the outcome."""
-    check(order, settings.payment_provider, may_be_urgent=api.is_member(URGENT_GROUPS))
+    check(order, settings, may_be_urgent=api.is_member(URGENT_GROUPS))
     traceparent = valid_traceparent(api.current_event.headers.get("traceparent")) or new_traceparent()
     trace = Trace(api.correlation_id, traceparent)
     placed = place_order(

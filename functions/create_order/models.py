@@ -12,6 +12,8 @@ from orders.http import ApiModel, ApiRequest, ErrorMessage
 
 MAX_LINES = 50
 MAX_QUANTITY = 100
+MAX_AMOUNT = 2**53 - 1
+"""Minor units. Larger integers are not the same number to every reader of JSON (RFC 8259, section 6)."""
 
 # JSON has no UUIDs or enums, so a strict model has to allow their strings.
 ProductId = Annotated[UUID, Field(strict=False)]
@@ -51,6 +53,14 @@ class PlaceOrder(ApiRequest):
         default=Priority.NORMAL,
         description="Under a backlog, urgent orders are started first. `high` is for members of the groups `priority` "
         "and `admin`",
+    )
+    expected_total_amount: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_AMOUNT,
+        description="What the customer was told that the order costs, in minor units of `currency`. If it costs "
+        "another amount now, it is not placed: the problem `price-changed` has the new `totalAmount`. An order that "
+        "was placed under the same key is returned whatever is expected",
     )
 
 

@@ -12,10 +12,12 @@ from sqlalchemy import Connection, Row, text
 from functions.create_order.models import MAX_QUANTITY, PlaceOrder
 from orders import idempotency, outbox
 from orders.db import Database
-from orders.errors import FieldError, InvalidOrder, TooManyOrders
+from orders.domain import Locale
+from orders.errors import FieldError, InvalidOrder, PriceChanged, TooManyOrders
 from orders.events import OrderCreated, Trace
 from orders.idempotency import IdempotentRequest
 from orders.ids import uuid7
+from orders.money import format_money
 
 RATE_WINDOW: Final = timedelta(minutes=1)
 """In any time of this length a user places no more orders than they may."""
@@ -31,7 +33,8 @@ _IN_THE_WAY: Final = "rate.recent[cardinality(rate.recent) - CAST(:most AS integ
 # round trip. An earlier order is all that matters if there is one: its products may have been withdrawn since.
 _LOOK_UP: Final = text(f"""
     SELECT earlier.fingerprint, earlier.order_id, placed.total_amount, placed.currency AS order_currency,
-           placed.created_at, product.id AS product_id, product.unit_price, product.currency, product.active,
+           placed.created_at, product.id AS product_id, product.name AS product_name, product.unit_price,
+           product.currency, product.active,
            {_IN_THE_WAY} + CAST(:window AS interval) - now() AS full_for
     FROM (VALUES (CAST(:user_id AS text))) AS request (user_id)
     LEFT JOIN idempotency_keys AS earlier ON {idempotency.SAME_KEY}
@@ -49,10 +52,11 @@ _PLACE: Final = text(f"""
                 :locale, :correlation_id, :priority)
         RETURNING created_at
     ), lines AS (
-        INSERT INTO order_items (order_id, line_no, product_id, quantity, unit_price)
-        SELECT :order_id, line_no, product_id, quantity, unit_price
-        FROM unnest(CAST(:product_ids AS uuid[]), CAST(:quantities AS int[]), CAST(:unit_prices AS bigint[]))
-             WITH ORDINALITY AS line (product_id, quantity, unit_price, line_no)
+        INSERT INTO order_items (order_id, line_no, product_id, product_name, quantity, unit_price)
+        SELECT :order_id, line_no, product_id, product_name, quantity, unit_price
+        FROM unnest(CAST(:product_ids AS uuid[]), CAST(:product_names AS text[]), CAST(:quantities AS int[]),
+                    CAST(:unit_prices AS bigint[]))
+             WITH ORDINALITY AS line (product_id, product_name, quantity, unit_price, line_no)
     ), remembered AS (
         {idempotency.insert("idempotency_keys", order_id=":order_id")}
     ), event AS (
@@ -104,6 +108,7 @@ def place_order(database: Database, request: OrderRequest) -> Placed:
 
     Raises:
         InvalidOrder: a product is unknown, inactive or in another currency, or a merged line is too large.
+        PriceChanged: the order costs another amount than its customer expects. Nothing was written.
         IdempotencyKeyReused: the key belongs to another request of this user's.
         TooManyOrders: the user has placed as many in the last `RATE_WINDOW` as they may. Nothing was written.
         DatabaseUnavailable: nobody knows whether it was accepted; the same request may be sent again.
@@ -132,7 +137,11 @@ class _OvertakenToTheLast(TooManyOrders):
 def _place(connection: Connection, request: OrderRequest, order_id: UUID, lines: Sequence[_Line]) -> Placed:
     order = request.order
     product_ids = [line.product_id for line in lines]
-    idempotent = IdempotentRequest.of(order, user_id=request.user_id, key=request.key)
+    # What the customer expects to pay is a condition on the order, and no part of it: who has seen another price
+    # meanwhile is still told of the order that there is, and never has a second one.
+    idempotent = IdempotentRequest.of(
+        order.model_copy(update={"expected_total_amount": None}), user_id=request.user_id, key=request.key
+    )
     common = {**idempotent.row, "window": RATE_WINDOW, **_lane(request.allowance, order_id)}
     found = connection.execute(_LOOK_UP, {**common, "product_ids": product_ids}).all()
     if found[0].order_id is not None:
@@ -141,8 +150,9 @@ def _place(connection: Connection, request: OrderRequest, order_id: UUID, lines:
     if found[0].full_for is not None:
         raise TooManyOrders(retry_after_seconds=math.ceil(found[0].full_for.total_seconds()))
 
-    prices = _prices(order, found)
-    total_amount = sum(line.quantity * prices[line.product_id] for line in lines)
+    products = _products(order, found)
+    total_amount = sum(line.quantity * products[line.product_id].unit_price for line in lines)
+    _check_expectation(order, total_amount)
     event = OrderCreated(total_amount=total_amount, currency=order.currency)
     placed = connection.execute(
         _PLACE,
@@ -150,8 +160,9 @@ def _place(connection: Connection, request: OrderRequest, order_id: UUID, lines:
             **common,
             "total_amount": total_amount,
             "product_ids": product_ids,
+            "product_names": [products[product_id].product_name for product_id in product_ids],
             "quantities": [line.quantity for line in lines],
-            "unit_prices": [prices[product_id] for product_id in product_ids],
+            "unit_prices": [products[product_id].unit_price for product_id in product_ids],
             **_order_columns(order),
             **outbox.row(order_id, event, request.trace, priority=order.priority),
         },
@@ -179,7 +190,7 @@ def _merge(order: PlaceOrder) -> list[_Line]:
     return [_Line(product_id, quantity) for product_id, quantity in quantities.items()]
 
 
-def _prices(order: PlaceOrder, found: Sequence[Row[Any]]) -> dict[UUID, int]:
+def _products(order: PlaceOrder, found: Sequence[Row[Any]]) -> dict[UUID, Row[Any]]:
     products = {row.product_id: row for row in found}
     refused = []
     for index, item in enumerate(order.items):
@@ -192,7 +203,16 @@ def _prices(order: PlaceOrder, found: Sequence[Row[Any]]) -> dict[UUID, int]:
             refused.append((index, "productId", f"This product is priced in {product.currency}"))
     if refused:
         raise _refuse(refused)
-    return {product_id: row.unit_price for product_id, row in products.items()}
+    return products
+
+
+def _check_expectation(order: PlaceOrder, total_amount: int) -> None:
+    expected, currency = order.expected_total_amount, order.currency
+    if expected is not None and expected != total_amount:
+        costs, expects = (format_money(amount, currency, Locale.EN) for amount in (total_amount, expected))
+        raise PriceChanged(
+            f"The order costs {costs} now, not {expects}", total_amount=total_amount, currency=currency
+        )
 
 
 def _refuse(fields: Iterable[tuple[int, str, str]]) -> InvalidOrder:

@@ -1,4 +1,4 @@
-"""The use case: an order's end becomes a delivery for each endpoint, and each delivery a chain of attempts.
+"""The use case: an order's end or a refund becomes a delivery for each endpoint, and a delivery a chain of attempts.
 
 An attempt is an event of its own. A failed one writes the next one to the outbox, with the time before which it is not
 published, in the transaction that records the failure: waits of hours cost nothing, survive anything, and hold up no
@@ -21,7 +21,14 @@ from orders import inbox, outbox
 from orders.contract import Metric
 from orders.db import Database
 from orders.errors import TransientFailure, UnexpectedEvent
-from orders.events import CloudEvent, Consumer, OrderEnded, WebhookAttemptScheduled, WebhookEvent
+from orders.events import (
+    CloudEvent,
+    Consumer,
+    OrderEnded,
+    OrderRefunded,
+    WebhookAttemptScheduled,
+    WebhookEvent,
+)
 from orders.observability import count, logger
 from orders.webhooks.keys import SigningKeys
 from orders.webhooks.states import DeliveryError, DisabledReason
@@ -52,18 +59,18 @@ class WebhookDelivery:
             AttemptUnderWay, DatabaseUnavailable, ServiceUnavailable: deliver the event again later.
         """
         match data:
-            case OrderEnded():
+            case OrderEnded() | OrderRefunded():
                 self._fan_out(event, data)
             case WebhookAttemptScheduled():
                 self._attempt(event, data)
             case _:
                 raise UnexpectedEvent(f"nothing is known of {event.type}")
 
-    def _fan_out(self, event: CloudEvent, ended: OrderEnded) -> None:
+    def _fan_out(self, event: CloudEvent, told: OrderEnded | OrderRefunded) -> None:
         def work(connection: Connection) -> int:
             if not inbox.record(connection, Consumer.DELIVER_WEBHOOKS, event.id):
                 return 0
-            delivery_ids = attempts.fan_out(connection, event, body_of(event, ended))
+            delivery_ids = attempts.fan_out(connection, event, body_of(event, told))
             firsts = [
                 WebhookAttemptScheduled(delivery_id=delivery_id, attempt=1) for delivery_id in delivery_ids
             ]

@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 from standardwebhooks import Webhook
 
 from orders.domain import OrderStatus, ToldFailureReason
-from orders.events import SOURCE, CloudEvent, OrderEnded
+from orders.events import SOURCE, CloudEvent, OrderEnded, OrderRefunded
 
 USER_AGENT: Final = "orders-webhooks/1"
 
@@ -29,6 +29,24 @@ class EndedOrder(BaseModel):
     created_at: datetime
 
 
+class RefundedOrder(BaseModel):
+    """One refund of an order. Amounts are in minor units of `currency`."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    order_id: UUID
+    status: OrderStatus
+    refund_id: UUID
+    amount: int
+    """Of this refund."""
+    refunded_amount: int
+    """Of all refunds of the order up to this one."""
+    total_amount: int
+    currency: str
+    created_at: datetime
+    """When the order was placed."""
+
+
 class WebhookBody(BaseModel):
     """A CloudEvent, without what only concerns our own queues."""
 
@@ -42,19 +60,23 @@ class WebhookBody(BaseModel):
     subject: UUID
     time: datetime
     datacontenttype: Literal["application/json"] = "application/json"
-    data: EndedOrder
+    data: EndedOrder | RefundedOrder
 
 
-def body_of(event: CloudEvent, ended: OrderEnded) -> str:
+def body_of(event: CloudEvent, told: OrderEnded | OrderRefunded) -> str:
     """The JSON that is sent, and kept: every attempt sends the same bytes."""
-    summary = EndedOrder(
-        order_id=event.subject,
-        status=ended.status,
-        failure_reason=ended.failure_reason,
-        total_amount=ended.total_amount,
-        currency=ended.currency,
-        created_at=ended.created_at,
-    )
+    summary: EndedOrder | RefundedOrder
+    if isinstance(told, OrderRefunded):
+        summary = RefundedOrder(order_id=event.subject, status=OrderStatus.CONFIRMED, **vars(told))
+    else:
+        summary = EndedOrder(
+            order_id=event.subject,
+            status=told.status,
+            failure_reason=told.failure_reason,
+            total_amount=told.total_amount,
+            currency=told.currency,
+            created_at=told.created_at,
+        )
     body = WebhookBody(id=event.id, type=event.type, subject=event.subject, time=event.time, data=summary)
     return body.model_dump_json(by_alias=True)
 

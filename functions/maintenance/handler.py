@@ -9,7 +9,7 @@ from functions.maintenance.deadline import Deadline
 from functions.maintenance.maintenance import Maintenance
 from functions.maintenance.settings import Settings
 from orders.db import Database
-from orders.executions import Executions, connect
+from orders.executions import Executions, Subject, connect
 from orders.observability import instrumented, logger
 
 settings = Settings.from_environment()
@@ -22,9 +22,16 @@ def executions() -> Executions:
     return Executions(connect(), settings.state_machine_arn)
 
 
+@functools.cache
+def refund_executions() -> Executions:
+    return Executions(connect(), settings.refund_state_machine_arn, Subject.REFUND)
+
+
 @instrumented
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     deadline = Deadline(lambda: context.get_remaining_time_in_millis() / 1000)
-    counts = Maintenance(database, executions, gateway, settings.contact_retention).run(deadline)
+    counts = Maintenance(database, executions, refund_executions, gateway, settings.contact_retention).run(
+        deadline
+    )
     logger.info("Maintenance is over", extra=counts)
     return counts

@@ -35,8 +35,9 @@ def settle_payments(database: Database, gateway: PaymentGateway, deadline: Deadl
             except PaymentGatewayUnavailable as error:
                 logger.info("Payments stay unsettled for now", reason=str(error))
                 return settled
-            if database.transact(reconciliation.record):
-                reconciliation.report()
+            recorded = database.transact(reconciliation.record)
+            if recorded:
+                recorded.report()
                 settled += 1
         if len(claimed) < BATCH_SIZE:
             break

@@ -11,6 +11,7 @@ MIN_CONTACT_RETENTION_DAYS: Final = 7
 
 class Settings(PaymentSettings):
     state_machine_arn: str
+    refund_state_machine_arn: str
     contact_retention_days: int = Field(ge=MIN_CONTACT_RETENTION_DAYS)
     """How long after an order's end its contact data is kept."""
 

@@ -97,7 +97,7 @@ class StuckOrders:
             orders = self._claim()
             if orders and live is None:
                 # One call for a thousand executions: in a storm or an outage most orders are merely slow.
-                live = self._executions.live_orders(self._may_go_on)
+                live = self._executions.live(self._may_go_on)
             for order in orders:
                 if order.order_id not in (live or ()) and self._may_go_on():
                     resumed += self._resume(order)

@@ -111,6 +111,7 @@ class StockMovement(ApiModel):
     kind: MovementKind
     quantity: int = Field(description="Units moved; negative only if an adjustment took them away")
     order_id: UUID | None = Field(description="The order that they were moved for")
+    refund_id: UUID | None = Field(description="The refund that they came back with")
     actor: str | None = Field(description="The administrator who moved them: the user's id")
     reason: str | None = Field(description="The administrator's")
     created_at: datetime

@@ -44,7 +44,7 @@ _ADJUST: Final = text(f"""
     SELECT locked.available, moved.id AS movement_id FROM locked LEFT JOIN moved ON true
 """)
 
-_COLUMNS: Final = "id, kind, quantity, order_id, actor, reason, created_at"
+_COLUMNS: Final = "id, kind, quantity, order_id, refund_id, actor, reason, created_at"
 _MOVEMENT: Final = text(f"SELECT {_COLUMNS} FROM stock_movements WHERE id = :movement_id")
 # The product comes first: without it there is no row, without movements there is one that is empty. The array of one,
 # and the order by it, leave Postgres no other index than that of a product's movements; by the primary key it may read

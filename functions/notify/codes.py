@@ -18,12 +18,17 @@ from orders.db import Database
 from orders.domain import Channel, Locale
 from orders.events import CloudEvent, ConfirmationCodeRequested, Consumer
 from orders.observability import count, logger
+from orders.suppressed_addresses import reason_of
 
-_CLAIM: Final = text("""
+_CLAIM: Final = text(f"""
     UPDATE recipients SET code_sent = code_version
     WHERE id = :id AND code_version = :version AND code_sent < :version
       AND confirmed_at IS NULL AND code_expires_at > now()
+      AND (channel <> 'email' OR {reason_of("recipients.address")} IS NULL)
     RETURNING channel, address, locale
+""")
+_SENT: Final = text("""
+    UPDATE recipients SET code_provider_id = :provider_id WHERE id = :id AND code_version = :version
 """)
 _NOT_SENT: Final = text("""
     UPDATE recipients SET code_sent = :version - 1 WHERE id = :id AND code_version = :version
@@ -37,7 +42,8 @@ def send_code(
     event: CloudEvent,
     requested: ConfirmationCodeRequested,
 ) -> None:
-    """Sends the code, unless it was sent before, is replaced by a newer one, has expired, or is not needed any more.
+    """Sends the code, unless it was sent before, is replaced by a newer one, has expired, is not needed any more, or
+    its address gets no mail any more.
 
     Raises:
         NotSent, ServiceUnavailable, DatabaseUnavailable: nothing was sent; deliver the event again later.
@@ -58,8 +64,11 @@ def send_code(
         logger.info("Confirmation code is not to be sent, or was before")
         return
     channel = Channel(recipient.channel)
+    provider_id: str | None = None
     try:
-        sender(channel).send(render_code(channel, recipient.address, Locale(recipient.locale), code))
+        provider_id = sender(channel).send(
+            render_code(channel, recipient.address, Locale(recipient.locale), code)
+        )
     except NotificationRefused as refusal:
         count(Metric.NOTIFICATIONS_FAILED)
         logger.error("Confirmation code was refused for good", error=refusal.code, channel=channel)
@@ -69,4 +78,9 @@ def send_code(
     else:
         count(Metric.CODES_SENT)
         logger.info("Confirmation code sent", channel=channel)
-    database.transact_alone(lambda connection: inbox.record(connection, Consumer.NOTIFY, event.id))
+
+    def record(connection: Connection) -> None:
+        connection.execute(_SENT, {**asked, "provider_id": provider_id})
+        inbox.record(connection, Consumer.NOTIFY, event.id)
+
+    database.transact(record)

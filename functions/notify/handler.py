@@ -29,7 +29,7 @@ codes = ConfirmationCodes.from_secret(settings.code_key_id)
 def sender(channel: Channel) -> NotificationSender:
     match channel:
         case Channel.EMAIL:
-            return SesMailer.connect(settings.sender_email)
+            return SesMailer.connect(settings.sender_email, settings.mail_configuration_set)
         case Channel.SMS:
             return SnsTexter.connect(settings.sms_sender_id, settings.sms_origination_number)
 

@@ -1,5 +1,7 @@
 """Whether a message may be sent: its recipient has agreed to get it, and no limit on messages is reached.
 
+Nothing goes to an address from which a mail came back, or whose reader has complained of one.
+
 A recipient has agreed if the address is the verified one of the user's account, or was confirmed by a code
 (`functions/recipients`). A stage may let a few messages an hour go to other addresses.
 """
@@ -12,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt
 from sqlalchemy import Connection, Row, text
 
 from orders.allowances import Allowance, mailbox, spend
-from orders.domain import Channel, SuppressionReason
+from orders.domain import Channel, MailFeedback, SuppressionReason
+from orders.suppressed_addresses import reason_of
 
 ACCOUNT_HOURS: Final = 24
 """How long a known address of an account is relied on."""
@@ -27,7 +30,8 @@ RECIPIENT_COLUMNS: Final = f"""
         WHERE recipients.user_id = orders.user_id AND recipients.channel = told.channel
           AND recipients.address = lower(CASE told.channel WHEN 'sms' THEN contact_phone ELSE contact_email END)
           AND recipients.confirmed_at IS NOT NULL
-    ) AS is_confirmed
+    ) AS is_confirmed,
+    CASE told.channel WHEN 'email' THEN {reason_of("orders.contact_email")} END AS suppressed
 """
 """What a statement that finds a notification (`told`) and its order asks for, with `ACCOUNT`, so that the row says who
 the recipient is."""
@@ -77,12 +81,16 @@ class Recipient:
     address: str = field(repr=False)
     has_agreed: bool
     is_account_known: bool
+    suppressed: MailFeedback | None
+    """Why the address gets no mail any more."""
 
     @classmethod
     def of(cls, row: Row[Any], channel: Channel, address: str) -> "Recipient":
         """From a row with `RECIPIENT_COLUMNS`."""
         is_account = channel is Channel.EMAIL and row.is_account
-        return cls(row.user_id, channel, address, row.is_confirmed or is_account, row.is_account_known)
+        suppressed = MailFeedback(row.suppressed) if row.suppressed else None
+        has_agreed = row.is_confirmed or is_account
+        return cls(row.user_id, channel, address, has_agreed, row.is_account_known, suppressed)
 
 
 def check(
@@ -94,6 +102,8 @@ def check(
     Raises:
         AccountNotKnown: find out (`accounts`), `remember` it, and check again.
     """
+    if recipient.suppressed:
+        return SuppressionReason.after(recipient.suppressed)
     if recipient.channel is Channel.EMAIL and not (recipient.has_agreed or recipient.is_account_known):
         raise AccountNotKnown(recipient.user_id)
     limit = limits[recipient.channel]

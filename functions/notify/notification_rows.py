@@ -1,8 +1,8 @@
 """The SQL of a notification's life: QUEUED, SENDING, and then SENT, FAILED, UNCERTAIN or SUPPRESSED.
 
-The row is claimed and committed before anything is sent. `UNIQUE (order_id, type, channel)` decides who sends (promise
-I11); the row's id is the claim, and changes with each attempt. What is final is also in the inbox, in the same
-transaction (promise I9). What was certainly not sent, and may be sent yet, is QUEUED again.
+The row is claimed and committed before anything is sent. Its order, or its refund, with its type and channel is unique,
+which decides who sends (promise I11); the row's id is the claim, and changes with each attempt. What is final is also
+in the inbox, in the same transaction (promise I9). What was certainly not sent, and may be sent yet, is QUEUED again.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, TextClause, text
 
 from functions.notify import limits
 from functions.notify.limits import MessageLimits, Recipient
@@ -19,32 +19,63 @@ from orders import inbox
 from orders.domain import Channel, Locale, Notification, NotificationStatus, SuppressionReason
 from orders.errors import OrderNotFound, TransientFailure
 from orders.events import Consumer
+from orders.order_lines import PRODUCT_NAME
 
 LEASE_SECONDS: Final = 60
 """Twice the function's timeout, so whoever claimed the row is gone when it ends; a third of the queue's visibility
 timeout, so the next delivery finds it ended."""
 
+
 # The row is there if its event came with it; events of operators and of older code come alone.
-_CLAIM: Final = text("""
-    INSERT INTO notifications (id, order_id, type, channel, status, lease_until)
-    SELECT :claim_id, id, :type, :channel, 'SENDING', now() + make_interval(secs => :lease_seconds)
-    FROM orders WHERE id = :order_id
-    ON CONFLICT (order_id, type, channel) DO UPDATE
-    SET id = excluded.id, status = 'SENDING', attempts = notifications.attempts + 1, error = NULL,
-        lease_until = excluded.lease_until
-    WHERE notifications.status = 'QUEUED'
-""")
+def _claim_for(subject: str, source: str, unique: str) -> TextClause:
+    return text(f"""
+        INSERT INTO notifications (id, {subject}, type, channel, status, lease_until)
+        SELECT :claim_id, id, :type, :channel, 'SENDING', now() + make_interval(secs => :lease_seconds)
+        FROM {source}
+        ON CONFLICT {unique} DO UPDATE
+        SET id = excluded.id, status = 'SENDING', attempts = notifications.attempts + 1, error = NULL,
+            lease_until = excluded.lease_until
+        WHERE notifications.status = 'QUEUED'
+    """)
+
+
+_CLAIM: Final = _claim_for("order_id", "orders WHERE id = :order_id", "(order_id, type, channel)")
+_CLAIM_OF_REFUND: Final = _claim_for(
+    "refund_id",
+    "refunds WHERE id = :refund_id AND order_id = :order_id",
+    "(refund_id, type, channel) WHERE refund_id IS NOT NULL",
+)
 
 _FIND: Final = text(f"""
     SELECT told.id, told.status, told.attempts, told.lease_until > now() AS leased, {limits.RECIPIENT_COLUMNS},
            contact_email, contact_phone, locale, total_amount, currency,
            (
-               SELECT jsonb_agg(jsonb_build_array(product.name, item.quantity, item.unit_price) ORDER BY item.line_no)
-               FROM order_items AS item JOIN products AS product ON product.id = item.product_id
-               WHERE item.order_id = orders.id
+               SELECT jsonb_agg(
+                   jsonb_build_array({PRODUCT_NAME}, item.quantity, item.unit_price) ORDER BY item.line_no
+               )
+               FROM order_items AS item WHERE item.order_id = orders.id
            ) AS lines
     FROM notifications AS told JOIN orders ON orders.id = told.order_id {limits.ACCOUNT}
     WHERE (told.order_id, told.type, told.channel) = (:order_id, :type, :channel)
+    FOR UPDATE OF told
+""")
+
+# The amount and the lines are the refund's.
+_FIND_OF_REFUND: Final = text(f"""
+    SELECT told.id, told.status, told.attempts, told.lease_until > now() AS leased, {limits.RECIPIENT_COLUMNS},
+           contact_email, contact_phone, locale, refund.amount AS total_amount, currency,
+           coalesce((
+               SELECT jsonb_agg(
+                   jsonb_build_array({PRODUCT_NAME}, line.quantity, item.unit_price) ORDER BY item.line_no
+               )
+               FROM refund_lines AS line
+                   JOIN order_items AS item ON (item.order_id, item.product_id) = (orders.id, line.product_id)
+               WHERE line.refund_id = refund.id
+           ), '[]') AS lines
+    FROM notifications AS told JOIN refunds AS refund ON refund.id = told.refund_id
+        JOIN orders ON orders.id = refund.order_id {limits.ACCOUNT}
+    WHERE (told.refund_id, told.type, told.channel) = (:refund_id, :type, :channel)
+      AND refund.order_id = :order_id
     FOR UPDATE OF told
 """)
 
@@ -81,10 +112,13 @@ class NotificationToSend:
     order_id: UUID
     notification: Notification
     channel: Channel
+    refund_id: UUID | None = None
+    """The refund that it is about."""
 
     @property
     def _key(self) -> dict[str, Any]:
-        return {"order_id": self.order_id, "type": self.notification, "channel": self.channel}
+        about = {} if self.refund_id is None else {"refund_id": self.refund_id}
+        return {"order_id": self.order_id, "type": self.notification, "channel": self.channel, **about}
 
     def claim(
         self, connection: Connection, message_limits: MessageLimits
@@ -97,10 +131,11 @@ class NotificationToSend:
             OrderNotFound: the event speaks of no order.
         """
         claim = {"claim_id": self.claim_id, "lease_seconds": LEASE_SECONDS}
-        connection.execute(_CLAIM, {**self._key, **claim})
-        row = connection.execute(_FIND, self._key).first()
+        claiming, finding = (_CLAIM, _FIND) if self.refund_id is None else (_CLAIM_OF_REFUND, _FIND_OF_REFUND)
+        connection.execute(claiming, {**self._key, **claim})
+        row = connection.execute(finding, self._key).first()
         if row is None:
-            raise OrderNotFound("the event's order does not exist")
+            raise OrderNotFound("the event's order does not exist, or has no such refund")
         found, order = self._what_is_found(connection, row), self._order(row)
         address = order.phone if self.channel is Channel.SMS else order.email
         if found is not NotificationClaim.OURS or address is None:

@@ -19,7 +19,8 @@ from functions.notify.sending import (
 from orders.aws import CONNECT_TIMEOUT_SECONDS
 from orders.contract import Metric
 from orders.db import Database
-from orders.domain import SuppressionReason
+from orders.domain import Notification, SuppressionReason
+from orders.errors import UnexpectedEvent
 from orders.events import CloudEvent, NotificationRequested
 from orders.ids import uuid7
 from orders.observability import count, logger
@@ -50,11 +51,16 @@ def notify(
 
     Raises:
         SendingInProgress, NotSent, ServiceUnavailable: nothing was sent; deliver the event again later.
+        UnexpectedEvent: the message is poison.
         DatabaseUnavailable: the same, or the message was sent and that could not be recorded: the next delivery marks
             it UNCERTAIN.
         Exception: from the sender, when nobody knows whether it was sent; the next delivery marks it UNCERTAIN.
     """
-    delivery = NotificationToSend(uuid7(), event.id, event.subject, requested.notification, requested.channel)
+    if (requested.notification is Notification.ORDER_REFUNDED) != (requested.refund_id is not None):
+        raise UnexpectedEvent("only what tells of a refund names one")
+    delivery = NotificationToSend(
+        uuid7(), event.id, event.subject, requested.notification, requested.channel, requested.refund_id
+    )
 
     def claim(
         connection: Connection,

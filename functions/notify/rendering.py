@@ -31,7 +31,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Order:
-    """What to tell about, and whom, as the database has it. `total_amount` is in minor units of `currency`."""
+    """What to tell about, and whom, as the database has it: an order, or a refund with its own lines and amount.
+    `total_amount` is in minor units of `currency`."""
 
     order_id: UUID
     email: str = field(repr=False)

@@ -8,6 +8,8 @@ from orders.settings import ConsumerSettings
 class Settings(ConsumerSettings):
     sender_email: str
     """A verified SES identity."""
+    mail_configuration_set: str
+    """The SES configuration set of every mail: it says where SES tells of bounces and complaints."""
     sms_sender_id: str
     """The name that text messages come from, where networks show one; may be empty."""
     sms_origination_number: str

@@ -8,10 +8,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from functions.operations.orders.review import Review
 from functions.operations.queues.dead_letters import DeadLetters, connect
 from functions.operations.queues.queue_operations import QueueOperations
+from functions.operations.refunds.desk import RefundDesk
 from functions.operations.settings import Settings
 from orders import executions as step_functions
 from orders.db import Database
-from orders.executions import Executions
+from orders.executions import Executions, Subject
 
 NEEDED_SECONDS: Final = 8.0
 """What must be left of the function's time for another call to SQS, and for what is written and given back after it."""
@@ -27,12 +28,21 @@ def executions() -> Executions:
 
 
 @functools.cache
+def refund_executions() -> Executions:
+    return Executions(step_functions.connect(), settings.refund_state_machine_arn, Subject.REFUND)
+
+
+@functools.cache
 def dead_letters() -> DeadLetters:
     return DeadLetters(connect(), settings.queue_urls, settings.dlq_urls)
 
 
 def review() -> Review:
     return Review(database, executions(), gateway)
+
+
+def refund_desk() -> RefundDesk:
+    return RefundDesk(database, refund_executions, gateway)
 
 
 def queue_operations(context: LambdaContext) -> QueueOperations:

@@ -41,6 +41,10 @@ _LOOK: Final = text("""
            (SELECT count(*) FROM outbox WHERE CASE WHEN status = 'DEAD' THEN true ELSE false END) AS dead,
            unfinished.pending AS orders_pending, unfinished.processing AS orders_processing,
            (SELECT count(*) FROM orders WHERE CASE WHEN status = 'NEEDS_REVIEW' THEN true ELSE false END) AS in_review,
+           (SELECT count(*) FROM refunds WHERE status IN ('REQUESTED', 'NEEDS_REVIEW') AND status = 'REQUESTED')
+               AS refunds_requested,
+           (SELECT count(*) FROM refunds WHERE status IN ('REQUESTED', 'NEEDS_REVIEW') AND status = 'NEEDS_REVIEW')
+               AS refunds_in_review,
            CASE WHEN circuit.open_until IS NOT NULL
                      OR circuit.window_started_at > now() - make_interval(secs => :window)
                 THEN circuit.failures END AS failures,
@@ -107,6 +111,11 @@ class OrdersHealth(HealthPart):
     needs_review: int | None
 
 
+class RefundsHealth(HealthPart):
+    requested: int | None = Field(description="On their way")
+    needs_review: int | None
+
+
 class DetailedHealth(HealthPart):
     """The status is that of the worst part; it is told with 200 all the same."""
 
@@ -117,6 +126,7 @@ class DetailedHealth(HealthPart):
     disk: DiskHealth
     payment_gateway: CircuitHealth
     orders: OrdersHealth
+    refunds: RefundsHealth
 
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools' own gap
@@ -150,6 +160,7 @@ def read_health(database: Database, queues: QueueOperations, memory_limit_mb: in
         "disk": _disk(),
         "payment_gateway": _circuit(look.row),
         "orders": _orders(look.row),
+        "refunds": _refunds(look.row),
     }
     worst = min((part.status for part in parts.values()), key=_WORST_FIRST.index)
     reasons = [f"{name.replace('_', ' ')}: {part.reason}" for name, part in parts.items() if part.reason]
@@ -260,6 +271,17 @@ def _orders(row: Row[Any] | None) -> OrdersHealth:
         pending=row.orders_pending,
         processing=row.orders_processing,
         needs_review=row.in_review,
+    )
+
+
+def _refunds(row: Row[Any] | None) -> RefundsHealth:
+    if row is None:
+        return RefundsHealth(status="unknown", reason=_NOT_ASKED, requested=None, needs_review=None)
+    return RefundsHealth(
+        status=_degraded_if(row.refunds_in_review),
+        reason=f"{_number(row.refunds_in_review, 'refund')} under review" if row.refunds_in_review else None,
+        requested=row.refunds_requested,
+        needs_review=row.refunds_in_review,
     )
 
 

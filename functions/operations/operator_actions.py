@@ -40,6 +40,10 @@ _RECORD: Final = text("""
 class Action(StrEnum):
     ORDER_RESUMED = "ORDER_RESUMED"
     ORDER_CLOSED = "ORDER_CLOSED"
+    REFUND_GRANTED = "REFUND_GRANTED"
+    REFUND_RESUMED = "REFUND_RESUMED"
+    REFUND_REJECTED = "REFUND_REJECTED"
+    """A refund that the payment provider has not given was taken back."""
     EVENT_REDRIVEN = "EVENT_REDRIVEN"
     """A dead event of the outbox was made pending again."""
     MESSAGE_REDRIVEN = "MESSAGE_REDRIVEN"
@@ -48,6 +52,8 @@ class Action(StrEnum):
     MESSAGE_DISCARDED = "MESSAGE_DISCARDED"
     CUSTOMER_ERASED = "CUSTOMER_ERASED"
     """A customer's personal data was erased, or will be once their orders have ended."""
+    ADDRESS_ALLOWED = "ADDRESS_ALLOWED"
+    """An address to which a mail bounced, or that complained of one, may get mail again."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from orders.payments.settings import PaymentSettings
 
 class Settings(PaymentSettings):
     state_machine_arn: str
+    refund_state_machine_arn: str
     queue_urls: Json[dict[Queue, str]]
     """A JSON object from queue names to URLs."""
     dlq_urls: Json[dict[Queue, str]]

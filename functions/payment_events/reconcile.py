@@ -27,8 +27,10 @@ def reconcile(database: Database, gateway: PaymentGateway, event: CloudEvent) ->
         return
     found = reconciliation.reconcile(database, gateway, event.subject)
 
-    def record(connection: Connection) -> bool:
-        return inbox.record(connection, Consumer.PAYMENT_EVENTS, event.id) and found.record(connection)
+    def record(connection: Connection) -> reconciliation.Recorded | None:
+        is_first = inbox.record(connection, Consumer.PAYMENT_EVENTS, event.id)
+        return found.record(connection) if is_first else None
 
-    if database.transact(record):
-        found.report()
+    recorded = database.transact(record)
+    if recorded:
+        recorded.report()

@@ -8,6 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.read_orders import models, queries
 from functions.read_orders.readiness import READY_SECONDS, Readiness
+from functions.read_orders.settings import Settings
 from orders.conditional import etag
 from orders.contract import API_PREFIX
 from orders.db import Database
@@ -17,9 +18,8 @@ from orders.http import Api, Body, json_response
 from orders.observability import instrumented
 from orders.openapi import responses
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
-from orders.settings import DatabaseSettings
 
-settings = DatabaseSettings.from_environment()
+settings = Settings.from_environment()
 database = Database.from_settings(settings)
 readiness = Readiness()
 api = Api()
@@ -28,6 +28,8 @@ Status = Annotated[OrderStatus | None, Query(description="Only orders in this st
 
 POLL_SECONDS: Final = 1
 """What `Retry-After` asks of a client that waits for an order to end."""
+CUSTOMER_POLL_SECONDS: Final = 3
+"""The same while the order waits for its customer: people are slower than the saga."""
 CATALOGUE_SECONDS: Final = 5
 """How old what a shop window shows may be. Prices and stock are checked when an order is placed (ADR 0016)."""
 
@@ -51,7 +53,9 @@ def get_orders(
 @api.get(f"{API_PREFIX}/orders/<order_id>", responses=ORDER)
 def get_order(order_id: str) -> Response[models.OrderDetail]:
     """One of the caller's orders."""
-    return _conditional(queries.read_order(database, api.user_id, order_id))
+    return _conditional(
+        queries.read_order(database, api.user_id, order_id, settings.cancellation_window_minutes)
+    )
 
 
 @api.get(
@@ -59,9 +63,13 @@ def get_order(order_id: str) -> Response[models.OrderDetail]:
     responses=responses(headers=[*_CONDITIONAL, "Retry-After"], errors=[OrderNotFound]),
 )
 def get_progress(order_id: str) -> Response[models.OrderProgress]:
-    """How far an order is. Until its end the response has `Retry-After`; send its `ETag` as `If-None-Match`."""
-    found = queries.read_progress(database, api.user_id, order_id)
-    coming_back = {} if found.status.is_terminal else {"Retry-After": str(POLL_SECONDS)}
+    """How far an order is. Until its end the response has `Retry-After`; send its `ETag` as `If-None-Match`.
+
+    If the customer must act before the order can go on, e.g. authenticate the payment, `nextAction` says what and until
+    when."""
+    found = queries.read_progress(database, api.user_id, order_id, settings.payment_provider)
+    seconds = CUSTOMER_POLL_SECONDS if found.next_action else POLL_SECONDS
+    coming_back = {} if found.status.is_terminal else {"Retry-After": str(seconds)}
     return _conditional(found, **coming_back)
 
 

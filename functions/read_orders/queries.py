@@ -6,6 +6,8 @@ from typing import Any, Final
 from sqlalchemy import Row, TextClause, text
 
 from functions.read_orders.models import (
+    Cancellation,
+    NextAction,
     NotificationDelivery,
     NotificationList,
     OrderDetail,
@@ -17,31 +19,52 @@ from functions.read_orders.models import (
     ProductList,
     Step,
 )
-from orders import ids, pages
+from orders import cancellations, ids, pages
+from orders.cancellations import CancellationState
 from orders.db import Database
 from orders.domain import Channel, OrderStatus, SagaStep, StepOutcome, StepStatus, progress
 from orders.errors import OrderNotFound, ProductNotFound
 from orders.history import Books
 from orders.ids import parse_uuid
+from orders.order_lines import PRODUCT_NAME
+from orders.payments.provider import PaymentProvider
 
 # Whose order it is belongs into the question: there is then no response that could differ between another user's order
 # and none at all.
-_ORDER: Final = text("""
+_ORDER: Final = text(f"""
     SELECT orders.id, orders.status, orders.failure_reason, orders.total_amount, orders.currency, orders.priority,
-           orders.created_at, orders.updated_at, item.product_id, item.quantity, item.unit_price
-    FROM orders JOIN order_items AS item ON item.order_id = orders.id
+           orders.created_at, orders.updated_at, item.product_id, {PRODUCT_NAME} AS product_name, item.quantity,
+           item.unit_price,
+           coalesce((SELECT refunded FROM payments WHERE payments.order_id = orders.id), 0) AS refunded_amount,
+           (
+               SELECT jsonb_agg(jsonb_build_object(
+                   'refundId', refund.id, 'amount', refund.amount, 'currency', orders.currency,
+                   'status', refund.status, 'createdAt', refund.created_at,
+                   'completedAt', CASE WHEN refund.status = 'COMPLETED' THEN refund.updated_at END,
+                   'lines', coalesce((
+                       SELECT jsonb_agg(jsonb_build_object('productId', line.product_id, 'quantity', line.quantity)
+                                        ORDER BY line.product_id)
+                       FROM refund_lines AS line WHERE line.refund_id = refund.id), '[]')) ORDER BY refund.id)
+               FROM refunds AS refund WHERE refund.order_id = orders.id
+           ) AS refunds,
+           {cancellations.COLUMNS}
+    FROM orders JOIN order_items AS item ON item.order_id = orders.id {cancellations.JOIN}
     WHERE orders.id = :order_id AND orders.user_id = :user_id
     ORDER BY item.line_no
 """)
 
 # A fenced step never happened. A step and the fences of others have the time of their common transaction, so `at`
-# alone orders what is left. The reservations are looked at once, and not for each step.
+# alone orders what is left. The reservations are looked at once, and not for each step. There is something for the
+# customer to do only as long as it can still make a difference.
 _PROGRESS: Final = text("""
     SELECT orders.id, orders.status, orders.failure_reason, step.step, step.status AS step_status, step.at,
            coalesce(payments.captured, 0) AS captured, coalesce(payments.refunded, 0) AS refunded,
-           stock.reservations
+           stock.reservations, action.type, action.client_secret, action.expires_at
     FROM orders
         LEFT JOIN payments ON payments.order_id = orders.id
+        LEFT JOIN payment_actions AS action ON action.order_id = orders.id
+            AND orders.status = 'PROCESSING' AND payments.status = 'ACTION_REQUIRED'
+            AND action.ended_at IS NULL AND action.expires_at > now()
         CROSS JOIN LATERAL (
             SELECT array_agg(DISTINCT status) AS reservations FROM reservations WHERE order_id = orders.id
         ) AS stock
@@ -91,8 +114,9 @@ _PRODUCT: Final = text("""
 
 _NOTIFICATIONS: Final = text("""
     SELECT orders.contact_email, orders.contact_phone, told.type, told.channel, told.status, told.attempts,
-           told.provider_id, told.error, told.created_at AS queued_at, told.sent_at
+           told.provider_id, told.error, told.refund_id, told.created_at AS queued_at, told.sent_at
     FROM orders LEFT JOIN notifications AS told ON told.order_id = orders.id
+        OR told.refund_id = ANY (ARRAY(SELECT refund.id FROM refunds AS refund WHERE refund.order_id = orders.id))
     WHERE orders.id = :order_id AND orders.user_id = :user_id
     ORDER BY told.created_at, told.type, told.channel
 """)
@@ -127,19 +151,33 @@ def list_orders(
     )
 
 
-def read_order(database: Database, user_id: str, order_id: str) -> OrderDetail:
-    """The user's order.
+def read_order(
+    database: Database, user_id: str, order_id: str, cancellation_window_minutes: int
+) -> OrderDetail:
+    """The user's order. It may be cancelled for so many minutes after its confirmation.
 
     Raises:
         OrderNotFound: there is none, it is somebody else's, or no order can have such an id.
     """
-    lines = _rows_of_order(database, _ORDER, user_id, order_id)
+    lines = _rows_of_order(
+        database, _ORDER, user_id, order_id, cancellation_window_minutes=cancellation_window_minutes
+    )
     items = [OrderLine.of(line._mapping) for line in lines]
-    return OrderDetail.of(lines[0]._mapping, order_id=lines[0].id, items=items)
+    standing = CancellationState.of(lines[0])
+    cancellation = Cancellation.of(vars(standing), possible=standing.is_possible, outcome=standing.outcome)
+    return OrderDetail.of(
+        lines[0]._mapping,
+        order_id=lines[0].id,
+        items=items,
+        refunds=lines[0].refunds or [],
+        cancellation=cancellation,
+    )
 
 
-def read_progress(database: Database, user_id: str, order_id: str) -> OrderProgress:
-    """How far the user's order is.
+def read_progress(
+    database: Database, user_id: str, order_id: str, provider: PaymentProvider
+) -> OrderProgress:
+    """How far the user's order is. `provider` is where a customer acts on a payment.
 
     Raises:
         OrderNotFound: as for `read_order`.
@@ -162,6 +200,7 @@ def read_progress(database: Database, user_id: str, order_id: str) -> OrderProgr
         order_id=order.id,
         progress=progress(status, {step.name for step in steps if step.status is StepOutcome.SUCCEEDED}),
         steps=steps,
+        next_action=NextAction.of(order._mapping, provider=provider) if order.type else None,
     )
 
 
@@ -226,10 +265,10 @@ def ask_database(database: Database) -> None:
 
 
 def _rows_of_order(
-    database: Database, statement: TextClause, user_id: str, order_id: str
+    database: Database, statement: TextClause, user_id: str, order_id: str, **parameters: object
 ) -> Sequence[Row[Any]]:
     uuid = parse_uuid(order_id)
-    rows = _rows(database, statement, order_id=uuid, user_id=user_id) if uuid else []
+    rows = _rows(database, statement, order_id=uuid, user_id=user_id, **parameters) if uuid else []
     if not rows:
         raise OrderNotFound("You have no such order")
     return rows

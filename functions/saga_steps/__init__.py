@@ -1,1 +1,1 @@
-"""The saga's six steps and their compensations: eleven functions from one package."""
+"""The saga's six steps, their compensations, and the wait for a customer: twelve functions from one package."""

@@ -33,6 +33,13 @@ class StepEvent(BaseModel):
         return Trace(self.correlation_id, self.traceparent)
 
 
+class WaitEvent(StepEvent):
+    """The same for a state that waits until its token is sent back."""
+
+    task_token: str = Field(repr=False)
+    """It wakes the execution, so it is not logged."""
+
+
 class Failure(BaseModel):
     """What ended the way forward: the step, and the error's name as Step Functions reports it."""
 

@@ -1,5 +1,6 @@
-"""The eleven functions of the saga, each step next to its compensation. Each returns the state of its part."""
+"""The twelve functions of the saga, each step next to its compensation. Each returns the state of its part."""
 
+import functools
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -7,16 +8,19 @@ from typing import Any, TypeVar
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.saga_steps import order, payment, stock
-from functions.saga_steps.events import CancellationEvent, StepEvent
+from functions.saga_steps.events import CancellationEvent, StepEvent, WaitEvent
 from functions.saga_steps.settings import Settings
 from functions.saga_steps.transaction import turn_back
+from orders import executions
 from orders.db import Database
 from orders.domain import SagaStep
 from orders.observability import Handler, correlate, instrumented, logger
+from orders.payments import actions
 
 settings = Settings.from_environment()
 database = Database.from_settings(settings)
 gateway = settings.gateway(database)
+step_functions = functools.cache(executions.connect)
 
 Event = TypeVar("Event", bound=StepEvent)
 
@@ -50,6 +54,13 @@ release_reservation = _compensation(
 
 process_payment = _entry(
     SagaStep.PROCESS_PAYMENT, StepEvent, lambda e: payment.process(database, gateway, e.order_id, e.trace)
+)
+wait_for_payment = _entry(
+    SagaStep.WAIT_FOR_PAYMENT,
+    WaitEvent,
+    lambda e: payment.wait(
+        database, lambda token: actions.wake(step_functions(), token), e.order_id, e.task_token
+    ),
 )
 refund_payment = _compensation(
     SagaStep.REFUND_PAYMENT, lambda e: payment.refund(database, gateway, e.order_id, e.trace)

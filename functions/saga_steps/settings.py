@@ -4,6 +4,6 @@ from orders.payments.settings import PaymentSettings
 
 
 class Settings(PaymentSettings):
-    """One class for all eleven functions, so that a step can be read without asking which variables it has."""
+    """One class for all twelve functions, so that a step can be read without asking which variables it has."""
 
     reservation_ttl_seconds: int = Field(gt=0)

@@ -1,4 +1,4 @@
-"""Consumes `order-processing`: an OrderCreated event starts the order's saga."""
+"""Consumes `order-processing`: an order that was created and a refund that was granted get their execution."""
 
 import functools
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.start_saga.settings import Settings
-from functions.start_saga.start_saga import start_saga
+from functions.start_saga.start_saga import StateMachines, start_execution
 from orders.consumer import consume
 from orders.db import Database
-from orders.events import CloudEvent, OrderCreated
-from orders.executions import LONGEST_CALL_SECONDS, Executions, connect
+from orders.events import CloudEvent, ExecutionRequested
+from orders.executions import LONGEST_CALL_SECONDS, Executions, Subject, connect
 from orders.observability import instrumented
 
 settings = Settings.from_environment()
@@ -18,12 +18,16 @@ database = Database.from_settings(settings)
 
 
 @functools.cache
-def executions() -> Executions:
-    return Executions(connect(), settings.state_machine_arn)
+def state_machines() -> StateMachines:
+    client = connect()
+    return StateMachines(
+        orders=Executions(client, settings.state_machine_arn),
+        refunds=Executions(client, settings.refund_state_machine_arn, Subject.REFUND),
+    )
 
 
-def start(event: CloudEvent, order: OrderCreated) -> None:
-    start_saga(executions(), event)
+def start(event: CloudEvent, requested: ExecutionRequested) -> None:
+    start_execution(state_machines(), event, requested)
 
 
 @instrumented
@@ -31,7 +35,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
     return consume(
         event,
         context,
-        OrderCreated,
+        ExecutionRequested,
         start,
         database=database,
         dlq_url=settings.dlq_url,

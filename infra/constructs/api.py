@@ -56,14 +56,16 @@ _PREFLIGHT_AGE: Final = Duration.hours(2)
 _FUNCTIONS: Final = {
     "CreateOrder": "POST /orders: order, items and outbox row in one transaction",
     "ReadOrders": "The read side of the API, and its health",
+    "CancelOrder": "POST /orders/{orderId}/cancellation: turns the saga back, or refunds",
     "Webhooks": "Customers register webhooks, and look at what was delivered",
+    "PaymentWebhooks": "Takes in what the payment provider's webhooks say, and queues it",
     "Recipients": "Customers say where messages may go, and confirm it with a code",
     "ApiDocs": "The API's document and its page; the answer where there is no route",
     "ManageCatalogue": "Products and their stock, for administrators",
 }
-WITHOUT_DATABASE: Final = frozenset({"ApiDocs"})
-_KNOW_PAYMENT_METHODS: Final = frozenset({"CreateOrder"})
-"""They have the code of the payment provider, and do not call it."""
+WITHOUT_DATABASE: Final = frozenset({"ApiDocs", "PaymentWebhooks"})
+_KNOW_PAYMENT_PROVIDER: Final = frozenset({"CreateOrder", "PaymentWebhooks", "ReadOrders"})
+"""They have the code of the payment provider, and do not call it: its payment methods, its name, its signatures."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class Route:
     path: str
     function: str
     is_open: bool = False
+    is_documented: bool = True
+    """Whether it stands in the API's document, which is for customers and operators."""
 
     @property
     def methods(self) -> list[apigatewayv2.HttpMethod]:
@@ -88,6 +92,7 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.GET, "/orders/{orderId}", "ReadOrders"),
     Route(apigatewayv2.HttpMethod.GET, "/orders/{orderId}/status", "ReadOrders"),
     Route(apigatewayv2.HttpMethod.GET, "/orders/{orderId}/notifications", "ReadOrders"),
+    Route(apigatewayv2.HttpMethod.POST, "/orders/{orderId}/cancellation", "CancelOrder"),
     Route(apigatewayv2.HttpMethod.POST, "/webhooks", "Webhooks"),
     Route(apigatewayv2.HttpMethod.GET, "/webhooks", "Webhooks"),
     Route(apigatewayv2.HttpMethod.GET, "/webhooks/{webhookId}", "Webhooks"),
@@ -99,6 +104,14 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.GET, "/webhooks/{webhookId}/deliveries", "Webhooks"),
     Route(
         apigatewayv2.HttpMethod.POST, "/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver", "Webhooks"
+    ),
+    # The provider has no token of ours: it signs what it sends.
+    Route(
+        apigatewayv2.HttpMethod.POST,
+        "/webhooks/payments/{provider}",
+        "PaymentWebhooks",
+        is_open=True,
+        is_documented=False,
     ),
     Route(apigatewayv2.HttpMethod.POST, "/recipients", "Recipients"),
     Route(apigatewayv2.HttpMethod.GET, "/recipients", "Recipients"),
@@ -121,10 +134,18 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.GET, "/admin/orders/{orderId}", "Operations"),
     Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/resume", "Operations"),
     Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/close", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/orders/{orderId}/refunds", "Operations"),
+    Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/refunds", "Operations"),
+    Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/refunds/{refundId}/resume", "Operations"),
+    Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/refunds/{refundId}/reject", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/refunds", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/admin/outbox", "Operations"),
     Route(apigatewayv2.HttpMethod.POST, "/admin/outbox/{eventId}/redrive", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/admin/sagas/{orderId}", "Operations"),
     Route(apigatewayv2.HttpMethod.POST, "/admin/customers/{userId}/erasure", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/suppressed-addresses", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/suppressed-addresses/{address}", "Operations"),
+    Route(apigatewayv2.HttpMethod.DELETE, "/admin/suppressed-addresses/{address}", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/health/detailed", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/health/live", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/health/ready", "ReadOrders", is_open=True),
@@ -132,6 +153,8 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.GET, "/docs", "ApiDocs", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/docs/{asset}", "ApiDocs", is_open=True),
 )
+
+DOCUMENTED: Final = tuple(route for route in ROUTES if route.is_documented)
 
 # What the routes may take of a stage's requests. Each route has a bucket of its own at API Gateway. Those that need no
 # token have half of the stage's limit between all of them, and `POST /orders` has the other half to itself: whatever
@@ -143,8 +166,10 @@ _WEIGHTS: Final = {
     f"GET {API_PREFIX}/products": 4,
     f"GET {API_PREFIX}/products/{{productId}}": 4,
     f"GET {API_PREFIX}/docs/{{asset}}": 4,
+    f"POST {API_PREFIX}/webhooks/payments/{{provider}}": 8,
 }
-"""Of open routes that are asked more often than the others: a shop window, and what one page loads. Others have 1."""
+"""Of open routes that are asked more often than the others: a shop window, what one page loads, and the payment
+provider, which sends some events for each order. Others have 1."""
 HEAD_SHARE: Final = 0.05
 """Of each HEAD route that needs a token. All routes together must fit into what AWS allows an account."""
 
@@ -162,8 +187,14 @@ class OrdersApi(Construct):
     ) -> None:
         super().__init__(scope, id)
         stage = self._policy = runtime.stage
+        cancellation = {"CANCELLATION_WINDOW_MINUTES": str(stage.cancellation_window_minutes)}
         environments = {
-            "CreateOrder": {"ORDERS_PER_MINUTE": str(stage.orders_per_minute)},
+            "CreateOrder": {
+                "ORDERS_PER_MINUTE": str(stage.orders_per_minute),
+                **({"ALLOW_TEST_PAYMENTS": "true"} if stage.allows_test_payments else {}),
+            },
+            "ReadOrders": cancellation,
+            "CancelOrder": cancellation,
             "ApiDocs": {
                 "USER_POOL_ID": identity.user_pool.user_pool_id,
                 "USER_POOL_CLIENT_ID": identity.client.user_pool_client_id,
@@ -177,7 +208,7 @@ class OrdersApi(Construct):
                 name,
                 runtime=runtime,
                 with_database=name not in WITHOUT_DATABASE,
-                with_payment_provider=name in _KNOW_PAYMENT_METHODS,
+                with_payment_provider=name in _KNOW_PAYMENT_PROVIDER,
                 timeout=_TIMEOUT,
                 memory_mb=_MEMORY_MB,
                 description=description,
@@ -234,7 +265,10 @@ class OrdersApi(Construct):
 
     def add_routes_of(self, function: OrdersFunction) -> integrations.HttpLambdaIntegration:
         """Adds the routes of a function; one that needs more than the others is made elsewhere."""
-        integration = integrations.HttpLambdaIntegration(function.node.id, function.function)
+        # One permission for the whole API: with one for each route the stack would have too many resources (500).
+        integration = integrations.HttpLambdaIntegration(
+            function.node.id, function.function, scope_permission_to_route=False
+        )
         for route in ROUTES:
             if route.function != function.node.id:
                 continue
@@ -249,7 +283,9 @@ class OrdersApi(Construct):
             if route.is_open:
                 for http_route in added:
                     accept(
-                        http_route, "The catalogue, the health and the document are for everyone.", "APIG4"
+                        http_route,
+                        "The catalogue, the health and the document are for everyone; the payment provider signs.",
+                        "APIG4",
                     )
         return integration
 

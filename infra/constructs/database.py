@@ -77,7 +77,9 @@ class ManagedDatabase(Construct):
             "Cluster",
             cluster_identifier=cluster_name,
             engine=rds.DatabaseClusterEngine.aurora_postgres(
-                version=rds.AuroraPostgresEngineVersion.VER_17_5
+                version=rds.AuroraPostgresEngineVersion.of(
+                    policy.engine_version, policy.engine_version.partition(".")[0]
+                )
             ),
             default_database_name="orders",
             credentials=rds.Credentials.from_generated_secret(
@@ -120,7 +122,6 @@ class ManagedDatabase(Construct):
             self,
             "Proxy",
             proxy_target=rds.ProxyTarget.from_cluster(cluster),
-            db_proxy_name=stage.resource_name("database"),
             secrets=[self._secret],
             vpc=network.vpc,
             vpc_subnets=network.database_subnets,

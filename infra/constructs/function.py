@@ -108,7 +108,8 @@ class OrdersFunction(Construct):
         stage = runtime.stage
         database = runtime.database if with_database else None
         package = package or snake(id)
-        name = stage.resource_name(kebab(id))
+        self.name = kebab(id)
+        name = stage.resource_name(self.name)
 
         log_group = logs.LogGroup(
             self,

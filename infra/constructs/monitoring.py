@@ -8,12 +8,12 @@ from aws_cdk import aws_apigatewayv2 as apigatewayv2
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
-from infra.constructs.function import METRICS_NAMESPACE
+from infra.constructs.alarm_topic import AlarmTopic
+from infra.constructs.function import METRICS_NAMESPACE, OrdersFunction
 from infra.constructs.queues import QueuePair
 from infra.stages import Stage
 from orders.contract import Metric
@@ -27,6 +27,12 @@ OUTBOX_LAG_LIMIT: Final = Duration.minutes(2)
 
 SUPPRESSED_LIMIT: Final = 20
 """Messages a minute. Single ones are customers who gave an address that they have not confirmed."""
+BOUNCED_LIMIT: Final = 10
+COMPLAINED_LIMIT: Final = 3
+"""Mails a minute."""
+BOUNCE_RATE_LIMIT: Final = 0.05
+COMPLAINT_RATE_LIMIT: Final = 0.001
+"""Shares of the account's mails, from which on SES puts the account under review, and later stops it."""
 SMS_SPENDING_SHARE: Final = 0.8
 
 
@@ -42,24 +48,23 @@ class Monitoring(Construct):
         api: apigatewayv2.HttpApi,
         queues: Iterable[QueuePair],
         state_machine: stepfunctions.StateMachine,
+        refund: stepfunctions.StateMachine,
+        mark_for_review: lambda_.Function,
         relay: lambda_.Function,
         mark_cancelled: lambda_.Function,
-        process_payment: lambda_.Function,
+        payment_callers: Iterable[OrdersFunction],
         deliver_webhooks: lambda_.Function,
+        payment_webhooks: lambda_.Function,
+        provider_events: lambda_.Function,
         maintenance: lambda_.Function,
         payment_events: lambda_.Function,
         inventory_events: lambda_.Function,
         notify: lambda_.Function,
+        mail_feedback: lambda_.Function,
     ) -> None:
         super().__init__(scope, id)
         self._stage = stage
-        self.topic = sns.Topic(
-            self,
-            "Alarms",
-            topic_name=stage.resource_name("alarms"),
-            display_name="Order pipeline",
-            enforce_ssl=True,
-        )
+        self.topic = AlarmTopic(self, "Alarms", stage=stage).topic
         self._action = actions.SnsAction(self.topic)
         pairs = tuple(queues)
         lag = _orders_metric(Metric.OUTBOX_LAG, relay, "Maximum")
@@ -70,12 +75,16 @@ class Monitoring(Construct):
                 _visible(pair.dlq),
                 "A message was given up. Find its cause, then redrive it.",
             )
-        for metric, what in (
-            (state_machine.metric_failed(period=_PERIOD), "failed"),
-            (state_machine.metric_timed_out(period=_PERIOD), "timed-out"),
-            (state_machine.metric_aborted(period=_PERIOD), "aborted"),
+        for name, machine, description in (
+            ("saga", state_machine, "An execution ended without a terminal state for its order."),
+            ("refund", refund, "An execution ended, and its refund is neither completed nor under review."),
         ):
-            self._alarm(f"saga-{what}", metric, "An execution ended without a terminal state for its order.")
+            for metric, what in (
+                (machine.metric_failed(period=_PERIOD), "failed"),
+                (machine.metric_timed_out(period=_PERIOD), "timed-out"),
+                (machine.metric_aborted(period=_PERIOD), "aborted"),
+            ):
+                self._alarm(f"{name}-{what}", metric, description)
         conflict = (
             "Our record of a payment and the gateway's disagree. The table `repairs` says of which order."
         )
@@ -92,14 +101,42 @@ class Monitoring(Construct):
                 Metric.ORDERS_NEEDING_REVIEW,
                 "Resuming an order again and again did not help: its executions end badly.",
             ),
+            (
+                "refunds-needing-review",
+                mark_for_review,
+                Metric.REFUNDS_NEEDING_REVIEW,
+                "A refund could not be carried out: the payment provider refuses it, or a step was given up.",
+            ),
+            (
+                "refunds-given-up",
+                maintenance,
+                Metric.REFUNDS_NEEDING_REVIEW,
+                "Resuming a refund again and again did not help: its executions end badly.",
+            ),
             ("outbox-dead", relay, Metric.OUTBOX_DEAD, "An event could not be published, for good."),
             ("payment-conflict-maintenance", maintenance, Metric.PAYMENT_CONFLICTS, conflict),
             ("payment-conflict-payment-events", payment_events, Metric.PAYMENT_CONFLICTS, conflict),
+            ("payment-conflict-provider-events", provider_events, Metric.PAYMENT_CONFLICTS, conflict),
             (
-                "payment-circuit-open",
-                process_payment,
-                Metric.CIRCUIT_OPENED,
-                "The payment gateway keeps failing: orders wait for it, and are cancelled after an hour or so.",
+                "payment-dispute-opened",
+                provider_events,
+                Metric.PAYMENT_DISPUTES_OPENED,
+                "A customer's bank contests a charge: a person must respond within the provider's deadline.",
+            ),
+            (
+                "payment-dispute-lost",
+                provider_events,
+                Metric.PAYMENT_DISPUTES_LOST,
+                "A contested charge is lost: the customer has the money back. The order's report says which.",
+            ),
+            *(
+                (
+                    f"payment-circuit-open-{caller.name}",
+                    caller.function,
+                    Metric.CIRCUIT_OPENED,
+                    "The payment gateway keeps failing: orders wait for it, and are cancelled after an hour or so.",
+                )
+                for caller in payment_callers
             ),
             (
                 "webhooks-disabled",
@@ -135,6 +172,39 @@ class Monitoring(Construct):
             threshold=SUPPRESSED_LIMIT,
             periods=5,
         )
+        for name, counted, limit, description in (
+            (
+                "mails-bounced",
+                Metric.MAILS_BOUNCED,
+                BOUNCED_LIMIT,
+                "Many mails come back: somebody orders with made-up addresses, or a provider refuses our mails.",
+            ),
+            (
+                "mails-complained",
+                Metric.MAILS_COMPLAINED,
+                COMPLAINED_LIMIT,
+                "Several recipients call our mails unwanted at once.",
+            ),
+        ):
+            self._alarm(name, _orders_metric(counted, mail_feedback, "Sum"), description, threshold=limit)
+        for name, metric_name, share in (
+            ("mail-bounce-rate", "Reputation.BounceRate", BOUNCE_RATE_LIMIT),
+            ("mail-complaint-rate", "Reputation.ComplaintRate", COMPLAINT_RATE_LIMIT),
+        ):
+            self._alarm(
+                name,
+                cloudwatch.Metric(
+                    namespace="AWS/SES", metric_name=metric_name, statistic="Maximum", period=_PERIOD
+                ),
+                "So many of the account's mails come back or are complained of that SES may stop all of them.",
+                threshold=share,
+            )
+        self._alarm(
+            "payment-webhooks-refused",
+            _orders_metric(Metric.PAYMENT_WEBHOOKS_REFUSED, payment_webhooks, "Sum"),
+            "The payment provider's webhooks are not signed with our secret, or somebody forges them.",
+            periods=5,
+        )
         if stage.sms_monthly_usd is not None:
             self._alarm(
                 "sms-spending",
@@ -160,6 +230,28 @@ class Monitoring(Construct):
             threshold=OUTBOX_LAG_LIMIT.to_milliseconds(),
             periods=3,
         )
+        self._alarm(
+            "outbox-retries",
+            _orders_metric(Metric.OUTBOX_RETRIED, relay, "Sum"),
+            "SQS keeps refusing events: a right is missing, a queue is gone, or SQS is down.",
+            periods=5,
+        )
+        self._alarm(
+            "outbox-waiting",
+            _orders_metric(Metric.OUTBOX_WAITING, maintenance, "Maximum"),
+            "Events are due and nobody publishes them, or nobody looks whether they are.",
+            threshold=OUTBOX_LAG_LIMIT.to_milliseconds(),
+            periods=5,
+            missing=cloudwatch.TreatMissingData.BREACHING,
+        )
+        for name, function in (("outbox-relay", relay), ("maintenance", maintenance)):
+            self._alarm(
+                f"{name}-errors",
+                function.metric_errors(period=_PERIOD, statistic="Sum"),
+                "It ends with an error again and again. Nobody but this alarm is told of it.",
+                periods=5,
+                datapoints=3,
+            )
         # What they measure themselves, the relay's lag first of all, is silent when they are.
         for name, function, description in (
             ("relay", relay, "No relay has started for minutes: accepted orders go nowhere."),
@@ -194,12 +286,14 @@ class Monitoring(Construct):
         *,
         threshold: float = 1,
         periods: int = 1,
+        datapoints: int | None = None,
         comparison: cloudwatch.ComparisonOperator = (
             cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
         ),
         missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
     ) -> None:
-        """An alarm that fires from `threshold` on, after so many periods in a row, and says so when it is over."""
+        """An alarm that fires from `threshold` on, after so many periods in a row, or so many `datapoints` of them. It
+        says so when it is over."""
         alarm = cloudwatch.Alarm(
             self,
             name,
@@ -208,6 +302,7 @@ class Monitoring(Construct):
             metric=metric,
             threshold=threshold,
             evaluation_periods=periods,
+            datapoints_to_alarm=datapoints,
             comparison_operator=comparison,
             treat_missing_data=missing,
         )

@@ -6,27 +6,28 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.stages import Stage
+from infra.stages import DatabasePolicy, Stage
 
 _POSTGRES: Final = ec2.Port.tcp(5432)
 
 
 class Network(Construct):
-    """Two zones; functions in subnets that reach AWS's APIs through NAT, the database where nothing leads out.
+    """Two zones, or those that a deploy names; functions in subnets that reach AWS's APIs through NAT, the database
+    where nothing leads out.
 
     No interface endpoints: SQS, Secrets Manager, SES and X-Ray in two zones would cost more than the NAT gateways
     that the payment gateway and customers' webhooks need anyway.
     """
 
-    def __init__(self, scope: Construct, id: str, *, stage: Stage, nat_gateways: int) -> None:
+    def __init__(self, scope: Construct, id: str, *, stage: Stage, policy: DatabasePolicy) -> None:
         super().__init__(scope, id)
         self.function_subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)
         self.database_subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
         self.vpc = ec2.Vpc(
             self,
             "Vpc",
-            max_azs=2,
-            nat_gateways=nat_gateways,
+            **({"availability_zones": [*policy.zones]} if policy.zones else {"max_azs": 2}),
+            nat_gateways=policy.nat_gateways,
             subnet_configuration=[
                 ec2.SubnetConfiguration(name="public", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=24),
                 ec2.SubnetConfiguration(
@@ -45,7 +46,6 @@ class Network(Construct):
                 logs.LogGroup(
                     self,
                     "FlowLogs",
-                    log_group_name=f"/orders/{stage.name}/refused-traffic",
                     retention=stage.log_retention,
                     removal_policy=stage.removal_policy,
                 )

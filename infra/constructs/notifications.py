@@ -4,12 +4,12 @@ import json
 from dataclasses import asdict
 from typing import Final
 
+from aws_cdk import RemovalPolicy, Stack, custom_resources
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_ses as ses
 from aws_cdk import aws_sqs as sqs
-from aws_cdk import custom_resources
 from constructs import Construct
 
 from infra.constructs.function import FunctionRuntime, OrdersFunction, QueueConsumer
@@ -40,8 +40,10 @@ class Notifications(Construct):
         queue: sqs.Queue,
         identity: Identity,
         api: OrdersFunction,
+        configuration_set: ses.ConfigurationSet,
     ) -> None:
-        """`api` is the function in which customers name and confirm recipients."""
+        """`api` is the function in which customers name and confirm recipients. Every mail is sent with the
+        configuration set."""
         super().__init__(scope, id)
         stage = runtime.stage
         key = secretsmanager.Secret(
@@ -52,10 +54,17 @@ class Notifications(Construct):
             generate_secret_string=secretsmanager.SecretStringGenerator(
                 password_length=_KEY_LENGTH, exclude_punctuation=True
             ),
-            removal_policy=stage.removal_policy,
+            # With its name free, the next stack can make another one.
+            removal_policy=RemovalPolicy.DESTROY,
         )
         accept(key, "It makes codes that live for ten minutes and five attempts.", "SMG4")
-        sender = ses.EmailIdentity(self, "Sender", identity=ses.Identity.email(stage.sender_email))
+        if stage.creates_sender:
+            ses.EmailIdentity(
+                self,
+                "Sender",
+                identity=ses.Identity.email(stage.sender_email),
+                configuration_set=configuration_set,
+            )
         self.notify = QueueConsumer(
             self,
             "Notify",
@@ -64,6 +73,7 @@ class Notifications(Construct):
             runtime=runtime,
             environment={
                 "SENDER_EMAIL": stage.sender_email,
+                "MAIL_CONFIGURATION_SET": configuration_set.configuration_set_name,
                 "SMS_SENDER_ID": stage.sms_sender_id,
                 "SMS_ORIGINATION_NUMBER": stage.sms_origination_number,
                 "MESSAGE_LIMITS": json.dumps(
@@ -80,7 +90,20 @@ class Notifications(Construct):
         self.notify.function.add_to_role_policy(
             iam.PolicyStatement(
                 actions=["ses:SendEmail"],
-                resources=[sender.email_identity_arn],
+                # SES asks for the right to the one of the identities that it has verified.
+                resources=[
+                    *(
+                        Stack.of(self).format_arn(
+                            service="ses", resource="identity", resource_name=identity_name
+                        )
+                        for identity_name in (stage.sender_email, stage.sender_email.partition("@")[2])
+                    ),
+                    Stack.of(self).format_arn(
+                        service="ses",
+                        resource="configuration-set",
+                        resource_name=configuration_set.configuration_set_name,
+                    ),
+                ],
                 conditions={"StringEquals": {"ses:FromAddress": stage.sender_email}},
             )
         )
@@ -96,7 +119,6 @@ class Notifications(Construct):
         log_group = logs.LogGroup(
             self,
             "SmsLimitLogs",
-            log_group_name=f"/aws/lambda/{stage.resource_name('sms-limit')}",
             retention=stage.log_retention,
             removal_policy=stage.removal_policy,
         )

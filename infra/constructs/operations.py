@@ -9,6 +9,7 @@ from constructs import Construct
 from infra.constructs.api import OrdersApi
 from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.constructs.queues import Queues
+from infra.constructs.refund import OrderRefund
 from infra.constructs.saga import OrderSaga
 
 # Looking for one message among many takes a while; API Gateway gives up after 30 s.
@@ -29,6 +30,7 @@ class Operations(Construct):
         runtime: FunctionRuntime,
         queues: Queues,
         saga: OrderSaga,
+        refund: OrderRefund,
         api: OrdersApi,
     ) -> None:
         super().__init__(scope, id)
@@ -40,12 +42,13 @@ class Operations(Construct):
             memory_mb=_MEMORY_MB,
             environment={
                 "STATE_MACHINE_ARN": saga.state_machine.state_machine_arn,
+                "REFUND_STATE_MACHINE_ARN": refund.state_machine.state_machine_arn,
                 "QUEUE_URLS": json.dumps({pair.name: pair.queue.queue_url for pair in queues.pairs}),
                 "DLQ_URLS": json.dumps({pair.name: pair.dlq.queue_url for pair in queues.pairs}),
                 **runtime.stage.payments.environment,
             },
             with_payment_provider=True,
-            description="The API of operators: dead letters, orders under review, the outbox, health",
+            description="The API of operators: dead letters, orders under review, refunds, the outbox, health",
         )
         function = self.operations.function
         for pair in queues.pairs:
@@ -54,4 +57,6 @@ class Operations(Construct):
             pair.dlq.grant(function, "sqs:ListMessageMoveTasks", "sqs:StartMessageMoveTask")
         saga.state_machine.grant_start_execution(function)
         saga.grant_executions(self.operations, "states:DescribeExecution", "states:GetExecutionHistory")
+        refund.state_machine.grant_start_execution(function)
+        refund.grant_executions(self.operations, "states:DescribeExecution")
         api.add_routes_of(self.operations)

@@ -7,6 +7,7 @@ from constructs import Construct
 
 from infra.constructs.function import FunctionRuntime, OrdersFunction, QueueConsumer
 from infra.constructs.queues import Queues
+from infra.constructs.refund import OrderRefund
 from infra.constructs.saga import OrderSaga
 from infra.constructs.schedule import start_every_minute
 from orders.events import Queue
@@ -30,6 +31,7 @@ class Recovery(Construct):
         runtime: FunctionRuntime,
         queues: Queues,
         saga: OrderSaga,
+        refund: OrderRefund,
     ) -> None:
         super().__init__(scope, id)
         self.maintenance = OrdersFunction(
@@ -39,15 +41,17 @@ class Recovery(Construct):
             timeout=_ROUND_TIMEOUT,
             environment={
                 "STATE_MACHINE_ARN": saga.state_machine.state_machine_arn,
+                "REFUND_STATE_MACHINE_ARN": refund.state_machine.state_machine_arn,
                 "CONTACT_RETENTION_DAYS": str(runtime.stage.contact_retention_days),
                 **runtime.stage.payments.environment,
             },
             with_payment_provider=True,
-            description="Resumes stuck orders, expires reservations, settles payments, removes what is too old",
+            description="Resumes stuck orders and refunds, expires reservations, settles payments, removes old rows",
         )
-        saga.state_machine.grant(self.maintenance.function, "states:ListExecutions")
-        saga.state_machine.grant_start_execution(self.maintenance.function)
-        saga.grant_executions(self.maintenance, "states:DescribeExecution")
+        for machine in (saga, refund):
+            machine.state_machine.grant(self.maintenance.function, "states:ListExecutions")
+            machine.state_machine.grant_start_execution(self.maintenance.function)
+            machine.grant_executions(self.maintenance, "states:DescribeExecution")
         start_every_minute(
             self,
             self.maintenance.function,

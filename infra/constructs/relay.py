@@ -9,6 +9,7 @@ from constructs import Construct
 from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.constructs.queues import Queues
 from infra.constructs.schedule import start_every_minute
+from orders.events import EVENT_QUEUES
 
 WINDOW_SECONDS: Final = 61
 """How long one run looks for new events. A second more than the interval, so that there is always a relay alive:
@@ -33,18 +34,19 @@ class OutboxRelay(Construct):
         queues: Queues,
     ) -> None:
         super().__init__(scope, id)
+        pairs = [pair for pair in queues.pairs if pair.name in EVENT_QUEUES]
         self.relay = OrdersFunction(
             self,
             "OutboxRelay",
             runtime=runtime,
             timeout=_TIMEOUT,
             environment={
-                "QUEUE_URLS": json.dumps({pair.name: pair.queue.queue_url for pair in queues.pairs}),
+                "QUEUE_URLS": json.dumps({pair.name: pair.queue.queue_url for pair in pairs}),
                 "RELAY_WINDOW_SECONDS": str(WINDOW_SECONDS),
             },
             description="Publishes outbox rows to their queues",
         )
-        for pair in queues.pairs:
+        for pair in pairs:
             pair.queue.grant_send_messages(self.relay.function)
         start_every_minute(
             self,

@@ -1,17 +1,16 @@
-"""The saga: the state machine, the eleven functions of its steps, and the consumer that starts it."""
+"""The saga: the state machine, the twelve functions of its steps, and the consumer that starts it."""
 
-import json
+from collections.abc import Mapping
 from typing import Final
 
 from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
-from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
 from infra.constructs.function import FunctionRuntime, OrdersFunction, QueueConsumer
-from infra.findings import accept
+from infra.constructs.refund import OrderRefund
+from infra.constructs.state_machine import OrdersStateMachine
 from infra.names import snake
 from infra.saga_definition import saga_definition
 from orders.domain import SagaStep
@@ -24,90 +23,61 @@ _STEP_TIMEOUT: Final = Duration.seconds(25)
 _START_BATCH_SIZE: Final = 10
 
 
-class OrderSaga(Construct):
+class OrderSaga(OrdersStateMachine):
     """The state machine of `statemachines/order_saga.asl.json`; each of its steps is a function of `saga_steps`."""
 
     def __init__(self, scope: Construct, id: str, *, runtime: FunctionRuntime) -> None:
-        super().__init__(scope, id)
-        stage = runtime.stage
-        self._name = stage.resource_name("order-saga")
-        self.steps = {step: self._step(runtime, step) for step in SagaStep}
-        self.state_machine = stepfunctions.StateMachine(
-            self,
-            "StateMachine",
-            state_machine_name=self._name,
+        super().__init__(
+            scope,
+            id,
+            runtime=runtime,
+            name="order-saga",
             comment="One order, from PENDING to a terminal state",
-            definition_body=stepfunctions.DefinitionBody.from_string(
-                json.dumps(saga_definition(), ensure_ascii=False, indent=2)
-            ),
-            definition_substitutions={
-                f"{step}FunctionArn": function.function.function_arn for step, function in self.steps.items()
-            },
-            tracing_enabled=True,
-            logs=stepfunctions.LogOptions(
-                destination=logs.LogGroup(
-                    self,
-                    "Logs",
-                    # AWS cuts the resource policy of other names short once an account has many state machines.
-                    log_group_name=f"/aws/vendedlogs/states/{self._name}",
-                    retention=stage.log_retention,
-                    removal_policy=stage.removal_policy,
-                ),
-                level=stepfunctions.LogLevel.ERROR,
-                include_execution_data=True,
-            ),
-            removal_policy=stage.removal_policy,
+            definition=saga_definition(),
         )
-        accept(
-            self.state_machine,
-            "Step Functions keeps every execution's history for 90 days itself; the log is for the errors.",
-            "SF1",
-        )
-        accept(
-            self.state_machine,
-            "AWS has no narrower resource for log delivery and traces.",
-            "IAM5[Resource::*]",
-        )
-        for function in self.steps.values():
-            function.function.grant_invoke_latest_version(self.state_machine)
+        self.grant_wake(self.steps[SagaStep.WAIT_FOR_PAYMENT])
         # The release before asked for the confirmation in SendConfirmation. Its CompleteOrder must not follow a new
         # SendConfirmation, or an order that is under way during the deploy would be confirmed without a mail.
         self.steps[SagaStep.SEND_CONFIRMATION].node.add_dependency(self.steps[SagaStep.COMPLETE_ORDER])
 
-    def start_from(self, queue: sqs.Queue, *, runtime: FunctionRuntime) -> None:
-        """Starts one execution for each order that the queue announces."""
+    def start_from(self, queue: sqs.Queue, *, refund: OrderRefund, runtime: FunctionRuntime) -> None:
+        """Starts one execution for each order that the queue announces, and one of `refund` for each refund."""
         self.starter = QueueConsumer(
             self,
             "StartSaga",
             queue=queue,
             batch_size=_START_BATCH_SIZE,
             runtime=runtime,
-            environment={"STATE_MACHINE_ARN": self.state_machine.state_machine_arn},
-            description="order-processing: one execution for each order, by name",
+            environment={
+                "STATE_MACHINE_ARN": self.state_machine.state_machine_arn,
+                "REFUND_STATE_MACHINE_ARN": refund.state_machine.state_machine_arn,
+            },
+            description="order-processing: one execution for each order and each refund, by name",
         )
         self.state_machine.grant_start_execution(self.starter.function)
+        refund.state_machine.grant_start_execution(self.starter.function)
 
-    def grant_executions(self, function: OrdersFunction, *actions: str) -> None:
-        """Lets the function do these things, e.g. `states:DescribeExecution`, to executions of the saga."""
-        executions = f"{self._name}:*"
+    def _steps(self, runtime: FunctionRuntime) -> Mapping[str, OrdersFunction]:
+        self.steps = {step: self._step(runtime, step) for step in SagaStep}
+        return {str(step): function for step, function in self.steps.items()}
+
+    def grant_wake(self, function: OrdersFunction) -> None:
+        """Lets the function wake executions that wait for a customer (`orders.payments.actions.wake`).
+
+        AWS has no narrower resource than the state machine. By its name, since the state machine needs its steps first.
+        """
         function.function.add_to_role_policy(
             iam.PolicyStatement(
-                actions=[*actions],
+                actions=["states:SendTaskSuccess"],
                 resources=[
                     Stack.of(self).format_arn(
                         service="states",
-                        resource="execution",
-                        resource_name=executions,
+                        resource="stateMachine",
+                        resource_name=self._name,
                         arn_format=ArnFormat.COLON_RESOURCE_NAME,
                     )
                 ],
             )
-        )
-        accept(
-            function,
-            "An execution's name has its order's id.",
-            "IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:"
-            f"{executions}]",
         )
 
     def _step(self, runtime: FunctionRuntime, step: SagaStep) -> OrdersFunction:

@@ -6,8 +6,9 @@ from uuid import uuid4
 
 import pytest
 
+from orders.contract import API_PREFIX
 from tests.e2e.conftest import Cloud
-from tests.e2e.test_api import ORDER, Caller, await_end, tokens
+from tests.e2e.test_api import ORDER, Caller, await_end, request, tokens
 from tools.audit import mailbox
 
 # Nobody else's: an hour has two text messages for one that nobody has confirmed.
@@ -57,3 +58,48 @@ def test_an_order_in_spanish_is_told_of_once_by_mail_and_once_by_text_message(ru
     assert PHONE not in str(told)
     assert address not in str(told)
     assert other.get(f"/orders/{order_id}/notifications").status == 404
+
+
+@pytest.mark.parametrize(("mailbox_name", "status"), [("bounce", "BOUNCED"), ("complaint", "COMPLAINED")])
+def test_an_address_that_bounces_or_complains_is_written_to_again_when_an_operator_allows_it(
+    running_cloud: Cloud, mailbox_name: str, status: str
+) -> None:
+    """With SES's own mailbox simulator, which the emulator has, too."""
+    api_url = running_cloud.stack["api_url"]
+    customer, admin = (
+        Caller(api_url, tokens(running_cloud, user)["AccessToken"]) for user in ("customer", "admin")
+    )
+    address = f"{mailbox_name}+{uuid4().hex}@simulator.amazonses.com"
+
+    def mail_of_a_new_order() -> tuple[str, dict[str, Any]]:
+        placed = customer.post({**ORDER, "contact": {"email": address, "locale": "en"}})
+        order_id = placed.body["orderId"]
+        await_end(customer, order_id)
+        return order_id, await_sent(customer, order_id)["email"]
+
+    def await_feedback(order_id: str) -> dict[str, Any]:
+        # A message that came before our own record is looked at again after three minutes.
+        deadline = time.monotonic() + 4 * PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            told = await_sent(customer, order_id)["email"]
+            if told["status"] != "SENT":
+                return told
+            time.sleep(0.2)
+        pytest.fail("SES told of nothing")
+
+    first, _ = mail_of_a_new_order()
+    assert await_feedback(first)["status"] == status
+
+    _, second = mail_of_a_new_order()
+    assert (second["status"], second["error"]) == ("SUPPRESSED", f"ADDRESS_{status}")
+    found = admin.get(f"/admin/suppressed-addresses/{address}")
+    assert (found.status, found.body["reason"], found.body["orderId"]) == (200, status, first)
+    allowed = request(
+        "DELETE",
+        f"{api_url}{API_PREFIX}/admin/suppressed-addresses/{address}?note=repaired",
+        headers={"Authorization": f"Bearer {admin.token}"},
+    )
+    assert allowed.status == 204
+
+    _, third = mail_of_a_new_order()
+    assert third["status"] in ("SENT", status)

@@ -20,14 +20,30 @@ LOCAL_DATABASE = json.dumps(
     {"username": "orders", "password": "local", "host": "/run/postgres", "port": 5432, "dbname": "orders"}
 )
 
+CALL_PAYMENT_PROVIDER = frozenset(
+    {
+        "maintenance",
+        "operations",
+        "payment-events",
+        "process-payment",
+        "provider-events",
+        "refund-payment",
+        "refund-step-refund-payment",
+    }
+)
+"""The functions that do; they may read our key there."""
+
 Properties = dict[str, Any]
 
 
 def context_of(stage: str) -> dict[str, Any]:
-    """What `cdk synth -c stage=…` gives the app: the flags of cdk.json, the stage, and a database if it needs one."""
+    """What `cdk synth -c stage=…` gives the app: the flags of cdk.json, the stage, and where the stage needs them a
+    database, a sender of mails and a payment provider."""
     flags: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]
     database = {} if STAGES[stage].database else {"database": LOCAL_DATABASE}
-    return {**flags, "stage": stage, **database}
+    sender = {} if STAGES[stage].sender_email else {"sender_email": "orders@shop.example"}
+    payments = {} if STAGES[stage].allows_test_payments else {"payment_provider": "stripe"}
+    return {**flags, "stage": stage, **database, **sender, **payments}
 
 
 @dataclass(frozen=True)
@@ -42,10 +58,10 @@ class Statement:
 class SynthesizedStack:
     """The template of one stage."""
 
-    def __init__(self, stage: Stage, output_directory: Path) -> None:
+    def __init__(self, stage: Stage, output_directory: Path, **context: str) -> None:
         self.stage = stage
         self.output_directory = output_directory
-        app = App(outdir=str(output_directory), context=context_of(stage.name))
+        app = App(outdir=str(output_directory), context=context_of(stage.name) | context)
         self.template = dict(Template.from_stack(orders_stack(app)).to_json())
 
     def of_type(self, resource_type: str) -> dict[str, Properties]:
@@ -60,6 +76,11 @@ class SynthesizedStack:
         """The properties of the one resource of a type."""
         (properties,) = self.of_type(resource_type).values()
         return properties
+
+    def state_machine(self, name: str = "order-saga") -> Properties:
+        """The properties of the state machine of this name, without the stage."""
+        machines = self.of_type("AWS::StepFunctions::StateMachine").values()
+        return next(machine for machine in machines if self.short(machine["StateMachineName"]) == name)
 
     def dependencies(self, logical_id: str) -> set[str]:
         """What is made before a resource, as far as its `DependsOn` says."""
@@ -124,6 +145,11 @@ class SynthesizedStack:
         variables: dict[str, Any] = self.functions[function]["Environment"]["Variables"]
         return variables
 
+    @cached_property
+    def payment_provider(self) -> str:
+        """The name of the one that the stage chooses."""
+        return str(self.environment("create-order")["PAYMENT_PROVIDER"])
+
     def layers(self, function: Properties) -> list[Path]:
         """The staged directories of a function's layers."""
         versions = self.of_type("AWS::Lambda::LayerVersion")
@@ -175,14 +201,19 @@ class SynthesizedStack:
             case "AWS::SQS::Queue":
                 return f"queue {self.short(properties['QueueName'])}"
             case "AWS::Logs::LogGroup":
-                return f"logs of {self.short(properties['LogGroupName'].rpartition('/')[2])}"
+                return f"logs of {self.short(properties.get('LogGroupName', logical_id).rpartition('/')[2])}"
             case "AWS::SecretsManager::Secret" | "AWS::SecretsManager::SecretTargetAttachment":
                 name = self.short(properties.get("Name", ""))
-                return name.replace("-", " ") if name.endswith("-key") else "database secret"
+                return name.replace("-", " ") if name.endswith(("-key", "-secret")) else "database secret"
             case "AWS::StepFunctions::StateMachine":
-                return "state machine"
+                is_saga = properties["StateMachineName"].endswith("-order-saga")
+                return "state machine" if is_saga else "refund state machine"
             case "AWS::SES::EmailIdentity":
                 return "sender"
+            case "AWS::SES::ConfigurationSet":
+                return self.short(properties["Name"])
+            case "AWS::SNS::Topic":
+                return f"topic {self.short(properties['TopicName'])}"
             case "AWS::Cognito::UserPool":
                 return "user pool"
             case other:

@@ -27,6 +27,9 @@ ADMINISTRATION = (
     "POST /api/v1/admin/outbox/{eventId}/redrive",
     "GET /api/v1/admin/sagas/{orderId}",
     "POST /api/v1/admin/customers/{userId}/erasure",
+    "GET /api/v1/admin/suppressed-addresses",
+    "GET /api/v1/admin/suppressed-addresses/{address}",
+    "DELETE /api/v1/admin/suppressed-addresses/{address}",
     "GET /api/v1/health/detailed",
 )
 """Of the users, the function lets in the administrators."""
@@ -37,6 +40,7 @@ ROUTES = {
     "GET /api/v1/orders/{orderId}": ("read-orders", USER),
     "GET /api/v1/orders/{orderId}/status": ("read-orders", USER),
     "GET /api/v1/orders/{orderId}/notifications": ("read-orders", USER),
+    "POST /api/v1/orders/{orderId}/cancellation": ("cancel-order", USER),
     "POST /api/v1/webhooks": ("webhooks", USER),
     "GET /api/v1/webhooks": ("webhooks", USER),
     "GET /api/v1/webhooks/{webhookId}": ("webhooks", USER),
@@ -47,6 +51,7 @@ ROUTES = {
     "POST /api/v1/webhooks/{webhookId}/test": ("webhooks", USER),
     "GET /api/v1/webhooks/{webhookId}/deliveries": ("webhooks", USER),
     "POST /api/v1/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver": ("webhooks", USER),
+    "POST /api/v1/webhooks/payments/{provider}": ("payment-webhooks", ANYONE),
     "POST /api/v1/recipients": ("recipients", USER),
     "GET /api/v1/recipients": ("recipients", USER),
     "GET /api/v1/recipients/{recipientId}": ("recipients", USER),
@@ -215,7 +220,7 @@ def test_operators_and_those_who_may_place_urgent_orders_are_groups(stack: Synth
 
 def test_only_production_keeps_its_users_when_the_stack_goes(stack: SynthesizedStack) -> None:
     (pool,) = [r for r in stack.template["Resources"].values() if r["Type"] == "AWS::Cognito::UserPool"]
-    assert pool["DeletionPolicy"] == ("Retain" if stack.stage.name == "prod" else "Delete")
+    assert pool["DeletionPolicy"] == ("RetainExceptOnCreate" if stack.stage.name == "prod" else "Delete")
 
 
 LOOPBACK = {

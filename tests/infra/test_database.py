@@ -1,15 +1,22 @@
 """The database: out of reach, encrypted, kept; and migrated before it is used."""
 
 import json
+from pathlib import Path
 from typing import Any
 
+import pytest
+from aws_cdk import App
+
+from infra.app import orders_stack
 from infra.names import kebab
+from infra.stages import STAGES
 from orders.domain import SagaStep
-from tests.infra.stacks import LOCAL_DATABASE, SynthesizedStack
+from tests.infra.stacks import LOCAL_DATABASE, SynthesizedStack, context_of
 
 USERS = {
     "create-order",
     "read-orders",
+    "cancel-order",
     "manage-catalogue",
     "outbox-relay",
     "maintenance",
@@ -17,10 +24,12 @@ USERS = {
     "payment-events",
     "inventory-events",
     "notify",
+    "mail-feedback",
     "operations",
     "recipients",
     "webhooks",
     "deliver-webhooks",
+    "provider-events",
     "migrate",
     *map(kebab, SagaStep),
 }
@@ -134,6 +143,45 @@ def test_production_survives_a_zone_and_a_slip(prod: SynthesizedStack) -> None:
         r["DeletionPolicy"] for r in prod.template["Resources"].values() if r["Type"] == "AWS::RDS::DBCluster"
     ]
     assert deletion == "Snapshot"
+
+
+def test_what_a_deploy_says_of_the_database_holds(tmp_path: Path) -> None:
+    stack = SynthesizedStack(
+        STAGES["dev"],
+        tmp_path,
+        database_engine_version="16.9",
+        database_min_capacity="2",
+        database_max_capacity="8.5",
+        database_readers="2",
+        availability_zones="us-east-1a,us-east-1c,us-east-1d",
+    )
+    cluster = stack.the("AWS::RDS::DBCluster")
+    assert (cluster["Engine"], cluster["EngineVersion"]) == ("aurora-postgresql", "16.9")
+    assert cluster["ServerlessV2ScalingConfiguration"] == {"MinCapacity": 2, "MaxCapacity": 8.5}
+    assert len(stack.of_type("AWS::RDS::DBInstance")) == 3
+    zones = {subnet["AvailabilityZone"] for subnet in stack.of_type("AWS::EC2::Subnet").values()}
+    assert zones == {"us-east-1a", "us-east-1c", "us-east-1d"}
+    (proxy,) = stack.of_type("AWS::RDS::DBProxy").values()
+    assert len(proxy["VpcSubnetIds"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("database_engine_version", "latest"),
+        ("database_min_capacity", "0.3"),
+        ("database_min_capacity", "4"),
+        ("database_max_capacity", "many"),
+        ("database_max_capacity", "257"),
+        ("database_readers", "16"),
+        ("availability_zones", "us-east-1a"),
+        ("availability_zones", "us-east-1a,us-east-1a"),
+        ("availability_zones", "us-east-1a, b"),
+    ],
+)
+def test_what_no_database_can_be_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=f"{name}: {value!r}"):
+        orders_stack(App(context={**context_of("dev"), name: value}))
 
 
 def test_the_local_stage_brings_its_database_along(local: SynthesizedStack) -> None:

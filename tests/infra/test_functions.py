@@ -5,6 +5,7 @@ import importlib
 import json
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -14,9 +15,11 @@ import pytest
 from functions.operations.queues.dead_letters import HOLD_SECONDS
 from infra.names import kebab
 from orders.domain import SagaStep
+from orders.events import EVENT_QUEUES, Queue
 from orders.payments.settings import PaymentSettings
 from orders.settings import EnvironmentSettings, FunctionSettings
 from payment_simulator.settings import SimulatorSettings
+from payment_stripe.settings import StripeSettings
 from tests.infra.stacks import ROOT, SynthesizedStack
 
 HANDLER = re.compile(r"functions\.(?P<package>\w+)\.handler\.(?P<entry>\w+)")
@@ -25,19 +28,28 @@ RECOVERY = ["maintenance", "payment-events", "inventory-events"]
 FUNCTIONS = [
     "create-order",
     "read-orders",
+    "cancel-order",
     "api-docs",
     "manage-catalogue",
     "outbox-relay",
     "start-saga",
     "notify",
+    "mail-feedback",
     "recipients",
     "webhooks",
     "deliver-webhooks",
+    "payment-webhooks",
+    "provider-events",
     "migrate",
     "operations",
     *RECOVERY,
     *STEPS,
 ]
+
+PROVIDER_SETTINGS: dict[str, type[EnvironmentSettings]] = {
+    "simulator": SimulatorSettings,
+    "stripe": StripeSettings,
+}
 
 RETENTION_DAYS = {"local": 1, "dev": 7, "prod": 90}
 
@@ -79,8 +91,7 @@ def variables_of(stack: SynthesizedStack, function: str) -> tuple[set[str], set[
     package, _ = handler_of(stack, function)
     classes: list[type[EnvironmentSettings]] = [settings_of(package)]
     if issubclass(settings_of(package), PaymentSettings):
-        assert stack.stage.payments.name == "simulator"
-        classes.append(SimulatorSettings)
+        classes.append(PROVIDER_SETTINGS[stack.payment_provider])
     fields = {name.upper(): field for settings in classes for name, field in settings.model_fields.items()}
     return {name for name, field in fields.items() if field.is_required()}, set(fields)
 
@@ -141,19 +152,22 @@ def test_the_function_starts_with_the_environment_it_gets(stack: SynthesizedStac
     with patch.dict(os.environ, environment, clear=True):
         settings = settings_of(package).from_environment()
         if isinstance(settings, PaymentSettings):
-            SimulatorSettings.from_environment()
+            PROVIDER_SETTINGS[stack.payment_provider].from_environment()
     assert settings.stage == stack.stage.name
 
 
 @pytest.mark.parametrize(
-    ("function", "variable"),
-    [("outbox-relay", "QUEUE_URLS"), ("operations", "QUEUE_URLS"), ("operations", "DLQ_URLS")],
+    ("function", "variable", "queues"),
+    [
+        ("outbox-relay", "QUEUE_URLS", EVENT_QUEUES),
+        ("operations", "QUEUE_URLS", Queue),
+        ("operations", "DLQ_URLS", Queue),
+    ],
 )
-def test_who_works_with_every_queue_knows_it_by_name(
-    stack: SynthesizedStack, function: str, variable: str
+def test_who_works_with_many_queues_knows_them_by_name(
+    stack: SynthesizedStack, function: str, variable: str, queues: Iterable[Queue]
 ) -> None:
-    urls = json.loads(deployed(stack.environment(function)[variable]))
-    assert set(urls) == {name for name in stack.queues if not name.endswith("-dlq")}
+    assert set(json.loads(deployed(stack.environment(function)[variable]))) == set(queues)
 
 
 def test_a_message_that_an_operator_looks_at_is_held_for_longer_than_the_function_runs(
@@ -196,15 +210,16 @@ def test_on_aws_functions_run_on_arm_with_the_shared_layer(managed: SynthesizedS
 def test_who_uses_the_payment_provider_has_its_layer_too(managed: SynthesizedStack) -> None:
     for name, function in managed.functions.items():
         has_provider = any(
-            (layer / "python" / "payment_simulator").is_dir() for layer in managed.layers(function)
+            (layer / "python" / f"payment_{managed.payment_provider}").is_dir()
+            for layer in managed.layers(function)
         )
         assert has_provider == ("PAYMENT_PROVIDER" in managed.environment(name)), name
 
 
 def test_the_layer_brings_the_orders_package_and_wheels_for_arm(prod: SynthesizedStack) -> None:
-    (layer,) = prod.layers(prod.functions["read-orders"])
+    (layer,) = prod.layers(prod.functions["manage-catalogue"])
     assert (layer / "python" / "orders" / "settings.py").is_file()
-    assert not (layer / "python" / "payment_simulator").exists()
+    assert not list((layer / "python").glob("payment_*"))
     compiled = {path.name for path in layer.rglob("*.so")}
     assert compiled, "pydantic's core is compiled"
     assert all("aarch64" in name for name in compiled)

@@ -49,30 +49,38 @@ def test_a_message_in_a_dlq_calls(stack: SynthesizedStack, queue: str) -> None:
 @pytest.mark.parametrize(
     ("name", "metric"),
     [
-        ("saga-failed", "ExecutionsFailed"),
-        ("saga-timed-out", "ExecutionsTimedOut"),
-        ("saga-aborted", "ExecutionsAborted"),
+        ("failed", "ExecutionsFailed"),
+        ("timed-out", "ExecutionsTimedOut"),
+        ("aborted", "ExecutionsAborted"),
     ],
 )
-def test_an_execution_without_an_end_for_its_order_calls(
-    stack: SynthesizedStack, name: str, metric: str
+@pytest.mark.parametrize(
+    ("machine", "resource"), [("saga", "state machine"), ("refund", "refund state machine")]
+)
+def test_an_execution_without_an_end_for_its_order_or_refund_calls(
+    stack: SynthesizedStack, machine: str, resource: str, name: str, metric: str
 ) -> None:
-    properties = alarm(stack, name)
+    properties = alarm(stack, f"{machine}-{name}")
     assert fires_on_the_first(properties)
     assert properties["MetricName"] == metric
     assert properties["Statistic"] == "Sum"
-    assert stack.name_of(dimensions(properties)["StateMachineArn"]) == "state machine"
+    assert stack.name_of(dimensions(properties)["StateMachineArn"]) == resource
 
 
 @pytest.mark.parametrize(
     ("name", "metric", "emitter"),
     [
         ("orders-needing-review", Metric.ORDERS_NEEDING_REVIEW, "mark-cancelled"),
+        ("refunds-needing-review", Metric.REFUNDS_NEEDING_REVIEW, "refund-step-mark-for-review"),
+        ("refunds-given-up", Metric.REFUNDS_NEEDING_REVIEW, "maintenance"),
         ("outbox-dead", Metric.OUTBOX_DEAD, "outbox-relay"),
         ("orders-given-up", Metric.ORDERS_NEEDING_REVIEW, "maintenance"),
         ("payment-conflict-maintenance", Metric.PAYMENT_CONFLICTS, "maintenance"),
         ("payment-conflict-payment-events", Metric.PAYMENT_CONFLICTS, "payment-events"),
-        ("payment-circuit-open", Metric.CIRCUIT_OPENED, "process-payment"),
+        *(
+            (f"payment-circuit-open-{caller}", Metric.CIRCUIT_OPENED, caller)
+            for caller in ("maintenance", "operations", "payment-events", "process-payment", "refund-payment")
+        ),
         ("notifications-uncertain", Metric.NOTIFICATIONS_UNCERTAIN, "notify"),
         ("notifications-stage-limit", Metric.STAGE_LIMIT_REACHED, "notify"),
         ("webhooks-disabled", Metric.WEBHOOKS_DISABLED, "deliver-webhooks"),
@@ -119,11 +127,65 @@ def test_maintenance_that_never_starts_calls(stack: SynthesizedStack) -> None:
     assert properties["TreatMissingData"] == "breaching"
 
 
+@pytest.mark.parametrize("function", ["outbox-relay", "maintenance"])
+def test_what_nobody_waits_for_and_fails_calls(stack: SynthesizedStack, function: str) -> None:
+    """Nobody gets its errors: a run that fails is followed by the next one, which fails too."""
+    properties = alarm(stack, f"{function}-errors")
+    assert (properties["Namespace"], properties["MetricName"]) == ("AWS/Lambda", "Errors")
+    assert stack.name_of(dimensions(properties)["FunctionName"]) == f"function {function}"
+    assert properties["Threshold"] * properties["DatapointsToAlarm"] > 1
+
+
+def test_events_that_sqs_keeps_refusing_call(stack: SynthesizedStack) -> None:
+    """A right that is missing, a queue that is gone: the relay tries again and again, and loses nothing."""
+    properties = alarm(stack, "outbox-retries")
+    assert properties["MetricName"] == Metric.OUTBOX_RETRIED
+    assert properties["EvaluationPeriods"] == 5
+    assert emitted_by(stack, properties) == "outbox-relay"
+
+
+def test_events_that_nobody_publishes_are_noticed_by_somebody_else_than_the_relay(
+    stack: SynthesizedStack,
+) -> None:
+    properties = alarm(stack, "outbox-waiting")
+    assert properties["MetricName"] == Metric.OUTBOX_WAITING
+    assert properties["Statistic"] == "Maximum"
+    assert emitted_by(stack, properties) == "maintenance"
+    assert properties["TreatMissingData"] == "breaching"
+
+
 def test_many_messages_that_are_not_sent_call(stack: SynthesizedStack) -> None:
     properties = alarm(stack, "notifications-suppressed")
     assert properties["MetricName"] == Metric.NOTIFICATIONS_SUPPRESSED
     assert properties["Threshold"] > 1
     assert emitted_by(stack, properties) == "notify"
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [("mails-bounced", Metric.MAILS_BOUNCED), ("mails-complained", Metric.MAILS_COMPLAINED)],
+)
+def test_many_mails_that_are_not_wanted_call(stack: SynthesizedStack, name: str, metric: str) -> None:
+    properties = alarm(stack, name)
+    assert (properties["MetricName"], properties["Statistic"]) == (metric, "Sum")
+    assert 1 < properties["Threshold"] <= 10
+    assert emitted_by(stack, properties) == "mail-feedback"
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "most"),
+    [
+        ("mail-bounce-rate", "Reputation.BounceRate", 0.05),
+        ("mail-complaint-rate", "Reputation.ComplaintRate", 0.001),
+    ],
+)
+def test_a_rate_by_which_ses_would_stop_the_account_calls(
+    stack: SynthesizedStack, name: str, metric: str, most: float
+) -> None:
+    properties = alarm(stack, name)
+    assert (properties["Namespace"], properties["MetricName"]) == ("AWS/SES", metric)
+    assert "Dimensions" not in properties
+    assert 0 < properties["Threshold"] <= most
 
 
 def test_text_messages_that_have_cost_most_of_their_limit_call(prod: SynthesizedStack) -> None:
@@ -139,7 +201,11 @@ def test_an_api_that_fails_calls(stack: SynthesizedStack) -> None:
 
 
 def test_every_alarm_reaches_the_topic_and_says_what_to_make_of_it(stack: SynthesizedStack) -> None:
-    (topic,) = stack.of_type("AWS::SNS::Topic")
+    (topic,) = (
+        logical_id
+        for logical_id, properties in stack.of_type("AWS::SNS::Topic").items()
+        if stack.short(properties["TopicName"]) == "alarms"
+    )
     alarms = stack.of_type("AWS::CloudWatch::Alarm").values()
     assert alarms
     for properties in alarms:

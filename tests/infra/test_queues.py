@@ -6,6 +6,7 @@ import pytest
 
 from functions.deliver_webhooks import attempts, deliver
 from functions.notify import notify
+from functions.provider_events import look as provider_events
 from orders.events import Queue
 from orders.executions import LONGEST_CALL_SECONDS
 from orders.webhooks.states import MAX_WEBHOOKS
@@ -58,6 +59,8 @@ def test_who_consumes_what(stack: SynthesizedStack) -> None:
         "inventory-management": "inventory-events",
         "notification-sending": "notify",
         "webhook-delivery": "deliver-webhooks",
+        "mail-feedback": "mail-feedback",
+        "payment-webhooks": "provider-events",
     }
 
 
@@ -95,6 +98,7 @@ def test_a_message_stays_hidden_for_six_timeouts_of_its_consumer(stack: Synthesi
         ("start-saga", LONGEST_CALL_SECONDS),
         ("notify", notify.NEEDED_SECONDS),
         ("deliver-webhooks", deliver.NEEDED_SECONDS),
+        ("provider-events", provider_events.NEEDED_SECONDS),
     ],
 )
 def test_a_consumer_has_time_for_more_than_one_message(

@@ -3,9 +3,9 @@
 import pytest
 
 from infra.names import kebab
-from orders.domain import SagaStep
-from orders.events import Queue
-from tests.infra.stacks import SynthesizedStack
+from orders.domain import RefundStep, SagaStep
+from orders.events import EVENT_QUEUES, Queue
+from tests.infra.stacks import CALL_PAYMENT_PROVIDER, SynthesizedStack
 
 Rights = dict[str, frozenset[str]]
 
@@ -36,9 +36,14 @@ DATABASE: Rights = {
     "database secret": frozenset({"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"})
 }
 WEBHOOK_KEY: Rights = {"webhook key": DATABASE["database secret"]}
+PAYMENT_WEBHOOK_SECRET: Rights = {"payment webhook secret": DATABASE["database secret"]}
 CODE_KEY: Rights = {"code key": DATABASE["database secret"]}
+STRIPE_KEY: Rights = {"stripe api key": DATABASE["database secret"]}
 
 EXECUTIONS = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:orders-{stage}-order-saga:*"
+REFUND_EXECUTIONS = EXECUTIONS.replace("order-saga", "order-refund")
+WAITING = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:stateMachine:orders-{stage}-order-saga"
+"""The state machine by its name: a task token has no ARN."""
 
 TELEPHONES = "all but arn:*:sns:*:*:*"
 """What can be published to and has no ARN: no topic, no application, no device."""
@@ -46,25 +51,34 @@ TELEPHONES = "all but arn:*:sns:*:*:*"
 RIGHTS: dict[str, Rights] = {
     "create-order": DATABASE,
     "read-orders": DATABASE,
+    "cancel-order": {**DATABASE, WAITING: frozenset({"states:SendTaskSuccess"})},
     "api-docs": {},
     "manage-catalogue": DATABASE,
-    "outbox-relay": {**DATABASE, **{f"queue {queue}": SEND for queue in Queue}},
+    "outbox-relay": {**DATABASE, **{f"queue {queue}": SEND for queue in EVENT_QUEUES}},
     "start-saga": {
         **DATABASE,
         "queue order-processing": RECEIVE,
         "queue order-processing-dlq": SEND,
         "state machine": frozenset({"states:StartExecution"}),
+        "refund state machine": frozenset({"states:StartExecution"}),
     },
     **{kebab(step): DATABASE for step in SagaStep},
+    **{f"refund-step-{kebab(step)}": DATABASE for step in RefundStep},
+    "wait-for-payment": {**DATABASE, WAITING: frozenset({"states:SendTaskSuccess"})},
     "notify": {
         **DATABASE,
         **CODE_KEY,
         "user pool": frozenset({"cognito-idp:AdminGetUser"}),
         "queue notification-sending": RECEIVE,
         "queue notification-sending-dlq": SEND,
-        "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:identity/sender": frozenset({"ses:SendEmail"}),
+        "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:identity/{sender}": frozenset({"ses:SendEmail"}),
+        "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:identity/{domain}": frozenset({"ses:SendEmail"}),
+        "arn:AWS::Partition:ses:AWS::Region:AWS::AccountId:configuration-set/mails": frozenset(
+            {"ses:SendEmail"}
+        ),
         TELEPHONES: frozenset({"sns:Publish"}),
     },
+    "mail-feedback": {**DATABASE, "queue mail-feedback": RECEIVE, "queue mail-feedback-dlq": SEND},
     "recipients": {**DATABASE, **CODE_KEY},
     "webhooks": {**DATABASE, **WEBHOOK_KEY},
     "deliver-webhooks": {
@@ -73,11 +87,20 @@ RIGHTS: dict[str, Rights] = {
         "queue webhook-delivery": RECEIVE,
         "queue webhook-delivery-dlq": SEND,
     },
+    "payment-webhooks": {**PAYMENT_WEBHOOK_SECRET, "queue payment-webhooks": SEND},
+    "provider-events": {
+        **DATABASE,
+        WAITING: frozenset({"states:SendTaskSuccess"}),
+        "queue payment-webhooks": RECEIVE,
+        "queue payment-webhooks-dlq": SEND,
+    },
     "migrate": DATABASE,
     "maintenance": {
         **DATABASE,
         "state machine": frozenset({"states:ListExecutions", "states:StartExecution"}),
         EXECUTIONS: frozenset({"states:DescribeExecution"}),
+        "refund state machine": frozenset({"states:ListExecutions", "states:StartExecution"}),
+        REFUND_EXECUTIONS: frozenset({"states:DescribeExecution"}),
     },
     "operations": {
         **DATABASE,
@@ -85,6 +108,8 @@ RIGHTS: dict[str, Rights] = {
         **{f"queue {queue}-dlq": RECEIVE | REDRIVE for queue in Queue},
         "state machine": frozenset({"states:StartExecution"}),
         EXECUTIONS: frozenset({"states:DescribeExecution", "states:GetExecutionHistory"}),
+        "refund state machine": frozenset({"states:StartExecution"}),
+        REFUND_EXECUTIONS: frozenset({"states:DescribeExecution"}),
     },
     "payment-events": {
         **DATABASE,
@@ -127,29 +152,43 @@ def test_the_tables_cover_every_function(stack: SynthesizedStack) -> None:
 
 @pytest.mark.parametrize("function", sorted(RIGHTS))
 def test_a_function_may_do_what_the_table_says_and_no_more(stack: SynthesizedStack, function: str) -> None:
+    sender = stack.environment("notify")["SENDER_EMAIL"]
+    names = {"stage": stack.stage.name, "sender": sender, "domain": sender.partition("@")[2]}
     in_network = stack.stage.database is not None and DATABASE.items() <= RIGHTS[function].items()
     expected = {
         f"logs of {function}": LOG,
         "*": TRACE | JOIN_NETWORK if in_network else TRACE,
-        **{name.format(stage=stack.stage.name): actions for name, actions in RIGHTS[function].items()},
+        **{name.format_map(names): actions for name, actions in RIGHTS[function].items()},
+        **(STRIPE_KEY if stack.payment_provider == "stripe" and function in CALL_PAYMENT_PROVIDER else {}),
     }
     assert stack.rights(function) == expected
 
 
 def test_mails_leave_only_from_the_stage_s_sender(stack: SynthesizedStack) -> None:
     (sending,) = [statement for _, statement in stack.statements() if "ses:SendEmail" in statement.actions]
-    assert sending.conditions == {"StringEquals": {"ses:FromAddress": stack.stage.sender_email}}
+    assert sending.conditions == {
+        "StringEquals": {"ses:FromAddress": stack.environment("notify")["SENDER_EMAIL"]}
+    }
 
 
-def test_the_state_machine_may_invoke_its_steps_and_nothing_else(stack: SynthesizedStack) -> None:
-    (role_id, _) = stack.the("AWS::StepFunctions::StateMachine")["RoleArn"]["Fn::GetAtt"]
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("order-saga", {kebab(step) for step in SagaStep}),
+        ("order-refund", {f"refund-step-{kebab(step)}" for step in RefundStep}),
+    ],
+)
+def test_a_state_machine_may_invoke_its_steps_and_nothing_else(
+    stack: SynthesizedStack, name: str, steps: set[str]
+) -> None:
+    (role_id, _) = stack.state_machine(name)["RoleArn"]["Fn::GetAtt"]
     invoked = {
         resource.removesuffix(":$LATEST")
         for owner, statement in stack.statements()
         if owner == role_id and "lambda:InvokeFunction" in statement.actions
         for resource in statement.resources
     }
-    assert invoked == {f"function {kebab(step)}" for step in SagaStep}
+    assert invoked == {f"function {step}" for step in steps}
 
 
 @pytest.mark.parametrize("function", ["outbox-relay", "maintenance"])
@@ -183,7 +222,12 @@ def test_no_action_and_no_other_resource_has_a_wildcard(stack: SynthesizedStack)
         if "*" in resource and resource != "*"
     }
     # The trigger of the migrations invokes whichever version of them is new; an execution's name has its order's id.
-    assert partly == {"function migrate:*", EXECUTIONS.format(stage=stack.stage.name), TELEPHONES}
+    assert partly == {
+        "function migrate:*",
+        EXECUTIONS.format(stage=stack.stage.name),
+        REFUND_EXECUTIONS.format(stage=stack.stage.name),
+        TELEPHONES,
+    }
 
 
 def test_only_the_functions_of_cdk_itself_use_a_managed_policy(stack: SynthesizedStack) -> None:

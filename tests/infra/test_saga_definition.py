@@ -11,12 +11,14 @@ import pytest
 
 from infra.names import kebab
 from infra.saga_definition import SOURCE, saga_definition
+from infra.stages import STAGES
 from orders import domain, errors
 from orders.domain import COMPENSATIONS, FORWARD_STEPS
 from tests.infra.stacks import SynthesizedStack
 
 MACHINE: dict[str, Any] = saga_definition()
 STATES: dict[str, dict[str, Any]] = MACHINE["States"]
+WAIT = STATES["WaitForPayment"]
 TASKS = {name: state for name, state in STATES.items() if state["Type"] == "Task"}
 
 CIRCUIT_OPEN = "PaymentGatewayCircuitOpen"
@@ -118,6 +120,37 @@ def test_a_throttled_step_waits_its_turn(state: str, error: str) -> None:
     assert len(delays(retry)) >= 20
     assert max(delays(retry)) <= 10
     assert retry["JitterStrategy"] == "FULL"
+
+
+# The wait for a customer
+
+
+def test_a_payment_that_needs_its_customer_waits_and_is_asked_for_again() -> None:
+    assert catcher("ProcessPayment", "PaymentActionRequired") == {
+        "ErrorEquals": ["PaymentActionRequired"],
+        "Next": "WaitForPayment",
+    }
+    assert WAIT["Next"] == "ProcessPayment"
+
+
+@pytest.mark.parametrize("error", ["States.Timeout", "DatabaseUnavailable", "ServiceUnavailable"])
+def test_whatever_ends_the_wait_the_gateway_is_asked(error: str) -> None:
+    assert catcher("WaitForPayment", error) == {"ErrorEquals": ["States.ALL"], "Next": "ProcessPayment"}
+
+
+def test_a_wait_whose_time_is_over_is_not_repeated_by_itself() -> None:
+    assert retrier("WaitForPayment", "States.Timeout")["MaxAttempts"] == 0
+
+
+def test_who_waits_gets_the_token_that_wakes_the_execution() -> None:
+    payload = evaluated(WAIT["Arguments"]["Payload"], execution_input=ORDER)
+    assert payload == {**ORDER, **CALL, "taskToken": "token-1"}
+
+
+def test_the_token_is_in_no_log(stack: SynthesizedStack) -> None:
+    """Errors are logged with their data. What a task is given is in its event TaskScheduled, which is logged at ALL."""
+    logging = stack.state_machine()["LoggingConfiguration"]
+    assert logging["Level"] == "ERROR"
 
 
 # The way back
@@ -248,8 +281,8 @@ def test_no_expression_reads_a_variable_before_it_is_assigned() -> None:
 
 
 def test_every_task_has_a_timeout_and_retries_everything_unknown() -> None:
-    for task in TASKS.values():
-        assert task["TimeoutSeconds"] == 30
+    for name, task in TASKS.items():
+        assert task["TimeoutSeconds"] == (300 if name == "WaitForPayment" else 30)
         assert task["Retry"][-1]["ErrorEquals"] == ["States.ALL"]
 
 
@@ -282,6 +315,8 @@ def test_the_machine_outlives_the_slowest_order() -> None:
         + sum(map(longest, compensations_after(step)))
         for step in FORWARD_STEPS
     )
+    # A customer may act until the stock is not held any more; the last look comes a wait later.
+    slowest += max(stage.reservation_ttl_seconds for stage in STAGES.values()) + WAIT["TimeoutSeconds"]
     assert slowest <= MACHINE["TimeoutSeconds"] <= 1.2 * slowest
 
 
@@ -304,17 +339,18 @@ def test_every_error_of_ours_exists_as_a_class() -> None:
 
 
 def test_every_task_invokes_the_function_of_its_name(stack: SynthesizedStack) -> None:
-    substitutions = stack.the("AWS::StepFunctions::StateMachine")["DefinitionSubstitutions"]
+    substitutions = stack.state_machine()["DefinitionSubstitutions"]
     for name, task in TASKS.items():
         placeholder = f"{name}FunctionArn"
-        assert task["Resource"] == "arn:aws:states:::lambda:invoke"
+        waits = ".waitForTaskToken" if name == "WaitForPayment" else ""
+        assert task["Resource"] == f"arn:aws:states:::lambda:invoke{waits}"
         assert task["Arguments"]["FunctionName"] == f"${{{placeholder}}}"
         assert stack.name_of(substitutions[placeholder]) == f"function {kebab(name)}"
     assert set(re.findall(r"\$\{(\w+)\}", json.dumps(MACHINE))) == set(substitutions)
 
 
 def test_what_is_deployed_is_this_definition(stack: SynthesizedStack) -> None:
-    assert json.loads(stack.the("AWS::StepFunctions::StateMachine")["DefinitionString"]) == MACHINE
+    assert json.loads(stack.state_machine()["DefinitionString"]) == MACHINE
 
 
 def test_a_step_has_ended_before_the_machine_gives_it_up(stack: SynthesizedStack) -> None:
@@ -327,6 +363,7 @@ def evaluated(
 ) -> Any:
     """A template of the definition with its JSONata expressions evaluated, as Step Functions does it."""
     context = {"Execution": {"Input": execution_input, "Name": "order-o"}, "State": {"RetryCount": 2}}
+    context["Task"] = {"Token": "token-1"}
     states = {"context": context, "errorOutput": {"Error": error}}
     match template:
         case dict():

@@ -17,6 +17,7 @@ from cfnlint.api import lint  # type: ignore[import-untyped]
 from cfnlint.config import ManualArgs  # type: ignore[import-untyped]
 
 from infra.app import orders_stack
+from infra.stages import STAGES
 from tests.infra.stacks import ROOT, SynthesizedStack, context_of
 
 QUEUES = (
@@ -25,6 +26,8 @@ QUEUES = (
     "InventoryManagement",
     "NotificationSending",
     "WebhookDelivery",
+    "PaymentWebhooks",
+    "MailFeedback",
 )
 
 # CDK writes what a function needs out as DependsOn even where a reference says it already.
@@ -37,9 +40,12 @@ def test_the_outputs_are_what_the_local_cloud_and_operators_read(stack: Synthesi
         "ApiUrl",
         "ApiId",
         "StateMachineArn",
+        "RefundStateMachineArn",
         "UserPoolId",
         "UserPoolClientId",
         "RelayFunctionName",
+        "AlarmTopicArn",
+        "MailFeedbackTopicArn",
         *(f"{queue}{kind}Url" for queue in QUEUES for kind in ("Queue", "Dlq")),
     }
 
@@ -63,17 +69,62 @@ def test_the_local_stage_asks_for_its_database() -> None:
         orders_stack(App(context={"stage": "local"}))
 
 
-def test_the_sender_can_be_chosen(tmp_path: Path) -> None:
-    app = App(outdir=str(tmp_path), context={**context_of("dev"), "sender_email": "shop@example.net"})
-    assert orders_stack(app).node.try_find_child("Notifications") is not None
-    app.synth()
-    template = json.loads((tmp_path / "orders-dev.template.json").read_text())
-    senders = {
-        resource["Properties"]["EmailIdentity"]
-        for resource in template["Resources"].values()
-        if resource["Type"] == "AWS::SES::EmailIdentity"
+def test_production_without_a_sender_of_its_own_is_refused_and_says_why() -> None:
+    context = {name: value for name, value in context_of("prod").items() if name != "sender_email"}
+    with pytest.raises(ValueError, match=r"'prod' sends mails to customers: .* -c sender_email="):
+        orders_stack(App(context=context))
+
+
+def test_make_synth_gives_production_what_it_needs() -> None:
+    printed = subprocess.run(
+        ["make", "--dry-run", "synth", "STAGE=prod"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert "-c stage=prod" in printed
+    assert "-c sender_email=" in printed
+
+
+def test_a_sender_that_ses_knows_is_used_and_none_is_made_unless_a_deploy_says_so(
+    managed: SynthesizedStack,
+) -> None:
+    """Making one that is there fails the deploy; one of a domain that SES has verified needs no identity of its own."""
+    assert not managed.of_type("AWS::SES::EmailIdentity")
+
+
+def test_the_sender_can_be_chosen_and_made(tmp_path: Path) -> None:
+    chosen = {"sender_email": "shop@example.net", "create_sender": "true"}
+    stack = SynthesizedStack(STAGES["dev"], tmp_path, **chosen)
+    assert stack.the("AWS::SES::EmailIdentity")["EmailIdentity"] == "shop@example.net"
+    assert stack.environment("notify")["SENDER_EMAIL"] == "shop@example.net"
+
+
+def test_a_first_deploy_that_failed_can_be_repeated(stack: SynthesizedStack) -> None:
+    """What such a deploy made goes with it: a log group or a secret that stays would refuse the next one its name."""
+    kept = {
+        (resource["Type"], resource["DeletionPolicy"])
+        for resource in stack.template["Resources"].values()
+        if resource.get("DeletionPolicy", "Delete") not in ("Delete", "Snapshot")
     }
-    assert senders == {"shop@example.net"}
+    assert {policy for _, policy in kept} == (
+        {"RetainExceptOnCreate"} if stack.stage.name == "prod" else set()
+    )
+    assert ("AWS::Cognito::UserPool", "RetainExceptOnCreate") in kept or stack.stage.name != "prod"
+
+
+def test_names_are_generated_where_nobody_looks_for_one(managed: SynthesizedStack) -> None:
+    """A resource with a name of ours cannot be replaced, and when it is kept, the next stack cannot have the name."""
+    named = {name.rpartition("/")[2] for name in log_groups(managed)}
+    assert "refused-traffic" not in named
+    assert managed.stage.resource_name("sms-limit") not in named
+    assert managed.the("AWS::RDS::DBProxy")["DBProxyName"] != managed.stage.resource_name("database")
+
+
+def log_groups(stack: SynthesizedStack) -> list[str]:
+    """The names of those that have one of ours."""
+    return [
+        properties["LogGroupName"]
+        for properties in stack.of_type("AWS::Logs::LogGroup").values()
+        if "LogGroupName" in properties
+    ]
 
 
 def test_cfn_lint_finds_nothing(stack: SynthesizedStack) -> None:

@@ -38,7 +38,7 @@ def test_production_keeps_the_key_when_the_stack_goes(prod: SynthesizedStack) ->
         if resource["Type"] == "AWS::SecretsManager::Secret"
         and prod.short(resource["Properties"]["Name"]) == "webhook-key"
     ]
-    assert policy == "Retain"
+    assert policy == "RetainExceptOnCreate"
 
 
 def test_the_waits_between_attempts_are_the_stage_s(stack: SynthesizedStack) -> None:

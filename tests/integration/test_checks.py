@@ -6,10 +6,11 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import Connection
 
-from orders import inventory, outbox, saga
+from orders import inventory, outbox, refunds, saga
 from orders.db import Database
-from orders.domain import FORWARD_STEPS, Notification, SagaStep
+from orders.domain import FORWARD_STEPS, Notification, RefundOrigin, SagaStep
 from orders.errors import PaymentDeclined
 from orders.events import NotificationRequested, WebhookAttemptScheduled
 from orders.ids import uuid7
@@ -25,6 +26,7 @@ from tools.audit.database import (
     snapshot,
     unsettled,
 )
+from tools.audit.ledger import Entry, of_entries
 from tools.audit.verdict import Verdict
 
 TTL_SECONDS = 900
@@ -179,6 +181,7 @@ def test_books_without_a_fault_keep_every_promise(audited: Audited) -> None:
         "I9": 6,  # two deliveries, two notifications asked for, two reservations
         "I10": 2,
         "I11": 2,
+        "I13": 0,
     }
 
 
@@ -359,7 +362,10 @@ PLANTED: list[tuple[Callable[[Audited], None], dict[str, list[str]]]] = [
         _plant_charge_of_nobody,
         {
             "I2": ["was charged, but no payment has this key"],
-            "I3": [f"CONFIRMED: the gateway holds 0 instead of {TOTAL} (minor units)"],
+            "I3": [
+                f"CONFIRMED: the gateway holds 0 instead of {TOTAL} (minor units), "
+                f"CONFIRMED: our books hold 0 instead of {TOTAL} (minor units)"
+            ],
         },
     ),
     (
@@ -368,7 +374,12 @@ PLANTED: list[tuple[Callable[[Audited], None], dict[str, list[str]]]] = [
     ),
     (
         _plant_charge_of_a_cancelled_order,
-        {"I3": [f"CANCELLED: the gateway holds {TOTAL} instead of 0 (minor units)"]},
+        {
+            "I3": [
+                f"CANCELLED: the gateway holds {TOTAL} instead of 0 (minor units), "
+                f"CANCELLED: our books hold {TOTAL} instead of 0 (minor units)"
+            ]
+        },
     ),
     (
         _plant_stock_that_does_not_add_up,
@@ -424,6 +435,22 @@ def test_a_planted_fault_breaks_its_promise_and_no_other(
         for number, verdict in audited.audit().items()
         for violation in verdict.violations
     )
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [plant for plant, found in PLANTED if {"I2", "I3"} & set(found)],
+    ids=lambda plant: plant.__name__,
+)
+def test_a_ledger_that_was_read_elsewhere_tells_the_same_as_one_in_the_database(
+    audited: Audited, plant: Callable[[Audited], None]
+) -> None:
+    plant(audited)
+    entries = rows(audited.database, "SELECT key, kind, amount, created_at FROM gateway.entries")
+    elsewhere = of_entries(Entry(**entry) for entry in entries)
+    found = check_database(audited.database.engine)
+    audited.execute("TRUNCATE gateway.entries")
+    assert check_database(audited.database.engine, ledger=elsewhere) == found
 
 
 def test_an_order_that_does_not_end_breaks_the_first_promise(audited: Audited) -> None:
@@ -551,3 +578,102 @@ def test_an_audit_sees_one_instant_and_changes_nothing(audited: Audited) -> None
     with snapshot(audited.database.engine) as connection:
         assert connection.exec_driver_sql("SHOW transaction_read_only").scalar() == "on"
         assert connection.exec_driver_sql("SHOW transaction_isolation").scalar() == "repeatable read"
+
+
+# Refunds
+
+
+def _refund(audited: Audited, amount: int, *, units: int = 1, restock: bool = True) -> UUID:
+    """What a refund without a failure leaves behind."""
+    database = audited.database
+
+    def work(connection: Connection) -> UUID:
+        granted = refunds.grant(
+            connection,
+            audited.confirmed,
+            origin=RefundOrigin.OPERATOR,
+            requested_by="operator",
+            reason="broken",
+            amount=None if units else amount,
+            lines={audited.product.product_id: units} if units else {},
+            restock=restock,
+            trace=TRACE,
+        )
+        refunds.record_refunded(connection, granted.refund_id, TRACE)
+        refunds.restock(connection, granted.refund_id)
+        assert refunds.complete(connection, granted.refund_id, TRACE)
+        return granted.refund_id
+
+    refund_id = database.transact(work)
+    key = str(audited.confirmed)
+    audited.execute(
+        "WITH given AS (INSERT INTO gateway.refunds (refund_key, key, amount) VALUES (:refund_key, :key, :amount)) "
+        "INSERT INTO gateway.entries (key, kind, amount) VALUES (:key, 'REFUND', :amount)",
+        refund_key=f"refund-{refund_id}",
+        key=key,
+        amount=amount,
+    )
+    audited.execute("UPDATE outbox SET status = 'PUBLISHED', published_at = now() WHERE status = 'PENDING'")
+    audited.execute(
+        "INSERT INTO inbox (consumer, event_id) SELECT 'notify', id FROM outbox WHERE type = :type "
+        "ON CONFLICT DO NOTHING",
+        type=NotificationRequested.type,
+    )
+    audited.execute("UPDATE notifications SET status = 'SENT' WHERE status = 'QUEUED'")
+    return refund_id
+
+
+@pytest.mark.parametrize("restock", [True, False])
+def test_refunds_without_a_fault_keep_every_promise(audited: Audited, restock: bool) -> None:
+    _refund(audited, audited.product.unit_price, restock=restock)
+    _refund(audited, 10, units=0)
+
+    assert audited.broken() == {}
+    assert audited.audit()["I13"].checked == 4
+    with snapshot(audited.database.engine) as connection:
+        assert unsettled(connection) == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "promises"),
+    [
+        # More than was captured, by a row that nobody granted.
+        (
+            "INSERT INTO refunds (id, order_id, origin, requested_by, reason, amount, restock) "
+            "SELECT gen_random_uuid(), order_id, 'OPERATOR', 'x', 'x', 1000000, false FROM refunds",
+            {"I13"},
+        ),
+        # The same unit twice.
+        ("UPDATE refund_lines SET quantity = 3", {"I13"}),
+        # Money that the gateway never gave back, or gave back twice.
+        ("DELETE FROM gateway.refunds", {"I13"}),
+        (
+            "INSERT INTO gateway.entries (key, kind, amount) SELECT key, 'REFUND', amount FROM gateway.refunds",
+            {"I3"},
+        ),
+        # Money that is back and not in our books.
+        ("UPDATE payments SET refunded = 0", {"I3", "I13"}),
+        ("UPDATE refunds SET refunded_at = NULL", {"I3", "I13"}),
+        # Units that are back and did not move, or the other way round.
+        ("DELETE FROM stock_movements WHERE kind = 'RETURNED'", {"I4", "I13"}),
+        ("UPDATE refunds SET restocked_at = NULL", {"I13"}),
+        ("UPDATE reservations SET returned = 0", {"I4"}),
+        # Taken back, although the money has moved.
+        ("UPDATE refunds SET status = 'REJECTED'", {"I13"}),
+    ],
+)
+def test_a_refund_that_breaks_a_promise_is_found(audited: Audited, sql: str, promises: set[str]) -> None:
+    _refund(audited, audited.product.unit_price)
+
+    audited.execute(sql)
+
+    assert audited.broken().keys() == promises
+
+
+def test_a_refund_on_its_way_is_not_settled_and_breaks_nothing(audited: Audited) -> None:
+    refund_id = _refund(audited, audited.product.unit_price)
+    audited.execute("UPDATE refunds SET status = 'REQUESTED'")
+
+    with snapshot(audited.database.engine) as connection:
+        assert unsettled(connection) == [f"refund {refund_id} is on its way"]
+    assert audited.broken() == {}

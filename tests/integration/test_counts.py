@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
+from functions.cancel_order.cancel_order import CancellationRequest, cancel_order
 from functions.create_order.place_order import place_order
 from functions.deliver_webhooks.deliver import WebhookDelivery
 from functions.deliver_webhooks.schedule import Schedule
@@ -34,6 +35,7 @@ from orders.events import (
 )
 from orders.payments.breaker import CircuitBreaker
 from orders.payments.gateway import PaymentGateway
+from orders.payments.provider import PaymentProvider
 from orders.webhooks.keys import SigningKeys
 from payment_simulator.gateway import SimulatedGateway
 from tests.integration.deliver_webhooks.webhook_setup import CONFIRMED
@@ -55,6 +57,8 @@ BEHIND = 10_000
 
 ONE, MANY = 1, 40
 """Lines of an order, or events."""
+
+WINDOW_MINUTES = 30
 
 FAILURE = Failure(step=SagaStep.PROCESS_PAYMENT, error="PaymentDeclined")
 
@@ -163,14 +167,22 @@ def place(system: CountedSystem, lines: int) -> Callable[[], object]:
     return lambda: place_order(system.database, request)
 
 
+def cancel(*before: Step) -> Case:
+    def prepare(system: CountedSystem, lines: int) -> Callable[[], object]:
+        request = CancellationRequest(system.order(lines, *before), ALICE, False, WINDOW_MINUTES, TRACE)
+        return lambda: cancel_order(system.database, lambda token: None, request)
+
+    return prepare
+
+
 def read_order(system: CountedSystem, lines: int) -> Callable[[], object]:
     order_id = str(system.order(lines))
-    return lambda: queries.read_order(system.database, ALICE, order_id)
+    return lambda: queries.read_order(system.database, ALICE, order_id, WINDOW_MINUTES)
 
 
 def read_progress(system: CountedSystem, lines: int) -> Callable[[], object]:
     order_id = str(system.order(lines, verify, reserve, process))
-    return lambda: queries.read_progress(system.database, ALICE, order_id)
+    return lambda: queries.read_progress(system.database, ALICE, order_id, PaymentProvider.SIMULATOR)
 
 
 def list_notifications(system: CountedSystem, lines: int) -> Callable[[], object]:
@@ -319,6 +331,14 @@ CASES: dict[str, tuple[Case, Cost]] = {
     "ReleaseReservation": (step(release, verify, reserve), Cost(3, 5, rows_each=4)),
     "SendCancellation": (step(send_cancellation, verify), Cost(3, 5, rows=1)),
     "MarkCancelled": (step(mark_cancelled, verify, send_cancellation), Cost(3, 5, rows=2)),
+    # The last two end a wait for the customer, if there is one.
+    "cancel an order": (cancel(*PAID), Cost(5, 7, rows=4)),
+    "cancel an order that has not begun": (cancel(), Cost(3, 5, rows=2)),
+    # Six are the grant of the refund.
+    "cancel a confirmed order": (
+        cancel(*SOLD, send_confirmation, complete),
+        Cost(9, 11, rows=6, rows_each=2),
+    ),
     "relay: poll in vain": (poll_in_vain, Cost(1, 1)),
     "relay: claim": (claim, Cost(1, 1, rows_each=2)),
     "relay: mark published": (mark_published, Cost(1, 1, rows_each=1)),
@@ -345,6 +365,12 @@ CASES: dict[str, tuple[Case, Cost]] = {
 # Orders that nobody has got round to yet. They come after Postgres has taken its statistics, as a burst or an outage
 # does: the indexes of what is unfinished look empty to the planner, and are not.
 BACKLOG = (
+    "INSERT INTO order_cancellations (order_id, requested_by) SELECT id, 'somebody' FROM orders",
+    """
+    INSERT INTO refunds (id, order_id, origin, requested_by, reason, amount, restock, status)
+    SELECT gen_random_uuid(), id, 'CUSTOMER', 'somebody', 'Cancelled by the customer', 100, true, 'COMPLETED'
+    FROM orders
+    """,
     """
     INSERT INTO orders (id, user_id, status, currency, total_amount, payment_method, contact_email, locale,
                         correlation_id)

@@ -2,12 +2,15 @@
 
 from typing import Final
 
+from tests.mutants.cancellations import CANCELLATIONS
 from tests.mutants.guards import GUARDS
 from tests.mutants.messages import MESSAGES
 from tests.mutants.mutant import Edit, Mutant, mutant
+from tests.mutants.provider_events import PROVIDER_EVENTS
 from tests.mutants.reads import READS
 from tests.mutants.requests import REQUESTS
 from tests.mutants.stripe import STRIPE
+from tests.mutants.waiting import WAITING
 from tests.mutants.webhooks import WEBHOOKS
 
 _ASL: Final = "statemachines/order_saga.asl.json"
@@ -243,8 +246,8 @@ STEPS: Final = (
     mutant(
         "Stock is locked in any order when it is settled",
         _INVENTORY,
-        "        ORDER BY stock.product_id FOR UPDATE OF stock\n    ), counted",
-        "        ORDER BY stock.product_id DESC FOR UPDATE OF stock\n    ), counted",
+        "JOIN settled USING (product_id)\n        ORDER BY stock.product_id FOR",
+        "JOIN settled USING (product_id)\n        ORDER BY stock.product_id DESC FOR",
         f"{_CONCURRENCY}::test_stock_is_locked_in_the_order_of_the_products_whatever_the_order_of_the_lines",
     ),
     mutant(
@@ -349,7 +352,7 @@ STEPS: Final = (
     mutant(
         "A confirmation is asked for again",
         _NOTIFICATIONS,
-        "            ON CONFLICT (order_id, type, channel) DO NOTHING\n",
+        "            ON CONFLICT DO NOTHING\n",
         "            ON CONFLICT (order_id, type, channel) DO UPDATE SET type = excluded.type\n",
         f"{_ANNOUNCED}::test_a_confirmation_that_was_asked_for_before_is_not_asked_for_again",
     ),
@@ -386,15 +389,15 @@ STEPS: Final = (
     mutant(
         "A second attempt charges without asking",
         _PAYMENT,
-        "    if intent.attempts > 1:\n",
-        "    if intent.attempts > 1_000:\n",
+        " if intent.attempts > 1 else None\n",
+        " if intent.attempts > 1_000 else None\n",
         f"{_PAYMENTS}::test_a_charge_that_times_out_is_found_and_captured_once",
     ),
     mutant(
         "A payment that was given back is taken for captured",
         _PAYMENT,
-        "    if payment.status is not GatewayStatus.CAPTURED:\n",
-        "    if payment.status is GatewayStatus.VOIDED:\n",
+        "        case GatewayStatus.VOIDED | GatewayStatus.REFUNDED:\n",
+        "        case GatewayStatus.VOIDED:\n",
         f"{_PAYMENTS}::test_a_payment_that_somebody_gave_back_at_the_gateway_is_not_taken_for_captured",
     ),
     mutant(
@@ -450,7 +453,7 @@ STEPS: Final = (
             # Either of the two would do.
             Edit(
                 _NOTIFICATIONS,
-                "            ON CONFLICT (order_id, type, channel) DO NOTHING\n",
+                "            ON CONFLICT DO NOTHING\n",
                 "            ON CONFLICT (order_id, type, channel) DO UPDATE SET type = excluded.type\n",
             ),
         ),
@@ -549,8 +552,8 @@ PERSONAL_DATA: Final = (
     mutant(
         "Contact data is erased before the order's messages are out",
         _ERASURE,
-        "notifications.status IN ('QUEUED', 'SENDING')",
-        "notifications.status IN ('LOST')",
+        "orders.id AND notifications.status IN ('QUEUED', 'SENDING')",
+        "orders.id AND notifications.status IN ('LOST')",
         f"{_ERASED}::TestRetention::test_nothing_is_erased_before_the_order_s_messages_are_out",
     ),
     mutant(
@@ -597,4 +600,17 @@ PERSONAL_DATA: Final = (
     ),
 )
 
-MUTANTS: Final = (*SEVEN, *STEPS, *GUARDS, *MESSAGES, *PERSONAL_DATA, *READS, *REQUESTS, *STRIPE, *WEBHOOKS)
+MUTANTS: Final = (
+    *SEVEN,
+    *STEPS,
+    *CANCELLATIONS,
+    *GUARDS,
+    *MESSAGES,
+    *PERSONAL_DATA,
+    *READS,
+    *REQUESTS,
+    *STRIPE,
+    *WAITING,
+    *PROVIDER_EVENTS,
+    *WEBHOOKS,
+)

@@ -11,14 +11,16 @@ _RECIPIENTS: Final = "functions/recipients/recipients.py"
 
 _LIMIT_TESTS: Final = "tests/integration/notify/test_limits.py"
 _RECIPIENT_TESTS: Final = "tests/integration/recipients/test_recipients.py"
+_FEEDBACK: Final = "functions/mail_feedback/mail_feedback.py"
+_FEEDBACK_TESTS: Final = "tests/integration/mail_feedback/test_mail_feedback.py"
 _COGNITO: Final = "tests/integration/notify/test_handler.py::TestCognito"
 
 MESSAGES: Final = (
     mutant(
         "A message goes to whoever the order names",
         _LIMITS,
-        "        return cls(row.user_id, channel, address, row.is_confirmed or is_account, row.is_account_known)\n",
-        "        return cls(row.user_id, channel, address, row.is_confirmed or is_account or True, True)\n",
+        "        return cls(row.user_id, channel, address, has_agreed, row.is_account_known, suppressed)\n",
+        "        return cls(row.user_id, channel, address, True, True, suppressed)\n",
         f"{_LIMIT_TESTS}::test_twenty_declined_orders_send_nothing_to_a_stranger",
         f"{_LIMIT_TESTS}::test_twenty_users_send_no_more_to_one_stranger_than_one_does",
         f"{_LIMIT_TESTS}::test_one_user_sends_to_no_stranger_however_many_there_are",
@@ -108,5 +110,49 @@ MESSAGES: Final = (
         "",
         "tests/integration/webhooks/test_deliveries.py"
         "::test_a_user_has_only_so_many_sent_again_in_an_hour_of_all_their_webhooks",
+    ),
+    mutant(
+        "A mail goes to an address that bounced",
+        _LIMITS,
+        "    if recipient.suppressed:\n",
+        "    if recipient.suppressed and not recipient.has_agreed:\n",
+        f"{_FEEDBACK_TESTS}::test_an_erased_address_is_not_written_to_again",
+    ),
+    mutant(
+        "A code goes to an address that bounced",
+        "functions/notify/codes.py",
+        """      AND (channel <> 'email' OR {reason_of("recipients.address")} IS NULL)\n""",
+        "",
+        f"{_FEEDBACK_TESTS}::test_no_code_goes_to_an_address_whose_code_came_back",
+        f"{_RECIPIENT_TESTS}::test_whoever_asks_for_a_code_is_not_told_that_the_address_gets_no_mail",
+    ),
+    mutant(
+        "Whoever knows a mail's id can have any address suppressed",
+        _FEEDBACK,
+        "    if mail is not None and mail.address in event.addresses:\n",
+        "    if mail is not None:\n",
+        f"{_FEEDBACK_TESTS}::TestUntrue::test_another_recipient_than_the_mail_s",
+    ),
+    mutant(
+        "A bounce that is delivered again suppresses what an operator has allowed",
+        _FEEDBACK,
+        "WHERE id = :id AND status = ANY (CAST(:before AS text[])) RETURNING id",
+        "WHERE id = :id AND cardinality(CAST(:before AS text[])) > 0 RETURNING id",
+        f"{_FEEDBACK_TESTS}::TestOnce::test_an_address_that_an_operator_allowed_stays_allowed",
+        f"{_FEEDBACK_TESTS}::TestOnce::test_two_deliveries_at_once_have_one_effect",
+    ),
+    mutant(
+        "A complaint that comes before its mail is recorded is lost",
+        _FEEDBACK,
+        "    if told is None and is_first_look:\n",
+        "    if told is None and not is_first_look:\n",
+        f"{_FEEDBACK_TESTS}::TestEarly::test_a_complaint_before_its_mail_is_recorded_as_sent_waits_for_that",
+    ),
+    mutant(
+        "An erased address may be written to again",
+        "layers/shared/python/orders/erasure.py",
+        '"UPDATE suppressed_addresses SET address = NULL WHERE order_id',
+        '"DELETE FROM suppressed_addresses WHERE order_id',
+        f"{_FEEDBACK_TESTS}::test_an_erased_address_is_not_written_to_again",
     ),
 )

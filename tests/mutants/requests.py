@@ -7,10 +7,13 @@ from tests.mutants.mutant import mutant
 _FIELDS: Final = "layers/shared/python/orders/fields.py"
 _ADDRESSES: Final = "layers/shared/python/orders/addresses.py"
 _QUERY: Final = "layers/shared/python/orders/query.py"
+_PLACE_ORDER: Final = "functions/create_order/place_order.py"
+_ORDER_LINES: Final = "layers/shared/python/orders/order_lines.py"
 _CONSOLE: Final = "tools/console.py"
 
 _FIELDS_TESTS: Final = "tests/unit/test_fields.py"
 _HTTP_TESTS: Final = "tests/unit/test_http.py"
+_EXPECTED_TESTS: Final = "tests/integration/create_order/test_expected_total.py"
 _CONSOLE_TESTS: Final = "tests/unit/tools/test_console.py"
 
 REQUESTS: Final = (
@@ -27,6 +30,30 @@ REQUESTS: Final = (
         "        case [_, _, *_]:\n",
         "        case [_, _, _, *_]:\n",
         f"{_HTTP_TESTS}::test_a_parameter_has_one_form_and_is_given_once",
+    ),
+    mutant(
+        "The customer pays what it costs, whatever they expect",
+        _PLACE_ORDER,
+        "    if expected is not None and expected != total_amount:\n",
+        "    if expected is not None and expected < 0:\n",
+        f"{_EXPECTED_TESTS}::test_another_total_is_told_and_nothing_is_placed",
+    ),
+    mutant(
+        "An accepted order is refused to who expects another total by now",
+        _PLACE_ORDER,
+        '        order.model_copy(update={"expected_total_amount": None}),',
+        "        order,",
+        f"{_EXPECTED_TESTS}::test_an_order_that_was_accepted_is_replayed_whatever_it_costs_now_and_whatever_is_expected",
+    ),
+    mutant(
+        "An order is called what the catalogue calls it now",
+        _ORDER_LINES,
+        "coalesce(item.product_name, (SELECT name FROM products WHERE products.id = item.product_id))",
+        "(SELECT name FROM products WHERE products.id = item.product_id)",
+        "tests/integration/saga/test_as_sold.py::test_its_owner_reads_names_and_prices_as_they_were",
+        "tests/integration/saga/test_as_sold.py::test_a_mail_that_is_sent_later_has_them_too",
+        "tests/integration/saga/test_as_sold.py::test_an_operator_sees_what_was_sold",
+        "tests/integration/saga/test_as_sold.py::test_what_a_review_names_is_what_was_sold",
     ),
     mutant(
         "Any code is a currency",

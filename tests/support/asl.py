@@ -3,6 +3,9 @@
 It knows what `statemachines/` uses (Task, Succeed, Fail, Choice; Retry, Catch, Assign, Output) and refuses a
 definition with anything else in it, so that it cannot silently walk another machine than AWS would. A test may put a
 `Fault` on a state: the task fails before its effect, after it, or is given up as late and has its effect later.
+
+An execution that waits for its task token stands still: `TaskTokens.send_task_success` lets its next step leave the
+state, and without it that step is the end of the state's time.
 """
 
 import json
@@ -10,11 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from types import SimpleNamespace
 from typing import Any, Final
+from uuid import uuid4
 
 from jsonata import Jsonata  # type: ignore[import-untyped]
 
-from infra.saga_definition import saga_definition
+from infra.saga_definition import refund_definition, saga_definition
 
 Task = Callable[[dict[str, Any]], Any]
 """What a Task state runs: the function behind it, from its payload to its result."""
@@ -23,6 +28,7 @@ TIMEOUT: Final = "States.Timeout"
 THROTTLED: Final = "Lambda.TooManyRequestsException"
 
 _INVOKE: Final = "arn:aws:states:::lambda:invoke"
+_WAIT: Final = f"{_INVOKE}.waitForTaskToken"
 _FIELDS: Final = {
     "Task": {"Resource", "Arguments", "TimeoutSeconds", "Retry", "Catch", "Assign", "Output", "Next", "End"},
     "Choice": {"Choices", "Default", "Assign", "Output"},
@@ -85,12 +91,45 @@ class LateCall:
     error: str | None
 
 
+class TaskTokens:
+    """The tokens of all executions. A client of Step Functions as far as `orders.payments.actions` needs one."""
+
+    exceptions = SimpleNamespace(
+        **{
+            name: type(name, (Exception,), {})
+            for name in ("TaskTimedOut", "TaskDoesNotExist", "InvalidToken")
+        }
+    )
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, bool] = {}
+
+    def issue(self) -> str:
+        """A new token that nobody has sent back yet."""
+        token = str(uuid4())
+        self._waiting[token] = False
+        return token
+
+    def send_task_success(self, *, taskToken: str, output: str) -> None:  # noqa: N803
+        if taskToken not in self._waiting:
+            raise self.exceptions.TaskTimedOut(taskToken)
+        self._waiting[taskToken] = True
+
+    def is_sent(self, token: str) -> bool:
+        return self._waiting[token]
+
+    def withdraw(self, token: str) -> None:
+        """Its execution does not wait with it any more."""
+        del self._waiting[token]
+
+
 @dataclass
 class StateMachine:
     """A definition, and the functions its tasks run, by the name in `${<name>FunctionArn}`."""
 
     definition: Mapping[str, Any]
     tasks: Mapping[str, Task]
+    tokens: TaskTokens = field(default_factory=TaskTokens)
 
     def __post_init__(self) -> None:
         if self.definition.get("QueryLanguage") != "JSONata":
@@ -99,17 +138,21 @@ class StateMachine:
             _check(name, state)
 
     @classmethod
-    def order_saga(cls, tasks: Mapping[str, Task]) -> "StateMachine":
-        return cls(saga_definition(), tasks)
+    def order_saga(cls, tasks: Mapping[str, Task], tokens: TaskTokens | None = None) -> "StateMachine":
+        return cls(saga_definition(), tasks, tokens or TaskTokens())
+
+    @classmethod
+    def order_refund(cls, tasks: Mapping[str, Task]) -> "StateMachine":
+        return cls(refund_definition(), tasks)
 
     def start(self, input: dict[str, Any], faults: Iterable[Fault] = ()) -> "Execution":
         """An execution that stands before its first state. `Execution.step` moves it, so several can be interleaved."""
         return Execution(self, _json(input), list(faults))
 
     def run(self, input: dict[str, Any], *faults: Fault) -> "Execution":
-        """An execution walked to its end."""
+        """An execution walked to its end, or until it waits for its token."""
         execution = self.start(input, faults)
-        while execution.step():
+        while not execution.is_waiting and execution.step():
             pass
         return execution
 
@@ -143,12 +186,26 @@ class Execution:
         self._retry_count = 0
         self._struck: Counter[Fault] = Counter()
         self._delayed: list[tuple[Fault, Callable[[], Any]]] = []
+        self._retried: list[int] = []
+        self._token: str | None = None
+        self.is_waiting = False
+        """It stands in a state until its token comes back, or the state's time is over."""
 
     def step(self) -> bool:
-        """Enters one state and leaves it. False: the execution has ended, and so have its late calls."""
-        if not self.ended:
+        """Enters one state and leaves it, or stays there to wait; then leaves it with the next step. False: the
+        execution has ended, and so have its late calls."""
+        if self.is_waiting:
+            self._stop_waiting()
+        elif not self.ended:
             self._enter(self.next_state)
+        if self.ended:
+            self._run_delayed(until=None)
         return not self.ended
+
+    @property
+    def is_woken(self) -> bool:
+        """It waits, and its token has come."""
+        return self.is_waiting and self._token is not None and self.machine.tokens.is_sent(self._token)
 
     @property
     def ended(self) -> bool:
@@ -160,6 +217,7 @@ class Execution:
         state = self.machine.definition["States"][name]
         match state["Type"]:
             case "Task":
+                self._retried = [0] * len(state.get("Retry", []))
                 self._task(name, state)
             case "Choice":
                 self._choice(state)
@@ -170,26 +228,55 @@ class Execution:
             case "Fail":
                 self.error = self._evaluate(state.get("Error"))
                 self._end("FAILED", None)
-        if self.ended:
-            self._run_delayed(until=None)
 
     def _task(self, name: str, state: Mapping[str, Any]) -> None:
-        retried = [0] * len(state.get("Retry", []))
         while True:
             try:
                 result = self._invoke(name, state)
             except TaskFailed as failure:
-                self.errors.append((name, failure.error))
-                if _may_retry(state, failure.error, retried):
+                if self._fail(name, state, failure):
                     continue
-                self._catch(state, failure)
                 return
-            self._leave(state, {"result": result}, result)
+            if self._token is None:
+                self._leave(state, {"result": result}, result)
+            else:
+                self.is_waiting = True
+                if self.machine.tokens.is_sent(self._token):
+                    self._stop_waiting()
             return
+
+    def _fail(self, name: str, state: Mapping[str, Any], failure: TaskFailed) -> bool:
+        """Whether the task is to be tried again; else it is caught."""
+        self.errors.append((name, failure.error))
+        if _may_retry(state, failure.error, self._retried):
+            return True
+        self._catch(state, failure)
+        return False
+
+    def _stop_waiting(self) -> None:
+        name = self.visited[-1]
+        state = self.machine.definition["States"][name]
+        assert self._token is not None
+        self.is_waiting = False
+        if self.machine.tokens.is_sent(self._token):
+            self._withdraw_token()
+            self._leave(state, {"result": {}}, {})
+        else:
+            self._withdraw_token()
+            if self._fail(name, state, TaskFailed(TIMEOUT)):
+                self._task(name, state)
+
+    def _withdraw_token(self) -> None:
+        if self._token is not None:
+            self.machine.tokens.withdraw(self._token)
+            self._token = None
 
     def _invoke(self, name: str, state: Mapping[str, Any]) -> Any:
         self.attempts[name] += 1
         self._retry_count = self.attempts[name] - 1
+        self._withdraw_token()
+        if state["Resource"] == _WAIT:
+            self._token = self.machine.tokens.issue()
         arguments = self._evaluate(state["Arguments"])
         function = arguments["FunctionName"].removeprefix("${").removesuffix("FunctionArn}")
         payload = _json(arguments["Payload"])
@@ -278,6 +365,7 @@ class Execution:
         context = {
             "Execution": {"Input": self.input, "Name": self.name},
             "State": {"RetryCount": self._retry_count},
+            "Task": {"Token": self._token},
         }
         bindings.bind("states", {"input": self._state_input, "context": context, **(states or {})})
         for name, value in self.variables.items():
@@ -300,7 +388,7 @@ def _check(name: str, state: Mapping[str, Any]) -> None:
         unknown |= catcher.keys() - _CATCH_FIELDS
     if unknown:
         raise Unsupported(f"{name}: {sorted(unknown)}")
-    if state["Type"] == "Task" and state["Resource"] != _INVOKE:
+    if state["Type"] == "Task" and state["Resource"] not in (_INVOKE, _WAIT):
         raise Unsupported(f"{name}: {state['Resource']}")
 
 

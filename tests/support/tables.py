@@ -32,6 +32,7 @@ from sqlalchemy.schema import SchemaItem
 
 from orders.domain import (
     Channel,
+    MailFeedback,
     NotificationStatus,
     OrderStatus,
     PaymentStatus,
@@ -322,6 +323,8 @@ Index(
     postgresql_where=_sweepers_only("status IN ('PENDING', 'UNKNOWN')"),
 )
 
+Index("payments_by_provider_id", payments.c.provider_payment_id)
+
 # What the customer must do at the payment provider, and who waits for it: a state of the saga, by its task token.
 payment_actions: Final = _table(
     "payment_actions",
@@ -429,6 +432,12 @@ Index(
     unique=True,
     postgresql_where=text("refund_id IS NOT NULL"),
 )
+# A bounce or a complaint names the mail as the provider does.
+Index(
+    "notifications_by_provider_id",
+    notifications.c.provider_id,
+    postgresql_where=text("provider_id IS NOT NULL"),
+)
 
 recipients: Final = _table(
     "recipients",
@@ -448,14 +457,49 @@ recipients: Final = _table(
     Column("key", Text, nullable=False),
     Column("fingerprint", Text, nullable=False),
     _now("created_at"),
+    # Of the mail with the last code.
+    Column("code_provider_id", Text),
     UniqueConstraint("user_id", "channel", "address"),
     UniqueConstraint("user_id", "key"),
     _one_of("channel", Channel),
 )
 Index(
+    "recipients_by_code_provider_id",
+    recipients.c.code_provider_id,
+    postgresql_where=text("code_provider_id IS NOT NULL"),
+)
+Index(
     "recipients_unconfirmed",
     recipients.c.code_expires_at,
     postgresql_where=text("confirmed_at IS NULL"),
+)
+
+# Addresses that get no mail any more, until an operator allows them again. They are found by `address_digest`, a
+# function in the database, so that an address stays suppressed when it is erased.
+suppressed_addresses: Final = _table(
+    "suppressed_addresses",
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    # NULL: erased, with the contact data of its order; or it was the address of a recipient who had not agreed.
+    Column("address", Text),
+    Column("reason", Text, nullable=False),
+    # Whose mail it was; NULL: it was a mail with a code.
+    Column("order_id", Uuid, ForeignKey("orders.id")),
+    _now("since"),
+    _one_of("reason", MailFeedback),
+)
+Index(
+    "suppressed_addresses_by_order",
+    suppressed_addresses.c.order_id,
+    postgresql_where=text("address IS NOT NULL"),
+)
+
+# One row: with it `address_digest` makes digests that are this database's own.
+address_salt: Final = _table(
+    "address_salt",
+    Column("id", SmallInteger, primary_key=True, autoincrement=False, server_default=text("1")),
+    Column("salt", Uuid, nullable=False, server_default=func.gen_random_uuid()),
+    CheckConstraint("id = 1", name="one_row"),
 )
 
 # What Cognito said last of the account's verified address; NULL: it has none.

@@ -50,11 +50,11 @@ def test_a_business_failure_is_found_by_its_name_and_has_a_reason(failure: type[
     assert failure_reason(failure.__name__) is failure.reason
 
 
-def test_every_business_failure_and_every_conflict_is_final() -> None:
+def test_every_business_failure_every_conflict_and_a_customer_who_must_act_is_final() -> None:
     """The state machine takes its list of them from here: see `infra/saga_definition.py`."""
     final = all_below(BusinessFailure) | all_below(SagaConflict)
     ours = {kind.__name__ for kind in final if kind.__module__ == errors.__name__}
-    assert set(FINAL_ERRORS) == ours - {"BusinessFailure", "SagaConflict"}
+    assert set(FINAL_ERRORS) == ours - {"BusinessFailure", "SagaConflict"} | {"PaymentActionRequired"}
 
 
 def test_business_failures_have_a_reason_each() -> None:
@@ -80,6 +80,11 @@ def test_anything_else_is_a_processing_failure_and_no_business_one(name: str) ->
 
 def test_a_gateway_that_is_away_is_told_apart() -> None:
     assert failure_reason(PaymentGatewayUnavailable.__name__) is FailureReason.PAYMENT_UNAVAILABLE
+
+
+def test_an_execution_that_cannot_wait_for_the_customer_gives_up_the_payment() -> None:
+    """One of the release before the wait, which is under way while the steps are replaced."""
+    assert failure_reason("PaymentActionRequired") is FailureReason.PAYMENT_NOT_COMPLETED
 
 
 def test_what_may_pass_is_no_business_failure_and_no_fault_of_the_caller() -> None:

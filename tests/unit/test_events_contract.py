@@ -23,10 +23,12 @@ from orders.events import (
     OrderCancelled,
     OrderConfirmed,
     OrderCreated,
+    OrderRefunded,
     OrderReviewRequired,
     PaymentCaptured,
     PaymentRefunded,
     Queue,
+    RefundRequested,
     WebhookAttemptScheduled,
 )
 from orders.ids import uuid7
@@ -43,6 +45,7 @@ EXAMPLES: dict[str, EventData] = {
     example.type: example
     for example in (
         OrderCreated(total_amount=2500, currency="USD"),
+        RefundRequested(refund_id=uuid7()),
         NotificationRequested(notification=Notification.PAYMENT_FAILED),
         ConfirmationCodeRequested(version=1),
         PaymentCaptured(amount=2500, currency="USD"),
@@ -51,6 +54,7 @@ EXAMPLES: dict[str, EventData] = {
         OrderConfirmed(failure_reason=None, **ENDED),
         OrderCancelled(failure_reason=FailureReason.PAYMENT_DECLINED, **ENDED),
         OrderReviewRequired(failure_reason=FailureReason.PROCESSING_FAILED, **ENDED),
+        OrderRefunded(refund_id=uuid7(), amount=1250, refunded_amount=1250, **ENDED),
         WebhookAttemptScheduled(delivery_id=uuid7(), attempt=2, postponed=1),
     )
 }

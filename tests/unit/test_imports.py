@@ -24,15 +24,19 @@ HANDLERS = sorted(handler.parent.name for handler in (ROOT / "functions").glob("
 SETTINGS = {
     "QUEUE_URLS": json.dumps(dict.fromkeys(Queue, "https://sqs.us-east-1.amazonaws.com/000000000000/queue")),
     "ORDERS_PER_MINUTE": "60",
+    "CANCELLATION_WINDOW_MINUTES": "30",
     "DLQ_URLS": json.dumps(
         dict.fromkeys(Queue, "https://sqs.us-east-1.amazonaws.com/000000000000/queue-dlq")
     ),
     "RELAY_WINDOW_SECONDS": "61",
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:000000000000:stateMachine:orders-test-order-saga",
     "SENDER_EMAIL": "orders@example.com",
+    "MAIL_CONFIGURATION_SET": "orders-test-mails",
     "SMS_SENDER_ID": "Orders",
     "SMS_ORIGINATION_NUMBER": "",
     "RESERVATION_TTL_SECONDS": "900",
+    "SIGNING_SECRET_ID": "orders-test-payment-webhook-secret",
+    "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/queue",
     "WEBHOOK_KEY_ID": "orders-test-webhook-key",
     "WEBHOOK_RETRY_SECONDS": "[1]",
     "REDELIVERIES_PER_HOUR": "60",
@@ -56,15 +60,24 @@ STRIPE = (("PAYMENT_PROVIDER", "stripe"), ("STRIPE_API_KEY_SECRET_ID", "orders-t
 
 ROUTED = {
     "api_docs",
+    "cancel_order",
     "create_order",
     "manage_catalogue",
     "operations",
+    "payment_webhooks",
     "read_orders",
     "recipients",
     "webhooks",
 }
-WITHOUT_DATABASE = {"api_docs"}
-CALL_PAYMENT_PROVIDER = {"maintenance", "operations", "payment_events", "saga_steps"}
+WITHOUT_DATABASE = {"api_docs", "payment_webhooks"}
+CALL_PAYMENT_PROVIDER = {
+    "maintenance",
+    "operations",
+    "payment_events",
+    "provider_events",
+    "refund_steps",
+    "saga_steps",
+}
 
 
 def imported_by(package: str) -> frozenset[str]:

@@ -41,7 +41,7 @@ class FakeClient:
 
 
 def mail(client: FakeClient) -> str:
-    return SesMailer(cast(Any, client), "orders@example.com").send(MAIL)
+    return SesMailer(cast(Any, client), "orders@example.com", "orders-test-mails").send(MAIL)
 
 
 def text(client: FakeClient) -> str:
@@ -63,6 +63,7 @@ def test_a_mail_goes_from_our_sender_to_the_customer_in_html_and_in_plain_text()
     assert client.asked == [
         {
             "Source": "orders@example.com",
+            "ConfigurationSetName": "orders-test-mails",
             "Destination": {"ToAddresses": ["alice@example.com"]},
             "Message": {
                 "Subject": {"Data": "Your order is confirmed", "Charset": "UTF-8"},
@@ -164,7 +165,9 @@ def test_an_address_is_in_no_repr() -> None:
 
 
 @pytest.mark.parametrize(
-    "connect", [lambda: SesMailer.connect("orders@example.com"), SnsTexter.connect], ids=["mail", "text"]
+    "connect",
+    [lambda: SesMailer.connect("orders@example.com", "orders-test-mails"), SnsTexter.connect],
+    ids=["mail", "text"],
 )
 def test_the_sdk_does_not_send_a_message_again_by_itself(connect: Callable[[], NotificationSender]) -> None:
     client = cast(Any, connect())._client

@@ -86,4 +86,5 @@ def test_a_problem_has_the_members_of_the_contract() -> None:
         "instance": "/api/v1/orders",
         "correlationId": "c",
         "errors": [{"pointer": "#/items/0", "detail": "wrong"}],
+        "possibleUntil": None,
     }

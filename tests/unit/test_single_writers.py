@@ -20,6 +20,8 @@ DELETES: Final = r"DELETE\s+FROM\s+{table}\b|\b{table}\.delete\(|\bdelete\((?:\w
 WRITERS: Final = [
     ("orders", f"(?:{CHANGES})(?!{ERASURE})", ORDERS / "lifecycle.py"),
     ("payments", f"{CHANGES}|{INSERTS}|{DELETES}", ORDERS / "payments" / "records.py"),
+    ("refunds", f"{CHANGES}|{INSERTS}|{DELETES}", ORDERS / "refunds.py"),
+    ("payment_disputes", f"{CHANGES}|{INSERTS}|{DELETES}", ORDERS / "payments" / "disputes.py"),
 ]
 
 

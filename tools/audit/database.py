@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, func, select, text
 
 from orders.domain import TERMINAL_STATUSES
 from orders.events import NotificationRequested, OrderCreated, WebhookAttemptScheduled
+from tools.audit.ledger import SIMULATOR, Ledger
 from tools.audit.verdict import Verdict, Violation
 
 REST_SECONDS: Final = 30
@@ -54,11 +55,14 @@ class Promise:
     sentence: str
     rows: str
 
-    def check(self, connection: Connection, scope: Scope) -> Verdict:
+    def check(self, connection: Connection, scope: Scope, ledger: Ledger = SIMULATOR) -> Verdict:
         """Looks at everything in scope. The rows stay in the database, only what is wrong comes back."""
         found = connection.execute(
-            text(f"{_SOURCES}, checked (subject, problem, remark) AS ({self.rows}) {_SUMMARY}"),
-            {**scope.parameters(), **_PARAMETERS},
+            text(
+                f"{_SOURCES}, {_charged(ledger)}, "
+                f"checked (subject, problem, remark) AS ({self.rows}) {_SUMMARY}"
+            ),
+            {**scope.parameters(), **_PARAMETERS, **ledger.parameters},
         ).one()
         return Verdict(
             self.number,
@@ -76,7 +80,7 @@ _PARAMETERS: Final = {
     "webhook_attempt": WebhookAttemptScheduled.type,
 }
 
-# What several checks start from. `ledger` is the gateway's own: what it really charged and gave back, by key.
+# What several checks start from.
 _SOURCES: Final = """
     WITH given AS (
         SELECT CAST(:terminal AS text[]) AS terminal, CAST(:order_created AS text) AS order_created,
@@ -87,18 +91,26 @@ _SOURCES: Final = """
         SELECT orders.* FROM orders, given
         WHERE CASE WHEN given.order_ids IS NOT NULL THEN orders.id = ANY (given.order_ids)
                    ELSE given.since IS NULL OR orders.created_at >= given.since END
-    ), ledger AS (
+    )
+"""
+
+
+def _charged(provider: Ledger) -> str:
+    """What the provider really charged and gave back: by its own keys (`ledger`), and for orders in scope."""
+    return f"""
+    ledger AS (
         SELECT key, count(*) FILTER (WHERE kind = 'CAPTURE') AS captures,
                coalesce(sum(amount) FILTER (WHERE kind = 'CAPTURE'), 0) AS captured,
                coalesce(sum(amount) FILTER (WHERE kind = 'REFUND'), 0) AS refunded,
                min(created_at) AS created_at
-        FROM gateway.entries GROUP BY key
+        FROM ({provider.rows}) AS entries GROUP BY key
     ), charged AS (
         SELECT scope.id AS order_id, ledger.* FROM scope
         JOIN payments ON payments.order_id = scope.id
         JOIN ledger ON ledger.key = payments.provider_key
     )
-"""
+    """
+
 
 _SUMMARY: Final = """
     SELECT count(*) AS checked,
@@ -145,15 +157,25 @@ _CAPTURED_ONCE: Final = Promise(
 
 _MONEY_MATCHES_STATUS: Final = Promise(
     "I3",
-    "CONFIRMED: captured − refunded = total. CANCELLED: 0. By the gateway's ledger",
+    "CONFIRMED: captured − refunded = total − refunds. CANCELLED: 0. By our books and the gateway's ledger",
     """
     SELECT scope.id::text,
-           CASE WHEN coalesce(captured - refunded, 0) <> due.amount
-                THEN scope.status || ': the gateway holds ' || coalesce(captured - refunded, 0)
-                     || ' instead of ' || due.amount || ' (minor units)' END,
+           concat_ws(', ',
+               CASE WHEN coalesce(charged.captured - charged.refunded, 0)
+                         NOT BETWEEN due.amount - due.unrecorded AND due.amount
+                    THEN scope.status || ': the gateway holds ' || coalesce(charged.captured - charged.refunded, 0)
+                         || ' instead of ' || due.amount || ' (minor units)' END,
+               CASE WHEN coalesce(payments.captured - payments.refunded, 0) <> due.amount
+                    THEN scope.status || ': our books hold ' || coalesce(payments.captured - payments.refunded, 0)
+                         || ' instead of ' || due.amount || ' (minor units)' END),
            NULL
-    FROM scope LEFT JOIN charged ON charged.order_id = scope.id
-    CROSS JOIN LATERAL (SELECT CASE scope.status WHEN 'CONFIRMED' THEN scope.total_amount ELSE 0 END) AS due (amount)
+    FROM scope LEFT JOIN charged ON charged.order_id = scope.id LEFT JOIN payments ON payments.order_id = scope.id
+    CROSS JOIN LATERAL (
+        SELECT CASE scope.status WHEN 'CONFIRMED' THEN scope.total_amount ELSE 0 END
+                   - coalesce(sum(amount) FILTER (WHERE refunded_at IS NOT NULL), 0),
+               coalesce(sum(amount) FILTER (WHERE refunded_at IS NULL AND status <> 'REJECTED'), 0)
+        FROM refunds WHERE refunds.order_id = scope.id
+    ) AS due (amount, unrecorded)
     WHERE scope.status IN ('CONFIRMED', 'CANCELLED')
     """,
 )
@@ -180,14 +202,15 @@ _STOCK_ADDS_UP: Final = Promise(
     FROM stock CROSS JOIN given
     LEFT JOIN (
         SELECT product_id, sum(quantity) FILTER (WHERE status = 'ACTIVE') AS reserved,
-               sum(quantity) FILTER (WHERE status = 'CONFIRMED') AS sold
+               sum(quantity - returned) FILTER (WHERE status = 'CONFIRMED') AS sold
         FROM reservations GROUP BY product_id
     ) AS held ON held.product_id = stock.product_id
     LEFT JOIN (
         SELECT product_id,
                sum(CASE WHEN kind = 'RESERVED' THEN quantity
                         WHEN kind IN ('CONFIRMED', 'RELEASED', 'EXPIRED') THEN -quantity END) AS reserved,
-               sum(CASE kind WHEN 'CONFIRMED' THEN quantity WHEN 'RESTORED' THEN -quantity END) AS sold
+               sum(CASE WHEN kind = 'CONFIRMED' THEN quantity
+                        WHEN kind IN ('RESTORED', 'RETURNED') THEN -quantity END) AS sold
         FROM stock_movements GROUP BY product_id
     ) AS moved ON moved.product_id = stock.product_id
     WHERE (given.order_ids IS NULL AND given.since IS NULL)
@@ -272,11 +295,11 @@ _EFFECTS_ONCE: Final = Promise(
        OR (outbox.id IS NULL AND (given.since IS NOT NULL OR given.order_ids IS NULL)
            AND (given.since IS NULL OR processed_at >= given.since))
     UNION ALL
-    SELECT concat_ws(' / ', outbox.subject, data ->> 'notification', data ->> 'channel'),
+    SELECT concat_ws(' / ', outbox.subject, data ->> 'notification', data ->> 'channel', data ->> 'refundId'),
            CASE WHEN count(*) > 1 THEN 'was asked for ' || count(*) || ' times' END, NULL
     FROM outbox JOIN scope ON scope.id = outbox.subject CROSS JOIN given
     WHERE outbox.type = given.notification_requested
-    GROUP BY outbox.subject, data ->> 'notification', data ->> 'channel'
+    GROUP BY outbox.subject, data ->> 'notification', data ->> 'channel', data ->> 'refundId'
     UNION ALL
     SELECT held.order_id::text || ' / ' || held.product_id,
            CASE WHEN coalesce(moves.trail, '{}') <> CASE held.status
@@ -310,14 +333,72 @@ _ONE_KEY_ONE_ORDER: Final = Promise(
 
 _TOLD_ONCE: Final = Promise(
     "I11",
-    "At most one notification per order, type and channel",
+    "At most one notification per order or refund, type and channel",
     """
-    SELECT concat_ws(' / ', told.order_id, told.type, told.channel),
+    SELECT concat_ws(' / ', scope.id, told.refund_id, told.type, told.channel),
            CASE WHEN count(*) > 1 THEN 'was sent ' || count(*) || ' times' END,
            string_agg(told.status || ': ' || told.error, ', ')
                FILTER (WHERE told.status IN ('FAILED', 'UNCERTAIN', 'SUPPRESSED'))
-    FROM notifications AS told JOIN scope ON scope.id = told.order_id
-    GROUP BY told.order_id, told.type, told.channel
+    FROM notifications AS told LEFT JOIN refunds ON refunds.id = told.refund_id
+    JOIN scope ON scope.id = coalesce(told.order_id, refunds.order_id)
+    GROUP BY scope.id, told.refund_id, told.type, told.channel
+    """,
+)
+
+_REFUNDED_ONCE: Final = Promise(
+    "I13",
+    "Refunds never exceed what was captured and sold, and each takes effect once",
+    """
+    SELECT granted.order_id::text,
+           concat_ws(', ',
+               CASE WHEN granted.amount > coalesce(payments.captured, 0)
+                    THEN format('%s refunded of %s captured (minor units)', granted.amount,
+                                coalesce(payments.captured, 0)) END,
+               CASE WHEN granted.given_back <> coalesce(payments.refunded, 0)
+                    THEN format('refunds of %s are given back, but our books say %s (minor units)',
+                                granted.given_back, coalesce(payments.refunded, 0)) END),
+           NULL
+    FROM (
+        SELECT order_id, coalesce(sum(amount) FILTER (WHERE status <> 'REJECTED'), 0) AS amount,
+               coalesce(sum(amount) FILTER (WHERE refunded_at IS NOT NULL), 0) AS given_back
+        FROM refunds GROUP BY order_id
+    ) AS granted JOIN scope ON scope.id = granted.order_id LEFT JOIN payments ON payments.order_id = granted.order_id
+    UNION ALL
+    SELECT item.order_id::text || ' / ' || item.product_id,
+           CASE WHEN sum(line.quantity) > item.quantity
+                THEN format('%s units refunded of %s sold', sum(line.quantity), item.quantity) END,
+           NULL
+    FROM refunds AS refund JOIN scope ON scope.id = refund.order_id
+    JOIN refund_lines AS line ON line.refund_id = refund.id
+    JOIN order_items AS item ON (item.order_id, item.product_id) = (refund.order_id, line.product_id)
+    WHERE refund.status <> 'REJECTED' GROUP BY item.order_id, item.product_id, item.quantity
+    UNION ALL
+    SELECT refund.id::text,
+           concat_ws(', ',
+               CASE WHEN refund.status = 'COMPLETED' AND refund.refunded_at IS NULL
+                    THEN 'COMPLETED, but its money is not back' END,
+               CASE WHEN refund.status = 'REJECTED' AND refund.refunded_at IS NOT NULL
+                    THEN 'REJECTED, but its money is back' END,
+               CASE WHEN refund.restocked_at IS NULL AND (refund.restock AND refund.status = 'COMPLETED')
+                    THEN 'COMPLETED, but its units are not back' END,
+               CASE WHEN refund.refunded_at IS NOT NULL AND refund.origin <> 'PROVIDER'
+                         AND given.amount IS DISTINCT FROM refund.amount
+                    THEN format('the gateway has given back %s of %s (minor units)', coalesce(given.amount, 0),
+                                refund.amount) END,
+               CASE WHEN (refund.restocked_at IS NOT NULL) <> (moved.lines IS NOT NULL)
+                         OR moved.lines IS DISTINCT FROM asked.lines AND refund.restocked_at IS NOT NULL
+                    THEN format('%s units came back of %s', coalesce(moved.units, 0), coalesce(asked.units, 0)) END),
+           CASE WHEN refund.status = 'NEEDS_REVIEW' THEN 'needs review: ' || coalesce(refund.error, '') END
+    FROM refunds AS refund JOIN scope ON scope.id = refund.order_id
+    LEFT JOIN gateway.refunds AS given ON given.refund_key = 'refund-' || refund.id
+    CROSS JOIN LATERAL (
+        SELECT array_agg((product_id, quantity) ORDER BY product_id)::text, sum(quantity)
+        FROM refund_lines WHERE refund_id = refund.id
+    ) AS asked (lines, units)
+    CROSS JOIN LATERAL (
+        SELECT array_agg((product_id, CAST(quantity AS integer)) ORDER BY product_id)::text, sum(quantity)
+        FROM stock_movements WHERE refund_id = refund.id AND kind = 'RETURNED'
+    ) AS moved (lines, units)
     """,
 )
 
@@ -332,6 +413,7 @@ PROMISES: Final = (
     _EFFECTS_ONCE,
     _ONE_KEY_ONE_ORDER,
     _TOLD_ONCE,
+    _REFUNDED_ONCE,
 )
 
 
@@ -348,16 +430,20 @@ _UNSETTLED: Final = f"""
     WHERE outbox.type = given.notification_requested AND outbox.status = 'PUBLISHED'
       AND NOT EXISTS (SELECT FROM inbox WHERE inbox.event_id = outbox.id)
     UNION ALL
-    SELECT told.type || ' for order ' || told.order_id || ' is being sent'
-    FROM notifications AS told JOIN scope ON scope.id = told.order_id WHERE told.status = 'SENDING'
+    SELECT 'refund ' || refund.id || ' is on its way'
+    FROM refunds AS refund JOIN scope ON scope.id = refund.order_id WHERE refund.status = 'REQUESTED'
+    UNION ALL
+    SELECT told.type || ' for order ' || scope.id || ' is being sent'
+    FROM notifications AS told LEFT JOIN refunds ON refunds.id = told.refund_id
+    JOIN scope ON scope.id = coalesce(told.order_id, refunds.order_id) WHERE told.status = 'SENDING'
 """
 
-_CHARGES: Final = f"{_SOURCES} SELECT order_id, captures, captured, refunded FROM charged"
 _NOTICES: Final = f"""
     {_SOURCES}
-    SELECT order_id, array_agg(type ORDER BY sent_at, type) AS types
-    FROM notifications JOIN scope ON scope.id = order_id
-    WHERE notifications.status = 'SENT' AND channel = 'email' GROUP BY order_id
+    SELECT scope.id AS order_id, array_agg(told.type ORDER BY sent_at, told.type) AS types
+    FROM notifications AS told LEFT JOIN refunds ON refunds.id = told.refund_id
+    JOIN scope ON scope.id = coalesce(told.order_id, refunds.order_id)
+    WHERE told.status = 'SENT' AND channel = 'email' GROUP BY scope.id
 """
 
 
@@ -380,13 +466,15 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def check_database(engine: Engine, scope: Scope = EVERY_ORDER) -> list[Verdict]:
+def check_database(engine: Engine, scope: Scope = EVERY_ORDER, ledger: Ledger = SIMULATOR) -> list[Verdict]:
     """Checks every promise that the database can tell about, in the order of their numbers, at one instant."""
     with snapshot(engine) as connection:
-        return [promise.check(connection, scope) for promise in PROMISES]
+        return [promise.check(connection, scope, ledger) for promise in PROMISES]
 
 
-def broken_at_once(connection: Connection, numbers: Collection[str], scope: Scope = EVERY_ORDER) -> list[str]:
+def broken_at_once(
+    connection: Connection, numbers: Collection[str], scope: Scope = EVERY_ORDER, ledger: Ledger = SIMULATOR
+) -> list[str]:
     """The violations of the promises with these numbers, in words, by one statement: for who looks very often."""
     chosen = [promise for promise in PROMISES if promise.number in numbers]
     found = " UNION ALL ".join(
@@ -397,10 +485,11 @@ def broken_at_once(connection: Connection, numbers: Collection[str], scope: Scop
     return list(
         connection.scalars(
             text(
-                f"{_SOURCES} SELECT concat_ws(': ', number, subject, problem) FROM ({found}) AS checked "
+                f"{_SOURCES}, {_charged(ledger)} "
+                f"SELECT concat_ws(': ', number, subject, problem) FROM ({found}) AS checked "
                 "WHERE problem <> ''"
             ),
-            {**scope.parameters(), **_PARAMETERS},
+            {**scope.parameters(), **_PARAMETERS, **ledger.parameters},
         )
     )
 
@@ -427,9 +516,14 @@ def now(engine: Engine) -> datetime:
         return connection.execute(select(func.now())).scalar_one()
 
 
-def charges(connection: Connection, scope: Scope = EVERY_ORDER) -> dict[UUID, Charge]:
+def charges(
+    connection: Connection, scope: Scope = EVERY_ORDER, ledger: Ledger = SIMULATOR
+) -> dict[UUID, Charge]:
     """What the gateway charged, by order; an order that is not there was never charged."""
-    found = connection.execute(text(_CHARGES), {**scope.parameters(), **_PARAMETERS})
+    found = connection.execute(
+        text(f"{_SOURCES}, {_charged(ledger)} SELECT order_id, captures, captured, refunded FROM charged"),
+        {**scope.parameters(), **_PARAMETERS, **ledger.parameters},
+    )
     return {row.order_id: Charge(row.captures, int(row.captured), int(row.refunded)) for row in found}
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 
 from infra.names import kebab
 from orders.domain import OrderStatus
-from tools.audit import dead_letters
+from tools.audit import dead_letters, ledger
 from tools.audit.database import EVERY_ORDER, Scope, check_database
 from tools.audit.dead_letters import DeadLetter, check_given_up
 from tools.audit.executions import Execution, check_executions, read_executions
@@ -59,7 +59,10 @@ def gather(
         statuses = {row.id: OrderStatus(row.status) for row in connection.execute(text(_STATUSES))}
         in_review = frozenset(connection.scalars(text(_IN_REVIEW), {"since": _logs_begin(settings)}))
     return Evidence(
-        verdicts=(*check_database(engine, scope), *check_mailbox(settings, statuses.keys())),
+        verdicts=(
+            *check_database(engine, scope, ledger.read(engine, stack)),
+            *check_mailbox(settings, statuses.keys()),
+        ),
         statuses=statuses,
         executions=read_executions(aws.sagas(settings), stack["state_machine_arn"]),
         dead_letters=dead_letters.read(aws.queues(settings), stack),

@@ -9,7 +9,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from orders.executions import order_of
+from orders.domain import PaymentStatus
+from orders.errors import PaymentActionRequired
+from orders.executions import subject_of
 from tools.audit.verdict import Verdict, Violation
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class Visit:
     """Names of the errors of the attempts that failed, in order. Throttled attempts are none: nothing ran."""
     succeeded: bool = False
     outcome: str | None = None
-    """What its function returned as its outcome, e.g. CAPTURED."""
+    """What its function returned as its outcome, e.g. CAPTURED; ACTION_REQUIRED is one as well."""
 
 
 def execution_arn(state_machine_arn: str, order_id: UUID) -> str:
@@ -60,7 +62,7 @@ def read_executions(client: "SFNClient", state_machine_arn: str) -> tuple[Execut
     """All executions that Step Functions knows of."""
     pages = client.get_paginator("list_executions").paginate(stateMachineArn=state_machine_arn)
     return tuple(
-        Execution(found["name"], order_of(found["name"]), found["startDate"], found.get("stopDate"))
+        Execution(found["name"], subject_of(found["name"]), found["startDate"], found.get("stopDate"))
         for page in pages
         for found in page["executions"]
     )
@@ -116,7 +118,9 @@ def summarise(events: Iterable[Mapping[str, Any]]) -> tuple[Visit, ...]:
                 passed[-1] = replace(passed[-1], succeeded=True, outcome=_outcome(event))
             case "TaskFailed" | "TaskTimedOut" | "TaskStartFailed" | "TaskSubmitFailed":
                 error = _error(event)
-                if error not in THROTTLES:
+                if error == PaymentActionRequired.__name__:
+                    passed[-1] = replace(passed[-1], succeeded=True, outcome=PaymentStatus.ACTION_REQUIRED)
+                elif error not in THROTTLES:
                     passed[-1] = replace(passed[-1], errors=(*passed[-1].errors, error))
     return tuple(passed)
 

@@ -4,12 +4,13 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
 import httpx
 
+from orders.domain import CancellationOutcome
 from tools.chaos.plan import PlannedOrder
 from tools.client.http import ApiError
 from tools.client.orders_client import Contact, NewOrder, OrdersClient
@@ -40,6 +41,15 @@ class FinalResponse:
 
 
 @dataclass(frozen=True)
+class Cancellation:
+    """What the request to cancel an order came to in the end."""
+
+    status: int
+    """0: nothing, for as long as the customer waited."""
+    outcome: CancellationOutcome | None = None
+
+
+@dataclass(frozen=True)
 class PostedOrder:
     """A planned order, and the responses to its posts."""
 
@@ -47,6 +57,8 @@ class PostedOrder:
     responses: tuple[FinalResponse, ...]
     changed: FinalResponse | None = None
     """The response to another body under the same key, if one was posted."""
+    cancellation: Cancellation | None = None
+    """If its customer has cancelled it."""
 
     @property
     def order_ids(self) -> frozenset[UUID]:
@@ -106,12 +118,34 @@ class _Customer:
         if self.order.is_changed:
             other = body.model_copy(update={"contact": Contact(email="somebody.else@example.com")})
             changed = await self._send(other, takes_conflict=True)
-        return PostedOrder(self.order, tuple(responses), changed)
+        posted = PostedOrder(self.order, tuple(responses), changed)
+        if self.order.cancelled_after is None or not posted.order_ids:
+            return posted
+        await asyncio.sleep(self.order.cancelled_after)
+        cancellation = await _cancel_until_final(self.client, min(posted.order_ids))
+        return replace(posted, cancellation=cancellation)
 
     async def _send(self, body: NewOrder, takes_conflict: bool) -> FinalResponse:
         async with self.counter:
             self.progress(self.order.at)
             return await _until_final(self.client, body, self.order.key, takes_conflict)
+
+
+async def _cancel_until_final(client: OrdersClient, order_id: UUID) -> Cancellation:
+    """The first response that is final. It may be sent again as often as it takes."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            cancelled = await client.cancel(order_id)
+        except httpx.TransportError:
+            pass
+        except ApiError as error:
+            if error.status < _SERVER_ERRORS and error.status != _TOO_MANY:
+                return Cancellation(error.status)
+        else:
+            return Cancellation(202, cancelled.outcome)
+        await asyncio.sleep(_PAUSE_SECONDS)
+    return Cancellation(0)
 
 
 async def _until_final(client: OrdersClient, body: NewOrder, key: str, takes_conflict: bool) -> FinalResponse:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from orders.domain import FORWARD_STEPS, SagaStep
-from orders.events import Queue
+from orders.events import EVENT_QUEUES, Queue
 from tools.postgres_proxy import Loss, Moment
 
 DEFAULT_ORDERS: Final = 300
@@ -21,11 +21,12 @@ _LARGEST_BURST: Final = 10
 
 
 class Fault(StrEnum):
-    """What can go wrong. The first three are orders that bring their fault along; the others strike from outside."""
+    """What can go wrong. The first four are orders that bring their fault along; the others strike from outside."""
 
     GATEWAY_TIMEOUT = "gateway charges, then times out"
     DUPLICATE_POST = "posts raced under one key"
     CHANGED_POST = "key reused for another body"
+    CANCELLED_ORDER = "order cancelled under way"
     KILL_FUNCTION = "function killed"
     RESTART_POSTGRES = "Postgres restarted at once"
     CUT_CONNECTION = "connection cut around COMMIT"
@@ -82,6 +83,8 @@ class PlannedOrder:
     """How many times it is posted at once."""
     is_changed: bool
     """Whether another body is posted under the same key afterwards."""
+    cancelled_after: float | None = None
+    """Seconds from the responses to its posts until its customer cancels it; None: they do not."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,7 @@ _PAYMENT_METHODS: Final = {
     "pm_card_fraud": 0.04,
     "pm_card_flaky": 0.04,
     "pm_card_down": 0.02,
+    "pm_card_requires_action": 0.06,
 }
 _SMOOTH_METHOD: Final = "pm_card_visa"
 
@@ -153,8 +157,11 @@ _HOT_STOCK_SHARE: Final = 0.25
 _DUPLICATE_SHARE: Final = 0.08
 _MOST_COPIES: Final = 5
 _CHANGED_SHARE: Final = 0.04
+_CANCELLED_SHARE: Final = 0.06
+_LATEST_CANCELLATION_SECONDS: Final = 4.0
+"""Longer than most orders take: some are confirmed by then."""
 
-BUSY_QUEUES: Final = tuple(queue for queue in Queue if queue is not Queue.WEBHOOK_DELIVERY)
+BUSY_QUEUES: Final = tuple(queue for queue in EVENT_QUEUES if queue is not Queue.WEBHOOK_DELIVERY)
 """Those that every order has a message for. Nobody has a webhook here: they lead out of this machine."""
 
 # Strikes planned in a run of the default size. More than the minimum: one that waits for a victim may not find it.
@@ -172,7 +179,12 @@ _INJECTIONS: Final[Mapping[Fault, int]] = {
     Fault.POISON_EVENT: 6,
     Fault.GATEWAY_OUTAGE: 6,
 }
-_WITH_ORDERS: Final = (Fault.GATEWAY_TIMEOUT, Fault.DUPLICATE_POST, Fault.CHANGED_POST)
+_WITH_ORDERS: Final = (
+    Fault.GATEWAY_TIMEOUT,
+    Fault.DUPLICATE_POST,
+    Fault.CHANGED_POST,
+    Fault.CANCELLED_ORDER,
+)
 
 # In shares of the run. Poison takes its five deliveries; nobody can be late for an order that has not been undone yet.
 _WHEN: Final[Mapping[Fault, tuple[float, float]]] = {
@@ -241,6 +253,8 @@ def _orders(dice: random.Random, seed: int, number: int, seconds: float) -> tupl
     methods = _deck(dice, number, _PAYMENT_METHODS, _SMOOTH_METHOD)
     copies = _deck(dice, number, {"many": _DUPLICATE_SHARE}, "one")
     changed = _deck(dice, number, {"yes": _CHANGED_SHARE}, "no")
+    cancellation_dice = random.Random(f"cancellations {seed}")
+    cancelled = _deck(cancellation_dice, number, {"yes": _CANCELLED_SHARE}, "no")
     return tuple(
         PlannedOrder(
             at=at,
@@ -250,6 +264,9 @@ def _orders(dice: random.Random, seed: int, number: int, seconds: float) -> tupl
             lines=_lines(dice),
             copies=dice.randint(2, _MOST_COPIES) if copies[place] == "many" else 1,
             is_changed=changed[place] == "yes",
+            cancelled_after=round(cancellation_dice.uniform(0, _LATEST_CANCELLATION_SECONDS), 3)
+            if cancelled[place] == "yes"
+            else None,
         )
         for place, at in enumerate(_moments(dice, number, seconds))
     )
@@ -340,7 +357,7 @@ _PARAMETERS: Final[Mapping[Fault, Callable[[random.Random, int], Parameters]]] =
     Fault.LATE_CALL: _late_call,
     Fault.EXPIRE_RESERVATION: lambda dice, place: {"orders": dice.randint(1, 4)},
     Fault.POISON_MESSAGE: lambda dice, place: {
-        "queue": _in_turn(Queue, place),
+        "queue": _in_turn(EVENT_QUEUES, place),
         "poison": dice.choice(list(Poison)),
     },
     Fault.POISON_EVENT: lambda dice, place: {"flaw": _in_turn(DeadEvent, place)},

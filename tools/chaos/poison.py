@@ -30,7 +30,10 @@ def message(queue: Queue, poison: Poison) -> tuple[str, str]:
         case Poison.FOREIGN:
             event_type = next(name for name, event in CATALOGUE.items() if event.queue is not queue)
         case Poison.UNFIT:
-            event_type = next(name for name, event in CATALOGUE.items() if event.queue is queue)
+            # None of our events fits a queue of hints.
+            event_type = next(
+                (name for name, event in CATALOGUE.items() if event.queue is queue), UNKNOWN_TYPE
+            )
     event = CloudEvent(
         id=uuid7(),
         type=event_type,

@@ -12,6 +12,7 @@ from typing import Final
 from orders.domain import TERMINAL_STATUSES
 from tools.audit import dead_letters
 from tools.audit.database import Scope, now, snapshot, unsettled
+from tools.chaos.acting import acting
 from tools.chaos.customers import PostedOrder, Progress, post_all
 from tools.chaos.faults import InjectionLog
 from tools.chaos.nemesis import Nemesis
@@ -44,7 +45,7 @@ _OPEN_ORDERS: Final = "SELECT count(*) FROM orders WHERE status <> ALL (CAST(:te
 
 def run(settings: Settings, stack: Stack, plan: Plan, say: Say) -> Report:
     """Carries the plan out on a cloud that is up. The cloud is of no further use."""
-    with prepare(settings, stack, plan) as system:
+    with prepare(settings, stack, plan) as system, acting(system):
         return _run(system, plan, say)
 
 

@@ -1,11 +1,12 @@
 """What a run of chaos has left behind, and what only it can tell about the promises, added to what is on record."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from orders.domain import CancellationOutcome, OrderStatus
 from tools.audit import evidence as audit_evidence
 from tools.audit.database import Scope
 from tools.audit.evidence import Evidence, in_order
@@ -17,6 +18,7 @@ from tools.chaos.system import SystemUnderTest
 
 _ORDERS: Final = "SELECT id FROM orders"
 _DEAD: Final = "SELECT id FROM outbox WHERE status = 'DEAD'"
+_REFUNDS: Final = "SELECT order_id, count(*) FROM refunds WHERE status <> 'REJECTED' GROUP BY order_id"
 _REPAIRS: Final = "SELECT kind, order_id, detail FROM repairs ORDER BY id"
 _CHARGED: Final = """
     SELECT count(DISTINCT payments.order_id) FROM orders
@@ -64,6 +66,8 @@ class RunEvidence:
     """Orders whose gateway charged and did not answer."""
     repairs: tuple[Repair, ...]
     """What maintenance and reconciliation have put right."""
+    refunds: Mapping[UUID, int] = field(default_factory=dict)
+    """How many each order has."""
 
 
 def gather(
@@ -88,6 +92,7 @@ def gather(
         rest=rest,
         charged_before_timeout=int(charged),
         repairs=tuple(Repair(*repair) for repair in system.query(_REPAIRS)),
+        refunds={order_id: int(number) for order_id, number in system.query(_REFUNDS)},
     )
 
 
@@ -103,6 +108,7 @@ def judge(evidence: RunEvidence) -> tuple[Verdict, ...]:
             *audit_evidence.judge(evidence.on_record),
             only_poison_is_dead(evidence.dead_rows, evidence.planted_rows),
             one_order_for_one_key(evidence.posted, evidence.on_record.statuses.keys()),
+            cancelled_as_customers_were_told(evidence),
         )
     )
 
@@ -142,6 +148,39 @@ def one_order_for_one_key(posted: Iterable[PostedOrder], existing: Iterable[UUID
     )
 
 
+def cancelled_as_customers_were_told(evidence: RunEvidence) -> Verdict:
+    cancelled = [order for order in evidence.posted if order.cancellation is not None]
+    return Verdict(
+        "I3",
+        "Who was told that their order is cancelled, or refunded, has it so",
+        len(cancelled),
+        tuple(
+            Violation(str(order_id), problem)
+            for order in cancelled
+            for order_id in order.order_ids
+            if (problem := _problem_with_cancellation(order, order_id, evidence))
+        ),
+    )
+
+
+def _problem_with_cancellation(order: PostedOrder, order_id: UUID, evidence: RunEvidence) -> str | None:
+    cancellation, status = order.cancellation, evidence.on_record.statuses.get(order_id)
+    assert cancellation is not None
+    if status is OrderStatus.NEEDS_REVIEW:
+        return None
+    refunds = evidence.refunds.get(order_id, 0)
+    allowed = {
+        (_ACCEPTED, CancellationOutcome.CANCELLING): (OrderStatus.CANCELLED, 0),
+        (_ACCEPTED, CancellationOutcome.REFUNDING): (OrderStatus.CONFIRMED, 1),
+        # It had failed before.
+        (_CONFLICT, None): (OrderStatus.CANCELLED, 0),
+    }
+    if allowed.get((cancellation.status, cancellation.outcome)) == (status, refunds):
+        return None
+    told = cancellation.outcome or cancellation.status or "not at all"
+    return f"its cancellation was answered {told}, and it is {status} with {refunds} refunds"
+
+
 def struck(evidence: RunEvidence) -> dict[Fault, int]:
     """How often the faults struck that orders bring along."""
     changed = [order.changed for order in evidence.posted if order.changed is not None]
@@ -149,6 +188,10 @@ def struck(evidence: RunEvidence) -> dict[Fault, int]:
         Fault.GATEWAY_TIMEOUT: evidence.charged_before_timeout,
         Fault.DUPLICATE_POST: sum(_was_raced(order) for order in evidence.posted),
         Fault.CHANGED_POST: sum(response.status == _REFUSED for response in changed),
+        Fault.CANCELLED_ORDER: sum(
+            order.cancellation is not None and order.cancellation.status in (_ACCEPTED, _CONFLICT)
+            for order in evidence.posted
+        ),
     }
 
 

@@ -8,6 +8,7 @@ import typer
 from orders.contract import API_PREFIX
 from tools.cli import (
     account,
+    addresses,
     audit,
     commands,
     erasure,
@@ -15,9 +16,11 @@ from tools.cli import (
     mails,
     operations,
     orders,
+    payment,
     places,
     products,
     recipients,
+    refunds,
     status,
     webhook_listen,
     webhooks,
@@ -40,12 +43,15 @@ app.add_typer(audit.app)
 app.add_typer(mails.app)
 app.add_typer(places.app)
 app.add_typer(operations.app)
+app.add_typer(refunds.app)
 app.add_typer(erasure.app)
+app.add_typer(addresses.app, name="addresses")
 app.add_typer(webhooks.app, name="webhook")
 webhooks.app.add_typer(webhook_listen.app)
 app.add_typer(recipients.app, name="recipients")
 app.add_typer(products.app, name="product")
 app.add_typer(gateway.app)
+app.add_typer(payment.app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,6 +1,6 @@
-"""The switch of the simulated payment gateway: `gateway down` and `gateway up`."""
+"""The switch of the local cloud's payment gateway: `gateway down` and `gateway up`."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from sqlalchemy import create_engine
@@ -8,9 +8,17 @@ from sqlalchemy import create_engine
 from payment_simulator import outages
 from tools.cli.commands import Commands, show
 from tools.cloud import local_cloud
-from tools.cloud.settings import Settings
+from tools.cloud.settings import STRIPE, Settings
+from tools.cloud.stack import Stack
+from tools.stripe.server import StripeServer
 
-app = Commands(name="gateway", help="The simulated payment gateway, as a whole.", no_args_is_help=True)
+_EVERY_ONE: Final = 1_000_000
+# So long that no step waits for it.
+_RETRY_AFTER_SECONDS: Final = 60
+
+app = Commands(
+    name="gateway", help="The payment gateway of the local cloud, as a whole.", no_args_is_help=True
+)
 
 
 @app.command(on="local")
@@ -33,7 +41,21 @@ def up() -> None:
 
 
 def _switch(seconds: float | None) -> None:
-    engine = create_engine(local_cloud.require_up(Settings.from_environment())["database_url"])
+    stack = local_cloud.require_up(Settings.from_environment())
+    if stack["payment_provider"] == STRIPE:
+        _switch_stripe(StripeServer(stack["stripe"]["url"]), seconds)
+    else:
+        _switch_simulator(stack, seconds)
+
+
+def _switch_stripe(server: StripeServer, seconds: float | None) -> None:
+    server.heal()
+    if seconds is not None:
+        server.fail("rate_limited", on="", times=_EVERY_ONE, seconds=_RETRY_AFTER_SECONDS, lasts=seconds)
+
+
+def _switch_simulator(stack: Stack, seconds: float | None) -> None:
+    engine = create_engine(stack["database_url"])
     try:
         with engine.begin() as connection:
             outages.end(connection)

@@ -16,7 +16,7 @@ from rich.text import Text
 from orders.domain import FORWARD_STEPS, UNDOES, OrderStatus, PaymentStatus, SagaStep, StepOutcome
 from orders.errors import public_error
 from tools.audit.executions import Visit
-from tools.client.orders_client import OrdersClient, Progress, Step
+from tools.client.orders_client import OrdersClient, Progress
 from tools.console import COLOURS, Console
 
 _POLL_SECONDS: Final = 0.2
@@ -76,6 +76,8 @@ def history_of(visits: Iterable[Visit]) -> RenderableType:
         if visit.outcome in _SKIPPED_BY_OUTCOME.get(visit.state, ()):
             outcome = StepOutcome.SKIPPED
         remarks = [*map(public_error, visit.errors)]
+        if visit.outcome == PaymentStatus.ACTION_REQUIRED:
+            remarks.append("the customer must act first")
         if outcome is StepOutcome.SKIPPED:
             remarks.append(_SKIPPED[visit.state])
         table.add_row(Text(*_MARKS[outcome]), visit.state, Text(", ".join(remarks), "dim"))
@@ -110,12 +112,15 @@ def _steps(progress: Progress) -> Table:
         words = _SKIPPED[step.name] if step.status is StepOutcome.SKIPPED else _IN_WORDS[step.status]
         table.add_row(Text(mark, colour), step.name, Text(after, "dim"), Text(words, "dim"))
     if not progress.status.is_terminal:
-        table.add_row(Spinner("dots", style="cyan"), Text(_next(progress.steps), "dim"))
+        table.add_row(Spinner("dots", style="cyan"), Text(_next(progress), "dim"))
     return table
 
 
-def _next(steps: tuple[Step, ...]) -> str:
+def _next(progress: Progress) -> str:
     """What is probably under way: the first forward step without an outcome, unless one has already failed."""
+    if action := progress.next_action:
+        return f"waits until {action.expires_at:%H:%M:%S} UTC for its customer, who must {action.type} the payment"
+    steps = progress.steps
     known = {step.name for step in steps}
     if any(step.status is not StepOutcome.SUCCEEDED or step.name in UNDOES for step in steps):
         return "compensating"

@@ -1,19 +1,30 @@
-"""The commands of somebody who orders: `place`, `show`, `list` and `demo`."""
+"""The commands of somebody who orders: `place`, `show`, `cancel`, `list` and `demo`."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 from uuid import UUID, uuid4
 
 import typer
+from rich.console import RenderableType
 from rich.text import Text
 
-from orders.domain import Locale, OrderStatus, Priority
+from orders.domain import CancellationOutcome, Locale, OrderStatus, Priority
 from tools.audit import executions
 from tools.cli.api import address_of, client, connect, run
 from tools.cli.commands import Commands, console, current, listing, notes, show
 from tools.cli.order_view import history_of, picture_of, watch_order
 from tools.cli.target import find_target
-from tools.client.orders_client import Accepted, Contact, Line, NewOrder, OrdersClient, Product, Progress
+from tools.client.orders_client import (
+    Accepted,
+    Cancelled,
+    Contact,
+    Line,
+    NewOrder,
+    OrderDetail,
+    OrdersClient,
+    Product,
+    Progress,
+)
 from tools.cloud import aws, local_cloud
 from tools.cloud.settings import Settings
 from tools.console import Console, console_of_width, money
@@ -22,6 +33,12 @@ from tools.demo.run import run_demo
 from tools.errors import LocalCloudError, Misused
 
 app = Commands()
+
+_CANCELLED: Final = {
+    CancellationOutcome.CANCELLING: "Order {0.order_id} is being cancelled. Follow it: "
+    "bin/orders show {0.order_id} --watch",
+    CancellationOutcome.REFUNDING: "Order {0.order_id} was confirmed, and is refunded: {0.refund_id}",
+}
 
 # A file or a pipe has no width of its own, and the demonstration's table is unreadable at Rich's default of 80.
 _UNSEEN_WIDTH: Final = 140
@@ -58,6 +75,10 @@ def place(
     priority: Annotated[
         Priority, typer.Option(help="Under a backlog, urgent orders are started first: for --user admin.")
     ] = Priority.NORMAL,
+    expect_total: Annotated[
+        int | None,
+        typer.Option(help="Place it only if it costs this much, in minor units: 12900 is 129.00 USD."),
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow the order to its end.")] = False,
     user: User = None,
 ) -> None:
@@ -73,6 +94,7 @@ def place(
                 payment_method=payment_method,
                 contact=Contact(email=email or address_of(user), phone=phone, locale=locale),
                 priority=priority,
+                expected_total_amount=expect_total,
             )
             accepted = await api.place(new, order_key)
             again = " (placed before under this key)" if accepted.replayed else ""
@@ -98,20 +120,21 @@ def show_one(
     ] = False,
     user: User = None,
 ) -> None:
-    """Show an order with the steps of its saga. Exit code 0 unless it needs review or there is no such order."""
+    """Show an order as it was sold, with the steps of its saga. Exit code 0 unless it needs review or there is none."""
     settings = Settings.from_environment()
     if history and not find_target(settings).is_local:
         raise Misused(
             f"--history reads the local cloud's Step Functions. Elsewhere: bin/orders review show {order_id} --history"
         )
 
-    async def look() -> Progress:
+    async def look() -> tuple[OrderDetail, Progress]:
         async with connect(OrdersClient, user) as api:
-            return await (watch_order(api, order_id, _terminal()) if watch else api.progress(order_id))
+            order = await api.order(order_id)
+            return order, await (watch_order(api, order_id, _terminal()) if watch else api.progress(order_id))
 
-    progress = run(look())
-    document = _document(progress)
-    lines = [] if watch else [picture_of(progress)]
+    order, progress = run(look())
+    document = _document(progress) | _document(order)
+    lines = [*([] if watch else [picture_of(progress)]), *_sold(order)]
     if history:
         execution = executions.execution_arn(local_cloud.require_up(settings)["state_machine_arn"], order_id)
         visits = list(executions.visits(aws.sagas(settings), execution))
@@ -122,6 +145,31 @@ def show_one(
         lines += [Text.assemble(("Execution ", "bold"), execution), history_of(visits)]
     show(document, *lines)
     _exit_by(progress.status)
+
+
+@app.command()
+def cancel(
+    order_id: Annotated[UUID, typer.Argument(metavar="ORDER", help="The order's id.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow the order to its end.")] = False,
+    user: User = None,
+) -> None:
+    """Cancel an order: at its next step, or with a refund for some time after it was confirmed."""
+    if not yes:
+        typer.confirm(f"Cancel order {order_id}?", abort=True)
+
+    async def ask() -> tuple[Cancelled, Progress | None]:
+        async with connect(OrdersClient, user) as api:
+            cancelled = await api.cancel(order_id)
+            console.print(_CANCELLED[cancelled.outcome].format(cancelled))
+            return cancelled, await watch_order(api, order_id, _terminal()) if watch else None
+
+    cancelled, progress = run(ask())
+    if progress is None:
+        show(_document(cancelled))
+    else:
+        show(_document(cancelled) | _document(progress))
+        _exit_by(progress.status)
 
 
 @app.command("list")
@@ -176,7 +224,30 @@ def show_demo() -> None:
         raise typer.Exit(1)
 
 
-def _document(body: Accepted | Progress) -> dict[str, object]:
+def _sold(order: OrderDetail) -> list[RenderableType]:
+    lines = [
+        line.model_dump(by_alias=True)
+        | {
+            "price": money(line.unit_price, order.currency),
+            "amount": money(line.quantity * line.unit_price, order.currency),
+        }
+        for line in order.items
+    ]
+    columns = {
+        "Id": "productId",
+        "Product": "productName",
+        "Quantity": "quantity",
+        "Price": "price",
+        "Amount": "amount",
+    }
+    total = money(order.total_amount, order.currency)
+    return [
+        listing(lines, columns, numbers=("Quantity", "Price", "Amount")),
+        Text.assemble(("Total ", "bold"), total),
+    ]
+
+
+def _document(body: Accepted | Cancelled | OrderDetail | Progress) -> dict[str, object]:
     return body.model_dump(mode="json", by_alias=True)
 
 

@@ -9,7 +9,7 @@ from rich.console import RenderableType
 
 from orders.contract import API_PREFIX
 from tools.cli.commands import listing, show
-from tools.cloud import aws, emulator, local_cloud, postgres
+from tools.cloud import aws, emulator, local_cloud, postgres, stripe_server
 from tools.cloud.aws import depth
 from tools.cloud.processes import Daemon
 from tools.cloud.settings import STAGE, Settings
@@ -38,6 +38,8 @@ def show_status(settings: Settings) -> bool:
     daemons = [postgres.daemon(settings)]
     if settings.port is not None:
         daemons.append(emulator.daemon(settings))
+    if stripe_server.has_records(settings) or stripe_server.daemon(settings).find():
+        daemons.append(stripe_server.daemon(settings))
     processes = list(_processes(daemons))
     document: dict[str, Any] = {"up": False, "processes": processes}
     lines: list[RenderableType] = [listing(processes, {"Process": "name", "State": "state", "Log": "log"})]

@@ -34,7 +34,9 @@ class ProblemField(Body):
 
 
 class Problem(Body):
-    """RFC 9457, or what the gateway itself says in its place (`{"message": …}`)."""
+    """RFC 9457, with members of a problem's own, or what the gateway itself says in its place (`{"message": …}`)."""
+
+    model_config = ConfigDict(extra="allow")
 
     type: str = "about:blank"
     title: str = ""
@@ -173,7 +175,7 @@ class ApiClient:
         """Asks for something; fields that are None are left out."""
         return self.post_once(path, None, **body)
 
-    def post_once(self, path: str, key: str | None, **body: str | bool | None) -> Any:
+    def post_once(self, path: str, key: str | None, **body: Any) -> Any:
         """Asks for something under an Idempotency-Key: with the same key it may be sent again."""
         given = {name: value for name, value in body.items() if value is not None}
         headers = {} if key is None else {"Idempotency-Key": key}
@@ -183,6 +185,6 @@ class ApiClient:
         """Changes something."""
         return content_of(self._http.patch(path, json=body))
 
-    def delete(self, path: str) -> None:
+    def delete(self, path: str, **query: str) -> None:
         """Removes something."""
-        content_of(self._http.delete(path))
+        content_of(self._http.delete(path, params=query))

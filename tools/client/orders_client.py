@@ -10,8 +10,17 @@ from typing import Any, Final, Self
 from uuid import UUID
 
 import httpx
+from pydantic import Field
 
-from orders.domain import FailureReason, Locale, OrderStatus, Priority, SagaStep, StepOutcome
+from orders.domain import (
+    CancellationOutcome,
+    FailureReason,
+    Locale,
+    OrderStatus,
+    Priority,
+    SagaStep,
+    StepOutcome,
+)
 from tools.client.http import Body, content_of, open_async_client
 
 _TRANSIENT: Final = frozenset(
@@ -49,6 +58,7 @@ class NewOrder(Body):
     payment_method: str
     contact: Contact
     priority: Priority = Priority.NORMAL
+    expected_total_amount: int | None = None
 
     @classmethod
     def of(cls, lines: Iterable[tuple[UUID, int]], currency: str, payment_method: str, email: str) -> Self:
@@ -81,6 +91,15 @@ class Step(Body):
     at: datetime
 
 
+class NextAction(Body):
+    """What the customer must do at the payment provider."""
+
+    type: str
+    provider: str
+    client_secret: str | None = Field(repr=False)
+    expires_at: datetime
+
+
 class Progress(Body):
     """`GET /orders/{id}/status`."""
 
@@ -89,6 +108,34 @@ class Progress(Body):
     failure_reason: FailureReason | None = None
     progress: int
     steps: tuple[Step, ...]
+    next_action: NextAction | None = None
+
+
+class Cancelled(Body):
+    """The 202 of a cancellation."""
+
+    order_id: UUID
+    status: OrderStatus
+    outcome: CancellationOutcome
+    refund_id: UUID | None = None
+    requested_at: datetime
+
+
+class OrderLine(Body):
+    """What was ordered of one product, as it was sold."""
+
+    product_id: UUID
+    product_name: str
+    quantity: int
+    unit_price: int
+
+
+class OrderDetail(Body):
+    """`GET /orders/{id}`."""
+
+    items: tuple[OrderLine, ...]
+    total_amount: int
+    currency: str
 
 
 class Product(Body):
@@ -123,11 +170,19 @@ class OrdersClient:
         response = await self._send(
             "POST",
             "orders",
-            content=order.model_dump_json(by_alias=True),
+            content=order.model_dump_json(by_alias=True, exclude_none=True),
             headers={"Content-Type": "application/json", "Idempotency-Key": key},
         )
         replayed = response.headers.get("Idempotency-Replayed") == "true"
         return Accepted.model_validate({**content_of(response), "replayed": replayed})
+
+    async def order(self, order_id: UUID) -> OrderDetail:
+        """What was ordered, and for how much.
+
+        Raises:
+            ApiError: as for `progress`.
+        """
+        return OrderDetail.model_validate(content_of(await self._send("GET", f"orders/{order_id}")))
 
     async def progress(self, order_id: UUID) -> Progress:
         """Where the order stands, with the steps of its saga.
@@ -136,6 +191,17 @@ class OrdersClient:
             ApiError: 404 if there is no such order or it is somebody else's.
         """
         return Progress.model_validate(content_of(await self._send("GET", f"orders/{order_id}/status")))
+
+    async def cancel(self, order_id: UUID) -> Cancelled:
+        """Cancels the order; it may be sent again, and is done once.
+
+        Raises:
+            ApiError: 404 if there is no such order or it is somebody else's; 409 if it is too late.
+            httpx.TransportError: no answer.
+        """
+        return Cancelled.model_validate(
+            content_of(await self._send("POST", f"orders/{order_id}/cancellation"))
+        )
 
     async def products(self) -> list[Product]:
         """The catalogue."""

@@ -37,7 +37,7 @@ def functions(settings: Settings) -> "LambdaClient":
 
 
 def stacks(settings: Settings) -> Any:
-    """Untyped, as are the secrets and the logs: the stubs are not worth their size for one call."""
+    """Untyped, as are the secrets, the logs and the mails: the stubs are not worth their size for one call."""
     return _session().client("cloudformation", endpoint_url=settings.endpoint_url, config=_CONFIG)
 
 
@@ -51,6 +51,10 @@ def logs(settings: Settings) -> Any:
 
 def sagas(settings: Settings) -> "SFNClient":
     return _session().client("stepfunctions", endpoint_url=settings.endpoint_url, config=_CONFIG)
+
+
+def mails(settings: Settings) -> Any:
+    return _session().client("ses", endpoint_url=settings.endpoint_url, config=_CONFIG)
 
 
 def queues(settings: Settings) -> "SQSClient":

@@ -37,19 +37,31 @@ _CDK_ENVIRONMENT: Final = {
 }
 
 
-def synthesize(settings: Settings, database: Mapping[str, str | int]) -> Path:
-    """Synthesizes the local stage for a database (its secret's content); returns the assembly's directory.
+def context(
+    database: Mapping[str, str | int], payment_provider: str, stripe_url: str | None
+) -> dict[str, str]:
+    """What the CDK app is told of a local cloud: its database (the secret's content), and who takes its payments."""
+    return {
+        "stage": STAGE,
+        "database": json.dumps(database, sort_keys=True),
+        "payment_provider": payment_provider,
+        **({"stripe_api_base": stripe_url} if stripe_url else {}),
+    }
+
+
+def synthesize(settings: Settings, context: Mapping[str, str]) -> Path:
+    """Synthesizes the local stage; returns the assembly's directory.
 
     Nothing to do if the last assembly was made from the same inputs. Needs no emulator.
     Raises LocalCloudError with the end of the log if the app fails.
     """
     assembly = assembly_directory(settings)
     made_from = assembly / ".inputs"
-    inputs = inputs_digest(database)
+    inputs = inputs_digest(context)
     if not made_from.exists() or made_from.read_text() != inputs:
-        context = ["-c", f"stage={STAGE}", "-c", f"database={json.dumps(database)}"]
+        options = [part for name, value in context.items() for part in ("-c", f"{name}={value}")]
         made_from.unlink(missing_ok=True)
-        _cdk(settings, ["synth", STACK_NAME, "--quiet", "--output", str(assembly), *context], ROOT)
+        _cdk(settings, ["synth", STACK_NAME, "--quiet", "--output", str(assembly), *options], ROOT)
         made_from.write_text(inputs)
     return assembly
 
@@ -94,17 +106,33 @@ def apply_reserved_concurrency(settings: Settings, assembly: Path) -> None:
             )
 
 
+def tell_of_mails(settings: Settings, assembly: Path, topic_arn: str) -> None:
+    """Has the emulator tell the topic of bounces and complaints: MiniStack knows those of a sender, and none of a
+    configuration set. As on AWS, a mail to `bounce@simulator.amazonses.com` comes back, and one to `complaint@…` is
+    complained of."""
+    template = json.loads((assembly / f"{STACK_NAME}.template.json").read_text())
+    client = aws.mails(settings)
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::SES::EmailIdentity":
+            for kind in ("Bounce", "Complaint"):
+                client.set_identity_notification_topic(
+                    Identity=resource["Properties"]["EmailIdentity"],
+                    NotificationType=kind,
+                    SnsTopic=topic_arn,
+                )
+
+
 def stack_id(settings: Settings) -> str | None:
     """The deployed stack's unique id; None if there is none or its last deploy did not succeed."""
     return _deployed(settings, STACK_NAME)
 
 
-def inputs_digest(database: Mapping[str, str | int]) -> str:
+def inputs_digest(context: Mapping[str, str]) -> str:
     """Changes with anything that a deploy is made from.
 
     Raises LocalCloudError if the functions' dependencies cannot be installed.
     """
-    digest = hashlib.sha256(json.dumps(database, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(context, sort_keys=True).encode())
     try:
         # Functions run from these directories, which are not in the assembly: they must be there, too.
         directories = (

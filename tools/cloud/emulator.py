@@ -2,13 +2,13 @@
 
 import json
 import shutil
-import socket
 import sys
 from collections.abc import Callable
 from typing import Final
 
 import httpx
 
+from tools.cloud.ports import is_free
 from tools.cloud.processes import Daemon, end_session, listener_on
 from tools.cloud.settings import ACCOUNT, LOOPBACK, REGION, Settings
 from tools.errors import LocalCloudError
@@ -38,7 +38,7 @@ def start(settings: Settings, before: Callable[[], None] = lambda: None) -> bool
     if emulator.find() is not None and answers(settings):
         return False
     stop(settings)
-    if _is_taken(settings.port):
+    if not is_free(settings.port):
         raise LocalCloudError(
             f"Port {settings.port} is taken by {listener_on(settings.port)}. "
             "End it, or choose another port: ORDERS_PORT=4577 make up"
@@ -77,17 +77,6 @@ def answers(settings: Settings) -> bool:
         return httpx.get(settings.endpoint_url + _HEALTH_PATH, timeout=_HEALTH_TIMEOUT_SECONDS).is_success
     except httpx.TransportError:
         return False
-
-
-def _is_taken(port: int) -> bool:
-    with socket.socket() as candidate:
-        # As servers do: a port whose last connections are only waiting out their time is free.
-        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            candidate.bind((LOOPBACK, port))
-        except OSError:
-            return True
-    return False
 
 
 def _environment(settings: Settings) -> dict[str, str]:

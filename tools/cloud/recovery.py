@@ -1,6 +1,7 @@
 """What an emulator forgets when it ends, and AWS would not: executions with their names, and messages in queues."""
 
 import shutil
+from pathlib import Path
 from typing import Final
 
 from orders.domain import TERMINAL_STATUSES
@@ -46,11 +47,19 @@ def forget_executions(settings: Settings) -> None:
 
 def forget_identities_of_another_database(settings: Settings, database: str) -> None:
     """Ids, users, passwords and secrets are kept as long as the database (`postgres.identity`) that names them."""
-    belongs_to = settings.emulator_state / "database"
-    if belongs_to.exists() and belongs_to.read_text() != database:
+    if is_another_database(settings, database):
         shutil.rmtree(settings.emulator_state)
     settings.emulator_state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    belongs_to.write_text(database)
+    _owner(settings).write_text(database)
+
+
+def is_another_database(settings: Settings, database: str) -> bool:
+    """Whether what is kept belongs to another database than this one."""
+    return _owner(settings).exists() and _owner(settings).read_text() != database
+
+
+def _owner(settings: Settings) -> Path:
+    return settings.emulator_state / "database"
 
 
 def republish(settings: Settings) -> int:

@@ -24,6 +24,10 @@ ACCESS_KEY: Final = "test"
 LOOPBACK: Final = "127.0.0.1"
 _DEFAULT_PORT: Final = "4566"
 
+STRIPE: Final = "stripe"
+PAYMENT_PROVIDERS: Final = ("simulator", STRIPE)
+"""As `orders.payments.provider` names them; that imports a database's driver, which most commands do not need."""
+
 IDENTITY_FILE: Final = "identity.json"
 """In the emulator's state: ids, users and secrets, see `kept_identity`."""
 
@@ -51,25 +55,33 @@ class Settings:
     """Where to start the emulator; None when an emulator that is already there is used."""
     inherited: dict[str, str]
     """The little that child processes take over from this one's environment."""
+    payment_provider: str = "simulator"
+    """What `up` deploys the stage with."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Reads ORDERS_HOME (default `.local`), ORDERS_PORT (4566) and EMULATOR (ministack, or localstack).
+        """Reads ORDERS_HOME (default `.local`), ORDERS_PORT (4566), EMULATOR (ministack, or localstack) and
+        PAYMENT_PROVIDER (simulator, or stripe).
 
         Raises LocalCloudError for a value that cannot be used.
         """
         home = Path(environment.get("ORDERS_HOME") or ROOT / ".local").expanduser().resolve()
         emulator = environment.get("EMULATOR") or "ministack"
         inherited = {name: environment[name] for name in ("PATH", "HOME", "LANG") if name in environment}
+        provider = environment.get("PAYMENT_PROVIDER") or cls.payment_provider
+        if provider not in PAYMENT_PROVIDERS:
+            raise LocalCloudError(
+                f"PAYMENT_PROVIDER is {provider!r}; it can be {' or '.join(PAYMENT_PROVIDERS)}."
+            )
         if emulator == "localstack":
             # Honours AWS_ENDPOINT_URL and LOCALSTACK_HOST.
-            return cls(home, str(get_service_endpoint("lambda")), None, inherited)
+            return cls(home, str(get_service_endpoint("lambda")), None, inherited, provider)
         if emulator != "ministack":
             raise LocalCloudError(f"EMULATOR is {emulator!r}; it can be 'ministack' or 'localstack'.")
         given = environment.get("ORDERS_PORT") or _DEFAULT_PORT
         if not given.isdecimal() or not 0 < int(given) < 65536:
             raise LocalCloudError(f"ORDERS_PORT is {given!r}; it must be a port number from 1 to 65535.")
-        return cls(home, f"http://{LOOPBACK}:{given}", int(given), inherited)
+        return cls(home, f"http://{LOOPBACK}:{given}", int(given), inherited, provider)
 
     @property
     def run(self) -> Path:

@@ -8,7 +8,7 @@ import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypedDict, cast
+from typing import Any, Final, NotRequired, TypedDict, cast
 
 from orders.contract import ADMIN_GROUP
 from orders.events import Queue
@@ -47,6 +47,13 @@ class QueueUrls(TypedDict):
     dlq_url: str
 
 
+class StripeFake(TypedDict):
+    """Where Stripe's fake is, and the key that it takes."""
+
+    url: str
+    api_key: str
+
+
 class Stack(TypedDict):
     """The content of the file; a contract."""
 
@@ -60,11 +67,20 @@ class Stack(TypedDict):
     queues: dict[str, QueueUrls]
     users: dict[str, User]
     console_url: str
+    payment_provider: str
+    stripe: NotRequired[StripeFake]
+    """If orders of this local cloud are or were paid through it."""
 
 
-def describe(settings: Settings, outputs: dict[str, str], users: dict[str, User], database_url: str) -> Stack:
+def describe(
+    settings: Settings,
+    outputs: dict[str, str],
+    users: dict[str, User],
+    database_url: str,
+    stripe: StripeFake | None = None,
+) -> Stack:
     """The stack from the outputs of its deploy."""
-    return Stack(
+    described = Stack(
         region=outputs["Region"],
         endpoint_url=settings.endpoint_url,
         api_url=f"{settings.endpoint_url}/_aws/execute-api/{outputs['ApiId']}",
@@ -76,7 +92,11 @@ def describe(settings: Settings, outputs: dict[str, str], users: dict[str, User]
         users=users,
         # Emulators have no console; this page tells which services run.
         console_url=f"{settings.endpoint_url}/_localstack/health",
+        payment_provider=settings.payment_provider,
     )
+    if stripe:
+        described["stripe"] = stripe
+    return described
 
 
 def read(settings: Settings) -> Stack | None:

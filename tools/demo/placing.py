@@ -10,6 +10,8 @@ from uuid import UUID, uuid4
 from tools.client.http import ApiError, Problem
 from tools.client.orders_client import Accepted, NewOrder, OrdersClient, Progress
 from tools.cloud import catalogue
+from tools.cloud.settings import Settings
+from tools.demo import cards
 from tools.demo.scenarios import Post, Response, Scenario
 
 PATIENCE_SECONDS: Final = 60
@@ -44,6 +46,8 @@ class Followed:
     accepted: Accepted
     posted_at: float
     progress: Progress | None = None
+    has_acted: bool = False
+    """Its customer has done what the payment provider asked of them."""
     trouble: str | None = None
     """Why its status could not be read, if it could not."""
     milliseconds: float | None = None
@@ -72,6 +76,8 @@ class SignedIn:
 
     client: OrdersClient
     email: str
+    payment_provider: str = Settings.payment_provider
+    """Which the API takes payments through."""
 
 
 Clients = Mapping[str, SignedIn]
@@ -80,6 +86,9 @@ Clients = Mapping[str, SignedIn]
 Observer = Callable[[Run], None]
 """Is told when a run is over."""
 
+Act = Callable[[UUID], object]
+"""What an order's customer does at the payment provider, if they must."""
+
 
 @dataclass(frozen=True)
 class _Shared:
@@ -87,10 +96,11 @@ class _Shared:
 
     clients: Clients
     observe: Observer
+    act: Act
     looks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_LOOKS_AT_ONCE))
 
 
-async def play(runs: Sequence[Run], clients: Clients, observe: Observer) -> None:
+async def play(runs: Sequence[Run], clients: Clients, observe: Observer, act: Act) -> None:
     """Plays all scenarios. The slow ones wait in the background, one after another: they are those in which a
     payment method fails for a while, which stops nobody else's payments. The others take their turns, so
     that each is measured by itself, and what is posted at once competes with nothing else. They begin when the first
@@ -101,7 +111,7 @@ async def play(runs: Sequence[Run], clients: Clients, observe: Observer) -> None
     Raises:
         httpx.TransportError: the API does not answer.
     """
-    shared = _Shared(clients, observe)
+    shared = _Shared(clients, observe, act)
     async with asyncio.TaskGroup() as background:
         slow = [run for run in runs if run.scenario.is_slow]
         if slow:
@@ -134,7 +144,9 @@ async def _play(run: Run, shared: _Shared) -> None:
             if posted.accepted and posted.accepted.order_id not in run.orders:
                 order = Followed(post, posted.accepted, started)
                 run.orders[posted.accepted.order_id] = order
-                following.create_task(_follow(signed_in.client, order, shared.looks))
+                if post.is_cancelled:
+                    await _cancel(signed_in.client, order)
+                following.create_task(_follow(signed_in.client, order, shared))
 
         if run.scenario.is_simultaneous:
             for post, key in posts:
@@ -148,7 +160,9 @@ async def _play(run: Run, shared: _Shared) -> None:
 
 async def _post(signed_in: SignedIn, post: Post, key: str) -> PostResult:
     lines = [(product.id, quantity) for product, quantity in post.lines]
-    order = NewOrder.of(lines, catalogue.CURRENCY, post.payment_method, signed_in.email)
+    order = NewOrder.of(
+        lines, catalogue.CURRENCY, cards.method(post.card, signed_in.payment_provider), signed_in.email
+    )
     started = time.perf_counter()
     try:
         accepted = await signed_in.client.place(order, key)
@@ -157,11 +171,18 @@ async def _post(signed_in: SignedIn, post: Post, key: str) -> PostResult:
     return PostResult(post, _milliseconds_since(started), accepted)
 
 
-async def _follow(client: OrdersClient, order: Followed, looks: asyncio.Semaphore) -> None:
+async def _cancel(client: OrdersClient, order: Followed) -> None:
+    try:
+        await client.cancel(order.accepted.order_id)
+    except ApiError as error:
+        order.trouble = str(error)
+
+
+async def _follow(client: OrdersClient, order: Followed, shared: _Shared) -> None:
     deadline = order.posted_at + PATIENCE_SECONDS
     while time.perf_counter() < deadline:
         try:
-            async with looks:
+            async with shared.looks:
                 order.progress = await client.progress(order.accepted.order_id)
             order.trouble = None
         except ApiError as error:
@@ -169,6 +190,9 @@ async def _follow(client: OrdersClient, order: Followed, looks: asyncio.Semaphor
         if order.progress and order.progress.status.is_terminal:
             order.milliseconds = _milliseconds_since(order.posted_at)
             return
+        if order.progress and order.progress.next_action and not order.has_acted:
+            order.has_acted = True
+            await asyncio.to_thread(shared.act, order.accepted.order_id)
         await asyncio.sleep(_POLL_SECONDS)
 
 

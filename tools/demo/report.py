@@ -11,7 +11,7 @@ from typing import Final
 from rich.table import Table
 from rich.text import Text
 
-from orders.domain import FORWARD_STEPS, SagaStep
+from orders.domain import COMPENSATIONS, SagaStep
 from tools.audit.executions import Visit
 from tools.audit.verdict import Verdict, broken, promise_table
 from tools.cloud.settings import Settings
@@ -27,6 +27,7 @@ _STEP_NAMES: Final[Mapping[str, str]] = {
     SagaStep.VERIFY_STOCK: "Verify",
     SagaStep.RESERVE_INVENTORY: "Reserve",
     SagaStep.PROCESS_PAYMENT: "Pay",
+    SagaStep.WAIT_FOR_PAYMENT: "Wait",
     SagaStep.CONFIRM_RESERVATION: "Confirm",
     SagaStep.SEND_CONFIRMATION: "Notify",
     SagaStep.COMPLETE_ORDER: "Complete",
@@ -174,7 +175,7 @@ def _way(visits: Iterable[Visit]) -> tuple[tuple[str, str], ...]:
     """Words with their styles."""
     way: list[tuple[str, str]] = []
     for visit in visits:
-        is_forward = visit.state in FORWARD_STEPS
+        is_forward = visit.state not in COMPENSATIONS
         if way:
             way.append((" ▸ " if is_forward else " ↩ ", "dim"))
         way.append(_visit(visit, "green" if is_forward else "yellow"))

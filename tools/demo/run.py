@@ -21,7 +21,7 @@ from rich.text import Text
 from sqlalchemy import Engine, create_engine
 
 from orders.domain import OrderStatus
-from tools.audit import dead_letters, executions
+from tools.audit import dead_letters, executions, ledger
 from tools.audit.database import (
     REST_SECONDS,
     Scope,
@@ -33,12 +33,15 @@ from tools.audit.database import (
     snapshot,
 )
 from tools.audit.executions import Visit
+from tools.audit.ledger import Ledger
 from tools.audit.mailbox import check_mailbox
 from tools.client.orders_client import OrdersClient
-from tools.cloud import aws, catalogue
+from tools.cloud import aws, catalogue, customers
+from tools.cloud.customers import Act
 from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack, sign_in
 from tools.console import COLOURS, Console
+from tools.demo import cards
 from tools.demo.comparison import Records, compare
 from tools.demo.placing import Observer, Run, SignedIn, play
 from tools.demo.report import Report
@@ -72,9 +75,13 @@ def _run(settings: Settings, stack: Stack, console: Console, engine: Engine) -> 
     runs = [Run(scenario) for scenario in scenarios()]
     own_products = [product for run in runs for product in run.scenario.products]
 
-    with catalogue.on_sale(settings, own_products), live_display(runs, console) as observe:
+    with (
+        catalogue.on_sale(settings, own_products),
+        cards.on_the_table(stack),
+        live_display(runs, console) as observe,
+    ):
         try:
-            asyncio.run(_play(settings, stack, runs, observe))
+            asyncio.run(_play(settings, stack, runs, observe, engine))
         except* httpx.TransportError as errors:
             raise LocalCloudError(f"The API does not answer: {errors.exceptions[0]!r}") from errors
 
@@ -82,8 +89,9 @@ def _run(settings: Settings, stack: Stack, console: Console, engine: Engine) -> 
     scope = Scope.of(order_ids, started)
     with console.status("Waiting for the last mails and checking every promise"):
         under_way = await_rest(engine, scope)
-        records = _records(engine, aws.sagas(settings), stack, order_ids)
-        verdicts = [*check_database(engine, scope), *check_mailbox(settings, order_ids)]
+        booked = ledger.read(engine, stack)
+        records = _records(engine, aws.sagas(settings), stack, booked, order_ids)
+        verdicts = [*check_database(engine, scope, booked), *check_mailbox(settings, order_ids)]
         after = dead_letters.depths(sqs, stack)
     return Report(
         results=tuple(compare(run, records) for run in runs),
@@ -93,7 +101,10 @@ def _run(settings: Settings, stack: Stack, console: Console, engine: Engine) -> 
     )
 
 
-async def _play(settings: Settings, stack: Stack, runs: list[Run], observe: Observer) -> None:
+async def _play(settings: Settings, stack: Stack, runs: list[Run], observe: Observer, engine: Engine) -> None:
+    def act(order_id: UUID) -> None:
+        customers.act_on(engine, settings, stack, order_id, Act.COMPLETE)
+
     async with AsyncExitStack() as connections:
         clients = {
             user: SignedIn(
@@ -101,13 +112,16 @@ async def _play(settings: Settings, stack: Stack, runs: list[Run], observe: Obse
                     OrdersClient.connect(stack["api_url"], sign_in(settings, stack, user).access_token)
                 ),
                 stack["users"][user]["email"],
+                stack["payment_provider"],
             )
             for user in _USERS
         }
-        await play(runs, clients, observe)
+        await play(runs, clients, observe, act)
 
 
-def _records(engine: Engine, client: "SFNClient", stack: Stack, order_ids: Iterable[UUID]) -> Records:
+def _records(
+    engine: Engine, client: "SFNClient", stack: Stack, booked: Ledger, order_ids: Iterable[UUID]
+) -> Records:
     """Everything about these orders, which are at rest."""
     scope = Scope.of(order_ids := list(order_ids))
     deadline = time.monotonic() + REST_SECONDS
@@ -116,7 +130,7 @@ def _records(engine: Engine, client: "SFNClient", stack: Stack, order_ids: Itera
         for order_id in order_ids
     }
     with snapshot(engine) as connection:
-        return Records(visits, charges(connection, scope), notices(connection, scope))
+        return Records(visits, charges(connection, scope, booked), notices(connection, scope))
 
 
 def _visits(client: "SFNClient", arn: str, deadline: float) -> tuple[Visit, ...]:

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from orders.domain import FORWARD_STEPS, FailureReason, Notification, OrderStatus, SagaStep
+from orders.domain import COMPENSATIONS, FORWARD_STEPS, FailureReason, Notification, OrderStatus, SagaStep
 from orders.ids import uuid7
 from tools.cloud import catalogue
 from tools.cloud.catalogue import Product
+from tools.demo.cards import Card
 
 Route = tuple[SagaStep, ...]
 """The states that a saga passes, in order."""
@@ -36,6 +37,9 @@ UNPAID: Final[Route] = (
 )
 
 
+AFTER_ITS_CUSTOMER: Final[Route] = (*FORWARD_STEPS[:3], SagaStep.WAIT_FOR_PAYMENT, *FORWARD_STEPS[2:])
+
+
 class Money(StrEnum):
     """What the gateway's ledger says about an order."""
 
@@ -53,16 +57,16 @@ class Ending:
     routes: tuple[Route, ...]
     """The ways that lead there. More than one where a race decides."""
     reason: FailureReason | None = None
-    gateway_failures: int = 0
-    """How often ProcessPayment finds the gateway unavailable."""
+    gateway_failures: int | None = 0
+    """How often ProcessPayment finds the gateway unavailable; None where a race decides."""
 
 
-def _confirmed(gateway_failures: int = 0) -> Ending:
+def _confirmed(gateway_failures: int = 0, route: Route = FORWARD_STEPS) -> Ending:
     return Ending(
         OrderStatus.CONFIRMED,
         Money.CHARGED_ONCE,
         Notification.ORDER_CONFIRMED,
-        routes=(FORWARD_STEPS,),
+        routes=(route,),
         gateway_failures=gateway_failures,
     )
 
@@ -75,6 +79,18 @@ def _unpaid(reason: FailureReason, gateway_failures: int = 0) -> Ending:
         routes=(UNPAID,),
         reason=reason,
         gateway_failures=gateway_failures,
+    )
+
+
+def _cancelled_by_customer() -> Ending:
+    """Wherever the saga is, it turns back at its next step; the payment is not captured."""
+    return Ending(
+        OrderStatus.CANCELLED,
+        Money.NOT_CHARGED,
+        Notification.CANCELLATION_CONFIRMED,
+        routes=tuple((*FORWARD_STEPS[:steps], *COMPENSATIONS) for steps in (1, 2, 3)),
+        reason=FailureReason.CANCELLATION_REQUESTED,
+        gateway_failures=None,
     )
 
 
@@ -107,10 +123,12 @@ class Post:
     """One `POST /orders`."""
 
     lines: tuple[tuple[Product, int], ...]
-    payment_method: str = "pm_card_visa"
+    card: Card = Card.PAYS
     user: str = "customer"
     key: str | None = None
     """Posts of a scenario with the same one share their Idempotency-Key; without one a post has its own."""
+    is_cancelled: bool = False
+    """Whether the customer cancels the order as soon as it is accepted."""
 
     @property
     def total_amount(self) -> int:
@@ -143,17 +161,31 @@ def scenarios() -> tuple[Scenario, ...]:
             (Post(((catalogue.KEYBOARD, 1), (catalogue.MOUSE, 2))),),
             {_confirmed(): 1},
         ),
-        _one("Card declined", "pm_card_declined", _unpaid(FailureReason.PAYMENT_DECLINED)),
+        _one("Card declined", Card.IS_DECLINED, _unpaid(FailureReason.PAYMENT_DECLINED)),
         # Its customer reads of a declined card; only operators read why.
-        _one("Suspected fraud", "pm_card_fraud", _unpaid(FailureReason.PAYMENT_DECLINED)),
-        _one("Charged, then timed out", "pm_card_timeout", _confirmed(gateway_failures=1), is_slow=True),
-        _one("Flaky gateway", "pm_card_flaky", _confirmed(gateway_failures=2), is_slow=True),
+        _one("Suspected fraud", Card.LOOKS_FRAUDULENT, _unpaid(FailureReason.PAYMENT_DECLINED)),
+        _one(
+            "Charged, then timed out",
+            Card.IS_CHARGED_THEN_TIMES_OUT,
+            _confirmed(gateway_failures=1),
+            is_slow=True,
+        ),
+        _one("Flaky gateway", Card.FAILS_TWICE, _confirmed(gateway_failures=2), is_slow=True),
+        # A gateway that is down for this card keeps the order on its way until the customer has cancelled it.
+        Scenario(
+            "Customer cancels",
+            (Post(((catalogue.KEYBOARD, 1),), Card.ALWAYS_FAILS, is_cancelled=True),),
+            {_cancelled_by_customer(): 1},
+            is_slow=True,
+        ),
         _one(
             "Gateway down",
-            "pm_card_down",
+            Card.ALWAYS_FAILS,
             _unpaid(FailureReason.PAYMENT_UNAVAILABLE, gateway_failures=4),
             is_slow=True,
         ),
+        # They act as soon as the order's status says that they must.
+        _one("Customer must act", Card.NEEDS_ITS_CUSTOMER, _confirmed(route=AFTER_ITS_CUSTOMER)),
         _out_of_stock(),
         Scenario(
             "Inactive product",
@@ -181,8 +213,8 @@ def scenarios() -> tuple[Scenario, ...]:
     )
 
 
-def _one(name: str, payment_method: str, ending: Ending, *, is_slow: bool = False) -> Scenario:
-    post = Post(((catalogue.KEYBOARD, 1),), payment_method)
+def _one(name: str, card: Card, ending: Ending, *, is_slow: bool = False) -> Scenario:
+    post = Post(((catalogue.KEYBOARD, 1),), card)
     return Scenario(name, (post,), {ending: 1}, is_slow=is_slow)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from aws_lambda_powertools.event_handler.api_gateway import Route as Declared
 from aws_lambda_powertools.event_handler.openapi.merge import OpenAPIMerge
 
-from infra.constructs.api import ROUTES, Route
+from infra.constructs.api import DOCUMENTED, Route
 from infra.names import snake
 from orders.contract import API_PREFIX
 from orders.events import Queue
@@ -133,7 +133,7 @@ def _by_route(paths: Mapping[str, Any]) -> Iterable[tuple[Route, dict[str, Any]]
         for path, methods in paths.items()
         for method, operation in methods.items()
     }
-    for route in ROUTES:
+    for route in DOCUMENTED:
         key = (route.method.value, f"{API_PREFIX}{route.path}")
         if key not in declared:
             raise ValueError(f"{route.function} declares no route {' '.join(key)}")
@@ -245,7 +245,7 @@ def apis() -> Iterator[Api]:
     # The document says nothing of settings and payment providers, so it can be made where there are none.
     setattr(FunctionSettings, "from_environment", classmethod(_unset))  # noqa: B010
     setattr(PaymentSettings, "gateway", lambda settings, database: None)  # noqa: B010
-    for function in dict.fromkeys(route.function for route in ROUTES):
+    for function in dict.fromkeys(route.function for route in DOCUMENTED):
         handler = importlib.import_module(f"functions.{snake(function)}.handler")
         api: Api = handler.api
         for route in _declared(api):

@@ -12,10 +12,13 @@ from orders.events import SOURCE, OrderConfirmed, OrderCreated
 from tools.cloud.catalogue import CURRENCY, KEYBOARD, MOUSE
 
 ORDER_ID: Final = "0198f3a1-7c1e-7b52-9d0e-3f6a5b8c9d10"
+REFUND_ID: Final = "0198f4b2-1d3e-7a61-8c2f-5b4a3c2d1e0f"
 EVENT_ID: Final = "0198f3a1-84a0-7c3e-8f00-1a2b3c4d5e6f"
 CORRELATION_ID: Final = "0198f3a1-7c1c-7d21-a5b4-6c7d8e9f0a1b"
 PLACED_AT: Final = "2026-11-24T10:15:30.123456Z"
 ENDED_AT: Final = "2026-11-24T10:15:31.987654Z"
+POSSIBLE_UNTIL: Final = "2026-11-24T10:45:31.987654Z"
+"""Half an hour after the order's confirmation, which is its end."""
 _ADMINISTRATOR: Final = "b4c8d4e8-6011-70d5-8f2e-0d6b1c2a3f4e"
 CUSTOMER: Final = "c7e1f2a4-3011-70b8-5d6f-9a8b7c6d5e4f"
 """The id of an account: the `sub` of its tokens."""
@@ -23,6 +26,15 @@ _DAMAGED: Final = "Damaged in the warehouse"
 
 _ORDERED: Final = ((KEYBOARD, 1), (MOUSE, 2))
 _LINES: Final = [{"productId": str(product.id), "quantity": quantity} for product, quantity in _ORDERED]
+_LINES_SOLD: Final = [
+    {
+        "productId": str(product.id),
+        "productName": product.name,
+        "quantity": quantity,
+        "unitPrice": product.unit_price,
+    }
+    for product, quantity in _ORDERED
+]
 TOTAL: Final = sum(product.unit_price * quantity for product, quantity in _ORDERED)
 # Nobody's, and well-formed.
 _SECRET: Final = f"whsec_{base64.b64encode(b'an example, which is no secret').decode()}"
@@ -50,10 +62,9 @@ EXAMPLES: Final[dict[str, Any]] = {
     # An order, from its request to its end
     "orderId": ORDER_ID,
     "PlaceOrder.items": _LINES,
-    "OrderDetail.items": [
-        line | {"unitPrice": product.unit_price} for line, (product, _) in zip(_LINES, _ORDERED, strict=True)
-    ],
-    "OrderRecords.items": _LINES,
+    "PlaceOrder.expectedTotalAmount": TOTAL,
+    "OrderDetail.items": _LINES_SOLD,
+    "OrderRecords.items": _LINES_SOLD,
     "itemCount": len(_LINES),
     "totalAmount": TOTAL,
     "OrderAccepted.status": "PENDING",
@@ -63,10 +74,26 @@ EXAMPLES: Final[dict[str, Any]] = {
     "failureReason": None,
     "progress": 100,
     "OrderProgress.steps": _STEPS,
+    "OrderProgress.nextAction": None,
     "createdAt": PLACED_AT,
     "updatedAt": ENDED_AT,
     "queuedAt": ENDED_AT,
     "sentAt": "2026-11-24T10:15:32.345678Z",
+    # Its cancellation
+    "OrderDetail.cancellation": {
+        "possible": True,
+        "possibleUntil": POSSIBLE_UNTIL,
+        "requestedAt": None,
+        "outcome": None,
+        "refundId": None,
+    },
+    "possible": True,
+    "possibleUntil": POSSIBLE_UNTIL,
+    "requestedAt": ENDED_AT,
+    "outcome": "CANCELLING",
+    "CancellationAccepted.status": "PROCESSING",
+    "CancellationAccepted.refundId": None,
+    "OrderRecords.cancellation": None,
     # Webhooks
     "WebhookBody.source": SOURCE,
     "url": "https://shop.example.com/hooks/orders",
@@ -128,6 +155,29 @@ EXAMPLES: Final[dict[str, Any]] = {
     "ReservationRecord.status": "RELEASED",
     "expiresAt": "2026-11-24T10:30:30.123456Z",
     "EventRecord.type": OrderCreated.type,
+    # Refunds
+    "refundId": REFUND_ID,
+    "OrderDetail.refunds": [],
+    "refundedAmount": 0,
+    "RefundedOrder.refundedAmount": MOUSE.unit_price,
+    "RefundedOrder.amount": MOUSE.unit_price,
+    "RefundRecord.amount": MOUSE.unit_price,
+    "RefundRecord.lines": [{"productId": str(MOUSE.id), "quantity": 1}],
+    "RefundRecord.reason": "arrived broken",
+    "RefundRecord.status": "REQUESTED",
+    "RefundRecord.restock": True,
+    "RefundRecord.executions": 1,
+    "requestedBy": _ADMINISTRATOR,
+    "providerRefundId": None,
+    "refundedAt": None,
+    "restockedAt": None,
+    "completedAt": None,
+    "ResumedRefund.execution": f"refund-{REFUND_ID}-r1",
+    "NotificationRecord.refundId": None,
+    "NotificationDelivery.refundId": None,
+    "StockMovement.refundId": None,
+    "OrderRecords.refunds": [],
+    "returned": 0,
     "EventRecord.status": "PUBLISHED",
     "publishedAt": "2026-11-24T10:15:30.234567Z",
     "NotificationRecord.type": "payment_failed",

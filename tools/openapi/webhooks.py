@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from functions.deliver_webhooks.webhook_request import WebhookBody
-from orders.events import OrderEnded
+from functions.deliver_webhooks.webhook_request import RefundedOrder, WebhookBody
+from orders.events import OrderEnded, OrderRefunded
 from tools.openapi.examples import ENDED_AT, EVENT_ID, ORDER_ID
 from tools.openapi.schemas import example, tidy
 
@@ -18,6 +18,8 @@ _HEADERS: Final = {
     ),
 }
 """Standard Webhooks: their meaning, and what they look like."""
+
+_Kind = type[OrderEnded] | type[OrderRefunded]
 
 
 def webhook_schemas(reference: str) -> dict[str, Any]:
@@ -34,19 +36,19 @@ def webhooks(schemas: dict[str, Any]) -> dict[str, Any]:
     return {_name(kind): {"post": _operation(kind, schemas)} for kind in _kinds()}
 
 
-def _kinds() -> list[type[OrderEnded]]:
-    return OrderEnded.__subclasses__()
+def _kinds() -> list[_Kind]:
+    return [*OrderEnded.__subclasses__(), OrderRefunded]
 
 
-def _name(kind: type[OrderEnded]) -> str:
+def _name(kind: _Kind) -> str:
     return kind.__name__[0].lower() + kind.__name__[1:]
 
 
-def _schema(kind: type[OrderEnded]) -> str:
+def _schema(kind: _Kind) -> str:
     return f"{kind.__name__}Event"
 
 
-def _typed(kind: type[OrderEnded], reference: str) -> dict[str, Any]:
+def _typed(kind: _Kind, reference: str) -> dict[str, Any]:
     said = {
         "type": "object",
         "properties": {
@@ -60,11 +62,14 @@ def _typed(kind: type[OrderEnded], reference: str) -> dict[str, Any]:
     }
 
 
-def _operation(kind: type[OrderEnded], schemas: dict[str, Any]) -> dict[str, Any]:
+def _operation(kind: _Kind, schemas: dict[str, Any]) -> dict[str, Any]:
     event = example(schemas[WebhookBody.__name__], schemas, WebhookBody.__name__)
-    reason = _REASONS.get(kind.status)
     event |= {"id": EVENT_ID, "type": kind.type, "subject": ORDER_ID, "time": ENDED_AT}
-    event["data"] |= {"status": kind.status.value, "failureReason": reason}
+    if issubclass(kind, OrderRefunded):
+        event["data"] = example(schemas[RefundedOrder.__name__], schemas, RefundedOrder.__name__)
+    else:
+        event["data"] |= {"failureReason": _REASONS.get(kind.status)}
+    event["data"] |= {"status": kind.status.value}
     return {
         "operationId": _name(kind),
         "summary": kind.type,

@@ -1,21 +1,20 @@
 """Runs localstripe behind its front, on this machine's loopback interface only.
 
-Prints its URL once it listens. With `--state` what it knows outlives it: the file is read at the start and written at
-an orderly end (SIGTERM).
+Prints its URL once it listens. With `--state` what it knows outlives it, however it ends: the file is read at the start
+and written after each change, before the response.
 """
 
 import argparse
 import asyncio
 import pickle
 import socket
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 from aiohttp import web
 from localstripe import resources
 from localstripe import server as localstripe
 
-from tools.stripe.front import Front
+from tools.stripe.front import Front, Handler
 
 
 def main() -> None:
@@ -30,7 +29,7 @@ def main() -> None:
     front = Front(chosen.api_key)
     front.install(localstripe.app)
     if chosen.state:
-        localstripe.app.cleanup_ctx.append(_kept_in(chosen.state, front))
+        _keep(chosen.state, front)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", chosen.port))
@@ -46,18 +45,23 @@ def main() -> None:
     )
 
 
-def _kept_in(file: Path, front: Front):  # type: ignore[no-untyped-def]
-    async def kept(app: web.Application) -> AsyncIterator[None]:
-        if file.exists():
-            known, of_front = pickle.loads(file.read_bytes())
-            resources.store.update(known)
-            front.restore(of_front)
-        yield
-        unfinished = file.with_suffix(".unfinished")
-        unfinished.write_bytes(pickle.dumps((dict(resources.store), front.state())))
-        unfinished.replace(file)
+def _keep(file: Path, front: Front) -> None:
+    if file.exists():
+        known, of_front = pickle.loads(file.read_bytes())
+        resources.store.update(known)
+        front.restore(of_front)
 
-    return kept
+    @web.middleware
+    async def keep(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        finally:
+            if request.method != "GET":
+                unfinished = file.with_suffix(".unfinished")
+                unfinished.write_bytes(pickle.dumps((dict(resources.store), front.state())))
+                unfinished.replace(file)
+
+    localstripe.app.middlewares.insert(0, keep)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,7 @@ METHODS: Final = {
     "pm_card_visa": "4242424242424242",
     "pm_card_visa_debit": "4000056655665556",
     "pm_card_mastercard": "5555555555554444",
+    "pm_card_discover": "6011111111111117",
     "pm_card_chargeDeclined": "4000000000000002",
     "pm_card_visa_chargeDeclined": "4000000000000002",
     "pm_card_chargeCustomerFail": "4000000000000341",

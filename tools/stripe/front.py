@@ -14,6 +14,7 @@ import contextlib
 import copy
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -125,6 +126,15 @@ class Armed:
     times: int = 1
     seconds: float = 0
     """For HELD and SLOW; for RATE_LIMITED what Retry-After says."""
+    payment_method: str | None = None
+    """Only what is asked about payments with this test method, by its name."""
+    lasts: float | None = None
+    """Seconds, after which nothing meets it any more."""
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_over(self) -> bool:
+        return self.lasts is not None and time.monotonic() > self.begun + self.lasts
 
 
 @dataclass(frozen=True)
@@ -263,7 +273,10 @@ class Front:
         return reply.response()
 
     def _strike(self, request: Request) -> Armed | None:
+        self._faults = [armed for armed in self._faults if not armed.is_over]
         for armed in self._faults:
+            if armed.payment_method not in (None, _method_of(request)):
+                continue
             if re.search(armed.pattern, f"{request.method} {request.path}"):
                 armed.times -= 1
                 if not armed.times:
@@ -533,9 +546,20 @@ def _use_method(request: Request) -> None:
             type="card", card={"number": card.number, "exp_month": "12", "exp_year": "2034", "cvc": "123"}
         )
         method._decline = card.decline
+        method._name = name
         request.put("payment_method", method.id)
     elif f"payment_method:{name}" not in store:
         raise Refused(f"No such PaymentMethod: '{name}'", code="resource_missing", param="payment_method")
+
+
+def _method_of(request: Request) -> str | None:
+    """The name of the test method that a request is about, if it is about one."""
+    if name := request.get("payment_method"):
+        return name
+    intent = _INTENT.fullmatch(request.path)
+    found = store.get(f"payment_intent:{intent['id']}") if intent else None
+    method = store.get(f"payment_method:{found.payment_method}") if found else None
+    return getattr(method, "_name", None)
 
 
 def _check_refund(request: Request) -> None:

@@ -45,9 +45,26 @@ class StripeServer:
             finally:
                 process.terminate()
 
-    def fail(self, fault: Fault, on: str, *, times: int = 1, seconds: float = 0) -> None:
-        """The next requests fail so whose method and path fit the regular expression, e.g. `POST .*/confirm`."""
-        order = {"fault": fault, "pattern": on, "times": times, "seconds": seconds}
+    def fail(
+        self,
+        fault: Fault,
+        on: str,
+        *,
+        times: int = 1,
+        seconds: float = 0,
+        payment_method: str | None = None,
+        lasts: float | None = None,
+    ) -> None:
+        """The next requests fail so whose method and path fit the regular expression, e.g. `POST .*/confirm`; with
+        `payment_method` only those about payments with that test method, with `lasts` only for so many seconds."""
+        order = {
+            "fault": fault,
+            "pattern": on,
+            "times": times,
+            "seconds": seconds,
+            "payment_method": payment_method,
+            "lasts": lasts,
+        }
         self._control("POST", "faults", order)
 
     def release(self) -> None:
@@ -80,6 +97,22 @@ class StripeServer:
     def fail_refund(self, refund_id: str) -> None:
         """The customer's bank sends a refund back."""
         self._control("POST", f"refunds/{refund_id}/fail")
+
+    def client_secret(self, key: str, api_key: str = API_KEY) -> str | None:
+        """That of the payment with this key, if it waits for its customer."""
+        page: dict[str, Any] = {"has_more": True, "data": []}
+        while page["has_more"]:
+            after = {"starting_after": page["data"][-1]["id"]} if page["data"] else {}
+            response = httpx.get(
+                f"{self.url}/v1/payment_intents",
+                params={"limit": 100, **after},
+                headers={"Authorization": f"Bearer {api_key}"},
+            )
+            page = response.raise_for_status().json()
+            for intent in page["data"]:
+                if intent["metadata"].get("key") == key and intent["status"] == "requires_action":
+                    return str(intent["client_secret"])
+        return None
 
     def authenticate(self, client_secret: str, *, success: bool = True) -> None:
         """The customer passes, or fails, what their bank asks of them. Stripe.js does this in their browser."""

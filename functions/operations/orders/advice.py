@@ -15,7 +15,10 @@ from orders.executions import ExecutionStatus
 from orders.http import ApiModel
 
 OperatorAction = Literal["resume", "close as CONFIRMED", "close as CANCELLED"]
-ReasonCode = FindingCode | Literal["CUSTOMER_NOT_TOLD", "EXECUTIONS_FAILED", "EXECUTION_RUNNING"]
+ReasonCode = (
+    FindingCode
+    | Literal["CANCELLATION_REQUESTED", "CUSTOMER_NOT_TOLD", "EXECUTIONS_FAILED", "EXECUTION_RUNNING"]
+)
 End = Literal["CONFIRMED", "CANCELLED"]
 
 _CLOSINGS: tuple[tuple[OrderStatus, OperatorAction], ...] = (
@@ -82,7 +85,9 @@ def _suggest(
     if is_disputed and not _has_turned_back(records):
         return "ask the payment provider"
     was_resumed = any(action.action == Action.ORDER_RESUMED for action in records.actions)
-    closings = [action for action in actions if action != "resume"]
+    # Nobody is sold what they have cancelled, unless an operator decides so.
+    unwanted = {"resume", "close as CONFIRMED" if records.cancellation else None}
+    closings = [action for action in actions if action not in unwanted]
     return closings[0] if was_resumed and closings else "resume"
 
 
@@ -94,6 +99,9 @@ def _reasons_of_the_saga(
             _note("EXECUTION_RUNNING", f"an execution is at work on the order: it is {execution}", both=True)
         ]
     reasons = []
+    if records.cancellation:
+        at = records.cancellation.requested_at.isoformat(timespec="seconds")
+        reasons.append(_note("CANCELLATION_REQUESTED", f"customer: asked for the cancellation at {at}"))
     steps = {step.name: step.status for step in records.steps}
     if _has_turned_back(records) and steps.get(SagaStep.SEND_CANCELLATION) is not StepOutcome.SUCCEEDED:
         reasons.append(_note("CUSTOMER_NOT_TOLD", "customer: not told that the order was not completed"))

@@ -7,6 +7,8 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy import Connection, TextClause, text
 
+from functions.operations.refunds import records as refunds
+from functions.operations.refunds.records import RefundRecord
 from orders.db import Database
 from orders.domain import (
     Channel,
@@ -24,7 +26,9 @@ from orders.errors import OrderNotFound
 from orders.history import Books
 from orders.http import ApiModel
 from orders.ids import FIRST_ID, parse_uuid
+from orders.order_lines import PRODUCT_NAME
 from orders.pages import cut, id_before
+from orders.payments.gateway import DisputeStatus
 
 # Each condition is that of an index which holds nothing else; see `tests.support.tables`.
 _UNFINISHED: Final = "CASE WHEN status IN ('PENDING', 'PROCESSING') THEN true ELSE false END"
@@ -61,6 +65,10 @@ def _id_at(time: str, rest: str) -> str:
 # their time, and an order's events are written while it is alive. A minute for clocks that differ, on both sides.
 _FIRST_ID: Final = _id_at("orders.created_at - interval '1 minute'", "0")
 _LAST_ID: Final = _id_at("orders.updated_at + interval '1 minute'", "f")
+# Those of a refund are written in the moments that its row knows of.
+_AROUND: Final = (
+    _id_at("moment.at - interval '1 minute'", "0") + " AND " + _id_at("moment.at + interval '1 minute'", "f")
+)
 
 RECORDS: Final = text(f"""
     SELECT CAST(jsonb_build_object(
@@ -69,8 +77,10 @@ RECORDS: Final = text(f"""
         'createdAt', orders.created_at, 'updatedAt', orders.updated_at, 'correlationId', orders.correlation_id,
         'executions', 1 + coalesce((SELECT resumes FROM saga_recoveries WHERE order_id = orders.id), 0),
         'items', (
-            SELECT jsonb_agg(jsonb_build_object('productId', product_id, 'quantity', quantity) ORDER BY line_no)
-            FROM order_items WHERE order_id = orders.id),
+            SELECT jsonb_agg(jsonb_build_object(
+                'productId', product_id, 'productName', {PRODUCT_NAME}, 'quantity', quantity, 'unitPrice', unit_price)
+                ORDER BY line_no)
+            FROM order_items AS item WHERE order_id = orders.id),
         'steps', coalesce((
             SELECT jsonb_agg(jsonb_build_object(
                 'name', step, 'status', status, 'attempts', attempts, 'error', error, 'at', at) ORDER BY at, step)
@@ -82,19 +92,41 @@ RECORDS: Final = text(f"""
             FROM payments WHERE order_id = orders.id),
         'reservations', coalesce((
             SELECT jsonb_agg(jsonb_build_object(
-                'productId', product_id, 'quantity', quantity, 'status', status, 'expiresAt', expires_at)
+                'productId', product_id, 'quantity', quantity, 'returned', returned, 'status', status,
+                'expiresAt', expires_at)
                 ORDER BY product_id)
             FROM reservations WHERE order_id = orders.id), '[]'),
         'events', coalesce((
             SELECT jsonb_agg(jsonb_build_object(
                 'eventId', id, 'type', type, 'status', status, 'attempts', attempts, 'lastError', last_error,
                 'createdAt', created_at, 'publishedAt', published_at) ORDER BY id)
-            FROM outbox WHERE subject = orders.id AND id BETWEEN {_FIRST_ID} AND {_LAST_ID}), '[]'),
+            FROM (
+                SELECT * FROM outbox WHERE subject = orders.id AND id BETWEEN {_FIRST_ID} AND {_LAST_ID}
+                UNION
+                SELECT outbox.* FROM refunds AS refund CROSS JOIN LATERAL (
+                    VALUES (refund.created_at), (refund.refunded_at), (refund.updated_at)
+                ) AS moment (at) JOIN outbox ON outbox.subject = orders.id AND outbox.id BETWEEN {_AROUND}
+                WHERE refund.order_id = orders.id
+            ) AS event), '[]'),
+        'refunds', coalesce((
+            SELECT jsonb_agg({refunds.RECORD} ORDER BY refund.id)
+            FROM refunds AS refund WHERE refund.order_id = orders.id), '[]'),
+        'disputes', coalesce((
+            SELECT jsonb_agg(jsonb_build_object(
+                'providerDisputeId', provider_dispute_id, 'amount', amount, 'currency', currency, 'reason', reason,
+                'status', status, 'createdAt', created_at, 'updatedAt', updated_at) ORDER BY created_at)
+            FROM payment_disputes WHERE order_id = orders.id), '[]'),
         'notifications', coalesce((
             SELECT jsonb_agg(jsonb_build_object(
                 'type', type, 'channel', channel, 'status', status, 'attempts', attempts, 'providerId', provider_id,
-                'error', error, 'sentAt', sent_at) ORDER BY created_at, type, channel)
-            FROM notifications WHERE order_id = orders.id), '[]'),
+                'error', error, 'sentAt', sent_at, 'refundId', refund_id) ORDER BY created_at, type, channel)
+            FROM notifications WHERE order_id = orders.id
+                OR refund_id = ANY (ARRAY(SELECT refund.id FROM refunds AS refund WHERE refund.order_id = orders.id))
+            ), '[]'),
+        'cancellation', (
+            SELECT jsonb_build_object(
+                'requestedBy', requested_by, 'refundId', refund_id, 'requestedAt', created_at)
+            FROM order_cancellations WHERE order_id = orders.id),
         'repairs', coalesce((
             SELECT jsonb_agg(jsonb_build_object('kind', kind, 'detail', detail, 'at', created_at) ORDER BY repairs.id)
             FROM repairs WHERE order_id = orders.id), '[]'),
@@ -127,7 +159,9 @@ class OpenOrderList(ApiModel):
 
 class LineRecord(ApiModel):
     product_id: UUID
+    product_name: str = Field(description="As it was called when the order was placed")
     quantity: int
+    unit_price: int = Field(description="What one cost when the order was placed, in minor units")
 
 
 class StepRecord(ApiModel):
@@ -151,9 +185,22 @@ class PaymentRecord(ApiModel):
     updated_at: datetime
 
 
+class DisputeRecord(ApiModel):
+    """A charge that the customer's bank contests, as it stood at the payment provider when we asked last."""
+
+    provider_dispute_id: str
+    amount: int = Field(description="Minor units of `currency`")
+    currency: str
+    reason: str = Field(description="In the provider's terms", examples=["fraudulent"])
+    status: DisputeStatus = Field(description="OPEN: respond at the provider, within its deadline")
+    created_at: datetime
+    updated_at: datetime
+
+
 class ReservationRecord(ApiModel):
     product_id: UUID
     quantity: int
+    returned: int = Field(description="Units that are back in stock, after a refund")
     status: ReservationStatus
     expires_at: datetime
 
@@ -190,6 +237,15 @@ class NotificationRecord(ApiModel):
     provider_id: str | None
     error: str | None
     sent_at: datetime | None
+    refund_id: UUID | None = Field(description="The refund that it tells of")
+
+
+class CancellationRecord(ApiModel):
+    """What the order's customer, or an administrator for them, has asked for."""
+
+    requested_by: str = Field(description="The account's id")
+    refund_id: UUID | None = Field(description="The refund, if the order was confirmed before")
+    requested_at: datetime
 
 
 class OrderRecords(OpenOrder):
@@ -203,6 +259,9 @@ class OrderRecords(OpenOrder):
     reservations: list[ReservationRecord]
     events: list[EventRecord]
     notifications: list[NotificationRecord]
+    refunds: list[RefundRecord]
+    disputes: list[DisputeRecord]
+    cancellation: CancellationRecord | None
     repairs: list[RepairRecord]
     actions: list[ActionRecord]
 

@@ -9,21 +9,29 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 from sqlalchemy import Row, text
 
 from functions.operations.queues.dead_letters import DeadLetter
 from functions.operations.queues.redaction import redacted
 from orders.db import Database
-from orders.domain import OrderStatus
-from orders.events import CONSUMER_OF, NotificationRequested, OrderCreated, Queue
+from orders.domain import OrderStatus, RefundStatus
+from orders.events import CONSUMER_OF, NotificationRequested, OrderCreated, Queue, RefundRequested
 from orders.http import ApiModel
-from orders.messages import WRITTEN, Cause, Reading, checked, read
+from orders.mail_feedback import MailEvent
+from orders.messages import WRITTEN, Cause, Poison, Reading, checked, read, read_hint
 from orders.observability import shortened, valid_correlation_id
 from orders.payments.records import UNDECIDED
+from orders.payments.webhooks import ProviderMessage
 
 _TYPE: Final = re.compile(r"com\.orders(\.[a-z]+)+\.v[0-9]+")
 
+
+_HINTS: Final[Mapping[Queue, type[BaseModel]]] = {
+    Queue.MAIL_FEEDBACK: MailEvent,
+    Queue.PAYMENT_WEBHOOKS: ProviderMessage,
+}
+"""What the messages of queues are that carry no events of ours."""
 
 _ADVICE: Final = {
     Cause.NOT_AN_EVENT: "This is no event of ours. Find out who sent it, then discard it.",
@@ -42,17 +50,26 @@ _LOOK_UP: Final = text(f"""
     SELECT wanted.event_id AS wanted_id, wanted.order_id, {WRITTEN},
            orders.status AS order_status, inbox.event_id IS NOT NULL AS is_processed,
            payments.status AS payment_status, told.status AS notification_status, told.error AS notification_error,
+           refund.status AS refund_status, refund.error AS refund_error,
            outbox.status AS outbox_status, outbox.last_error AS outbox_error,
            (SELECT array_agg(step || ': ' || error ORDER BY at, step) FROM saga_steps
             WHERE saga_steps.order_id = wanted.order_id AND error IS NOT NULL) AS step_errors
     FROM unnest(CAST(:event_ids AS uuid[]), CAST(:order_ids AS uuid[]), CAST(:notifications AS text[]),
-                CAST(:channels AS text[])) AS wanted (event_id, order_id, notification, channel)
+                CAST(:channels AS text[]), CAST(:refund_ids AS uuid[]))
+        AS wanted (event_id, order_id, notification, channel, refund_id)
     LEFT JOIN orders ON orders.id = wanted.order_id
     LEFT JOIN outbox ON outbox.id = wanted.event_id
     LEFT JOIN inbox ON inbox.consumer = :consumer AND inbox.event_id = wanted.event_id
     LEFT JOIN payments ON payments.order_id = wanted.order_id
-    LEFT JOIN notifications AS told ON (told.order_id, told.type, told.channel)
-        = (wanted.order_id, wanted.notification, wanted.channel)
+    LEFT JOIN refunds AS refund ON refund.id = wanted.refund_id AND refund.order_id = wanted.order_id
+    LEFT JOIN LATERAL (
+        SELECT status, error FROM notifications
+        WHERE (order_id, type, channel) = (wanted.order_id, wanted.notification, wanted.channel)
+          AND wanted.refund_id IS NULL
+        UNION ALL
+        SELECT status, error FROM notifications
+        WHERE (refund_id, type, channel) = (refund.id, wanted.notification, wanted.channel)
+    ) AS told ON true
 """)
 
 
@@ -93,7 +110,7 @@ def explain(database: Database, queue: Queue, letters: Sequence[DeadLetter]) -> 
     Raises:
         DatabaseUnavailable: try again.
     """
-    readings = [read(queue, letter.body) for letter in letters]
+    readings = [_read(queue, letter.body) for letter in letters]
     known = _look_up(database, queue, readings)
     return [
         _explained(
@@ -101,6 +118,17 @@ def explain(database: Database, queue: Queue, letters: Sequence[DeadLetter]) -> 
         )
         for letter, reading in zip(letters, readings, strict=True)
     ]
+
+
+def _read(queue: Queue, body: str) -> Reading:
+    hint = _HINTS.get(queue)
+    if hint is None:
+        return read(queue, body)
+    try:
+        read_hint(hint, body)
+    except Poison as poison:
+        return Reading(cause=poison.cause, faults=poison.faults)
+    return Reading()
 
 
 def is_done(explained: DeadMessage) -> bool:
@@ -124,6 +152,7 @@ def _look_up(
         "order_ids": [order_id for _, order_id in events],
         "notifications": [request.notification if request else None for request in asked],
         "channels": [request.channel if request else None for request in asked],
+        "refund_ids": [getattr(reading.payload, "refund_id", None) for reading in events.values()],
         "consumer": CONSUMER_OF.get(queue, ""),
     }
     rows = database.transact_alone(lambda connection: connection.execute(_LOOK_UP, parameters).all())
@@ -156,6 +185,8 @@ def _explained(letter: DeadLetter, reading: Reading, known: Row[Any] | None) -> 
 def _cause(reading: Reading, known: Row[Any] | None) -> Cause:
     if reading.cause is not None:
         return reading.cause
+    if reading.event is None:
+        return Cause.CONSUMER_FAILED
     if known is None or (reading.is_of_order and known.order_status is None):
         return Cause.NO_SUCH_ORDER
     written = None if known.event_id is None else known
@@ -165,6 +196,8 @@ def _cause(reading: Reading, known: Row[Any] | None) -> Cause:
         return poison
     # Whatever an order's saga is waiting for, it is not this event any more: maintenance looks after it.
     is_started = isinstance(reading.payload, OrderCreated) and known.order_status != OrderStatus.PENDING
+    if isinstance(reading.payload, RefundRequested):
+        is_started = known.refund_status != RefundStatus.REQUESTED
     if known.is_processed or is_started:
         return Cause.ALREADY_DONE
     return poison or Cause.CONSUMER_FAILED
@@ -177,6 +210,8 @@ def _recorded(known: Row[Any] | None) -> list[str]:
     recorded = list(known.step_errors or ())
     if known.payment_status in UNDECIDED:
         recorded.append(f"payment: {known.payment_status}")
+    if known.refund_error is not None:
+        recorded.append(f"refund {known.refund_status}: {known.refund_error}")
     if known.notification_error is not None:
         recorded.append(f"notification {known.notification_status}: {known.notification_error}")
     if known.outbox_error is not None:

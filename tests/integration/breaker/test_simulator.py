@@ -1,21 +1,24 @@
-"""The payment simulator as a whole: an outage of it, and the methods that it has."""
+"""The payment simulator as a whole: an outage of it, the methods that it has, and customers who must act."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import pytest
+from sqlalchemy import Connection
 
 from orders.db import Database
-from orders.errors import PaymentDeclined, PaymentGatewayUnavailable
+from orders.errors import PaymentDeclined, PaymentGatewayUnavailable, StepFenced
 from orders.payments.gateway import (
     DisputeStatus,
     GatewayDispute,
+    GatewayPayment,
     GatewayStatus,
     PaymentGateway,
     RefundRefused,
 )
-from payment_simulator import dashboard, outages
+from payment_simulator import customers, dashboard, outages
 from payment_simulator.gateway import _FIXED, FLAKY_FAILURES, RATED_METHOD, SimulatedGateway
 from payment_simulator.methods import METHODS
 from tests.integration.breaker.gateways import CHARGE
@@ -183,3 +186,78 @@ def test_a_failure_says_whose_fault_it_is(database: Database, method: str, is_it
         with pytest.raises(PaymentGatewayUnavailable) as raised:
             gateway.capture(f"order-{method}-{place}", replace(CHARGE, method=method))
         assert raised.value.gateway_at_fault == is_its_own
+
+
+ACTS = {"complete": customers.complete, "fail": customers.fail}
+
+
+@pytest.fixture
+def waiting(gateway: PaymentGateway) -> GatewayPayment:
+    """A payment under the key `waits` that needs its customer."""
+    return gateway.capture("waits", replace(CHARGE, method="pm_card_requires_action"))
+
+
+def act(database: Database, name: str) -> bool:
+    return database.transact(partial(_act, name))
+
+
+def _act(name: str, connection: Connection) -> bool:
+    return ACTS[name](connection, "waits")
+
+
+def test_a_payment_that_needs_its_customer_takes_nothing_and_says_what_to_do(
+    database: Database, gateway: PaymentGateway, waiting: GatewayPayment
+) -> None:
+    assert waiting.status is GatewayStatus.ACTION_REQUIRED
+    assert waiting.action is not None
+    assert waiting.action.type == "authenticate"
+    assert waiting.action.client_secret
+    assert waiting.action.client_secret not in repr(waiting)
+    assert gateway.capture("waits", CHARGE) == gateway.find("waits") == waiting
+    assert rows(database, "SELECT * FROM gateway.entries") == []
+
+
+def test_a_customer_who_completes_it_is_charged_once(
+    database: Database, gateway: PaymentGateway, waiting: GatewayPayment
+) -> None:
+    assert [act(database, "complete"), act(database, "complete"), act(database, "fail")] == [
+        True,
+        False,
+        False,
+    ]
+
+    found = gateway.find("waits")
+    assert found is not None
+    assert (found.status, found.captured) == (GatewayStatus.CAPTURED, CHARGE.amount)
+    assert len(rows(database, "SELECT * FROM gateway.entries")) == 1
+
+
+def test_a_customer_who_fails_it_is_declined(
+    database: Database, gateway: PaymentGateway, waiting: GatewayPayment
+) -> None:
+    assert [act(database, "fail"), act(database, "complete")] == [True, False]
+
+    with pytest.raises(PaymentDeclined):
+        gateway.capture("waits", CHARGE)
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_a_customer_who_comes_after_the_void_changes_nothing(
+    database: Database, gateway: PaymentGateway, waiting: GatewayPayment, name: str
+) -> None:
+    assert gateway.void("waits", CHARGE).status is GatewayStatus.VOIDED
+
+    assert act(database, name) is False
+
+    with pytest.raises(StepFenced):
+        gateway.capture("waits", CHARGE)
+    assert rows(database, "SELECT * FROM gateway.entries") == []
+
+
+@pytest.mark.parametrize("name", ACTS)
+def test_a_customer_cannot_act_while_it_is_down(
+    database: Database, waiting: GatewayPayment, name: str
+) -> None:
+    database.transact(lambda connection: outages.begin(connection, 60))
+
+    assert act(database, name) is False

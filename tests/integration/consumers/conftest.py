@@ -23,6 +23,7 @@ from tests.support.webhooks import add_endpoint
 
 _ENVIRONMENT = {
     "SENDER_EMAIL": "orders@example.com",
+    "MAIL_CONFIGURATION_SET": "orders-test-mails",
     "SMS_SENDER_ID": "",
     "SMS_ORIGINATION_NUMBER": "",
     "MESSAGE_LIMITS": "{}",

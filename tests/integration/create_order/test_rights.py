@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from functions.create_order import handler
 from orders.db import Database
 from orders.payments.provider import PaymentProvider, methods
 from payment_simulator.methods import METHODS
@@ -104,6 +105,16 @@ def test_test_methods_are_refused_where_the_provider_moves_money(
     assert (answer.status, answer.pointers) == (422, ["#/paymentMethod"])
     assert "test" in answer.json["errors"][0]["detail"]
     assert count(database) == 0
+
+
+@pytest.mark.usefixtures("with_paper")
+def test_test_methods_are_taken_where_payments_may_be_tests(
+    alice: Client, body: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allowing = handler.settings.model_copy(update={"allow_test_payments": True})
+    monkeypatch.setattr(handler, "settings", allowing)
+
+    assert post(alice, {**body, "paymentMethod": "pm_card_chargeDeclined"}).status == 202
 
 
 @pytest.mark.usefixtures("with_paper")

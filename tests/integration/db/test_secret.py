@@ -1,18 +1,23 @@
 """Where the credentials come from: Secrets Manager, remembered for a while."""
 
 import json
+import socket
+import time
 from collections.abc import Iterator
 
 import boto3
 import pytest
-from aws_lambda_powertools.utilities import parameters
 from moto import mock_aws
 from sqlalchemy.exc import DBAPIError
 
+from orders import aws
 from orders.db import Credentials, Database, read_secret, sqlstate
-from orders.errors import DatabaseUnavailable
+from orders.errors import DatabaseUnavailable, ServiceUnavailable
 from orders.settings import DatabaseSettings
 from tests.support.factories import rows
+
+API_TIMEOUT_SECONDS = 10
+"""What a function of the API has: `infra.constructs.api`."""
 
 
 @pytest.fixture
@@ -22,10 +27,10 @@ def settings() -> DatabaseSettings:
 
 @pytest.fixture
 def secrets(settings: DatabaseSettings) -> Iterator[None]:
-    parameters.clear_caches()  # type: ignore[no-untyped-call]
+    aws._secrets.cache_clear()
     with mock_aws():
         yield
-    parameters.clear_caches()  # type: ignore[no-untyped-call]
+    aws._secrets.cache_clear()
 
 
 @pytest.fixture
@@ -100,3 +105,16 @@ def test_a_secret_that_cannot_be_had_is_a_database_that_cannot(
 
 def test_the_password_is_in_no_repr(credentials: Credentials) -> None:
     assert "s3cr3t" not in repr(credentials.model_copy(update={"password": "s3cr3t"}))
+
+
+def test_secrets_manager_that_does_not_answer_leaves_time_to_respond(monkeypatch: pytest.MonkeyPatch) -> None:
+    aws._secrets.cache_clear()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        started = time.monotonic()
+
+        with pytest.raises(ServiceUnavailable):
+            aws.read_secret("orders-test-database")
+
+    assert time.monotonic() - started < API_TIMEOUT_SECONDS - 1
+    aws._secrets.cache_clear()

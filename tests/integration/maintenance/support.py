@@ -11,7 +11,7 @@ from moto.stepfunctions.models import stepfunctions_backends
 
 from functions.maintenance.deadline import Deadline
 from orders.db import Database
-from orders.executions import Executions, ExecutionStatus, execution_name
+from orders.executions import Executions, ExecutionStatus, Subject, execution_name
 from tests.support.factories import execute, rows
 
 PLENTY = Deadline(lambda: 60)
@@ -32,6 +32,12 @@ class StepFunctions:
         )
         self.executions = Executions(self.client, machine["stateMachineArn"])
         self._machine_arn = machine["stateMachineArn"]
+        refunds = self.client.create_state_machine(
+            name="orders-test-order-refund",
+            definition=_MACHINE,
+            roleArn="arn:aws:iam::123456789012:role/refund",
+        )
+        self.refunds = Executions(self.client, refunds["stateMachineArn"], Subject.REFUND)
 
     @classmethod
     @contextmanager
@@ -41,15 +47,22 @@ class StepFunctions:
 
     def end(self, order_id: UUID, status: ExecutionStatus, resumes: int = 0) -> None:
         """Ends an execution in a way that moto does not know."""
-        (machine,) = stepfunctions_backends["123456789012"]["us-east-1"].state_machines
+        machine, _ = stepfunctions_backends["123456789012"]["us-east-1"].state_machines
         name = execution_name(order_id, resumes)
         (execution,) = [execution for execution in machine.executions if execution.name == name]
         execution.status = str(status)
 
     def forget_everything(self) -> None:
         """What a restart of the emulator does."""
-        (machine,) = stepfunctions_backends["123456789012"]["us-east-1"].state_machines
-        machine.executions.clear()
+        for machine in stepfunctions_backends["123456789012"]["us-east-1"].state_machines:
+            machine.executions.clear()
+
+    def end_refund(self, refund_id: UUID, status: ExecutionStatus, resumes: int = 0) -> None:
+        """The same of a refund's."""
+        _, machine = stepfunctions_backends["123456789012"]["us-east-1"].state_machines
+        name = self.refunds.name(refund_id, resumes)
+        (execution,) = [execution for execution in machine.executions if execution.name == name]
+        execution.status = str(status)
 
     @property
     def started(self) -> dict[str, str]:
@@ -71,6 +84,7 @@ def let_time_pass(database: Database, seconds: float) -> None:
         ("saga_recoveries", "next_check_at"),
         ("reservations", "expires_at"),
         ("payments", "updated_at"),
+        ("refunds", "updated_at"),
     ):
         execute(
             database,

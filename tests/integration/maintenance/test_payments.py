@@ -15,6 +15,7 @@ from orders.errors import (
 from orders.observability import metrics
 from orders.payments.breaker import POLICY, CircuitBreaker
 from orders.payments.gateway import Charge, PaymentGateway
+from payment_simulator import customers
 from payment_simulator.gateway import SimulatedGateway
 from tests.integration.breaker.gateways import ScriptedGateway
 from tests.integration.maintenance.support import NO_TIME, PLENTY, let_time_pass, repairs
@@ -154,6 +155,26 @@ def test_a_decline_of_a_cancelled_order_is_recorded(database: Database, gateway:
         gateway.capture(f"order-{order_id}", charge(database, order_id))
     assert settle(database, gateway) == 1
     assert payment(database, order_id) == ("DECLINED", 0)
+
+
+def test_a_payment_that_waits_for_the_customer_of_a_cancelled_order_never_can_be_captured(
+    database: Database, gateway: PaymentGateway
+) -> None:
+    order_id = begin_payment(database, order_status="CANCELLED", method="pm_card_requires_action")
+    gateway.capture(f"order-{order_id}", charge(database, order_id))
+    assert settle(database, gateway) == 1
+    assert payment(database, order_id) == ("VOIDED", 0)
+    assert not database.transact(lambda connection: customers.complete(connection, f"order-{order_id}"))
+
+
+@pytest.mark.parametrize("status", ["PROCESSING", "NEEDS_REVIEW"])
+def test_a_payment_that_waits_for_its_customer_is_left_to_its_saga_or_its_operator(
+    database: Database, gateway: PaymentGateway, status: str
+) -> None:
+    order_id = begin_payment(database, order_status=status, method="pm_card_requires_action")
+    gateway.capture(f"order-{order_id}", charge(database, order_id))
+    assert settle(database, gateway) == 0
+    assert payment(database, order_id) == ("UNKNOWN", 0)
 
 
 def test_what_the_gateway_knows_of_an_order_in_review_is_recorded_and_not_touched(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, TextClause, text
 
-from functions.maintenance import stock, stuck_orders
+from functions.maintenance import outbox_watch, stock, stuck_orders
 from orders import erasure
 from orders.db import Database
 from orders.ids import LAST_ID
@@ -15,6 +15,7 @@ from tests.support.factories import ALICE
 
 SWEEPS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "orders_unfinished": (stuck_orders._CLAIM, {"patience": 30, "interval": 45, "limit": 50}),
+    "outbox_due": (outbox_watch._DUE, {}),
     "outbox_order_created": (stuck_orders._CLAIM, {"patience": 30, "interval": 45, "limit": 50}),
     "reservations_expiring": (stock._EXPIRE, {"limit": 200}),
     "payments_undecided": (records._CLAIM_UNDECIDED, {"untouched_seconds": 60, "limit": 5}),

@@ -86,7 +86,7 @@ def test_a_reservation_whose_time_is_not_over_is_kept(
     assert [units(database, product) for product in products] == [(7, 3, 0), (8, 2, 0)]
 
 
-@pytest.mark.parametrize("status", ["PENDING", "UNKNOWN", "CAPTURED"])
+@pytest.mark.parametrize("status", ["PENDING", "UNKNOWN", "ACTION_REQUIRED", "CAPTURED"])
 def test_a_reservation_is_kept_while_its_customer_is_paying(
     database: Database, order: UUID, status: str
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from functions.maintenance.stuck_orders import PATIENCE_SECONDS, StuckOrders
 from orders.db import Database
 from orders.executions import ExecutionStatus
+from tests.integration.cancel_order.cancelling import NEVER_CHARGED, cancel
 from tests.integration.maintenance.support import PLENTY, StepFunctions, let_time_pass, publish_all
 from tests.integration.saga.conftest import pipeline, process, shared_credentials  # noqa: F401
 from tests.integration.saga.pipeline import CHAIN, CONFIRMED, FORWARD, Ending, Order, Pipeline
@@ -159,3 +160,20 @@ def test_a_dead_saga_is_found_and_taken_over(
     assert step_functions.started[f"order-{order.order_id}-r1"] == "RUNNING"
     take_over(order)
     assert order.ending() == point.ending
+
+
+def test_an_order_that_is_cancelled_before_it_begins_ends_although_its_message_is_lost(
+    pipeline: Pipeline,  # noqa: F811
+    process: Callable[[], Database],  # noqa: F811
+    step_functions: StepFunctions,
+) -> None:
+    order = pipeline.order()
+    publish_all(pipeline.database)
+    cancel(order)
+    let_time_pass(pipeline.database, PATIENCE_SECONDS + 1)
+
+    StuckOrders(process(), lambda: step_functions.executions, PLENTY).resume()
+
+    assert step_functions.started[f"order-{order.order_id}"] == "RUNNING"
+    take_over(order)
+    assert order.ending() == NEVER_CHARGED

@@ -46,11 +46,13 @@ def test_a_round_answers_how_much_it_put_right(
     counts = handler.handler({}, lambda_context(remaining_ms=60_000))
     assert counts == {
         "orders": 1,
+        "refunds": 0,
         "reservations": 0,
         "payments": 0,
         "alerts": 0,
         "rows": 0,
         "personal_data": 0,
+        "events_due": 0,
     }
     assert step_functions.started == {f"order-{stuck_order}": "RUNNING"}
 
@@ -68,7 +70,9 @@ def test_a_task_that_fails_is_counted_and_the_others_have_their_turn(
         raise ConnectionError("Step Functions is unreachable")
 
     metrics.clear_metrics()
-    counts = Maintenance(database, unreachable, SimulatedGateway(database, BEHAVIOUR), RETENTION).run(PLENTY)
+    counts = Maintenance(
+        database, unreachable, unreachable, SimulatedGateway(database, BEHAVIOUR), RETENTION
+    ).run(PLENTY)
     assert "orders" not in counts
     assert counts["rows"] == 1
     assert metrics.metric_set["MaintenanceFailed"]["Value"] == [1.0]
@@ -90,7 +94,13 @@ def test_a_round_stops_in_time_and_the_next_one_goes_on(
     let_time_pass(database, 3600)
     remaining = iter([60.0, 60.0, 60.0] + [1.0] * 100)
     gateway = SimulatedGateway(database, BEHAVIOUR)
-    round_ = Maintenance(database, lambda: step_functions.executions, gateway, RETENTION)
+    round_ = Maintenance(
+        database,
+        lambda: step_functions.executions,
+        lambda: step_functions.refunds,
+        gateway,
+        RETENTION,
+    )
     first = round_.run(Deadline(lambda: next(remaining)))
     assert first["orders"] < 3
     let_time_pass(database, 60)
@@ -125,12 +135,12 @@ def test_executions_are_listed_to_the_last_page(
     monkeypatch.setattr(
         paginator, "paginate", lambda **kwargs: paginate(**kwargs, PaginationConfig={"PageSize": 100})
     )
-    assert step_functions.executions.live_orders(lambda: True) == orders
-    assert len(step_functions.executions.live_orders(lambda: False)) == 100
+    assert step_functions.executions.live(lambda: True) == orders
+    assert len(step_functions.executions.live(lambda: False)) == 100
 
 
 def test_an_execution_that_a_person_started_under_another_name_is_no_orders(
     step_functions: StepFunctions,
 ) -> None:
     step_functions.client.start_execution(stateMachineArn=os.environ["STATE_MACHINE_ARN"], name="order-try")
-    assert step_functions.executions.live_orders(lambda: True) == set()
+    assert step_functions.executions.live(lambda: True) == set()

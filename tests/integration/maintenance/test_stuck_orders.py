@@ -222,7 +222,7 @@ def test_a_running_execution_that_the_list_does_not_show_yet_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Step Functions' lists are seconds behind."""
-    monkeypatch.setattr(step_functions.executions, "live_orders", lambda may_go_on: set())
+    monkeypatch.setattr(step_functions.executions, "live", lambda may_go_on: set())
     assert resume() == 0
     assert list(step_functions.started) == [f"order-{processing}"]
 
@@ -371,7 +371,7 @@ def test_an_order_that_was_started_again_after_a_loss_is_left_alone(
     restart_emulator(database, step_functions)
     step_functions.executions.start(processing, TRACE)
     let_time_pass(database, SCHEDULE_SECONDS)
-    monkeypatch.setattr(step_functions.executions, "live_orders", lambda may_go_on: set())
+    monkeypatch.setattr(step_functions.executions, "live", lambda may_go_on: set())
     assert resume() == 0
     assert step_functions.started == {f"order-{processing}": "RUNNING"}
 

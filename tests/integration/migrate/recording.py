@@ -45,6 +45,7 @@ from orders.events import (
 )
 from orders.executions import Executions
 from orders.payments.breaker import CircuitBreaker
+from orders.payments.provider import PaymentProvider
 from payment_simulator.gateway import SimulatedGateway
 from tests.integration.migrate.stories import Recording, Story
 from tests.integration.notify.fake_sender import FakeSender, permission
@@ -77,7 +78,7 @@ class Pipelines:
         Order(self._saga, order_id, [product_id for product_id, _ in lines]).run(*faults)
         self._relay()
         read_order(self.database, ALICE, str(order_id))
-        read_progress(self.database, ALICE, str(order_id))
+        read_progress(self.database, ALICE, str(order_id), PaymentProvider.SIMULATOR)
         list_notifications(self.database, ALICE, str(order_id))
         list_orders(self.database, ALICE, status=None, limit=20, cursor=None)
         list_products(self.database, limit=20, cursor=None)

@@ -49,6 +49,7 @@ READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "outbox_order_created": (stuck_orders._CLAIM, RECOVERY),
     "reservations_expiring": (maintained_stock._EXPIRE, {"limit": 200}),
     "payments_undecided": (payment_records._CLAIM_UNDECIDED, {"untouched_seconds": 60, "limit": 5}),
+    "payments_by_provider_id": (payment_records._FIND_KNOWN, {"key": None, "payment_id": "pi_7"}),
     "webhook_deliveries_by_endpoint": (
         delivery_history._PAGE,
         {"webhook_id": ID, "user_id": "u", "before": ID, "limit": 21},

@@ -14,9 +14,10 @@ from functions.outbox_relay.messages import Batch
 from functions.outbox_relay.outcomes import EventRefused, Outcome, Published, Undelivered
 from orders.errors import PaymentGatewayTimeout
 from orders.events import Queue, Trace
-from orders.executions import Executions, ExecutionStatus, execution_name
+from orders.executions import Executions, ExecutionStatus, Subject
 from orders.payments.gateway import Charge, GatewayDispute, GatewayPayment, GatewayRefund, PaymentGateway
 from tests.integration.model.processes import LOSE_ANSWER, Invocation
+from tests.support.asl import TaskTokens
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -176,29 +177,39 @@ class StepFunctions(Executions):
         launch: Callable[[UUID, str], None],
         statuses: Callable[[], dict[str, ExecutionStatus]],
         live: Callable[[], set[UUID]],
+        subject: Subject = Subject.ORDER,
     ) -> None:
+        self._subject = subject
         self._launch = launch
         self._statuses = statuses
         self._live = live
 
-    def start(self, order_id: UUID, trace: Trace, resumes: int = 0) -> bool:
-        name = execution_name(order_id, resumes)
+    def start(self, subject_id: UUID, trace: Trace, resumes: int = 0) -> bool:
+        name = self.name(subject_id, resumes)
         status = self._statuses().get(name)
         if status is None:
-            self._launch(order_id, name)
+            self._launch(subject_id, name)
         _answer()
         # With the same input a running one is answered as if it had just been started.
         return status is None or status.is_live
 
-    def status(self, order_id: UUID, resumes: int = 0) -> ExecutionStatus:
-        status = self._statuses().get(execution_name(order_id, resumes), ExecutionStatus.GONE)
+    def status(self, subject_id: UUID, resumes: int = 0) -> ExecutionStatus:
+        status = self._statuses().get(self.name(subject_id, resumes), ExecutionStatus.GONE)
         _answer()
         return status
 
-    def live_orders(self, may_go_on: Callable[[], bool]) -> set[UUID]:
+    def live(self, may_go_on: Callable[[], bool]) -> set[UUID]:
         live = self._live()
         _answer()
         return live
+
+
+class OutsideTokens(TaskTokens):
+    """Step Functions as those know it who wake an execution."""
+
+    def send_task_success(self, *, taskToken: str, output: str) -> None:  # noqa: N803
+        super().send_task_success(taskToken=taskToken, output=output)
+        _answer()
 
 
 def _answer() -> None:

@@ -2,15 +2,16 @@
 lost or killed as somebody wants it to be."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
 from botocore.exceptions import BotoCoreError
 from sqlalchemy import Connection, text
 
+from functions.cancel_order.cancel_order import CancellationRequest, cancel_order
 from functions.create_order.place_order import place_order
 from functions.inventory_events.low_stock import watch_stock
 from functions.maintenance.deadline import Deadline
@@ -21,12 +22,15 @@ from functions.notify.sending import NotSent
 from functions.outbox_relay.claims import ClaimedEvent, Claims
 from functions.outbox_relay.relay import Relay
 from functions.payment_events.reconcile import reconcile
-from functions.start_saga.start_saga import start_saga
+from functions.start_saga.start_saga import StateMachines, start_execution
 from orders.db import Credentials, Database
+from orders.domain import CancellationOutcome, OrderStatus
 from orders.errors import OrdersError, PaymentGatewayCircuitOpen
-from orders.events import CloudEvent, NotificationRequested, Queue
-from orders.executions import ExecutionStatus
+from orders.events import CloudEvent, ExecutionRequested, NotificationRequested, Queue
+from orders.executions import ExecutionStatus, Subject, subject_of
+from orders.payments import actions
 from orders.payments.breaker import CircuitBreaker
+from payment_simulator import customers
 from payment_simulator.gateway import SimulatedGateway
 from tests.integration.model.outside import (
     Delivery,
@@ -34,6 +38,7 @@ from tests.integration.model.outside import (
     Message,
     Notice,
     OutsideGateway,
+    OutsideTokens,
     Provider,
     Queues,
     ShortTime,
@@ -49,6 +54,8 @@ from tests.integration.model.processes import (
 )
 from tests.integration.model.strands import Killed, Strand
 from tests.integration.notify.fake_sender import permission
+from tests.integration.refunds.support import TASKS as REFUND_TASKS
+from tests.integration.refunds.support import execution_input
 from tests.integration.saga.pipeline import TASKS
 from tests.support import simulator_tables, tables
 from tests.support.asl import Execution, StateMachine, TaskFailed
@@ -56,6 +63,9 @@ from tests.support.factories import ALICE, TRACE, Product, order_body, order_req
 from tests.support.payments import BEHAVIOUR
 from tools.audit.database import EVERY_ORDER, PROMISES, broken_at_once, snapshot, unsettled
 from tools.audit.verdict import Verdict
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
 
 TO_THE_END: Final = 10_000
 """More gates than any function has."""
@@ -69,6 +79,8 @@ TIMED_OUT: Final = "States.Timeout"
 # Contact data goes as soon as it may: no message may miss it.
 _CONTACT_RETENTION: Final = timedelta()
 
+WINDOW_MINUTES: Final = 30
+
 # What the database's clock is compared with. Rows that somebody holds are passed over: time can wait for them.
 _CLOCKS: Final = (
     ("orders", "updated_at"),
@@ -77,6 +89,8 @@ _CLOCKS: Final = (
     ("saga_recoveries", "next_check_at"),
     ("reservations", "expires_at"),
     ("payments", "updated_at"),
+    ("refunds", "updated_at"),
+    ("payment_actions", "expires_at"),
     ("notifications", "lease_until"),
     ("circuit_breakers", "open_until"),
     ("circuit_breakers", "probe_until"),
@@ -87,6 +101,16 @@ _ALWAYS: Final = ("I2", "I3", "I4", "I5", "I7", "I9", "I10", "I11")
 # A release that failed for good leaves the reservation to the sweeper, and the order to an operator.
 _UNTIL_ITS_TTL: Final = re.compile("NEEDS_REVIEW, but its reservation is live")
 
+
+_END_OF: Final = {
+    CancellationOutcome.CANCELLING: (OrderStatus.CANCELLED, 0),
+    CancellationOutcome.REFUNDING: (OrderStatus.CONFIRMED, 1),
+}
+"""The status and the number of refunds that an order has at rest after a cancellation."""
+_AFTER_CANCELLATIONS: Final = text("""
+    SELECT orders.id AS order_id, orders.status, count(refunds.id) AS refunds
+    FROM orders LEFT JOIN refunds ON refunds.order_id = orders.id GROUP BY orders.id, orders.status
+""")
 
 # How a function may fail under the faults here. Anything else is a defect: a LookupError, NothingToRefund, or what
 # Postgres says of a statement that it cannot execute.
@@ -129,9 +153,16 @@ class SagaExecution(Strand):
             return ExecutionStatus.ABORTED
         return ExecutionStatus(self.walk.status)
 
+    @property
+    def waits_for_its_customer(self) -> bool:
+        return self.walk.is_waiting and self.waits_for is None and not self.is_over
+
     def _walk(self) -> None:
         while self.walk.step():
-            pass
+            if self.walk.is_waiting:
+                answer = self.park()
+                if answer is not None and answer.is_abort:
+                    raise Aborted
 
 
 class ClaimsInOrder(Claims):
@@ -164,6 +195,8 @@ class SimulatedSystem:
         self.has_moved = False
         """Since the promises were last looked at."""
         self._ended: dict[UUID, str] = {}
+        self._cancelled: dict[UUID, CancellationOutcome] = {}
+        """What customers were told last of the orders that they have cancelled."""
         self._credentials = GatedCredentials(**credentials.model_dump())
         self._idle: list[Process] = []
         self._gateway_database = Database(lambda: credentials)
@@ -172,6 +205,10 @@ class SimulatedSystem:
             OutsideGateway(SimulatedGateway(self._gateway_database, BEHAVIOUR)), self._database
         )
         self._step_functions = StepFunctions(self._launch, self._statuses, self._live_orders)
+        self._refund_executions = StepFunctions(
+            self._launch_refund, self._statuses, self._live_orders, Subject.REFUND
+        )
+        self.tokens = OutsideTokens()
 
     @property
     def database(self) -> Database:
@@ -181,6 +218,7 @@ class SimulatedSystem:
     def begin(self, stock: Sequence[int]) -> None:
         """A new history, with so many units of each product."""
         self.executions, self.queues, self.notices, self.posted, self._ended = {}, Queues(), [], {}, {}
+        self._cancelled = {}
         for table in reversed([*tables.metadata.sorted_tables, *simulator_tables.metadata.sorted_tables]):
             if table.name not in ("products", "stock"):
                 self._execute(f"DELETE FROM {table.fullname}")
@@ -233,6 +271,21 @@ class SimulatedSystem:
 
         return self._invoke("CreateOrder", work)
 
+    def cancel(self, order_id: UUID) -> Invocation:
+        """Its customer cancels an order."""
+        request = CancellationRequest(order_id, ALICE, False, WINDOW_MINUTES, TRACE)
+
+        def work() -> None:
+            cancelled = cancel_order(
+                self._database,
+                lambda token: actions.wake(cast("SFNClient", self.tokens), token),
+                request,
+            )
+            assert cancelled.outcome is not None
+            self._cancelled[order_id] = cancelled.outcome
+
+        return self._invoke("CancelOrder", work)
+
     def relay(self, deliveries: Sequence[str]) -> Invocation:
         """One poll of one relay. The messages it sends fare as `deliveries` say, in turn."""
 
@@ -252,7 +305,10 @@ class SimulatedSystem:
         def work() -> None:
             match message.queue:
                 case Queue.ORDER_PROCESSING:
-                    start_saga(self._step_functions, event)
+                    requested = event.payload()
+                    assert isinstance(requested, ExecutionRequested)
+                    machines = StateMachines(self._step_functions, self._refund_executions)
+                    start_execution(machines, event, requested)
                 case Queue.PAYMENT_PROCESSING:
                     reconcile(self._database, self.gateway, event)
                 case Queue.INVENTORY_MANAGEMENT:
@@ -269,8 +325,34 @@ class SimulatedSystem:
 
     def maintain(self) -> Invocation:
         """One round of maintenance."""
-        round_ = Maintenance(self._database, lambda: self._step_functions, self.gateway, _CONTACT_RETENTION)
+        round_ = Maintenance(
+            self._database,
+            lambda: self._step_functions,
+            lambda: self._refund_executions,
+            self.gateway,
+            _CONTACT_RETENTION,
+        )
         return self._invoke("Maintenance", lambda: round_.run(Deadline(lambda: 60.0)))
+
+    def act(self, order_id: UUID, *, completes: bool) -> None:
+        """The order's customer does, or fails to do, what the payment provider asks of them, if it does."""
+        what = customers.complete if completes else customers.fail
+        self.observer.database.transact_alone(lambda connection: what(connection, f"order-{order_id}"))
+
+    def wake(self, order_id: UUID) -> Invocation:
+        """Somebody thinks that the order's customer has acted."""
+
+        def work() -> None:
+            token = self._database.transact(lambda connection: actions.end(connection, order_id))
+            if token is not None:
+                actions.wake(cast("SFNClient", self.tokens), token)
+
+        return self._invoke("ProviderEvents", work)
+
+    def end_wait(self, execution: SagaExecution) -> None:
+        """Its time is over, unless its token has come."""
+        self._tell(execution)
+        self._take_notice()
 
     def repeat(self, invocation: Invocation) -> Invocation:
         """The same call of a saga's step once more, for nobody."""
@@ -318,6 +400,9 @@ class SimulatedSystem:
         left: list[str] = []
         for _ in range(ROUNDS_TO_REST):
             self._finish_everything()
+            for execution in self.executions_that_wait:
+                self.end_wait(execution)
+            self._finish_everything()
             self._run_to_the_end(self.relay([Delivery.SENT]))
             for message in [message for message in self.queues.messages if not message.is_done]:
                 self._run_to_the_end(self.deliver(message))
@@ -341,6 +426,12 @@ class SimulatedSystem:
     # What can be seen.
 
     @property
+    def orders(self) -> list[UUID]:
+        """Those that customers know of, in the order in which they were accepted."""
+        accepted = (posted.order_ids for bodies in self.posted.values() for posted in bodies)
+        return sorted(set[UUID]().union(*accepted))
+
+    @property
     def stopped(self) -> list[Invocation]:
         """The invocations that stand at a gate, and not inside of Postgres."""
         return [invocation for invocation in self.invocations if not invocation.is_blocked]
@@ -350,8 +441,18 @@ class SimulatedSystem:
         return [execution for execution in self.executions.values() if execution.waits_for is not None]
 
     @property
+    def executions_that_wait(self) -> list[SagaExecution]:
+        """For a customer."""
+        return [execution for execution in self.executions.values() if execution.waits_for_its_customer]
+
+    @property
     def executions_at_their_end(self) -> list[SagaExecution]:
-        return [execution for execution in self.executions.values() if execution.walk.ended]
+        """Of orders: their forward steps may still come."""
+        return [
+            execution
+            for name, execution in self.executions.items()
+            if execution.walk.ended and subject_of(name) is not None
+        ]
 
     def broken_promises(self) -> list[str]:
         """Whatever must be true at every instant and is not."""
@@ -368,11 +469,24 @@ class SimulatedSystem:
         with snapshot(self.observer.database.engine) as connection:
             verdicts = [promise.check(connection, EVERY_ORDER) for promise in PROMISES]
             known = set(connection.scalars(text("SELECT id FROM orders")))
-            accepted = set[UUID]().union(
-                *(posted.order_ids for bodies in self.posted.values() for posted in bodies)
-            )
-            lost = [f"I1: {order} was accepted and is gone" for order in accepted - known]
-            return [*lost, *_violations(verdicts), *self._broken_outside(connection)]
+            lost = [f"I1: {order} was accepted and is gone" for order in set(self.orders) - known]
+            return [
+                *lost,
+                *_violations(verdicts),
+                *self._broken_outside(connection),
+                *self._broken_cancellations(connection),
+            ]
+
+    def _broken_cancellations(self, connection: Connection) -> list[str]:
+        """Whoever was told that their order is cancelled has their money back, or an operator looks at it."""
+        found = connection.execute(_AFTER_CANCELLATIONS)
+        return [
+            f"{row.order_id} was {self._cancelled[row.order_id]}, and is {row.status} with {row.refunds} refunds"
+            for row in found
+            if row.order_id in self._cancelled
+            and row.status != OrderStatus.NEEDS_REVIEW
+            and (row.status, row.refunds) != _END_OF[self._cancelled[row.order_id]]
+        ]
 
     def _broken_outside(self, connection: Connection) -> list[str]:
         """What only those outside know: customers, Step Functions, SQS and who sends notifications."""
@@ -408,7 +522,7 @@ class SimulatedSystem:
         return self._idle.pop() if self._idle else Process(self._credentials)
 
     def _launch(self, order_id: UUID, name: str) -> None:
-        machine = StateMachine.order_saga({step: self._step(step) for step in TASKS})
+        machine = StateMachine.order_saga({step: self._step(step) for step in TASKS}, self.tokens)
         saga_input = {
             "orderId": str(order_id),
             "correlationId": TRACE.correlation_id,
@@ -418,13 +532,21 @@ class SimulatedSystem:
         self.executions[name] = execution
         execution.go_on()
 
-    def _step(self, step: str) -> Callable[[dict[str, Any]], Any]:
+    def _launch_refund(self, refund_id: UUID, name: str) -> None:
+        machine = StateMachine.order_refund({step: self._step(step, REFUND_TASKS) for step in REFUND_TASKS})
+        execution = SagaExecution(name, refund_id, machine.start(execution_input(refund_id)))
+        self.executions[name] = execution
+        execution.go_on()
+
+    def _step(
+        self, step: str, tasks: Mapping[str, Callable[[dict[str, Any]], Any]] = TASKS
+    ) -> Callable[[dict[str, Any]], Any]:
         """A task of the state machine: it has the function invoked, and waits for what it comes to."""
 
         def call(payload: dict[str, Any]) -> Any:
             execution = Strand.current()
             assert isinstance(execution, SagaExecution)
-            execution.waits_for = self._invoke(step, lambda: TASKS[step](payload))
+            execution.waits_for = self._invoke(step, lambda: tasks[step](payload))
             answer = execution.park()
             if answer.is_abort:
                 raise Aborted
@@ -460,8 +582,11 @@ class SimulatedSystem:
             for execution in self.waiting_executions:
                 if execution.waits_for is invocation:
                     self._tell(execution, _answer_of(invocation))
+        for execution in self.executions_that_wait:
+            if execution.walk.is_woken:
+                self._tell(execution)
 
-    def _tell(self, execution: SagaExecution, answer: _Answer) -> None:
+    def _tell(self, execution: SagaExecution, answer: _Answer | None = None) -> None:
         execution.waits_for = None
         execution.go_on(answer)
         if execution.error is not None:

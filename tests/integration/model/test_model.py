@@ -24,6 +24,7 @@ from orders import db
 from orders.db import Credentials, Database
 from tests.integration.model.outside import Delivery, Notice
 from tests.integration.model.simulated_system import SagaExecution, SimulatedSystem
+from tests.integration.refunds.support import deploy as deploy_refunds
 from tests.integration.saga.pipeline import FORWARD, Pipeline
 from tests.support.factories import Product, add_product
 from tests.support.postgres import Server
@@ -42,6 +43,7 @@ PAYMENT_METHODS = [
     "pm_card_declined",
     "pm_card_fraud",
     "pm_card_down",
+    *["pm_card_requires_action"] * 3,
 ]
 """`pm_simulated` follows the dice; it does nothing that these do not."""
 ORDERS = 3
@@ -119,6 +121,13 @@ class Histories(RuleBasedStateMachine):
         if self._has_room and self.posts < MORE_POSTS:
             self.posts += 1
             self.system.run(self.system.post(f"key-{key}", self._lines(cart), payment_method), gates)
+
+    @rule(which=which, gates=gates)
+    def cancel_an_order(self, which: int, gates: int) -> None:
+        """Its customer does, whatever is under way."""
+        if self._has_room:
+            for order_id in chosen(which, self.system.orders):
+                self.system.run(self.system.cancel(order_id), gates)
 
     @rule(
         deliveries=strategies.lists(
@@ -204,9 +213,28 @@ class Histories(RuleBasedStateMachine):
             for execution in chosen(which, self.system.executions_at_their_end):
                 self.system.run(self.system.call_after_the_end(execution, step), gates)
 
+    @rule(which=which, completes=strategies.booleans())
+    def let_a_customer_act(self, which: int, completes: bool) -> None:
+        """Whether or not they must, and whether or not it is too late."""
+        for execution in chosen(which, list(self.system.executions.values())):
+            self.system.act(execution.order_id, completes=completes)
+
+    @rule(which=which, gates=gates)
+    def wake_a_saga(self, which: int, gates: int) -> None:
+        """Somebody has heard of its customer, or thinks so."""
+        if self._has_room:
+            for execution in chosen(which, list(self.system.executions.values())):
+                self.system.run(self.system.wake(execution.order_id), gates)
+
+    @rule(which=which)
+    def end_a_wait(self, which: int) -> None:
+        for execution in chosen(which, self.system.executions_that_wait):
+            self.system.end_wait(execution)
+
     @rule(which=which)
     def stop_an_execution(self, which: int) -> None:
-        for execution in self._chosen_execution(which):
+        under_way = [*self.system.waiting_executions, *self.system.executions_that_wait]
+        for execution in chosen(which, under_way) if self._has_room else []:
             self.system.abort(execution)
 
     @invariant()
@@ -246,7 +274,8 @@ def test_no_history_breaks_a_promise(
     model_credentials: Credentials, products: list[Product], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system = SimulatedSystem(model_credentials, products)
-    Pipeline(system.database, system.gateway).deploy(monkeypatch)
+    Pipeline(system.database, system.gateway, system.tokens).deploy(monkeypatch)
+    deploy_refunds(monkeypatch, system.database, system.gateway)
     # How fast this machine is must make no difference: nothing is waited for, nothing gives up for want of time, and
     # nothing becomes due while a history is told.
     monkeypatch.setattr(db, "BACKOFF_SECONDS", (0.0,) * len(db.BACKOFF_SECONDS))

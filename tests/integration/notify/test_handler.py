@@ -39,6 +39,7 @@ from tests.support.written import recorded
 
 HANDLER = "functions.notify.handler"
 SENDER = "orders@example.com"
+CONFIGURATION_SET = "orders-test-mails"
 KEY = "the key of all confirmation codes, in tests"
 
 
@@ -52,6 +53,8 @@ def handler(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> Iterat
         )
         monkeypatch.setenv("DATABASE_SECRET_ID", credentials.dbname)
         monkeypatch.setenv("SENDER_EMAIL", SENDER)
+        boto3.client("ses").create_configuration_set(ConfigurationSet={"Name": CONFIGURATION_SET})
+        monkeypatch.setenv("MAIL_CONFIGURATION_SET", CONFIGURATION_SET)
         monkeypatch.setenv("SMS_SENDER_ID", "Orders")
         monkeypatch.setenv("SMS_ORIGINATION_NUMBER", "")
         monkeypatch.setenv(
@@ -179,7 +182,7 @@ def test_a_throttled_mail_goes_back_and_nothing_written_quotes_the_answer(
         def send_email(self, **mail: Any) -> None:
             raise throttled
 
-    monkeypatch.setattr(handler, "sender", lambda channel: SesMailer(Throttled(), SENDER))  # type: ignore[arg-type]
+    monkeypatch.setattr(handler, "sender", lambda channel: SesMailer(Throttled(), SENDER, CONFIGURATION_SET))  # type: ignore[arg-type]
     order_id = add_order(database)
     event = notification_requested(order_id, Notification.ORDER_CONFIRMED)
     with recorded() as written:
@@ -190,7 +193,7 @@ def test_a_throttled_mail_goes_back_and_nothing_written_quotes_the_answer(
     assert (line["error"], line["detail"]) == ("NotSent", "Throttling")
 
     verify_sender()
-    monkeypatch.setattr(handler, "sender", lambda channel: SesMailer.connect(SENDER))
+    monkeypatch.setattr(handler, "sender", lambda channel: SesMailer.connect(SENDER, CONFIGURATION_SET))
     assert deliver(handler, event.model_dump_json()) == []
     assert len(sent()) == 1
     assert rows(database, "SELECT status, attempts FROM notifications") == [{"status": "SENT", "attempts": 2}]
@@ -214,7 +217,9 @@ def test_a_mail_whose_answer_is_lost_is_not_sent_again_by_the_sdk(monkeypatch: p
         server.start()
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{listener.getsockname()[1]}")
         with pytest.raises(ConnectionClosedError):
-            SesMailer.connect(SENDER).send(RenderedMessage(EMAIL, "Thank you", "Your order is confirmed"))
+            SesMailer.connect(SENDER, CONFIGURATION_SET).send(
+                RenderedMessage(EMAIL, "Thank you", "Your order is confirmed")
+            )
         listener.shutdown(socket.SHUT_RDWR)
     server.join()
     assert len(taken) == 1

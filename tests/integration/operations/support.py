@@ -125,6 +125,7 @@ class Operations:
         monkeypatch.setattr(dependencies, "database", database)
         monkeypatch.setattr(dependencies, "gateway", gateway or SimulatedGateway(database, BEHAVIOUR))
         monkeypatch.setattr(dependencies, "executions", lambda: aws.step_functions.executions)
+        monkeypatch.setattr(dependencies, "refund_executions", lambda: aws.step_functions.refunds)
         admin = Client(HANDLER, user_id=OPERATOR, groups="[admin]")
         operations = cls(database, aws, *aws.new_queues(), admin, monkeypatch)
         operations.talk_to(MovingSqs(aws.sqs))

@@ -21,6 +21,7 @@ from tests.integration.operations.support import ADMIN, OPERATOR, MovingSqs, Ope
 from tests.support.api import Answer
 from tests.support.consumers import cloud_event, notification_requested
 from tests.support.factories import EMAIL, TRACE, add_order, execute
+from tests.support.mail_events import bounce
 from tests.support.written import recorded
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -112,6 +113,25 @@ def test_a_dead_code_for_a_recipient_is_of_no_order_and_can_be_redriven(
     assert (message["orderId"], message["orderStatus"]) == (None, None)
     assert message["cause"] == ("ALREADY_DONE" if is_processed else "CONSUMER_FAILED")
     assert redrive(operations, NOTIFICATIONS, message["messageId"]).status == (409 if is_processed else 200)
+
+
+@pytest.mark.parametrize("is_good", [True, False])
+def test_dead_feedback_on_a_mail_is_explained_without_its_address_and_can_be_redriven(
+    operations: Operations, is_good: bool
+) -> None:
+    body = bounce("ses-1", EMAIL)
+    message = explained(
+        operations, Queue.MAIL_FEEDBACK, body if is_good else body.replace("Permanent", "Eternal")
+    )
+
+    assert message["cause"] == ("CONSUMER_FAILED" if is_good else "NOT_AN_EVENT")
+    assert message["errors"] == ([] if is_good else ["bounce: literal_error"])
+    assert (message["eventId"], message["orderId"], message["correlationId"]) == (None, None, None)
+    assert EMAIL not in str(message)
+    if is_good:
+        assert redrive(operations, Queue.MAIL_FEEDBACK, message["messageId"]).status == 200
+        assert operations.alive(Queue.MAIL_FEEDBACK) == [body]
+        assert EMAIL not in str(operations.actions())
 
 
 def test_looking_leaves_every_message_where_it_is(operations: Operations) -> None:

@@ -1,17 +1,21 @@
 """A review says why, in words with numbers: what is not back, what is known of the money, and what to do first."""
 
+import json
 from typing import Any
 
 import pytest
 
 from functions.operations import dependencies
 from orders.db import Database
+from orders.errors import PaymentGatewayUnavailable
 from orders.executions import ExecutionStatus
+from tests.integration.cancel_order.cancelling import cancel
 from tests.integration.operations.support import Aws, Operations
 from tests.integration.operations.test_review import GatewayAway, close, given_up, report, resume, stuck
 from tests.integration.saga.conftest import pipeline, process, shared_credentials  # noqa: F401
 from tests.integration.saga.pipeline import Order, Pipeline
-from tests.support.factories import TRACE
+from tests.support.asl import Fault, When
+from tests.support.factories import ALICE, TRACE
 
 
 @pytest.fixture
@@ -26,7 +30,9 @@ def operations(
 
 def name_products(database: Database, order: Order) -> None:
     for product_id, name in zip(order.product_ids, ("Headphones", "Mouse [/]"), strict=True):
-        order.pipeline.execute("UPDATE products SET name = :name WHERE id = :id", name=name, id=product_id)
+        order.pipeline.execute(
+            "UPDATE order_items SET product_name = :name WHERE product_id = :id", name=name, id=product_id
+        )
 
 
 def review(operations: Operations, order: Order) -> Any:
@@ -121,6 +127,28 @@ def test_money_that_nobody_knows_of(operations: Operations, pipeline: Pipeline) 
     ]
 
 
+def test_a_payment_whose_customer_has_to_act(operations: Operations, pipeline: Pipeline) -> None:  # noqa: F811
+    order = pipeline.order("pm_card_requires_action")
+    order.run()
+    gone = PaymentGatewayUnavailable.__name__
+    order.call("SendCancellation", gone)
+    order.call("MarkCancelled", gone, RefundPayment=gone)
+
+    advice = review(operations, order)
+
+    assert texts(advice)[:2] == [
+        "stock not back: 2 × Headphones, 1 × Mouse [/] reserved",
+        "money: the customer has to act, and can be charged until the order is resumed and undone",
+    ]
+    assert advice["reasons"][1]["blocks"] == ["CONFIRMED", "CANCELLED"]
+    assert "GATEWAY_DISAGREES" not in [reason["code"] for reason in advice["reasons"]]
+    assert advice["suggested"] == "resume"
+    told = json.dumps(report(operations, order))
+    (action,) = pipeline.rows("SELECT * FROM payment_actions WHERE order_id = :id", id=order.order_id)
+    assert action["client_secret"] not in told
+    assert action["task_token"] not in told
+
+
 def test_the_gateway_says_something_else(operations: Operations, pipeline: Pipeline) -> None:  # noqa: F811
     """Never turned back, the saga would confirm the order by our record."""
     order = given_up(pipeline, "CompleteOrder")
@@ -166,6 +194,30 @@ def test_what_was_resumed_in_vain_and_fits_is_closed(operations: Operations, pip
     pipeline.execute("UPDATE orders SET status = 'NEEDS_REVIEW' WHERE id = :id", id=order.order_id)
 
     assert review(operations, order)["suggested"] == "close as CANCELLED"
+
+
+def test_what_the_customer_has_asked_for_is_told_and_preferred(
+    operations: Operations,
+    pipeline: Pipeline,  # noqa: F811
+) -> None:
+    """It could be confirmed: nothing of it is undone. But its customer has cancelled it."""
+    order = pipeline.order()
+    order.run_until("CompleteOrder")
+    cancel(order)
+    faults = [Fault(step, When.BEFORE) for step in ("RefundPayment", "RestoreInventory")]
+    order.run(*faults)
+    resume(operations, order)
+    operations.step_functions.end(order.order_id, ExecutionStatus.FAILED, resumes=1)
+    order.run(*faults)
+
+    told = report(operations, order)
+    advice = review(operations, order)
+
+    assert told["order"]["failureReason"] == "CANCELLATION_REQUESTED"
+    assert told["order"]["cancellation"]["requestedBy"] == ALICE
+    assert any(text.startswith("customer: asked for the cancellation at 2") for text in texts(advice))
+    assert "close as CONFIRMED" in report(operations, order)["actions"]
+    assert advice["suggested"] == "resume"
 
 
 def test_an_order_that_came_under_review_just_now_may_still_be_worked_on(

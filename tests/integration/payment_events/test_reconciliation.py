@@ -22,6 +22,7 @@ from orders.events import (
 )
 from orders.observability import metrics
 from orders.payments.gateway import Charge, GatewayDispute, GatewayPayment, GatewayRefund, PaymentGateway
+from payment_simulator import customers
 from payment_simulator.gateway import SimulatedGateway
 from tests.support.api import lambda_context
 from tests.support.consumers import FakeDeadLetterQueue, batch, cloud_event, failed, published
@@ -57,8 +58,9 @@ class PaymentSetup:
             captured=TOTAL if recorded in ("CAPTURED", "REFUNDED") else 0,
             refunded=TOTAL if recorded == "REFUNDED" else 0,
         )
-        charge = Charge(TOTAL, "USD", "pm_card_visa")
-        if at_gateway in ("CAPTURED", "REFUNDED"):
+        waits = at_gateway == "ACTION_REQUIRED"
+        charge = Charge(TOTAL, "USD", "pm_card_requires_action" if waits else "pm_card_visa")
+        if at_gateway in ("CAPTURED", "REFUNDED", "ACTION_REQUIRED"):
             self.gateway.capture(f"order-{order_id}", charge)
         if at_gateway == "REFUNDED":
             self.gateway.refund(f"order-{order_id}")
@@ -115,6 +117,9 @@ def handler(setup: PaymentSetup, monkeypatch: pytest.MonkeyPatch) -> Any:
         ("CANCELLED", "VOIDED", "VOIDED"),
         # Cancelled before anybody asked the gateway.
         ("CANCELLED", "VOIDED", "NONE"),
+        # Its saga waits, or an operator is to look at it.
+        ("PROCESSING", "ACTION_REQUIRED", "ACTION_REQUIRED"),
+        ("NEEDS_REVIEW", "ACTION_REQUIRED", "ACTION_REQUIRED"),
     ],
 )
 def test_books_that_agree_are_left_alone(
@@ -127,13 +132,31 @@ def test_books_that_agree_are_left_alone(
     assert setup.repairs() == []
 
 
-@pytest.mark.parametrize("recorded", ["CAPTURED", "VOIDED", "DECLINED", "UNKNOWN", "PENDING", "REFUNDED"])
+@pytest.mark.parametrize(
+    "recorded", ["CAPTURED", "VOIDED", "DECLINED", "UNKNOWN", "PENDING", "ACTION_REQUIRED", "REFUNDED"]
+)
 def test_whatever_is_captured_for_a_cancelled_order_is_given_back(setup: PaymentSetup, recorded: str) -> None:
     order_id = setup.order("CANCELLED", recorded, "CAPTURED")
     reconcile(setup.database, setup.gateway, cloud_event(order_id, CAPTURED))
     assert setup.held_by_gateway() == 0
     assert setup.recorded() == ("REFUNDED", TOTAL, TOTAL)
     assert setup.repairs() == ["PAYMENT_GIVEN_BACK"]
+
+
+@pytest.mark.parametrize("recorded", ["ACTION_REQUIRED", "UNKNOWN", "VOIDED"])
+def test_a_customer_cannot_act_any_more_on_the_payment_of_a_cancelled_order(
+    setup: PaymentSetup, recorded: str
+) -> None:
+    order_id = setup.order("CANCELLED", recorded, "ACTION_REQUIRED")
+    reconcile(setup.database, setup.gateway, cloud_event(order_id, CAPTURED))
+    assert setup.recorded() == ("VOIDED", 0, 0)
+    assert not setup.database.transact(lambda connection: customers.complete(connection, f"order-{order_id}"))
+
+
+def test_a_customer_s_payment_that_its_saga_has_not_looked_at_yet_is_recorded(setup: PaymentSetup) -> None:
+    order_id = setup.order("PROCESSING", "ACTION_REQUIRED", "CAPTURED")
+    reconcile(setup.database, setup.gateway, cloud_event(order_id, CAPTURED))
+    assert setup.recorded() == ("CAPTURED", TOTAL, 0)
 
 
 def test_a_refund_that_nobody_recorded_is_recorded(setup: PaymentSetup) -> None:
@@ -285,3 +308,6 @@ class _Interrupted(_Unreachable):
         found = self._gateway.find(key)
         self._meanwhile()
         return found
+
+    def find_refunds(self, key: str) -> Sequence[GatewayRefund]:
+        return self._gateway.find_refunds(key)

@@ -49,6 +49,7 @@ def test_what_is_asked_for_is_queued(alice: Client, order_id: UUID) -> None:
         "attempts": 0,
         "providerId": None,
         "error": None,
+        "refundId": None,
         "sentAt": None,
     }
     assert (text["channel"], text["status"], text["recipient"]) == ("sms", "QUEUED", "+***56")

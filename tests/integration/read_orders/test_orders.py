@@ -10,7 +10,7 @@ from tests.support.factories import add_order, add_product, execute
 
 
 def test_an_order_is_shown_as_it_was_placed(alice: Client, database: Database) -> None:
-    coffee, tea = add_product(database, unit_price=1250), add_product(database, unit_price=300)
+    coffee, tea = add_product(database, unit_price=1250), add_product(database, name="Tea", unit_price=300)
     order_id = add_order(database, [(tea, 5), (coffee, 2)])
 
     answer = alice.get(f"/api/v1/orders/{order_id}")
@@ -24,12 +24,24 @@ def test_an_order_is_shown_as_it_was_placed(alice: Client, database: Database) -
         "status": "PENDING",
         "failureReason": None,
         "items": [
-            {"productId": str(tea.product_id), "quantity": 5, "unitPrice": 300},
-            {"productId": str(coffee.product_id), "quantity": 2, "unitPrice": 1250},
+            {"productId": str(tea.product_id), "productName": "Tea", "quantity": 5, "unitPrice": 300},
+            {
+                "productId": str(coffee.product_id),
+                "productName": "Coffee beans",
+                "quantity": 2,
+                "unitPrice": 1250,
+            },
         ],
         "totalAmount": 4000,
         "currency": "USD",
         "priority": "normal",
+        "cancellation": {
+            "possible": True,
+            "possibleUntil": None,
+            "requestedAt": None,
+            "outcome": None,
+            "refundId": None,
+        },
     }
     for time in times:
         assert time.utcoffset() == timedelta(0)

@@ -12,6 +12,7 @@ from functions.read_orders import queries
 from orders import pages
 from orders.db import Credentials, Database
 from orders.domain import OrderStatus
+from orders.payments.provider import PaymentProvider
 from tests.support import volume
 from tests.support.reads import Case, Read
 
@@ -56,7 +57,9 @@ def order_of_smallest(database: Database, draw: random.Random) -> object:
 def progress(database: Database, draw: random.Random) -> object:
     stride = volume.STRIDE * volume.ORDERS_WITH_STEPS
     number = stride * draw.randint(1, volume.ORDERS_OF_LARGEST // volume.ORDERS_WITH_STEPS)
-    return queries.read_progress(database, volume.LARGEST_CUSTOMER, str(volume.order_id(number)))
+    return queries.read_progress(
+        database, volume.LARGEST_CUSTOMER, str(volume.order_id(number)), PaymentProvider.SIMULATOR
+    )
 
 
 def products(*, deep: bool) -> Read:

@@ -8,12 +8,17 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection
 
-from orders import saga
+from functions.saga_steps import payment
+from orders import inventory, saga
 from orders.db import Database
 from orders.domain import SagaStep
-from orders.errors import PaymentDeclined
+from orders.errors import PaymentActionRequired, PaymentDeclined
+from orders.payments import actions
+from payment_simulator.gateway import SimulatedGateway
 from tests.support.api import Answer, Client
-from tests.support.factories import add_order, execute
+from tests.support.factories import TRACE, add_order, execute, rows
+from tests.support.logs import Logs
+from tests.support.payments import BEHAVIOUR
 
 
 @pytest.fixture
@@ -66,6 +71,7 @@ def test_a_new_order_has_not_begun(alice: Client, order_id: UUID) -> None:
         "failureReason": None,
         "progress": 0,
         "steps": [],
+        "nextAction": None,
     }
 
 
@@ -198,3 +204,78 @@ class TestConditionalRequests:
         tag = status_of(alice, one).headers["etag"]
 
         assert status_of(alice, other, If_None_Match=tag).status == 200
+
+
+@pytest.fixture
+def waiting(database: Database, order_id: UUID) -> UUID:
+    """An order whose payment waits for its customer, as ProcessPayment leaves it."""
+    set_status(database, "PROCESSING")
+    gateway = SimulatedGateway(database, BEHAVIOUR)
+    execute(database, "UPDATE orders SET payment_method = 'pm_card_requires_action'")
+    happen(database, lambda connection: inventory.reserve(connection, order_id, 900))
+    with pytest.raises(PaymentActionRequired):
+        payment.process(database, gateway, order_id, TRACE)
+    return order_id
+
+
+def next_action(client: Client, order_id: UUID) -> Any:
+    return status_of(client, order_id).json["nextAction"]
+
+
+def test_the_owner_learns_what_to_do_where_and_until_when(
+    alice: Client, waiting: UUID, database: Database
+) -> None:
+    (action,) = rows(database, "SELECT * FROM payment_actions")
+    (expiry,) = rows(database, "SELECT min(expires_at) AS first FROM reservations")
+
+    told = next_action(alice, waiting)
+
+    assert datetime.fromisoformat(told.pop("expiresAt")) == expiry["first"]
+    assert told == {
+        "type": "authenticate",
+        "provider": "simulator",
+        "clientSecret": action["client_secret"],
+    }
+
+
+def test_a_client_asks_less_often_while_it_waits_for_its_customer(
+    alice: Client, waiting: UUID, database: Database
+) -> None:
+    first = status_of(alice, waiting)
+    assert first.headers["retry-after"] == "3"
+    assert status_of(alice, waiting, If_None_Match=first.headers["etag"]).status == 304
+
+    happen(database, lambda connection: actions.end(connection, waiting))
+
+    then = status_of(alice, waiting, If_None_Match=first.headers["etag"])
+    assert (then.status, then.headers["retry-after"], then.json["nextAction"]) == (200, "1", None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param("UPDATE payment_actions SET expires_at = now()", id="its time is over"),
+        pytest.param("UPDATE payment_actions SET ended_at = now()", id="somebody has ended it"),
+        pytest.param("UPDATE payments SET status = 'CAPTURED'", id="it is done"),
+        pytest.param("UPDATE payments SET status = 'VOIDED'", id="it is closed"),
+        pytest.param("UPDATE orders SET status = 'NEEDS_REVIEW'", id="the order needs review"),
+    ],
+)
+def test_there_is_nothing_to_do_any_more(
+    alice: Client, waiting: UUID, database: Database, change: str
+) -> None:
+    execute(database, change)
+
+    assert next_action(alice, waiting) is None
+
+
+def test_nobody_but_the_owner_sees_the_client_s_secret(
+    alice: Client, bob: Client, waiting: UUID, database: Database, logs: Logs
+) -> None:
+    (action,) = rows(database, "SELECT * FROM payment_actions")
+
+    assert status_of(bob, waiting).status == 404
+    assert status_of(alice, waiting).headers["cache-control"] == "no-store"
+    for path in (f"/api/v1/orders/{waiting}", "/api/v1/orders"):
+        assert action["client_secret"] not in alice.get(path).text
+    assert action["client_secret"] not in logs.everything

@@ -14,9 +14,10 @@ from functions.notify.sending import NotificationRefused, NotSent
 from functions.recipients import handler, recipients
 from functions.recipients.models import AddRecipient
 from functions.recipients.recipients import MAX_RECIPIENTS
+from orders import suppressed_addresses
 from orders.confirmation_codes import ATTEMPTS, ConfirmationCodes
 from orders.db import Credentials, Database
-from orders.domain import Channel
+from orders.domain import Channel, MailFeedback
 from orders.errors import OrdersError, TooManyCodes
 from orders.events import CloudEvent, ConfirmationCodeRequested
 from orders.idempotency import IdempotentRequest
@@ -69,6 +70,24 @@ def confirm(client: Client, recipient_id: str, code: str) -> Answer:
 
 def wrong(code: str) -> str:
     return f"{(int(code) + 1) % 10**6:06}"
+
+
+def test_whoever_asks_for_a_code_is_not_told_that_the_address_gets_no_mail(
+    alice: Client, bob: Client, database: Database, codes: ConfirmationCodes, sender: FakeSender
+) -> None:
+    usual = ask(alice, "other@example.com")
+    database.transact(
+        lambda connection: suppressed_addresses.suppress(connection, FRIEND, MailFeedback.BOUNCED, None)
+    )
+
+    asked = ask(bob)
+    for event in events(database):
+        deliver(database, codes, sender, event)
+
+    assert [message.to for message in sender.sent] == ["other@example.com"]
+    varying = {"recipientId": "", "address": "", "codeExpiresAt": "", "createdAt": ""}
+    assert (asked.status, asked.json | varying) == (usual.status, usual.json | varying)
+    assert bob.get(RECIPIENTS).json["items"][0] | varying == usual.json | varying
 
 
 def test_an_address_is_confirmed_by_the_code_that_was_sent_there(

@@ -12,12 +12,12 @@ from moto.ses.models import ses_backends
 
 from functions.notify.mailer import SesMailer
 from functions.notify.notify import notify
-from functions.start_saga.start_saga import start_saga
+from functions.start_saga.start_saga import StateMachines, start_execution
 from orders import outbox
 from orders.consumer import consume
 from orders.db import Credentials, Database
 from orders.domain import Notification
-from orders.events import NotificationRequested, OrderCreated, Queue
+from orders.events import ExecutionRequested, NotificationRequested, Queue
 from orders.executions import Executions, connect
 from tests.integration.notify.fake_sender import permission
 from tests.integration.relay import processes
@@ -86,8 +86,8 @@ def _start_sagas(database: Database, messages: list[str]) -> list[str]:
     answer = consume(
         batch(*messages),
         lambda_context(),
-        OrderCreated,
-        lambda event, _: start_saga(executions, event),
+        ExecutionRequested,
+        lambda event, requested: start_execution(StateMachines(executions, executions), event, requested),
         database=database,
         dlq_url="",
     )
@@ -98,7 +98,7 @@ def _start_sagas(database: Database, messages: list[str]) -> list[str]:
 
 def _send_mails(database: Database, messages: list[str]) -> int:
     """Consumes the messages; answers how many mails were sent."""
-    mailer = SesMailer.connect(SENDER)
+    mailer = SesMailer.connect(SENDER, "orders-test-mails")
 
     def send(event: Any, requested: NotificationRequested) -> None:
         notify(database, mailer, permission(), event, requested)

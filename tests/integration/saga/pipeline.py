@@ -15,7 +15,7 @@ from orders.db import Database
 from orders.domain import SagaStep
 from orders.payments.gateway import PaymentGateway
 from tests.support.api import lambda_context
-from tests.support.asl import Execution, Fault, StateMachine, Task
+from tests.support.asl import Execution, Fault, StateMachine, Task, TaskTokens
 from tests.support.factories import TRACE, Product, add_order, add_product, execute, rows
 
 RESERVATION_TTL_SECONDS: Final = 900
@@ -86,11 +86,13 @@ class Pipeline:
 
     database: Database
     gateway: PaymentGateway
+    tokens: TaskTokens = field(default_factory=TaskTokens)
 
     def deploy(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Puts the handlers on this database and this gateway."""
+        """Puts the handlers on this database, this gateway and these executions."""
         monkeypatch.setattr(handler, "database", self.database)
         monkeypatch.setattr(handler, "gateway", self.gateway)
+        monkeypatch.setattr(handler, "step_functions", lambda: self.tokens)
 
     def order(self, payment_method: str = "pm_card_visa", in_stock: int = IN_STOCK) -> "Order":
         """An accepted order of two products (trap T2), each with `in_stock` units of its own."""
@@ -103,7 +105,7 @@ class Pipeline:
 
     @property
     def machine(self) -> StateMachine:
-        return StateMachine.order_saga(TASKS)
+        return StateMachine.order_saga(TASKS, self.tokens)
 
     def rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
         return rows(self.database, sql, **parameters)
@@ -135,10 +137,11 @@ class Order:
     def run(
         self, *faults: Fault, meanwhile: Mapping[str, Callable[["Order"], None]] | None = None
     ) -> Execution:
-        """The whole saga. `meanwhile` happens just before the states it names are entered for the first time."""
+        """The saga to its end, or until it waits. `meanwhile` happens just before the states it names are entered for
+        the first time."""
         execution = self.pipeline.machine.start(self.input, faults)
         events = dict(meanwhile or {})
-        while not execution.ended:
+        while not execution.ended and not execution.is_waiting:
             events.pop(execution.next_state, _nothing)(self)
             execution.step()
         assert not events, f"never entered: {sorted(events)}"
@@ -278,13 +281,15 @@ TASKS: Final[Mapping[str, Task]] = {str(step): _task(step) for step in SagaStep}
 
 # Each finds what breaks the promise.
 _PROMISES: Final = {
-    "I2": "SELECT key FROM gateway.entries GROUP BY key, kind HAVING count(*) > 1",
+    "I2": "SELECT key FROM gateway.entries WHERE kind = 'CAPTURE' GROUP BY key HAVING count(*) > 1",
     "I3": """
         SELECT id FROM orders LEFT JOIN payments ON payments.order_id = orders.id
             LEFT JOIN (SELECT key, sum(CASE kind WHEN 'CAPTURE' THEN amount ELSE -amount END) AS held
                        FROM gateway.entries GROUP BY key) AS ledger ON ledger.key = 'order-' || orders.id
         WHERE orders.status IN ('CONFIRMED', 'CANCELLED') AND (
-            coalesce(captured - refunded, 0) <> CASE orders.status WHEN 'CONFIRMED' THEN total_amount ELSE 0 END
+            coalesce(captured - refunded, 0) <> CASE orders.status WHEN 'CONFIRMED' THEN total_amount - (
+                SELECT coalesce(sum(amount), 0) FROM refunds WHERE order_id = orders.id AND refunded_at IS NOT NULL)
+                ELSE 0 END
             OR coalesce(captured - refunded, 0) <> coalesce(held, 0))
     """,
     "I4": """
@@ -298,6 +303,10 @@ _PROMISES: Final = {
         SELECT id FROM orders JOIN reservations ON reservations.order_id = orders.id
         WHERE orders.status IN ('CONFIRMED', 'CANCELLED') AND reservations.status = 'ACTIVE'
             OR orders.status = 'CANCELLED' AND reservations.status = 'CONFIRMED'
+    """,
+    "I13": """
+        SELECT order_id FROM refunds WHERE status <> 'REJECTED' GROUP BY order_id
+        HAVING sum(amount) > (SELECT captured FROM payments WHERE payments.order_id = refunds.order_id)
     """,
     "I11": """
         SELECT subject FROM outbox WHERE type = 'com.orders.notification.requested.v1'

@@ -1,4 +1,4 @@
-"""What the eleven functions answer, count, log, and never tell."""
+"""What the twelve functions answer, count, log, and never tell."""
 
 from pathlib import Path
 

@@ -9,12 +9,19 @@ from uuid import UUID, uuid4
 import pytest
 from botocore.exceptions import ClientError
 
-from functions.start_saga.start_saga import start_saga
+from functions.start_saga.start_saga import StateMachines, start_execution
 from orders.consumer import consume
 from orders.db import Database
 from orders.domain import Notification
-from orders.events import CloudEvent, EventData, NotificationRequested, OrderCreated
-from orders.executions import Executions
+from orders.events import (
+    CloudEvent,
+    EventData,
+    ExecutionRequested,
+    NotificationRequested,
+    OrderCreated,
+    RefundRequested,
+)
+from orders.executions import Executions, Subject
 from tests.support.api import lambda_context
 from tests.support.consumers import FakeDeadLetterQueue, batch, cloud_event, failed, published
 from tests.support.written import recorded
@@ -55,11 +62,12 @@ def failed_messages(database: Database, step_functions: FakeStepFunctions, *bodi
     """What the queue is told to deliver again, of messages that our relay has sent."""
     published(database, *bodies)
     executions = Executions(cast(Any, step_functions), ARN)
+    refunds = Executions(cast(Any, step_functions), ARN, Subject.REFUND)
     answer = consume(
         batch(*bodies),
         lambda_context(),
-        OrderCreated,
-        lambda event, _: start_saga(executions, event),
+        ExecutionRequested,
+        lambda event, requested: start_execution(StateMachines(executions, refunds), event, requested),
         database=database,
         dlq_url="https://sqs.example/dlq",
     )
@@ -72,6 +80,22 @@ def test_an_order_starts_one_execution_with_its_name(database: Database) -> None
     assert step_functions.executions == {
         f"order-{event.subject}": {
             "orderId": str(event.subject),
+            "correlationId": "correlation-1",
+            "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        }
+    }
+
+
+def test_a_refund_starts_one_execution_with_its_own_name(database: Database) -> None:
+    refund_id = uuid4()
+    step_functions, body = (
+        FakeStepFunctions(),
+        an_event(RefundRequested(refund_id=refund_id)).model_dump_json(),
+    )
+    assert failed_messages(database, step_functions, body, body) == []
+    assert step_functions.executions == {
+        f"refund-{refund_id}": {
+            "refundId": str(refund_id),
             "correlationId": "correlation-1",
             "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         }

@@ -24,6 +24,7 @@ from orders.errors import (
 from orders.ids import uuid7
 from orders.payments.gateway import (
     Charge,
+    CustomerAction,
     DisputeStatus,
     GatewayDispute,
     GatewayPayment,
@@ -54,6 +55,9 @@ _CAPTURE: Final = text("""
     )
     INSERT INTO gateway.entries (key, kind, amount) SELECT key, 'CAPTURE', amount FROM captured
 """)
+_REQUIRE_ACTION: Final = text("""
+    UPDATE gateway.payments SET status = 'ACTION_REQUIRED' WHERE key = :key AND status = 'OPEN'
+""")
 _DECLINE: Final = text("UPDATE gateway.payments SET status = 'DECLINED', error = :error WHERE key = :key")
 _FIND: Final = text(f"""
     SELECT gateway.is_down, payment_id, status, amount, refunded, error
@@ -63,7 +67,7 @@ _VOID: Final = text(f"""
     INSERT INTO gateway.payments (key, payment_id, status, amount, currency)
     SELECT :key, CAST(:payment_id AS uuid), 'VOIDED', CAST(:amount AS bigint), :currency WHERE NOT {IS_DOWN}
     ON CONFLICT (key) DO UPDATE
-    SET status = CASE WHEN payments.status = 'OPEN' THEN 'VOIDED' ELSE payments.status END
+    SET status = CASE WHEN payments.status IN ('OPEN', 'ACTION_REQUIRED') THEN 'VOIDED' ELSE payments.status END
     RETURNING payment_id, status, amount, refunded, error
 """)
 _REFUND: Final = text(f"""
@@ -118,6 +122,7 @@ class _Outcome(Enum):
     SUSPECT_FRAUD = auto()
     FAIL = auto()
     CHARGE_THEN_TIME_OUT = auto()
+    REQUIRE_ACTION = auto()
 
 
 _FIXED: Final = {
@@ -126,6 +131,7 @@ _FIXED: Final = {
     "pm_card_fraud": _Outcome.SUSPECT_FRAUD,
     "pm_card_timeout": _Outcome.CHARGE_THEN_TIME_OUT,
     "pm_card_down": _Outcome.FAIL,
+    "pm_card_requires_action": _Outcome.REQUIRE_ACTION,
 }
 
 
@@ -234,6 +240,8 @@ class SimulatedGateway:
                 return _Outcome.SUCCEED, payment
             case GatewayStatus.DECLINED:
                 return _Outcome.DECLINE, payment
+            case GatewayStatus.ACTION_REQUIRED:
+                return _Outcome.REQUIRE_ACTION, payment
             case GatewayStatus.VOIDED:
                 raise StepFenced(f"payment {payment.payment_id} was voided")
         outcome = self._outcome(key, charge, row.attempts)
@@ -245,6 +253,9 @@ class SimulatedGateway:
                 failure = PaymentDeclined if outcome == _Outcome.DECLINE else FraudSuspected
                 connection.execute(_DECLINE, {"key": key, "error": failure.__name__})
                 payment = GatewayPayment(payment.payment_id, GatewayStatus.DECLINED, failure.__name__)
+            case _Outcome.REQUIRE_ACTION:
+                connection.execute(_REQUIRE_ACTION, {"key": key})
+                payment = _waiting(payment.payment_id)
         return outcome, payment
 
     def _outcome(self, key: str, charge: Charge, attempt: int) -> _Outcome:
@@ -291,5 +302,12 @@ def _down() -> PaymentGatewayUnavailable:
 
 def _payment(row: Row[Any]) -> GatewayPayment:
     status = GatewayStatus(row.status)
+    if status is GatewayStatus.ACTION_REQUIRED:
+        return _waiting(str(row.payment_id))
     captured = row.amount if status in (GatewayStatus.CAPTURED, GatewayStatus.REFUNDED) else 0
     return GatewayPayment(str(row.payment_id), status, row.error, captured=captured, refunded=row.refunded)
+
+
+def _waiting(payment_id: str) -> GatewayPayment:
+    action = CustomerAction("authenticate", f"{payment_id}_secret")
+    return GatewayPayment(payment_id, GatewayStatus.ACTION_REQUIRED, action=action)

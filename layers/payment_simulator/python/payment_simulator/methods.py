@@ -9,6 +9,7 @@ METHODS: Final = (
     "pm_card_flaky",
     "pm_card_timeout",
     "pm_card_down",
+    "pm_card_requires_action",
     "pm_simulated",
 )
 """Test methods. What each does is in `payment_simulator.gateway`; `pm_simulated` follows the configured rates."""

@@ -3,14 +3,22 @@
 boto3 is imported when it is first needed: it is a third of a cold start, and an import has no need of it.
 """
 
+import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from orders.errors import ServiceUnavailable
 
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.parameters import SecretsProvider
+    from botocore.config import Config
+
 CONNECT_TIMEOUT_SECONDS: Final = 1
 SECRET_MAX_AGE_SECONDS: Final = 300
+_SECRET_READ_TIMEOUT_SECONDS: Final = 2
+_SECRET_ATTEMPTS: Final = 2
+"""So that a function of the API, which has ten seconds, still responds. The SDK's own minutes would outlast it."""
 SHORTEST_KEY: Final = 32
 """Characters."""
 
@@ -25,15 +33,19 @@ def connect(
     """A client of the service. `attempts` are the SDK's, the first included, with its waits between them; `options` are
     further ones of `botocore.config.Config`."""
     import boto3
+
+    return boto3.client(service, config=_config(read_timeout_seconds, attempts, **options))
+
+
+def _config(read_timeout_seconds: float, attempts: int, **options: Any) -> "Config":
     from botocore.config import Config
 
-    config = Config(
+    return Config(
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=read_timeout_seconds,
         retries={"mode": "standard", "total_max_attempts": attempts},
         **options,
     )
-    return boto3.client(service, config=config)
 
 
 @contextmanager
@@ -62,9 +74,16 @@ def read_secret(secret_id: str, *, afresh: bool = False) -> str:
     from aws_lambda_powertools.utilities import parameters
 
     try:
-        return str(parameters.get_secret(secret_id, max_age=SECRET_MAX_AGE_SECONDS, force_fetch=afresh))
+        return str(_secrets().get(secret_id, max_age=SECRET_MAX_AGE_SECONDS, force_fetch=afresh))
     except parameters.GetParameterError as error:
         raise ServiceUnavailable(f"the secret {secret_id} cannot be read") from error
+
+
+@functools.cache
+def _secrets() -> "SecretsProvider":
+    from aws_lambda_powertools.utilities.parameters import SecretsProvider
+
+    return SecretsProvider(boto_config=_config(_SECRET_READ_TIMEOUT_SECONDS, _SECRET_ATTEMPTS))
 
 
 def read_key(secret_id: str) -> str:

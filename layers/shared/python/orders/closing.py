@@ -128,6 +128,9 @@ def _money(balance: Balance) -> Finding:
         return format_money(amount, balance.currency, Locale.EN)
 
     held = balance.captured - balance.refunded
+    if balance.payment is PaymentStatus.ACTION_REQUIRED:
+        text = "money: the customer has to act, and can be charged until the order is resumed and undone"
+        return Finding(FindingCode.MONEY_UNKNOWN, text, _BOTH)
     if balance.payment in UNDECIDED:
         text = f"money: the payment is {balance.payment}: nobody knows yet whether it was captured"
         return Finding(FindingCode.MONEY_UNKNOWN, text, _BOTH)
@@ -147,6 +150,11 @@ def _gateway(balance: Balance) -> Finding | None:
     if not balance.gateway_answers:
         text = "money: the payment gateway does not answer, and its record counts"
         return Finding(FindingCode.GATEWAY_UNAVAILABLE, text, _BOTH)
+    if (
+        balance.payment is PaymentStatus.ACTION_REQUIRED
+        and balance.at_gateway is GatewayStatus.ACTION_REQUIRED
+    ):
+        return None
     has_money = balance.at_gateway is GatewayStatus.CAPTURED
     if balance.payment not in UNDECIDED and has_money == (balance.captured > balance.refunded):
         return None

@@ -30,7 +30,16 @@ from orders.aws import sdk_calls
 from orders.db import Database
 from orders.errors import OutOfTime, UnexpectedEvent
 from orders.events import CloudEvent, EventData
-from orders.messages import Cause, attributes_of_dead_letter, checked, find_written, read
+from orders.messages import (
+    Cause,
+    Hint,
+    Poison,
+    attributes_of_dead_letter,
+    checked,
+    find_written,
+    read,
+    read_hint,
+)
 from orders.observability import correlate, log_failure, logger, valid_correlation_id
 
 if TYPE_CHECKING:
@@ -80,29 +89,68 @@ def consume(
         return database.transact_alone(lambda connection: find_written(connection, event_ids))
 
     def handle(record: SQSRecord) -> None:
-        logger.remove_keys(_IDS_OF_ONE_MESSAGE)
-        logger.append_keys(
-            message_id=record.message_id, receive_count=record.attributes.approximate_receive_count
-        )
-        if context.get_remaining_time_in_millis() < 1000 * needed_seconds:
-            raise OutOfTime("the message was not begun")
         reading = readings[record.message_id]
         if reading.event and reading.cause is None:
             logger.append_keys(event_id=str(reading.event.id))
             reading = checked(reading, written().get(reading.event.id))
         event, payload = reading.event, reading.payload
         if reading.cause or event is None or not isinstance(payload, expected):
-            _give_up(dlq_url, record, reading.cause or Cause.WRONG_QUEUE, reading.faults)
-            return
+            raise Poison(reading.cause or Cause.WRONG_QUEUE, reading.faults)
         subject = "order_id" if payload.is_of_order else "recipient_id"
         correlate(valid_correlation_id(event.correlationid) or "", **{subject: str(event.subject)})
+        work(event, payload)
+
+    return consume_messages(batch, context, handle, dlq_url=dlq_url, needed_seconds=needed_seconds)
+
+
+def consume_messages(
+    batch: dict[str, Any],
+    context: LambdaContext,
+    work: Callable[[SQSRecord], None],
+    *,
+    dlq_url: str,
+    needed_seconds: float = NEEDED_SECONDS,
+) -> PartialItemFailureResponse:
+    """Hands each message to `work`, and returns which messages failed: those that `work` raises for, and those that
+    less than `needed_seconds` of the function's time were left for. What it refuses by Poison or UnexpectedEvent is put
+    into the queue at `dlq_url`."""
+
+    def handle(record: SQSRecord) -> None:
+        logger.remove_keys(_IDS_OF_ONE_MESSAGE)
+        logger.append_keys(
+            message_id=record.message_id, receive_count=record.attributes.approximate_receive_count
+        )
+        if context.get_remaining_time_in_millis() < 1000 * needed_seconds:
+            raise OutOfTime("the message was not begun")
         try:
-            work(event, payload)
+            work(record)
+        except Poison as poison:
+            _give_up(dlq_url, record, poison.cause, poison.faults)
         except UnexpectedEvent as error:
             _give_up(dlq_url, record, Cause.CONSUMER_FAILED, (str(error),))
 
     return process_partial_response(
         event=batch, record_handler=handle, processor=_Processor(), context=context
+    )
+
+
+def consume_hints(
+    batch: dict[str, Any],
+    context: LambdaContext,
+    expected: type[Hint],
+    work: Callable[[Hint], None],
+    *,
+    dlq_url: str,
+    needed_seconds: float = NEEDED_SECONDS,
+) -> PartialItemFailureResponse:
+    """As `consume_messages`, with each message as `expected`. `work` believes nothing of it. One that is something else
+    is put into the queue at `dlq_url`."""
+    return consume_messages(
+        batch,
+        context,
+        lambda record: work(read_hint(expected, record.body)),
+        dlq_url=dlq_url,
+        needed_seconds=needed_seconds,
     )
 
 

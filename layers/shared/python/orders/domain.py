@@ -89,6 +89,8 @@ class SagaStep(StrEnum):
     VERIFY_STOCK = "VerifyStock"
     RESERVE_INVENTORY = "ReserveInventory"
     PROCESS_PAYMENT = "ProcessPayment"
+    WAIT_FOR_PAYMENT = "WaitForPayment"
+    """Only if the customer must act before ProcessPayment goes on. It changes nothing, and is not in the journal."""
     CONFIRM_RESERVATION = "ConfirmReservation"
     SEND_CONFIRMATION = "SendConfirmation"
     COMPLETE_ORDER = "CompleteOrder"
@@ -127,6 +129,16 @@ COMPENSATED_BY: Final[Mapping[SagaStep, SagaStep]] = {
 }
 
 UNDOES: Final[Mapping[SagaStep, SagaStep]] = {undo: step for step, undo in COMPENSATED_BY.items()}
+
+
+class RefundStep(StrEnum):
+    """The states of a refund that are functions, named as in `statemachines/order_refund.asl.json`."""
+
+    BEGIN_REFUND = "BeginRefund"
+    REFUND_PAYMENT = "RefundPayment"
+    RESTOCK_ITEMS = "RestockItems"
+    SEND_REFUND_NOTICE = "SendRefundNotice"
+    MARK_FOR_REVIEW = "MarkForReview"
 
 
 class StepStatus(StrEnum):
@@ -220,15 +232,29 @@ class RefundOrigin(StrEnum):
     """It was made at the payment provider, e.g. in its dashboard; we have only recorded it."""
 
 
+class CancellationOutcome(StrEnum):
+    """What a customer's cancellation of an order comes to."""
+
+    CANCELLING = "CANCELLING"
+    """The order had not ended: its saga turns back."""
+    REFUNDING = "REFUNDING"
+    """The order was confirmed: everything is refunded."""
+
+
 class Notification(StrEnum):
     ORDER_CONFIRMED = "order_confirmed"
     ORDER_CANCELLED = "order_cancelled"
+    CANCELLATION_CONFIRMED = "cancellation_confirmed"
+    """The order is cancelled because its customer has asked for it."""
     PAYMENT_FAILED = "payment_failed"
     ORDER_REFUNDED = "order_refunded"
 
     @classmethod
     def for_cancellation(cls, reason: FailureReason) -> "Notification":
-        """What to tell the customer of a cancelled order: a payment failure has its own message."""
+        """What to tell the customer of a cancelled order: a payment failure has its own message, and so has an end
+        that they have asked for."""
+        if reason is FailureReason.CANCELLATION_REQUESTED:
+            return cls.CANCELLATION_CONFIRMED
         return cls.PAYMENT_FAILED if reason in _PAYMENT_REASONS else cls.ORDER_CANCELLED
 
 
@@ -248,7 +274,8 @@ class Channel(StrEnum):
 
 
 class NotificationStatus(StrEnum):
-    """Of one notification on one channel. The last four are final, except that an UNCERTAIN one may turn out SENT."""
+    """Of one notification on one channel. From SENT on they are final, except that an UNCERTAIN one may turn out SENT,
+    and a mail that is SENT may come back or be complained of."""
 
     QUEUED = "QUEUED"
     """Asked for. With an error: tried, certainly not sent, and to be tried again."""
@@ -261,6 +288,17 @@ class NotificationStatus(StrEnum):
     """Its sender died or got no answer: perhaps sent, so never sent again by itself."""
     SUPPRESSED = "SUPPRESSED"
     """Not sent, and not to be sent: its error is a `SuppressionReason`."""
+    BOUNCED = "BOUNCED"
+    """It was sent, and the recipient's mail server refused it for good."""
+    COMPLAINED = "COMPLAINED"
+    """It arrived, and its recipient calls it unwanted."""
+
+
+class MailFeedback(StrEnum):
+    """What may become of a mail that was sent. After either of them its address gets no mail any more."""
+
+    BOUNCED = "BOUNCED"
+    COMPLAINED = "COMPLAINED"
 
 
 class SuppressionReason(StrEnum):
@@ -273,6 +311,15 @@ class SuppressionReason(StrEnum):
     USER_LIMIT = "USER_LIMIT"
     STAGE_LIMIT = "STAGE_LIMIT"
     """As many messages were sent as the whole stage may send in an hour."""
+    ADDRESS_BOUNCED = "ADDRESS_BOUNCED"
+    """A mail to the address came back, and no operator has allowed the address again."""
+    ADDRESS_COMPLAINED = "ADDRESS_COMPLAINED"
+    """Whoever reads the address has called a mail unwanted."""
+
+    @classmethod
+    def after(cls, feedback: MailFeedback) -> "SuppressionReason":
+        """Why an address gets no mail after this."""
+        return cls(f"ADDRESS_{feedback}")
 
 
 class Locale(StrEnum):

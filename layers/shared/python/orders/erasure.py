@@ -30,8 +30,14 @@ _OF_ORDERS: Final = (
     UPDATE orders SET contact_email = NULL, contact_phone = NULL, payment_method = NULL
     WHERE id = ANY (CAST(:order_ids AS uuid[]))
     """,
+    # It gets no mail after that either: its digest stays.
+    "UPDATE suppressed_addresses SET address = NULL WHERE order_id = ANY (CAST(:order_ids AS uuid[]))",
     # It leads to the recipient in the provider's own records.
     "UPDATE notifications SET provider_id = NULL WHERE order_id = ANY (CAST(:order_ids AS uuid[]))",
+    """
+    UPDATE notifications SET provider_id = NULL FROM refunds
+    WHERE refunds.id = notifications.refund_id AND refunds.order_id = ANY (CAST(:order_ids AS uuid[]))
+    """,
 )
 
 # Of a customer, from before the request. A fingerprint is a hash of a body with an address in it. Its key stays for its
@@ -56,6 +62,11 @@ _MAY_BE_ERASED: Final = """
     NOT EXISTS (
         SELECT FROM notifications
         WHERE notifications.order_id = orders.id AND notifications.status IN ('QUEUED', 'SENDING')
+    ) AND NOT EXISTS (
+        SELECT FROM refunds LEFT JOIN notifications ON notifications.refund_id = refunds.id
+        WHERE refunds.order_id = orders.id AND (
+            refunds.status IN ('REQUESTED', 'NEEDS_REVIEW') OR notifications.status IN ('QUEUED', 'SENDING')
+        )
     ) AND NOT EXISTS (
         SELECT FROM payments WHERE payments.order_id = orders.id AND payments.status IN ('PENDING', 'UNKNOWN')
     )

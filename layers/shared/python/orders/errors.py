@@ -15,8 +15,13 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── MethodNotAllowed           the address takes others
     │   ├── InvalidOrder               fields name what is wrong
     │   ├── IdempotencyKeyReused       same key, other body
+    │   ├── PriceChanged               the customer expects another total
     │   ├── TooManyOrders              of one user in one minute
     │   ├── OrderNotFound              also for another user's order
+    │   ├── CancellationClosed         it was confirmed too long ago
+    │   ├── OrderAlreadyCancelled      for another reason
+    │   ├── OrderAlreadyRefunded       nothing of it is left to be refunded
+    │   ├── OrderInReview              an operator decides how it ends
     │   ├── InvalidCursor              of another list, or of none
     │   ├── VersionRequired            a change must say which version it is of
     │   ├── VersionOutdated            the change is of a version that is no more
@@ -39,9 +44,18 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── MessageNotFound            not in the dead-letter queue, or not where we looked
     │   ├── EventNotFound
     │   ├── CustomerNotFound
+    │   ├── SuppressedAddressNotFound
+    │   ├── RefundNotFound
+    │   ├── InvalidRefund              a line that the order does not have
+    │   ├── OrderNotRefundable         it is not CONFIRMED
+    │   ├── RefundExceedsCapture       more money than is left of what was captured
+    │   ├── RefundExceedsSale          more units than are left of what was sold
     │   └── OperationRefused           what the operator asked for does not fit what there is
     │       ├── OrderNotInReview           it has ended, or is on its way again
     │       ├── OrderBusy                  an execution, or a late step of one, is at work on it
+    │       │   └── RefundBusy                 the same of a refund
+    │       ├── RefundNotInReview          it is on its way, or over
+    │       ├── RefundGivenBack            it cannot be rejected: its money has moved, or may have
     │       ├── OrderDoesNotFit            its money or stock is not what its end would need
     │       └── NothingToRedrive           it took effect, or somebody else is moving it
     ├── BusinessFailure            final for the order; never retried
@@ -58,17 +72,20 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── DatabaseUnavailable
     │   ├── ServiceUnavailable         a service of AWS did not answer
     │   └── OutOfTime                  not begun: the function's time is nearly over
+    ├── PaymentActionRequired      the customer must act first: the saga waits, and asks again
     ├── UnexpectedEvent            a queue delivered an event that its consumer has no use for
     └── SagaConflict               the saga has moved on; doing the work now would break a promise
         ├── OrderUnknown               no such order: nothing can be done, nor undone
         ├── StepFenced                 a compensation has already closed this step
         ├── OrderAlreadyCompleted      a compensation came after the order was confirmed
-        └── OrderIncomplete            the order cannot be confirmed: money or stock is missing
+        ├── OrderIncomplete            the order cannot be confirmed: money or stock is missing
+        └── RefundClosed               an operator has it, or has rejected it; or there is no such refund
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from orders.domain import FailureReason, public_failure_reason
 
@@ -93,6 +110,8 @@ class RequestRefused(OrdersError):
         self.detail = detail
         self.errors = errors
         self.headers: Mapping[str, str] = {}
+        self.members: Mapping[str, Any] = {}
+        """More members of the problem: fields of `orders.problem.Problem`."""
 
 
 class MalformedRequest(RequestRefused):
@@ -147,6 +166,14 @@ class IdempotencyKeyReused(RequestRefused):
     """The key belongs to an earlier request with another body."""
 
 
+class PriceChanged(RequestRefused):
+    """The order costs another amount than its customer expects."""
+
+    def __init__(self, detail: str, *, total_amount: int, currency: str) -> None:
+        super().__init__(detail)
+        self.members = {"total_amount": total_amount, "currency": currency}
+
+
 class TooManyOrders(RequestRefused):
     """The user has placed as many orders as they may for now."""
 
@@ -191,6 +218,27 @@ class OrderNotFound(RequestRefused):
     """No such order, or it is somebody else's: the response must not tell which."""
 
 
+class CancellationClosed(RequestRefused):
+    """The order was confirmed too long ago to be cancelled."""
+
+    def __init__(self, possible_until: datetime) -> None:
+        end = possible_until.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        super().__init__(f"The order could be cancelled until {end}")
+        self.members = {"possible_until": possible_until}
+
+
+class OrderAlreadyCancelled(RequestRefused):
+    """The order is cancelled, and not because its customer has asked for it."""
+
+
+class OrderAlreadyRefunded(RequestRefused):
+    """The order is confirmed, and nothing of what was paid for it is left to be refunded."""
+
+
+class OrderInReview(RequestRefused):
+    """The order waits for an operator, who decides how it ends."""
+
+
 class InvalidCursor(RequestRefused):
     """The cursor is not one that this list gave out."""
 
@@ -227,6 +275,30 @@ class CustomerNotFound(RequestRefused):
     """Nobody of that id has ordered anything or registered a webhook."""
 
 
+class SuppressedAddressNotFound(RequestRefused):
+    """No mail to the address has come back or was complained of, or an operator has allowed it since."""
+
+
+class RefundNotFound(RequestRefused):
+    """The order has no such refund."""
+
+
+class InvalidRefund(RequestRefused):
+    """The refund breaks a rule that only its order knows, e.g. a line of a product that was not ordered."""
+
+
+class OrderNotRefundable(RequestRefused):
+    """Only a confirmed order is refunded: what is captured for any other its saga gives back."""
+
+
+class RefundExceedsCapture(RequestRefused):
+    """More money than is left of what was captured, after all other refunds and disputes (promise I13)."""
+
+
+class RefundExceedsSale(RequestRefused):
+    """More units of a line than were sold and are in no other refund."""
+
+
 class OperationRefused(RequestRefused):
     """An operator's request that does not fit the state of what it is about. Nothing was changed."""
 
@@ -241,6 +313,18 @@ class OrderBusy(OperationRefused):
     def __init__(self, detail: str, retry_after_seconds: int) -> None:
         super().__init__(detail)
         self.headers = {"Retry-After": str(retry_after_seconds)}
+
+
+class RefundNotInReview(OperationRefused):
+    """The refund does not wait for an operator: it is on its way, completed or rejected."""
+
+
+class RefundBusy(OrderBusy):
+    """The refund waits for an operator, but an execution, or a late step of one, is or may be at work on it."""
+
+
+class RefundGivenBack(OperationRefused):
+    """The refund cannot be rejected: the payment provider has given the money back, or nobody can tell."""
 
 
 class OrderDoesNotFit(OperationRefused):
@@ -352,6 +436,10 @@ class OutOfTime(TransientFailure):
     """The work was not begun, because what is left of the function's time would not suffice for it."""
 
 
+class PaymentActionRequired(OrdersError):
+    """The payment cannot go on before the customer acts, e.g. authenticates it. The saga waits and asks again."""
+
+
 class UnexpectedEvent(OrdersError):
     """An event of another type than the queue's consumer works on: it belongs in the dead-letter queue."""
 
@@ -377,8 +465,13 @@ class OrderIncomplete(SagaConflict):
     database. The order is not confirmed."""
 
 
+class RefundClosed(SagaConflict):
+    """A late step found the refund under review, or rejected, or no refund at all: it does nothing."""
+
+
 FINAL_ERRORS: Final = tuple(
-    error.__name__ for kind in (BusinessFailure, SagaConflict) for error in kind.__subclasses__()
+    error.__name__
+    for error in (*BusinessFailure.__subclasses__(), *SagaConflict.__subclasses__(), PaymentActionRequired)
 )
 """The errors after which no forward step of the saga is tried again."""
 
@@ -401,6 +494,9 @@ def failure_reason(error_name: str) -> FailureReason:
         return failure.reason
     if error_name in _UNPAID_FOR_NOW:
         return FailureReason.PAYMENT_UNAVAILABLE
+    if error_name == PaymentActionRequired.__name__:
+        # An execution of the release before does not know how to wait, and gives up.
+        return FailureReason.PAYMENT_NOT_COMPLETED
     return FailureReason.PROCESSING_FAILED
 
 

@@ -33,13 +33,17 @@ class Trace:
 
 
 class Queue(StrEnum):
-    """The work queues; each has a dead-letter queue beside it."""
+    """The queues; each has a dead-letter queue beside it. The relay sends to `EVENT_QUEUES` only."""
 
     ORDER_PROCESSING = "order-processing"
     PAYMENT_PROCESSING = "payment-processing"
     INVENTORY_MANAGEMENT = "inventory-management"
     NOTIFICATION_SENDING = "notification-sending"
     WEBHOOK_DELIVERY = "webhook-delivery"
+    MAIL_FEEDBACK = "mail-feedback"
+    """What SES tells of mails that it took; see `orders.mail_feedback`."""
+    PAYMENT_WEBHOOKS = "payment-webhooks"
+    """What the payment provider's webhooks said: hints, and no events of ours (`orders.payments.webhooks`)."""
 
 
 class Consumer(StrEnum):
@@ -52,6 +56,7 @@ class Consumer(StrEnum):
     INVENTORY_EVENTS = "inventory-events"
     NOTIFY = "notify"
     DELIVER_WEBHOOKS = "deliver_webhooks"
+    PROVIDER_EVENTS = "provider-events"
 
 
 CONSUMER_OF: Final[Mapping[Queue, Consumer]] = {
@@ -59,6 +64,7 @@ CONSUMER_OF: Final[Mapping[Queue, Consumer]] = {
     Queue.INVENTORY_MANAGEMENT: Consumer.INVENTORY_EVENTS,
     Queue.NOTIFICATION_SENDING: Consumer.NOTIFY,
     Queue.WEBHOOK_DELIVERY: Consumer.DELIVER_WEBHOOKS,
+    Queue.PAYMENT_WEBHOOKS: Consumer.PROVIDER_EVENTS,
 }
 
 
@@ -81,14 +87,27 @@ class EventData(BaseModel):
     """Whether the subject is an order's id."""
 
 
-class OrderCreated(EventData):
+class ExecutionRequested(EventData):
+    """Base of what starts an execution of a state machine."""
+
+    queue = Queue.ORDER_PROCESSING
+
+
+class OrderCreated(ExecutionRequested):
     """An order was accepted; its saga may start."""
 
     type = "com.orders.order.created.v1"
-    queue = Queue.ORDER_PROCESSING
 
     total_amount: int = Field(ge=0, le=_MAX_AMOUNT, description="Minor units of `currency`")
     currency: str = Field(pattern="^[A-Z]{3}$", description="ISO 4217")
+
+
+class RefundRequested(ExecutionRequested):
+    """A refund of a confirmed order was granted; it may be carried out."""
+
+    type = "com.orders.refund.requested.v1"
+
+    refund_id: UUID
 
 
 class MessageRequested(EventData):
@@ -136,7 +155,7 @@ class PaymentCaptured(PaymentEvent):
 
 
 class PaymentRefunded(PaymentEvent):
-    """The order's payment was given back."""
+    """Money of the order's payment was given back: `amount` of it."""
 
     type = "com.orders.payment.refunded.v1"
 
@@ -190,6 +209,22 @@ class OrderReviewRequired(OrderEnded):
     status = OrderStatus.NEEDS_REVIEW
 
 
+class OrderRefunded(WebhookEvent):
+    """Money of a confirmed order was given back, all of it or a part. The order stays confirmed."""
+
+    type = "com.orders.order.refunded.v1"
+    status: ClassVar[OrderStatus] = OrderStatus.CONFIRMED
+
+    refund_id: UUID
+    amount: int = Field(gt=0, le=_MAX_AMOUNT, description="Of this refund, in minor units of `currency`")
+    refunded_amount: int = Field(
+        gt=0, le=_MAX_AMOUNT, description="Of all refunds of the order up to this one, in the same"
+    )
+    total_amount: int = Field(gt=0, le=_MAX_AMOUNT, description="Of the order, in the same")
+    currency: str = Field(pattern="^[A-Z]{3}$", description="ISO 4217")
+    created_at: datetime = Field(description="When the order was placed")
+
+
 class WebhookAttemptScheduled(WebhookEvent):
     """A webhook is to be sent, now or when the event becomes due."""
 
@@ -206,6 +241,7 @@ CATALOGUE: Final[dict[str, type[EventData]]] = {
     event.type: event
     for event in (
         OrderCreated,
+        RefundRequested,
         NotificationRequested,
         ConfirmationCodeRequested,
         PaymentCaptured,
@@ -214,9 +250,16 @@ CATALOGUE: Final[dict[str, type[EventData]]] = {
         OrderConfirmed,
         OrderCancelled,
         OrderReviewRequired,
+        OrderRefunded,
         WebhookAttemptScheduled,
     )
 }
+
+
+EVENT_QUEUES: Final = tuple(
+    queue for queue in Queue if any(event.queue is queue for event in CATALOGUE.values())
+)
+"""The queues of the outbox's events. What comes through another one was written by somebody else."""
 
 
 class CloudEvent(BaseModel):

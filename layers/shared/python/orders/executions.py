@@ -1,8 +1,9 @@
-"""The executions of the order saga: how they are named, what they are given, how they are started and found.
+"""Executions of the order saga and of refunds: how they are named, what they are given, how they are started and found.
 
-An order's first execution is `order-<order id>`; one that takes over from a dead one is `order-<order id>-r<n>`. Step
-Functions itself refuses a second execution of the same name, and remembers names for 90 days, so a name is the lock
-that lets an order have one execution at a time (promise I6).
+An order's first execution is `order-<order id>`; one that takes over from a dead one is `order-<order id>-r<n>`. Those
+of a refund are `refund-<refund id>` and `refund-<refund id>-r<n>`. Step Functions itself refuses a second execution of
+the same name, and remembers names for 90 days, so a name is the lock that lets an order, or a refund, have one
+execution at a time (promise I6).
 """
 
 import json
@@ -26,7 +27,14 @@ ATTEMPTS: Final = 3
 LONGEST_CALL_SECONDS: Final = 15.0
 """What one call may take: every attempt to its timeout, and the SDK's waits between them."""
 
-_NAME: Final = re.compile(r"order-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-r[0-9]+)?")
+_NAME: Final = re.compile(r"(order|refund)-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-r[0-9]+)?")
+
+
+class Subject(StrEnum):
+    """What the executions of a state machine are about."""
+
+    ORDER = "order"
+    REFUND = "refund"
 
 
 class ExecutionStatus(StrEnum):
@@ -59,21 +67,25 @@ class Execution:
     """The name of what ended it, if it failed."""
 
 
-def execution_name(order_id: UUID, resumes: int = 0) -> str:
-    """The name of an order's execution; `resumes` is how many came before it."""
-    return f"order-{order_id}" + (f"-r{resumes}" if resumes else "")
+def execution_name(subject_id: UUID, resumes: int = 0, subject: Subject = Subject.ORDER) -> str:
+    """The name of the execution of an order or a refund; `resumes` is how many came before it."""
+    return f"{subject}-{subject_id}" + (f"-r{resumes}" if resumes else "")
 
 
-def order_of(name: str) -> UUID | None:
-    """The order that an execution of this name works on; None if it is nobody's of ours."""
+def subject_of(name: str, subject: Subject = Subject.ORDER) -> UUID | None:
+    """The order, or the refund, that an execution of this name works on; None if it is of something else."""
     found = _NAME.fullmatch(name)
-    return UUID(found[1]) if found else None
+    return UUID(found[2]) if found and found[1] == subject else None
 
 
-def execution_input(order_id: UUID, trace: Trace) -> str:
+def execution_input(subject_id: UUID, trace: Trace, subject: Subject = Subject.ORDER) -> str:
     """What the state machine is started with, as JSON."""
     return json.dumps(
-        {"orderId": str(order_id), "correlationId": trace.correlation_id, "traceparent": trace.traceparent}
+        {
+            f"{subject}Id": str(subject_id),
+            "correlationId": trace.correlation_id,
+            "traceparent": trace.traceparent,
+        }
     )
 
 
@@ -92,32 +104,37 @@ class Executions:
     botocore's ClientError or BotoCoreError when there is no response, and may then be called again.
     """
 
-    def __init__(self, client: "SFNClient", state_machine_arn: str) -> None:
+    def __init__(self, client: "SFNClient", state_machine_arn: str, subject: Subject = Subject.ORDER) -> None:
         self._client = client
         self._state_machine_arn = state_machine_arn
+        self._subject = subject
 
-    def start(self, order_id: UUID, trace: Trace, resumes: int = 0) -> bool:
+    def name(self, subject_id: UUID, resumes: int = 0) -> str:
+        """The name of an execution."""
+        return execution_name(subject_id, resumes, self._subject)
+
+    def start(self, subject_id: UUID, trace: Trace, resumes: int = 0) -> bool:
         """Starts the execution of that name. False: it exists, or existed, already."""
         try:
             self._client.start_execution(
                 stateMachineArn=self._state_machine_arn,
-                name=execution_name(order_id, resumes),
-                input=execution_input(order_id, trace),
+                name=self.name(subject_id, resumes),
+                input=execution_input(subject_id, trace, self._subject),
             )
         except self._client.exceptions.ExecutionAlreadyExists:
             return False
         return True
 
-    def status(self, order_id: UUID, resumes: int = 0) -> ExecutionStatus:
+    def status(self, subject_id: UUID, resumes: int = 0) -> ExecutionStatus:
         """What has become of the execution of that name."""
-        return self.describe(order_id, resumes).status
+        return self.describe(subject_id, resumes).status
 
-    def describe(self, order_id: UUID, resumes: int = 0) -> Execution:
+    def describe(self, subject_id: UUID, resumes: int = 0) -> Execution:
         """The execution of that name; GONE if there is none, or not any more."""
         try:
-            described = self._client.describe_execution(executionArn=self._arn(order_id, resumes))
+            described = self._client.describe_execution(executionArn=self._arn(subject_id, resumes))
         except self._client.exceptions.ExecutionDoesNotExist:
-            return Execution(execution_name(order_id, resumes), ExecutionStatus.GONE, None, None, None)
+            return Execution(self.name(subject_id, resumes), ExecutionStatus.GONE, None, None, None)
         return Execution(
             described["name"],
             ExecutionStatus(described["status"]),
@@ -126,30 +143,30 @@ class Executions:
             described.get("error"),
         )
 
-    def history(self, order_id: UUID, resumes: int = 0) -> Iterator[Mapping[str, Any]]:
+    def history(self, subject_id: UUID, resumes: int = 0) -> Iterator[Mapping[str, Any]]:
         """The events of the execution of that name, oldest first, without inputs and outputs."""
         pages = self._client.get_paginator("get_execution_history").paginate(
-            executionArn=self._arn(order_id, resumes), includeExecutionData=False
+            executionArn=self._arn(subject_id, resumes), includeExecutionData=False
         )
         for page in pages:
             yield from page["events"]
 
-    def _arn(self, order_id: UUID, resumes: int) -> str:
+    def _arn(self, subject_id: UUID, resumes: int) -> str:
         machine = self._state_machine_arn.replace(":stateMachine:", ":execution:")
-        return f"{machine}:{execution_name(order_id, resumes)}"
+        return f"{machine}:{self.name(subject_id, resumes)}"
 
-    def live_orders(self, may_go_on: Callable[[], bool]) -> set[UUID]:
-        """Orders with a running execution, a thousand in a response; asks on as long as it may.
+    def live(self, may_go_on: Callable[[], bool]) -> set[UUID]:
+        """The orders, or the refunds, with a running execution, a thousand in a response; asks on as long as it may.
 
-        An order that is missing here may have one all the same.
+        One that is missing here may have one all the same.
         """
-        orders: set[UUID] = set()
+        live: set[UUID] = set()
         pages = self._client.get_paginator("list_executions").paginate(
             stateMachineArn=self._state_machine_arn, statusFilter="RUNNING"
         )
         for page in pages:
-            found = (order_of(execution["name"]) for execution in page["executions"])
-            orders |= {order_id for order_id in found if order_id is not None}
+            found = (subject_of(execution["name"], self._subject) for execution in page["executions"])
+            live |= {subject_id for subject_id in found if subject_id is not None}
             if not may_go_on():
                 break
-        return orders
+        return live

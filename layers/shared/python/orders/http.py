@@ -142,10 +142,15 @@ class Api(APIGatewayHttpResolver):
     """One function's routes under `/api/v1`.
 
     The function that is called where there is no route gives `methods_of`: which methods the API takes at a path. It
-    reads no bodies.
+    reads no bodies. With `takes_raw_bodies` its routes read them byte by byte: they are no JSON of our clients.
     """
 
-    def __init__(self, methods_of: Callable[[str], Sequence[str]] | None = None) -> None:
+    def __init__(
+        self,
+        methods_of: Callable[[str], Sequence[str]] | None = None,
+        *,
+        takes_raw_bodies: bool = False,
+    ) -> None:
         super().__init__(
             enable_validation=True,
             # Without it a response of ours that breaks its own model would be blamed on the client.
@@ -156,6 +161,7 @@ class Api(APIGatewayHttpResolver):
         self.correlation_id = ""
         self._instance = ""
         self._methods_of = methods_of
+        self._takes_plain_bodies = not methods_of and not takes_raw_bodies
         self.exception_handler(NotFoundError)(self._no_route)
         self.exception_handler(RequestValidationError)(self._invalid)
         self.exception_handler(OrdersError)(self._refused)
@@ -176,7 +182,7 @@ class Api(APIGatewayHttpResolver):
             if not self._methods_of:
                 _refuse_strangers(event)
             _refuse_control_characters(self._instance)
-            response = super().resolve(event if self._methods_of else with_plain_body(event), context)
+            response = super().resolve(with_plain_body(event) if self._takes_plain_bodies else event, context)
         except RequestRefused as refusal:
             response = _before_routing(self._refused(refusal))
         response["headers"] = {**_HEADERS, CORRELATION_HEADER: self.correlation_id, **response["headers"]}
@@ -208,7 +214,7 @@ class Api(APIGatewayHttpResolver):
     def _refused(self, error: OrdersError) -> Response[str]:
         kind = problem.kind_of(error)
         if isinstance(error, RequestRefused):
-            return self._problem(kind, error.detail, error.errors, error.headers)
+            return self._problem(kind, error.detail, error.errors, error.headers, error.members)
         log_failure("Request failed", error, problem=kind.name)
         return self._problem(kind, "Please try again" if kind.retry_after else "The error has been recorded")
 
@@ -222,6 +228,7 @@ class Api(APIGatewayHttpResolver):
         detail: str,
         fields: Sequence[FieldError] = (),
         headers: Mapping[str, str] = MappingProxyType({}),
+        members: Mapping[str, Any] = MappingProxyType({}),
     ) -> Response[str]:
         body = problem.Problem(
             type=problem.TYPE_PREFIX + kind.name,
@@ -237,6 +244,7 @@ class Api(APIGatewayHttpResolver):
                 for field in fields[:MAX_ERRORS]
             ]
             or None,
+            **members,
         )
         return Response(
             status_code=kind.status,

@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from orders.domain import ReservationStatus
-from orders.errors import InsufficientStock, ReservationExpired
+from orders.errors import InsufficientStock, OrderIncomplete, ReservationExpired
 
 _MISSING: Final = text("""
     SELECT item.product_id
@@ -65,6 +65,31 @@ _SETTLE: Final = text("""
     SELECT count(*) AS settled,
            (SELECT count(*) FROM order_items WHERE order_id = :order_id) AS lines
     FROM settled
+""")
+
+
+# What a refund takes back stays CONFIRMED: `returned` says how much of it is back.
+_TAKE_BACK: Final = text("""
+    WITH line AS (
+        SELECT product_id, quantity FROM refund_lines WHERE refund_id = :refund_id
+    ), returned AS (
+        UPDATE reservations SET returned = returned + line.quantity, updated_at = now()
+        FROM line
+        WHERE reservations.order_id = :order_id AND reservations.product_id = line.product_id
+          AND reservations.status = 'CONFIRMED'
+        RETURNING reservations.product_id, line.quantity
+    ), locked AS (
+        SELECT stock.product_id FROM stock JOIN returned USING (product_id)
+        ORDER BY stock.product_id FOR UPDATE OF stock
+    ), counted AS (
+        UPDATE stock SET available = available + returned.quantity, sold = sold - returned.quantity
+        FROM returned JOIN locked USING (product_id)
+        WHERE stock.product_id = returned.product_id
+    ), moved AS (
+        INSERT INTO stock_movements (product_id, refund_id, kind, quantity)
+        SELECT product_id, :refund_id, 'RETURNED', quantity FROM returned
+    )
+    SELECT product_id FROM line EXCEPT SELECT product_id FROM returned
 """)
 
 
@@ -128,6 +153,19 @@ def release(connection: Connection, order_id: UUID) -> None:
 def restore(connection: Connection, order_id: UUID) -> None:
     """Takes back what was sold. Nothing sold is no error."""
     _settle(connection, order_id, _RESTORE)
+
+
+def take_back(connection: Connection, order_id: UUID, refund_id: UUID) -> None:
+    """Makes the units of a refund's lines, which were sold with the order, available again. The caller sees to it that
+    this happens once for each refund.
+
+    Raises:
+        OrderIncomplete: some line of it is not sold; roll back.
+    """
+    parameters = {"order_id": order_id, "refund_id": refund_id}
+    missing = connection.scalars(_TAKE_BACK, parameters).all()
+    if missing:
+        raise OrderIncomplete("not sold: " + ", ".join(map(str, missing)))
 
 
 @dataclass(frozen=True)

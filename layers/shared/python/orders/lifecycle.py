@@ -24,6 +24,7 @@ from orders.domain import FailureReason, Notification, OrderStatus, PaymentStatu
 from orders.errors import OrderDoesNotFit, OrderIncomplete, OrderNotInReview
 from orders.events import OrderCancelled, OrderConfirmed, OrderReviewRequired, Trace
 from orders.ids import uuid7
+from orders.order_lines import PRODUCT_NAME
 from orders.payments import records
 from orders.payments.gateway import GatewayStatus
 
@@ -141,10 +142,11 @@ _RESUME: Final = text("""
 def _lines_in(status: ReservationStatus) -> str:
     return f"""(
         SELECT coalesce(
-            jsonb_agg(jsonb_build_array(product.id, product.name, held.quantity) ORDER BY item.line_no), '[]'
+            jsonb_agg(
+                jsonb_build_array(item.product_id, {PRODUCT_NAME}, held.quantity) ORDER BY item.line_no
+            ), '[]'
         )
-        FROM reservations AS held JOIN products AS product ON product.id = held.product_id
-            JOIN order_items AS item USING (order_id, product_id)
+        FROM reservations AS held JOIN order_items AS item USING (order_id, product_id)
         WHERE held.order_id = orders.id AND held.status = '{status}'
     )"""
 

@@ -2,7 +2,8 @@
 
 Anybody who can send to a queue can write anything into a message. So a message only says where to look: its event's id
 leads to the row that we wrote to the outbox, and that row is what a consumer works with. A message that is no event of
-ours, or that says something else than its row, is poison at the first look.
+ours, or that says something else than its row, is poison at the first look. What SES and the payment provider tell has
+no row, and is a hint: its consumer compares it with the mails that we have sent, or asks the provider.
 
 Nothing of a message is repeated here that was not checked before: what cannot be read may hold anything.
 """
@@ -10,13 +11,15 @@ Nothing of a message is repeated here that was not checked before: what cannot b
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection, Row, text
 
 from orders.events import CATALOGUE, CloudEvent, EventData, Queue
+
+Hint = TypeVar("Hint", bound=BaseModel)
 
 ORIGINAL_ID: Final = "OriginalMessageId"
 ORIGINAL_TIME: Final = "OriginalSentTimestamp"
@@ -53,6 +56,15 @@ class Cause(StrEnum):
     CONSUMER_FAILED = "CONSUMER_FAILED"
 
 
+class Poison(Exception):
+    """A message that its consumer has no use for, at the first look."""
+
+    def __init__(self, cause: Cause, faults: tuple[str, ...] = ()) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.faults = faults
+
+
 @dataclass(frozen=True)
 class Reading:
     """A message as it was read: an event, or why it is none that its queue's consumer can work on."""
@@ -71,8 +83,21 @@ class Reading:
         return self.payload is None or self.payload.is_of_order
 
 
+def read_hint(expected: type[Hint], body: str) -> Hint:
+    """Reads a message of a queue that carries no events of ours. What it says is never true by itself.
+
+    Raises:
+        Poison: it is no `expected` one.
+    """
+    try:
+        return expected.model_validate_json(body)
+    except ValidationError as error:
+        names = [field.alias or name for name, field in expected.model_fields.items()]
+        raise Poison(Cause.NOT_AN_EVENT, _faults(error, names)) from None
+
+
 def read(queue: Queue, body: str) -> Reading:
-    """Reads a message of the queue. What it says is not true yet: see `checked`."""
+    """Reads a message of a queue of events. What it says is not true yet: see `checked`."""
     try:
         event = CloudEvent.model_validate_json(body)
     except ValidationError as error:

@@ -16,7 +16,13 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from orders.errors import BusinessFailure, RequestRefused, SagaConflict, TransientFailure
+from orders.errors import (
+    BusinessFailure,
+    PaymentActionRequired,
+    RequestRefused,
+    SagaConflict,
+    TransientFailure,
+)
 from orders.ids import uuid7
 
 Handler = Callable[[dict[str, Any], LambdaContext], Any]
@@ -83,6 +89,15 @@ _CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
+_EXPECTED: Final = (
+    BusinessFailure,
+    PaymentActionRequired,
+    SagaConflict,
+    TransientFailure,
+    RequestRefused,
+)
+
+
 class Failed(Exception):
     """Stands for an error whose text is too long for the runtime's log: it is raised under that error's name."""
 
@@ -110,10 +125,11 @@ def instrumented(handler: Handler, *, failed: str = "Invocation failed") -> Hand
 
 
 def log_failure(message: str, error: BaseException, **facts: object) -> None:
-    """Logs a failure where it is handled. What the business refuses, what another part of the saga forbids and what is
-    worth another try are warnings, by their name and their own words; anything else is an error with its traceback."""
+    """Logs a failure where it is handled. What the business refuses, what another part of the saga forbids, what waits
+    for a customer and what is worth another try are warnings, by their name and their own words; anything else is an
+    error with its traceback."""
     facts = {"error": type(error).__name__, **facts}
-    if isinstance(error, (BusinessFailure, SagaConflict, TransientFailure, RequestRefused)):
+    if isinstance(error, _EXPECTED):
         cause = error.__cause__
         because = {"caused_by": type(cause).__name__} if cause else {}
         logger.warning(message, extra={**facts, **because, "detail": shortened(str(error), MAX_ERROR_TEXT)})

@@ -91,14 +91,13 @@ def _problem_response(kinds: list[problem.Kind]) -> "OpenAPIResponse":
 
 
 def _example(kind: problem.Kind) -> dict[str, Any]:
-    value: dict[str, Any] = {
+    value = {
         "type": problem.TYPE_PREFIX + kind.name,
         "title": kind.title,
         "status": kind.status,
         "detail": kind.example or kind.title,
         "instance": f"{API_PREFIX}/…",
         "correlationId": "0198f3a1-7c1e-7b52-9d0e-3f6a5b8c9d10",
+        **kind.members,
     }
-    if kind is problem.INVALID:
-        value["errors"] = [{"pointer": "#/items/0/quantity", "detail": "This must be at least 1"}]
     return {"summary": kind.title, "value": value}

@@ -1,7 +1,9 @@
 """Errors as RFC 9457 problem details. One table maps an error's type to its status; nothing else decides."""
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -32,6 +34,13 @@ class Problem(BaseModel):
     instance: str
     correlation_id: str
     errors: list[ProblemField] | None = None
+    total_amount: int | None = Field(
+        default=None, description="Of `price-changed`: what the order costs now, in minor units of `currency`"
+    )
+    currency: str | None = None
+    possible_until: datetime | None = Field(
+        default=None, description="Of `cancellation-closed`: until when it was possible"
+    )
 
 
 @dataclass(frozen=True)
@@ -45,11 +54,17 @@ class Kind:
     """Seconds, for the `Retry-After` header."""
     example: str = ""
     """What `detail` may say, for the API's document; else the title stands there."""
+    members: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """What the members that only some problems have may say, for the API's document."""
 
 
 NO_ROUTE: Final = Kind(404, "not-found", "Not found", example="There is nothing at this address")
 INVALID: Final = Kind(
-    422, "invalid-request", "The request is not valid", example="Refused: #/items/0/quantity"
+    422,
+    "invalid-request",
+    "The request is not valid",
+    example="Refused: #/items/0/quantity",
+    members={"errors": [{"pointer": "#/items/0/quantity", "detail": "This must be at least 1"}]},
 )
 UNEXPECTED: Final = Kind(
     500, "internal-error", "Something went wrong on our side", example="The error has been recorded"
@@ -78,8 +93,35 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.IdempotencyKeyReused: Kind(
         422, "idempotency-key-reused", "The Idempotency-Key was used for another request"
     ),
+    errors.PriceChanged: Kind(
+        409,
+        "price-changed",
+        "The order costs another amount than expected",
+        example="The order costs USD 139.00 now, not USD 129.00",
+        members={"totalAmount": 13900, "currency": "USD"},
+    ),
     errors.TooManyOrders: Kind(429, "too-many-orders", "Too many orders"),
     errors.OrderNotFound: Kind(404, "order-not-found", "No such order", example="You have no such order"),
+    errors.CancellationClosed: Kind(
+        409,
+        "cancellation-closed",
+        "The order cannot be cancelled any more",
+        example="The order could be cancelled until 2026-11-24T10:45:31Z",
+        members={"possibleUntil": "2026-11-24T10:45:31.987654Z"},
+    ),
+    errors.OrderAlreadyCancelled: Kind(
+        409,
+        "order-already-cancelled",
+        "The order is cancelled already",
+        example="The order is cancelled already: PAYMENT_DECLINED",
+    ),
+    errors.OrderAlreadyRefunded: Kind(409, "order-already-refunded", "The order is refunded already"),
+    errors.OrderInReview: Kind(
+        409,
+        "order-in-review",
+        "An operator looks at the order",
+        example="An operator looks at the order, and decides how it ends",
+    ),
     errors.InvalidCursor: INVALID,
     errors.VersionRequired: Kind(428, "version-required", "The change must say which version it is of"),
     errors.VersionOutdated: Kind(412, "version-outdated", "It has been changed by somebody else"),
@@ -94,9 +136,29 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.MessageNotFound: Kind(404, "message-not-found", "No such message"),
     errors.EventNotFound: Kind(404, "event-not-found", "No such event"),
     errors.CustomerNotFound: Kind(404, "customer-not-found", "No such customer"),
+    errors.SuppressedAddressNotFound: Kind(
+        404, "suppressed-address-not-found", "The address is not suppressed"
+    ),
+    errors.RefundNotFound: Kind(404, "refund-not-found", "No such refund"),
+    errors.InvalidRefund: INVALID,
+    errors.OrderNotRefundable: Kind(
+        409, "order-not-refundable", "The order cannot be refunded", example="The order is PROCESSING"
+    ),
+    errors.RefundExceedsCapture: Kind(
+        409,
+        "refund-exceeds-capture",
+        "More would be refunded than is left of what was captured",
+        example="25.00 USD of the order's 65.00 USD can still be refunded",
+    ),
+    errors.RefundExceedsSale: Kind(
+        409, "refund-exceeds-sale", "More would be returned than is left of what was sold"
+    ),
     errors.OperationRefused: Kind(409, "operation-refused", "This cannot be done to what there is"),
     errors.OrderNotInReview: Kind(409, "order-not-in-review", "The order does not wait for an operator"),
     errors.OrderBusy: Kind(409, "order-busy", "Something is still at work on the order"),
+    errors.RefundNotInReview: Kind(409, "refund-not-in-review", "The refund does not wait for an operator"),
+    errors.RefundBusy: Kind(409, "refund-busy", "Something is still at work on the refund"),
+    errors.RefundGivenBack: Kind(409, "refund-given-back", "The refund's money has moved, or may have"),
     errors.OrderDoesNotFit: Kind(409, "order-does-not-fit", "The order's money or stock does not fit"),
     errors.NothingToRedrive: Kind(409, "nothing-to-redrive", "There is nothing left to redrive"),
     errors.ServiceUnavailable: Kind(

@@ -11,6 +11,10 @@ from sqlalchemy import Connection, text
 class Repair(StrEnum):
     SAGA_RESUMED = "SAGA_RESUMED"
     """An execution was started for an order that nobody worked on."""
+    REFUND_RESUMED = "REFUND_RESUMED"
+    """An execution was started for a refund that nobody worked on."""
+    REFUND_GIVEN_UP = "REFUND_GIVEN_UP"
+    """Resuming did not help: the refund needs an operator."""
     ORDER_GIVEN_UP = "ORDER_GIVEN_UP"
     """Resuming did not help: the order needs an operator."""
     RESERVATION_EXPIRED = "RESERVATION_EXPIRED"

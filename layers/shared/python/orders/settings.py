@@ -8,7 +8,7 @@ the function when it starts: there are no default secrets, hosts or credentials.
 import os
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, PositiveInt
 
 
 class EnvironmentSettings(BaseModel):
@@ -41,6 +41,13 @@ class DatabaseSettings(FunctionSettings):
     """ARN or name of a Secrets Manager secret: {"username", "password", "host", "port", "dbname"}."""
     database_host: str | None = None
     """An RDS Proxy endpoint to use instead of the secret's host."""
+
+
+class CancellationSettings(DatabaseSettings):
+    """For functions that know whether an order may be cancelled."""
+
+    cancellation_window_minutes: PositiveInt
+    """How long after its confirmation an order may be cancelled by its customer."""
 
 
 class ConsumerSettings(DatabaseSettings):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from orders.events import Queue
+from orders.events import EVENT_QUEUES, Queue
 from tools.chaos.plan import (
     BUSY_QUEUES,
     DEFAULT_ORDERS,
@@ -15,7 +15,12 @@ from tools.chaos.plan import (
     minimum_injections,
 )
 
-FROM_OUTSIDE = set(Fault) - {Fault.GATEWAY_TIMEOUT, Fault.DUPLICATE_POST, Fault.CHANGED_POST}
+FROM_OUTSIDE = set(Fault) - {
+    Fault.GATEWAY_TIMEOUT,
+    Fault.DUPLICATE_POST,
+    Fault.CHANGED_POST,
+    Fault.CANCELLED_ORDER,
+}
 
 
 def test_the_same_seed_makes_the_same_orders_and_the_same_faults() -> None:
@@ -52,6 +57,7 @@ def test_a_run_of_the_default_size_plans_more_of_each_fault_than_has_to_strike()
     assert sum(order.payment_method == "pm_card_timeout" for order in plan.orders) >= MINIMUM_INJECTIONS
     assert sum(order.copies > 1 for order in plan.orders) >= MINIMUM_INJECTIONS
     assert sum(order.is_changed for order in plan.orders) >= MINIMUM_INJECTIONS
+    assert sum(order.cancelled_after is not None for order in plan.orders) > MINIMUM_INJECTIONS
     assert plan.minimum == dict.fromkeys(Fault, MINIMUM_INJECTIONS)
 
 
@@ -66,6 +72,7 @@ def test_small_runs_still_see_every_fault_and_every_payment_method() -> None:
         "pm_card_flaky",
         "pm_card_timeout",
         "pm_card_down",
+        "pm_card_requires_action",
     }
     assert len(plan.orders) == 20
 
@@ -75,7 +82,9 @@ def test_fewer_orders_ask_for_fewer_strikes(orders: int, strikes: int) -> None:
     assert minimum_injections(orders) == strikes
 
 
-@pytest.mark.parametrize(("fault", "queues"), [(Fault.POISON_MESSAGE, Queue), (Fault.REDELIVER, BUSY_QUEUES)])
+@pytest.mark.parametrize(
+    ("fault", "queues"), [(Fault.POISON_MESSAGE, EVENT_QUEUES), (Fault.REDELIVER, BUSY_QUEUES)]
+)
 def test_every_queue_is_struck(fault: Fault, queues: Iterable[Queue]) -> None:
     struck = {strike.text("queue") for strike in make(7).faults if strike.fault is fault}
     assert struck == set(queues)

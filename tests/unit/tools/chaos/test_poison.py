@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from orders.events import CATALOGUE, CloudEvent, NotificationRequested, Queue
+from orders.events import CATALOGUE, EVENT_QUEUES, CloudEvent, NotificationRequested, Queue
 from orders.ids import uuid7
 from tools.audit.dead_letters import DeadLetter
 from tools.chaos.plan import DeadEvent, Poison
 from tools.chaos.poison import MARK, is_planted, message, outbox_row
 
 
-@pytest.mark.parametrize("queue", Queue)
+@pytest.mark.parametrize("queue", EVENT_QUEUES)
 @pytest.mark.parametrize("poison", Poison)
 def test_a_planted_message_is_known_by_its_mark_and_is_no_event_of_its_queue(
     queue: Queue, poison: Poison

@@ -12,7 +12,7 @@ from uuid import UUID
 
 import pytest
 
-from orders.domain import OrderStatus
+from orders.domain import CancellationOutcome, OrderStatus
 from orders.events import CloudEvent, OrderCreated, Queue
 from orders.ids import uuid7
 from tools.audit.dead_letters import DeadLetter
@@ -20,7 +20,7 @@ from tools.audit.evidence import Evidence
 from tools.audit.executions import Execution
 from tools.audit.verdict import NUMBERS, Verdict, Violation
 from tools.chaos import verdicts
-from tools.chaos.customers import FinalResponse, PostedOrder
+from tools.chaos.customers import Cancellation, FinalResponse, PostedOrder
 from tools.chaos.plan import Fault, PlannedOrder, Poison
 from tools.chaos.poison import message
 from tools.chaos.verdicts import Rest, RunEvidence
@@ -81,7 +81,11 @@ FAULTLESS = RunEvidence(
             (FinalResponse(202, ORDER), FinalResponse(202, ORDER, is_replay=True), FinalResponse(409)),
             changed=FinalResponse(422),
         ),
-        PostedOrder(planned("another key"), (FinalResponse(202, ANOTHER),)),
+        PostedOrder(
+            planned("another key"),
+            (FinalResponse(202, ANOTHER),),
+            cancellation=Cancellation(202, CancellationOutcome.CANCELLING),
+        ),
     ),
     dead_rows=frozenset({POISON_ROW}),
     planted_rows=frozenset({POISON_ROW}),
@@ -233,7 +237,57 @@ def test_faults_that_orders_bring_along_count_only_where_they_met_something() ->
         Fault.GATEWAY_TIMEOUT: 3,
         Fault.DUPLICATE_POST: 1,
         Fault.CHANGED_POST: 1,
+        Fault.CANCELLED_ORDER: 1,
     }
     alone = replace(FAULTLESS, posted=posted(FinalResponse(202, ORDER), changed=FinalResponse(409)))
     assert verdicts.struck(alone)[Fault.DUPLICATE_POST] == 0
     assert verdicts.struck(alone)[Fault.CHANGED_POST] == 0
+
+
+def cancelled(cancellation: Cancellation, status: OrderStatus, refunds: int = 0) -> RunEvidence:
+    """Faultless, but for an order that its customer has cancelled."""
+    return replace(
+        recorded(statuses={ORDER: status}),
+        posted=(replace(FAULTLESS.posted[0], cancellation=cancellation),),
+        refunds={ORDER: refunds},
+    )
+
+
+CANCELLING = Cancellation(202, CancellationOutcome.CANCELLING)
+REFUNDING = Cancellation(202, CancellationOutcome.REFUNDING)
+
+
+@pytest.mark.parametrize(
+    ("cancellation", "status", "refunds"),
+    [
+        (CANCELLING, OrderStatus.CANCELLED, 0),
+        (CANCELLING, OrderStatus.NEEDS_REVIEW, 0),
+        (REFUNDING, OrderStatus.CONFIRMED, 1),
+        (Cancellation(409), OrderStatus.CANCELLED, 0),
+    ],
+)
+def test_an_order_may_end_as_its_customer_was_told(
+    cancellation: Cancellation, status: OrderStatus, refunds: int
+) -> None:
+    verdict = verdicts.cancelled_as_customers_were_told(cancelled(cancellation, status, refunds))
+
+    assert (verdict.holds, verdict.checked) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    ("cancellation", "status", "refunds"),
+    [
+        (CANCELLING, OrderStatus.CONFIRMED, 0),
+        (CANCELLING, OrderStatus.CONFIRMED, 1),
+        (REFUNDING, OrderStatus.CONFIRMED, 0),
+        (REFUNDING, OrderStatus.CONFIRMED, 2),
+        (REFUNDING, OrderStatus.CANCELLED, 0),
+        (Cancellation(409), OrderStatus.CONFIRMED, 0),
+        (Cancellation(404), OrderStatus.CANCELLED, 0),
+        (Cancellation(0), OrderStatus.CANCELLED, 0),
+    ],
+)
+def test_a_customer_who_was_told_otherwise_is_found(
+    cancellation: Cancellation, status: OrderStatus, refunds: int
+) -> None:
+    assert not verdicts.cancelled_as_customers_were_told(cancelled(cancellation, status, refunds)).holds

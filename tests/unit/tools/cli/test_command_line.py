@@ -56,6 +56,12 @@ SUMMARY = {
     "createdAt": NOON,
     "updatedAt": NOON,
 }
+DETAIL = {
+    **SUMMARY,
+    "items": [
+        {"productId": PRODUCT, "productName": "Café ☕ keyboard", "quantity": 2, "unitPrice": 6450},
+    ],
+}
 HOOK = {
     "webhookId": WEBHOOK,
     "url": "https://shop.example.com/hooks/orders/of/a/long/path",
@@ -119,6 +125,7 @@ RECIPIENT = {
     "confirmedAt": None,
     "codeExpiresAt": NOON,
 }
+SUPPRESSED = {"address": "ada@example.com", "reason": "BOUNCED", "orderId": ORDER, "since": NOON}
 ERASED = {"userId": CUSTOMER, "ordersErased": 1, "ordersLeft": 0, "webhooksRemoved": 1, "complete": True}
 
 
@@ -127,6 +134,14 @@ def page(*items: Any) -> dict[str, Any]:
 
 
 ACCEPTED = {"orderId": ORDER, "status": "PENDING", "totalAmount": 12900, "currency": "USD", "createdAt": NOON}
+
+CANCELLED = {
+    "orderId": ORDER,
+    "status": "PROCESSING",
+    "outcome": "CANCELLING",
+    "refundId": None,
+    "requestedAt": NOON,
+}
 
 MAILS: Final = ("--email", "ada@example.com")
 """A token that was given says no address."""
@@ -141,7 +156,18 @@ COMMANDS: list[tuple[list[str], dict[tuple[str, str], Any]]] = [
             ("GET", f"/orders/{ORDER}/status"): PROGRESS,
         },
     ),
-    (["show", ORDER], {("GET", f"/orders/{ORDER}/status"): PROGRESS}),
+    (["cancel", ORDER, "--yes"], {("POST", f"/orders/{ORDER}/cancellation"): CANCELLED}),
+    (
+        ["cancel", ORDER, "--yes", "--watch"],
+        {
+            ("POST", f"/orders/{ORDER}/cancellation"): CANCELLED,
+            ("GET", f"/orders/{ORDER}/status"): PROGRESS,
+        },
+    ),
+    (
+        ["show", ORDER],
+        {("GET", f"/orders/{ORDER}"): DETAIL, ("GET", f"/orders/{ORDER}/status"): PROGRESS},
+    ),
     (["list"], {("GET", "/orders"): page(SUMMARY)}),
     (["list", "--all", "--status", "CANCELLED"], {("GET", "/orders"): page(SUMMARY)}),
     (["product", "list"], {("GET", "/admin/products"): page(STOCKED)}),
@@ -198,6 +224,15 @@ COMMANDS: list[tuple[list[str], dict[tuple[str, str], Any]]] = [
         ["erase-customer", CUSTOMER, "-n", "why", "--yes"],
         {("POST", f"/admin/customers/{CUSTOMER}/erasure"): ERASED},
     ),
+    (["addresses", "list"], {("GET", "/admin/suppressed-addresses"): page(SUPPRESSED)}),
+    (
+        ["addresses", "show", "ada@example.com"],
+        {("GET", "/admin/suppressed-addresses/ada@example.com"): SUPPRESSED},
+    ),
+    (
+        ["addresses", "allow", "ada@example.com", "-n", "why"],
+        {("DELETE", "/admin/suppressed-addresses/ada@example.com"): {}},
+    ),
 ]
 SHOWING: Final = {  # with ids, times and others' text
     ("list",),
@@ -205,6 +240,7 @@ SHOWING: Final = {  # with ids, times and others' text
     ("product", "list"),
     ("webhook", "deliveries", WEBHOOK),
     ("recipients", "list"),
+    ("addresses", "list"),
     ("dlq", "show", "q"),
 }
 LOCAL: Final = (["up"], ["down"], ["status"], ["demo"], ["audit"], ["mails"], ["gateway", "down"])
@@ -520,7 +556,10 @@ class TestHowACommandEnds:
     def test_an_order_that_needs_review_is_an_exit_code_and_a_document(
         self, api: FakeApi, shell: Shell
     ) -> None:
-        api.responses = {("GET", f"/orders/{ORDER}/status"): PROGRESS | {"status": "NEEDS_REVIEW"}}
+        api.responses = {
+            ("GET", f"/orders/{ORDER}"): DETAIL,
+            ("GET", f"/orders/{ORDER}/status"): PROGRESS | {"status": "NEEDS_REVIEW"},
+        }
         done = shell.orders("show", ORDER, "--json")
         assert done.returncode == 1
         assert json.loads(done.stdout)["status"] == "NEEDS_REVIEW"
@@ -542,9 +581,12 @@ class TestHowACommandEnds:
     def test_an_interrupt_is_an_exit_code_and_no_traceback(
         self, number: signal.Signals, code: int, api: FakeApi, shell: Shell
     ) -> None:
-        api.responses = {("GET", f"/orders/{ORDER}/status"): PROGRESS | {"status": "PROCESSING"}}
+        api.responses = {
+            ("GET", f"/orders/{ORDER}"): DETAIL,
+            ("GET", f"/orders/{ORDER}/status"): PROGRESS | {"status": "PROCESSING"},
+        }
         with shell.start("show", ORDER, "--watch") as process:
-            while len(api.asked) < 2:
+            while len(api.asked) < 3:
                 time.sleep(0.01)
             process.send_signal(number)
             _, errors = process.communicate(timeout=60)

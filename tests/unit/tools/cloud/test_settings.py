@@ -2,13 +2,21 @@ from pathlib import Path
 
 import pytest
 
-from tools.cloud.settings import ROOT, Settings
+from infra.assets import payment_providers
+from tools.cloud.settings import PAYMENT_PROVIDERS, ROOT, Settings
 from tools.errors import LocalCloudError
 
 
 @pytest.fixture(autouse=True)
 def nothing_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ORDERS_HOME", "ORDERS_PORT", "EMULATOR", "AWS_ENDPOINT_URL", "LOCALSTACK_HOST"):
+    for name in (
+        "ORDERS_HOME",
+        "ORDERS_PORT",
+        "EMULATOR",
+        "PAYMENT_PROVIDER",
+        "AWS_ENDPOINT_URL",
+        "LOCALSTACK_HOST",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -45,6 +53,21 @@ def test_localstack_is_used_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None
 def test_an_unknown_emulator_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMULATOR", "cloud9")
     with pytest.raises(LocalCloudError, match="cloud9"):
+        Settings.from_environment()
+
+
+def test_payments_go_through_the_simulator_unless_another_provider_is_chosen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert Settings.from_environment().payment_provider == "simulator"
+    monkeypatch.setenv("PAYMENT_PROVIDER", "stripe")
+    assert Settings.from_environment().payment_provider == "stripe"
+
+
+def test_every_payment_provider_can_be_chosen_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sorted(PAYMENT_PROVIDERS) == payment_providers()
+    monkeypatch.setenv("PAYMENT_PROVIDER", "paypal")
+    with pytest.raises(LocalCloudError, match="'paypal'; it can be simulator or stripe"):
         Settings.from_environment()
 
 

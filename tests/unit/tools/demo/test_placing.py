@@ -10,12 +10,13 @@ import pytest
 from orders.domain import OrderStatus
 from orders.ids import uuid7
 from tools.client.http import ApiError, Problem
-from tools.client.orders_client import Accepted, NewOrder, OrdersClient, Progress
+from tools.client.orders_client import Accepted, NewOrder, NextAction, OrdersClient, Progress
 from tools.demo import placing
 from tools.demo.placing import Run, SignedIn, play
 from tools.demo.scenarios import scenarios
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ACTION = NextAction(type="authenticate", provider="simulator", client_secret="secret", expires_at=NOW)
 
 
 class Api:
@@ -25,8 +26,11 @@ class Api:
         self._looks = looks
         self._default = default_looks
         self.posts: list[tuple[NewOrder, str]] = []
+        self.cancelled: list[UUID] = []
         self._orders: dict[str, tuple[Accepted, str]] = {}
         self._asked: dict[UUID, int] = {}
+        self.acted: list[UUID] = []
+        """Orders whose customer has acted."""
 
     async def place(self, order: NewOrder, key: str) -> Accepted:
         self.posts.append((order, key))
@@ -42,15 +46,20 @@ class Api:
             self._orders[key] = (accepted, order.payment_method)
         return self._orders[key][0]
 
+    async def cancel(self, order_id: UUID) -> None:
+        self.cancelled.append(order_id)
+
     async def progress(self, order_id: UUID) -> Progress:
         (method,) = (method for order, method in self._orders.values() if order.order_id == order_id)
         self._asked[order_id] = self._asked.get(order_id, 0) + 1
         is_over = self._asked[order_id] >= self._looks.get(method, self._default)
+        waits = method == "pm_card_requires_action" and order_id not in self.acted
         return Progress(
             order_id=order_id,
-            status=OrderStatus.CONFIRMED if is_over else OrderStatus.PROCESSING,
+            status=OrderStatus.CONFIRMED if is_over and not waits else OrderStatus.PROCESSING,
             progress=0,
             steps=(),
+            next_action=ACTION if waits else None,
         )
 
 
@@ -66,7 +75,7 @@ def play_with(api: Api) -> list[Run]:
     runs = [Run(scenario) for scenario in scenarios()]
     client = cast(OrdersClient, api)
     clients = {user: SignedIn(client, f"{user}@example.com") for user in ("customer", "other")}
-    asyncio.run(play(runs, clients, over.append))
+    asyncio.run(play(runs, clients, over.append, api.acted.append))
     assert [run for run in runs if run.is_over] == [run for run in runs if run in over]
     return over
 
@@ -94,6 +103,18 @@ def test_mails_go_to_the_account_s_own_address_which_needs_no_confirmation() -> 
     assert {order.contact.email for order, _ in api.posts} <= {"customer@example.com", "other@example.com"}
 
 
+def test_the_customer_who_cancels_cancels_their_order_and_nobody_else_does() -> None:
+    api = Api({})
+    by_name = {run.scenario.name: run for run in play_with(api)}
+    assert api.cancelled == list(by_name["Customer cancels"].orders)
+
+
+def test_a_customer_who_must_act_does_so_once() -> None:
+    api = Api({})
+    (run,) = (run for run in play_with(api) if run.scenario.name == "Customer must act")
+    assert api.acted == [*run.orders]
+
+
 def test_slow_scenarios_go_on_while_the_others_are_played() -> None:
     over = [run.scenario.name for run in play_with(Api({"pm_card_down": 60}))]
     assert over[-1] == "Gateway down"
@@ -115,6 +136,7 @@ def test_a_pipeline_that_ends_nothing_is_given_up_after_the_slow_scenarios() -> 
     assert {run.scenario.name for run in over} == {
         "Flaky gateway",
         "Charged, then timed out",
+        "Customer cancels",
         "Gateway down",
     }
 

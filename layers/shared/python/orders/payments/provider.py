@@ -59,11 +59,15 @@ def _methods(package: str) -> tuple[str, ...] | None:
     return known
 
 
-def why_not_taken(provider: PaymentProvider, method: str) -> str | None:
-    """What is wrong with a payment method, as far as it is known before the provider is asked; None if nothing is."""
+def why_not_taken(provider: PaymentProvider, method: str, *, allow_test: bool) -> str | None:
+    """What is wrong with a payment method, as far as it is known before the provider is asked; None if nothing is.
+
+    `allow_test`: test methods will do of a provider that takes real ones.
+    """
     known = methods(provider)
     if known is None:
-        return "This is a test method, and this takes real ones" if _TEST_METHOD.fullmatch(method) else None
+        is_refused = _TEST_METHOD.fullmatch(method) and not allow_test
+        return "This is a test method, and this takes real ones" if is_refused else None
     return None if method in known else f"This must be one of {', '.join(known)}"
 
 

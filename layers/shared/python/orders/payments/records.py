@@ -1,7 +1,7 @@
 """All that our tables say of payments. No other module writes `payments`.
 
 A payment is written down before the gateway is asked (`intend`), and its outcome once it is known (`decide`, `close`,
-`settle`). The gateway's record is the truth about money: a payment that is PENDING or UNKNOWN may have been captured.
+`settle`). The gateway's record is the truth about money: a payment that is undecided may have been captured.
 
 The functions that return SQL are for statements about orders and reservations. Their `order_id` is SQL as well: a
 column with its table's name, or a parameter.
@@ -9,6 +9,7 @@ column with its table's name, or a parameter.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -29,7 +30,7 @@ STATUS_AT_GATEWAY: Final[Mapping[GatewayStatus, PaymentStatus]] = {
     GatewayStatus.VOIDED: PaymentStatus.VOIDED,
     GatewayStatus.REFUNDED: PaymentStatus.REFUNDED,
 }
-"""What is recorded of what the gateway says. Of an OPEN payment nothing is known yet."""
+"""What is recorded of what the gateway says. An OPEN payment, and one whose customer must act, is undecided."""
 
 _UNDECIDED: Final = "('PENDING', 'UNKNOWN', 'ACTION_REQUIRED')"
 # In this order in the condition of the index `payments_undecided`. Of the others the saga itself asks now and then.
@@ -74,6 +75,14 @@ _CLOSE: Final = text("""
     WHERE order_id = :order_id
 """)
 
+# The CHECK of the table refuses to give back more than was captured.
+_GIVE_BACK: Final = text("""
+    UPDATE payments
+    SET refunded = refunded + CAST(:amount AS bigint), updated_at = now(),
+        status = CASE WHEN refunded + CAST(:amount AS bigint) = captured THEN 'REFUNDED' ELSE status END
+    WHERE order_id = :order_id
+""")
+
 # Only over the status that was compared: whoever has written since knows better.
 _SETTLE: Final = text("""
     UPDATE payments
@@ -89,9 +98,26 @@ _SETTLE: Final = text("""
 # needs the key alone.
 _FIND: Final = text("""
     SELECT payments.provider_key, payments.status, payments.amount, payments.currency,
+           payments.captured, payments.refunded, coalesce((
+               SELECT sum(refund.amount) FROM refunds AS refund
+               WHERE refund.order_id = orders.id AND refund.refunded_at IS NULL
+                 AND refund.status IN ('REQUESTED', 'NEEDS_REVIEW')
+           ), 0) AS on_their_way,
+           coalesce((
+               SELECT sum(refund.amount) FROM refunds AS refund
+               WHERE refund.order_id = orders.id AND refund.origin = 'PROVIDER'
+           ), 0) AS made_at_provider,
            coalesce(orders.payment_method, '') AS payment_method, orders.status AS order_status
     FROM payments JOIN orders ON orders.id = payments.order_id
     WHERE payments.order_id = :order_id
+""")
+
+# An event of the provider names the payment by our key, or only by the provider's own id.
+_FIND_KNOWN: Final = text("""
+    SELECT order_id, provider_key, clock_timestamp() AS looked_at FROM payments WHERE provider_key = CAST(:key AS text)
+    UNION ALL
+    SELECT order_id, provider_key, clock_timestamp() FROM payments WHERE provider_payment_id = :payment_id
+    LIMIT 1
 """)
 
 # The touch is the claim: nobody else claims it before the time is over again. The CASE is the condition of the index.
@@ -117,6 +143,28 @@ class Payment:
     """Never changes, so that the gateway recognises a repeated request."""
     charge: Charge
     status: PaymentStatus
+
+
+@dataclass(frozen=True)
+class RecordedPayment(Payment):
+    """The same with its money, in minor units."""
+
+    captured: int
+    refunded: int
+    on_their_way: int
+    """Refunds that the gateway may have given back, and of which that is not recorded."""
+    made_at_provider: int
+    """Those in `refunded` that we have not made."""
+
+
+@dataclass(frozen=True)
+class KnownPayment:
+    """A payment of ours that an event of the provider is about."""
+
+    order_id: UUID
+    key: str
+    looked_at: datetime
+    """By the database's clock: what the gateway says after that is at least as new."""
 
 
 @dataclass(frozen=True)
@@ -147,13 +195,20 @@ def intend(connection: Connection, order_id: UUID, *, if_new: PaymentStatus) -> 
 def decide(
     connection: Connection, order_id: UUID, status: PaymentStatus, payment_id: str | None = None
 ) -> None:
-    """Records what a charge came to: CAPTURED, DECLINED or UNKNOWN. A payment that was decided before stays so."""
+    """Records what a charge came to: CAPTURED, DECLINED, UNKNOWN or ACTION_REQUIRED. A payment that was decided before
+    stays so."""
     connection.execute(_DECIDE, {"order_id": order_id, "status": status, "payment_id": payment_id})
 
 
 def close(connection: Connection, order_id: UUID, status: PaymentStatus, payment_id: str) -> None:
     """Records that the gateway holds no money and never will: `status` is one of `SETTLED`."""
     connection.execute(_CLOSE, {"order_id": order_id, "status": status, "payment_id": payment_id})
+
+
+def give_back(connection: Connection, order_id: UUID, amount: int) -> None:
+    """Records that the gateway has given back `amount` more, in minor units. The caller sees to it that it does so once
+    for each refund."""
+    connection.execute(_GIVE_BACK, {"order_id": order_id, "amount": amount})
 
 
 def settle(
@@ -164,13 +219,28 @@ def settle(
     return connection.execute(_SETTLE, parameters).first() is not None
 
 
-def find(connection: Connection, order_id: UUID) -> tuple[Payment, OrderStatus] | None:
+def find(connection: Connection, order_id: UUID) -> tuple[RecordedPayment, OrderStatus] | None:
     """The order's payment and the order's status; None if it has no payment."""
     row = connection.execute(_FIND, {"order_id": order_id}).first()
     if row is None:
         return None
     charge = Charge(row.amount, row.currency, row.payment_method)
-    return Payment(row.provider_key, charge, PaymentStatus(row.status)), OrderStatus(row.order_status)
+    payment = RecordedPayment(
+        row.provider_key,
+        charge,
+        PaymentStatus(row.status),
+        row.captured,
+        row.refunded,
+        int(row.on_their_way),
+        int(row.made_at_provider),
+    )
+    return payment, OrderStatus(row.order_status)
+
+
+def find_known(connection: Connection, key: str | None, payment_id: str) -> KnownPayment | None:
+    """The payment that has our `key`, or else the provider's `payment_id`; None if it is none of ours."""
+    row = connection.execute(_FIND_KNOWN, {"key": key, "payment_id": payment_id}).first()
+    return None if row is None else KnownPayment(row.order_id, row.provider_key, row.looked_at)
 
 
 def claim_undecided(connection: Connection, untouched_seconds: int, limit: int) -> list[UUID]:

@@ -7,7 +7,11 @@ webhook is taken in also while there is none.
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Annotated, Final, Protocol
+from uuid import UUID, uuid5
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 from orders.payments.provider import PaymentProvider
 
@@ -27,6 +31,37 @@ class ProviderEvent:
     """The provider's own."""
     key: str | None
     """Ours (`provider_key`), if the event tells it."""
+
+
+_NAMESPACE: Final = UUID("7d0c2a52-6c1f-5d9e-9b57-3f1f0c8a4e11")
+_Id = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class ProviderMessage(BaseModel):
+    """What the queue `payment-webhooks` carries: which payment the provider should be asked about.
+
+    It is a hint, and no event of ours: whoever forges one makes us look at a payment, and see what is there.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+    )
+
+    provider: PaymentProvider
+    event_id: _Id
+    type: _Id
+    payment_id: _Id
+    key: _Id | None
+    correlation_id: _Id
+
+    @property
+    def id(self) -> UUID:
+        """The same for every delivery of the event."""
+        return uuid5(_NAMESPACE, f"{self.provider}:{self.event_id}")
 
 
 class InvalidSignature(Exception):

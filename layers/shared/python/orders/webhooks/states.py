@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Final, Self
 
-from orders.events import OrderCancelled, OrderConfirmed, OrderReviewRequired
+from orders.events import OrderCancelled, OrderConfirmed, OrderRefunded, OrderReviewRequired
 
 MAX_WEBHOOKS: Final = 5
 """Endpoints that one user may have. The check of `webhook_endpoints.slot` says the same."""
@@ -15,6 +15,7 @@ class WebhookEventType(StrEnum):
     CONFIRMED = OrderConfirmed.type
     CANCELLED = OrderCancelled.type
     REVIEW_REQUIRED = OrderReviewRequired.type
+    REFUNDED = OrderRefunded.type
 
 
 TEST_EVENT_TYPE: Final = "com.orders.webhook.test.v1"

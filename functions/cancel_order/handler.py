@@ -1,0 +1,75 @@
+"""Parses `POST /orders/{orderId}/cancellation`, cancels the order, returns 202."""
+
+import functools
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from functions.cancel_order.cancel_order import CancellationRequest, cancel_order
+from functions.cancel_order.models import CancellationAccepted
+from orders import executions
+from orders.contract import ADMIN_GROUP, API_PREFIX
+from orders.db import Database
+from orders.errors import (
+    CancellationClosed,
+    OrderAlreadyCancelled,
+    OrderAlreadyRefunded,
+    OrderInReview,
+    OrderNotFound,
+)
+from orders.events import Trace
+from orders.http import Api, json_response
+from orders.ids import parse_uuid
+from orders.observability import correlate, instrumented, logger, new_traceparent, valid_traceparent
+from orders.openapi import responses
+from orders.payments import actions
+from orders.settings import CancellationSettings
+
+settings = CancellationSettings.from_environment()
+database = Database.from_settings(settings)
+step_functions = functools.cache(executions.connect)
+api = Api()
+
+
+@api.post(
+    f"{API_PREFIX}/orders/<order_id>/cancellation",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=responses(
+        HTTPStatus.ACCEPTED,
+        headers=["Location"],
+        errors=[
+            OrderNotFound,
+            CancellationClosed,
+            OrderAlreadyCancelled,
+            OrderAlreadyRefunded,
+            OrderInReview,
+        ],
+    ),
+)
+def post_cancellation(order_id: str) -> Response[CancellationAccepted]:
+    """Cancels an order: at its next step, or with a refund for some time after it was confirmed. Send it as often as
+    you like: it takes effect once. Poll `Location` for the end. Administrators may cancel any order."""
+    uuid = parse_uuid(order_id)
+    if uuid is None:
+        raise OrderNotFound("You have no such order")
+    traceparent = valid_traceparent(api.current_event.headers.get("traceparent")) or new_traceparent()
+    request = CancellationRequest(
+        uuid,
+        api.user_id,
+        api.is_member({ADMIN_GROUP}),
+        settings.cancellation_window_minutes,
+        Trace(api.correlation_id, traceparent),
+    )
+    cancellation = cancel_order(database, lambda token: actions.wake(step_functions(), token), request)
+    correlate(api.correlation_id, order_id=order_id)
+    logger.info("Cancellation accepted", outcome=cancellation.outcome)
+    accepted = CancellationAccepted.of(vars(cancellation), order_id=uuid, outcome=cancellation.outcome)
+    location = {"Location": f"{API_PREFIX}/orders/{uuid}/status"}
+    return json_response(accepted, HTTPStatus.ACCEPTED, location)
+
+
+@instrumented
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return api.resolve(event, context)

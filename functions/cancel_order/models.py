@@ -1,0 +1,20 @@
+"""The response of `POST /orders/{orderId}/cancellation`."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import Field
+
+from orders.domain import CancellationOutcome, OrderStatus
+from orders.http import ApiModel
+
+
+class CancellationAccepted(ApiModel):
+    order_id: UUID
+    status: OrderStatus = Field(description="Of the order, as it is now. A confirmed order stays CONFIRMED")
+    outcome: CancellationOutcome = Field(
+        description="CANCELLING: the order is cancelled at its next step, and what was paid is returned. REFUNDING: "
+        "it was confirmed already, and everything that was paid is refunded"
+    )
+    refund_id: UUID | None = Field(description="The refund, if the order was confirmed already")
+    requested_at: datetime = Field(description="When the cancellation was first asked for")

@@ -1,0 +1,1 @@
+"""Takes in what the payment provider's webhooks say, and queues it."""

@@ -1,0 +1,1 @@
+"""The four steps of a refund, and what marks it for review: five functions from one package."""

@@ -1,0 +1,87 @@
+"""A local cloud that takes payments through Stripe: its fake, Stripe's own library, and the same demonstration."""
+
+import json
+from collections.abc import Iterator
+from io import StringIO
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+
+from tools.audit.evidence import gather, judge
+from tools.audit.verdict import broken
+from tools.cloud import deploy, local_cloud, stripe_server
+from tools.cloud.local_cloud import new_sandbox
+from tools.cloud.settings import STACK_NAME, STRIPE, Settings
+from tools.cloud.stack import Stack
+from tools.console import Console
+from tools.demo.run import run_demo
+from tools.stripe.server import API_KEY
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def settings() -> Iterator[Settings]:
+    settings = new_sandbox("test-stripe", STRIPE).settings
+    yield settings
+    local_cloud.down(settings, print)
+    assert not stripe_server.is_running(settings)
+
+
+@pytest.fixture(scope="module")
+def stack(settings: Settings) -> Stack:
+    return local_cloud.up(settings, print)
+
+
+@pytest.fixture(scope="module")
+def engine(stack: Stack) -> Iterator[Engine]:
+    engine = create_engine(stack["database_url"])
+    yield engine
+    engine.dispose()
+
+
+def test_the_demonstration_ends_as_it_does_with_the_simulator(settings: Settings, stack: Stack) -> None:
+    report = run_demo(settings, stack, Console(file=StringIO()))
+
+    assert report.failures == ()
+
+
+def test_every_promise_holds_by_stripes_own_records(settings: Settings, stack: Stack, engine: Engine) -> None:
+    verdicts = judge(gather(settings, stack, engine))
+
+    assert broken(verdicts) == ()
+    assert {verdict.promise: verdict.checked > 0 for verdict in verdicts}["I2"]
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM stripe.payments")) > 0
+        assert connection.scalar(text("SELECT to_regnamespace('gateway')")) is None
+
+
+def test_the_key_is_in_no_template_and_in_no_file_of_the_deploy(settings: Settings, stack: Stack) -> None:
+    template = (deploy.assembly_directory(settings) / f"{STACK_NAME}.template.json").read_text()
+
+    assert json.loads(template)
+    assert API_KEY not in template
+
+
+def test_started_a_second_time_there_is_nothing_to_do(settings: Settings, stack: Stack) -> None:
+    lines: list[str] = []
+
+    assert local_cloud.up(settings, lines.append) == stack
+    assert lines == [
+        "Postgres is running",
+        "The emulator is running",
+        "Stripe's fake is running",
+        "Nothing to deploy",
+    ]
+
+
+def test_without_its_fake_the_cloud_is_not_up_and_starting_it_mends_that(
+    settings: Settings, stack: Stack
+) -> None:
+    process = stripe_server.daemon(settings).find()
+    assert process is not None
+    process.kill()
+    process.wait()
+    assert local_cloud.find_up(settings) is None
+
+    assert local_cloud.up(settings, print) == stack
