@@ -65,9 +65,10 @@ _FIND_OF_REFUND: Final = text(f"""
     SELECT told.id, told.status, told.attempts, told.lease_until > now() AS leased, {limits.RECIPIENT_COLUMNS},
            contact_email, contact_phone, locale, refund.amount AS total_amount, currency,
            coalesce((
-               SELECT jsonb_agg(jsonb_build_array(
-                   coalesce(item.product_name, product.name), line.quantity, item.unit_price) ORDER BY item.line_no)
-               FROM refund_lines AS line JOIN products AS product ON product.id = line.product_id
+               SELECT jsonb_agg(
+                   jsonb_build_array({PRODUCT_NAME}, line.quantity, item.unit_price) ORDER BY item.line_no
+               )
+               FROM refund_lines AS line
                    JOIN order_items AS item ON (item.order_id, item.product_id) = (orders.id, line.product_id)
                WHERE line.refund_id = refund.id
            ), '[]') AS lines

@@ -23,7 +23,6 @@ WAITING: Final[tuple[Mutant, ...]] = (
         _PAYMENT,
         "    if recorded.is_over:\n",
         "    if False:\n",
-        f"{_RECORDED}::test_without_a_reservation_the_time_is_over_at_once",
         f"{_ACTS}::test_a_repeated_call_says_the_same_when_the_time_is_over",
     ),
     mutant(

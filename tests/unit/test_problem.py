@@ -78,7 +78,8 @@ def test_a_problem_has_the_members_of_the_contract() -> None:
         errors=[ProblemField(pointer="#/items/0", detail="wrong")],
     )
 
-    assert answer.model_dump(by_alias=True) == {
+    # Those that only some problems have are left out of the others, as they are sent.
+    assert answer.model_dump(by_alias=True, exclude_none=True) == {
         "type": "t",
         "title": "T",
         "status": 422,
@@ -86,5 +87,4 @@ def test_a_problem_has_the_members_of_the_contract() -> None:
         "instance": "/api/v1/orders",
         "correlationId": "c",
         "errors": [{"pointer": "#/items/0", "detail": "wrong"}],
-        "possibleUntil": None,
     }

@@ -174,7 +174,7 @@ _MONEY_MATCHES_STATUS: Final = Promise(
         SELECT CASE scope.status WHEN 'CONFIRMED' THEN scope.total_amount ELSE 0 END
                    - coalesce(sum(amount) FILTER (WHERE refunded_at IS NOT NULL), 0),
                coalesce(sum(amount) FILTER (WHERE refunded_at IS NULL AND status <> 'REJECTED'), 0)
-        FROM refunds WHERE refunds.order_id = scope.id
+        FROM refunds WHERE refunds.order_id = scope.id AND scope.status = 'CONFIRMED'
     ) AS due (amount, unrecorded)
     WHERE scope.status IN ('CONFIRMED', 'CANCELLED')
     """,
@@ -354,7 +354,8 @@ _REFUNDED_ONCE: Final = Promise(
                CASE WHEN granted.amount > coalesce(payments.captured, 0)
                     THEN format('%s refunded of %s captured (minor units)', granted.amount,
                                 coalesce(payments.captured, 0)) END,
-               CASE WHEN granted.given_back <> coalesce(payments.refunded, 0)
+               -- Of what is not confirmed all is given back; some of it may have been at the provider.
+               CASE WHEN scope.status = 'CONFIRMED' AND granted.given_back <> coalesce(payments.refunded, 0)
                     THEN format('refunds of %s are given back, but our books say %s (minor units)',
                                 granted.given_back, coalesce(payments.refunded, 0)) END),
            NULL

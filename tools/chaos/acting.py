@@ -9,9 +9,11 @@ from uuid import UUID
 import pg8000.exceptions
 from sqlalchemy.exc import DBAPIError
 
+import payment_simulator.customers
 from orders.errors import ServiceUnavailable
 from tools.chaos.system import SystemUnderTest
 from tools.cloud import customers
+from tools.cloud.customers import Act
 
 _LOOK_EVERY_SECONDS: Final = 0.5
 
@@ -48,12 +50,12 @@ def _act(system: SystemUnderTest, order_id: UUID) -> None:
     """By the order's id, so that it is the same whenever somebody looks."""
     match order_id.int % 5:
         case 0 | 1:
-            customers.act_on(system.engine, system.settings, order_id, customers.COMPLETE)
+            customers.act_on(system.engine, system.settings, system.stack, order_id, Act.COMPLETE)
         case 2:
-            customers.act_on(system.engine, system.settings, order_id, customers.FAIL)
+            customers.act_on(system.engine, system.settings, system.stack, order_id, Act.FAIL)
         case 3:
             # Nobody is told: the wait's own time-out finds it.
             with system.engine.begin() as connection:
-                customers.COMPLETE(connection, f"order-{order_id}")
+                payment_simulator.customers.complete(connection, f"order-{order_id}")
         case _:
             system.query(_LET_TIME_RUN_OUT, order_id=str(order_id))

@@ -20,6 +20,7 @@ from tools.cli import (
     places,
     products,
     recipients,
+    refunds,
     status,
     webhook_listen,
     webhooks,
@@ -42,6 +43,7 @@ app.add_typer(audit.app)
 app.add_typer(mails.app)
 app.add_typer(places.app)
 app.add_typer(operations.app)
+app.add_typer(refunds.app)
 app.add_typer(erasure.app)
 app.add_typer(addresses.app, name="addresses")
 app.add_typer(webhooks.app, name="webhook")

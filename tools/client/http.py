@@ -175,7 +175,7 @@ class ApiClient:
         """Asks for something; fields that are None are left out."""
         return self.post_once(path, None, **body)
 
-    def post_once(self, path: str, key: str | None, **body: str | bool | None) -> Any:
+    def post_once(self, path: str, key: str | None, **body: Any) -> Any:
         """Asks for something under an Idempotency-Key: with the same key it may be sent again."""
         given = {name: value for name, value in body.items() if value is not None}
         headers = {} if key is None else {"Idempotency-Key": key}

@@ -105,7 +105,7 @@ def test_an_unknown_outcome_stays_unknown_while_nobody_can_ask(
     gateway: StripeGateway, stripe: Stripe, key: str
 ) -> None:
     stripe.server.fail("lost", CONFIRM)
-    stripe.server.fail("broken", RETRIEVE, times=9)
+    stripe.server.fail("rate_limited", RETRIEVE, times=9, seconds=60)
 
     with pytest.raises(PaymentGatewayTimeout):
         gateway.capture(key, CHARGE)

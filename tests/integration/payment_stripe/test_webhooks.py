@@ -91,14 +91,18 @@ def test_while_a_secret_is_rolled_either_signature_will_do() -> None:
         {"stripe-signature": "=,=,="},
         signed(event(), "whsec_of_another"),
         signed(event(type="refund.created"), SECRET),
-        signed(event(), SECRET, at=time.time() - 301),
-        signed(event(), SECRET, at=time.time() + 400),
         {"stripe-signature": signed(event(), SECRET)["stripe-signature"].replace("v1=", "v0=")},
     ],
 )
-def test_nothing_is_believed_without_a_signature_of_just_now(headers: dict[str, str]) -> None:
+def test_nothing_is_believed_without_a_signature(headers: dict[str, str]) -> None:
     with pytest.raises(InvalidSignature):
         verify(event(), headers, SECRET)
+
+
+@pytest.mark.parametrize("seconds", [-310, 310])
+def test_nothing_is_believed_of_another_time(seconds: float) -> None:
+    with pytest.raises(InvalidSignature):
+        verify(event(), signed(event(), SECRET, at=time.time() + seconds), SECRET)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from functions.operations.orders.records import read_records
 from functions.provider_events.look import look
 from orders import refunds
 from orders.domain import RefundOrigin
@@ -24,6 +25,7 @@ from tests.support.api import lambda_context
 from tests.support.consumers import FakeDeadLetterQueue, batch, failed
 from tests.support.factories import TRACE
 from tests.support.payments import BEHAVIOUR
+from tools.audit.database import PROMISES, Scope
 
 
 @dataclass
@@ -543,3 +545,48 @@ def test_what_is_no_event_of_the_provider_goes_to_the_dead_letters_alone(
 def test_a_batch_stops_before_the_functions_time_is_over(handler: Any, confirmed: Provider) -> None:
     body = confirmed.event().model_dump_json(by_alias=True)
     assert failed(handler.handler(batch(body), lambda_context(remaining_ms=5_000))) == ["message-0"]
+
+
+# Who looks at it afterwards
+
+
+def test_the_orders_report_and_the_audit_know_of_both(confirmed: Provider) -> None:
+    confirmed.refunds(1000)
+    confirmed.disputes(2000)
+    confirmed.tells()
+
+    report = read_records(confirmed.pipeline.database, confirmed.order.order_id)
+
+    assert [(refund.origin, refund.amount) for refund in report.refunds] == [("PROVIDER", 1000)]
+    assert [(dispute.amount, dispute.status) for dispute in report.disputes] == [(2000, "OPEN")]
+    assert broken(confirmed) == {}
+
+
+def test_the_audit_finds_nothing_wrong_with_an_order_that_was_refunded_at_the_provider_and_cancelled(
+    pipeline: Pipeline,  # noqa: F811
+) -> None:
+    order = pipeline.order()
+    provider = Provider(order)
+
+    def give_back(order: Order) -> None:
+        provider.refunds(1000)
+        provider.tells()
+
+    order.run(meanwhile={"ConfirmReservation": give_back})
+
+    assert broken(provider) == {}
+
+
+def broken(provider: Provider) -> dict[str, list[str]]:
+    """The promises about money that the audit finds broken."""
+    with provider.pipeline.database.engine.connect() as connection:
+        verdicts = [
+            promise.check(connection, Scope.of([provider.order.order_id]))
+            for promise in PROMISES
+            if promise.number in ("I2", "I3", "I13")
+        ]
+    return {
+        verdict.promise: [violation.problem for violation in verdict.violations]
+        for verdict in verdicts
+        if verdict.violations
+    }

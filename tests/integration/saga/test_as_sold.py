@@ -15,6 +15,7 @@ from tests.support.factories import ALICE, add_product
 from tests.support.webhooks import add_endpoint
 
 SOLD_AS = [("Coffee beans", 2, 1250), ("Teapot", 1, 4000)]
+WINDOW_MINUTES = 30
 WITHDRAWN = "UPDATE products SET name = 'Not ' || name, unit_price = 1, active = false WHERE id = ANY (:ids)"
 
 
@@ -53,7 +54,7 @@ def held(order: Order) -> dict[str, list[str]]:
 def test_its_owner_reads_names_and_prices_as_they_were(order: Order) -> None:
     withdraw(order)
 
-    detail = read_order(order.pipeline.database, ALICE, str(order.order_id))
+    detail = read_order(order.pipeline.database, ALICE, str(order.order_id), WINDOW_MINUTES)
 
     assert [(line.product_name, line.quantity, line.unit_price) for line in detail.items] == SOLD_AS
     assert detail.total_amount == 6500
@@ -109,7 +110,7 @@ def test_an_order_from_before_names_were_kept_has_the_catalogue_s(order: Order) 
         "UPDATE order_items SET product_name = NULL WHERE order_id = :id", id=order.order_id
     )
 
-    detail = read_order(order.pipeline.database, ALICE, str(order.order_id))
+    detail = read_order(order.pipeline.database, ALICE, str(order.order_id), WINDOW_MINUTES)
 
     assert [line.product_name for line in detail.items] == ["Coffee beans", "Teapot"]
     assert "Coffee beans" in mail(order)

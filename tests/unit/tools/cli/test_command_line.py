@@ -556,7 +556,10 @@ class TestHowACommandEnds:
     def test_an_order_that_needs_review_is_an_exit_code_and_a_document(
         self, api: FakeApi, shell: Shell
     ) -> None:
-        api.responses = {("GET", f"/orders/{ORDER}/status"): PROGRESS | {"status": "NEEDS_REVIEW"}}
+        api.responses = {
+            ("GET", f"/orders/{ORDER}"): DETAIL,
+            ("GET", f"/orders/{ORDER}/status"): PROGRESS | {"status": "NEEDS_REVIEW"},
+        }
         done = shell.orders("show", ORDER, "--json")
         assert done.returncode == 1
         assert json.loads(done.stdout)["status"] == "NEEDS_REVIEW"
@@ -578,9 +581,12 @@ class TestHowACommandEnds:
     def test_an_interrupt_is_an_exit_code_and_no_traceback(
         self, number: signal.Signals, code: int, api: FakeApi, shell: Shell
     ) -> None:
-        api.responses = {("GET", f"/orders/{ORDER}/status"): PROGRESS | {"status": "PROCESSING"}}
+        api.responses = {
+            ("GET", f"/orders/{ORDER}"): DETAIL,
+            ("GET", f"/orders/{ORDER}/status"): PROGRESS | {"status": "PROCESSING"},
+        }
         with shell.start("show", ORDER, "--watch") as process:
-            while len(api.asked) < 2:
+            while len(api.asked) < 3:
                 time.sleep(0.01)
             process.send_signal(number)
             _, errors = process.communicate(timeout=60)
