@@ -91,7 +91,9 @@ class StripeServer:
         )["id"]
         return dispute
 
-    def close_dispute(self, dispute_id: str, status: Literal["won", "lost"]) -> None:
+    def close_dispute(
+        self, dispute_id: str, status: Literal["won", "lost", "warning_needs_response"]
+    ) -> None:
         self._control("POST", f"disputes/{dispute_id}/close", {"status": status})
 
     def fail_refund(self, refund_id: str) -> None:

@@ -155,7 +155,7 @@ def test_what_happens_to_a_payment_is_told_by_webhooks(
         with pytest.raises(PaymentDeclined):
             gateway.capture(f"{key}-2", replace(CHARGE, method="pm_card_chargeDeclined"))
 
-        told = {}
+        told: dict[str, ProviderEvent] = {}
         while not {"payment_intent.canceled", "charge.dispute.closed"} <= told.keys():
             body, headers = received.get(timeout=20)
             found = verify(body, headers, SECRET)
