@@ -24,7 +24,7 @@ from infra.constructs.saga import OrderSaga
 from infra.constructs.webhooks import Webhooks
 from infra.names import pascal
 from infra.stages import Stage
-from orders.domain import RefundStep, SagaStep
+from orders.domain import SagaStep
 from orders.events import Queue
 
 
@@ -105,7 +105,7 @@ class OrdersStack(Stack):
                 relay.relay,
                 saga.starter,
                 *saga.steps.values(),
-                *refund.steps.values(),
+                refund.steps,
                 notifications.notify,
                 mail_feedback.consumer,
                 webhooks.deliver,
@@ -124,7 +124,7 @@ class OrdersStack(Stack):
             queues=queues.pairs,
             state_machine=saga.state_machine,
             refund=refund.state_machine,
-            mark_for_review=refund.steps[RefundStep.MARK_FOR_REVIEW].function,
+            refund_steps=refund.steps.function,
             relay=relay.relay.function,
             mark_cancelled=saga.steps[SagaStep.MARK_CANCELLED].function,
             payment_callers=payment_callers,

@@ -1,1 +1,1 @@
-"""The four steps of a refund, and what marks it for review: five functions from one package."""
+"""The four steps of a refund, and what marks it for review: one function, since they need the same rights."""

@@ -2,4 +2,4 @@ from orders.payments.settings import PaymentSettings
 
 
 class Settings(PaymentSettings):
-    """One class for all five functions, as for the saga's steps."""
+    """What the steps of a refund need."""

@@ -5,16 +5,32 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from functions.refund_steps.events import RefundFailure
+from functions.refund_steps.events import RefundFailure, RefundStepEvent
 from orders import refunds
 from orders.contract import Metric
 from orders.db import Database
-from orders.domain import RefundStatus
+from orders.domain import RefundStatus, RefundStep
 from orders.errors import OrderIncomplete
 from orders.events import Trace
 from orders.observability import count, logger
 from orders.payments.gateway import PaymentGateway, RefundRefused
 from orders.refunds import Refund
+
+
+def take(database: Database, gateway: PaymentGateway, event: RefundStepEvent) -> RefundStatus:
+    """Takes the step that the event names; see there."""
+    match event.step:
+        case RefundStep.BEGIN_REFUND:
+            return begin(database, event.refund_id)
+        case RefundStep.REFUND_PAYMENT:
+            return refund_payment(database, gateway, event.refund_id, event.trace)
+        case RefundStep.RESTOCK_ITEMS:
+            return restock(database, event.refund_id)
+        case RefundStep.SEND_REFUND_NOTICE:
+            return complete(database, event.refund_id, event.trace)
+        case RefundStep.MARK_FOR_REVIEW:
+            assert event.failure is not None, "the state machine says why"
+            return require_review(database, event.refund_id, event.failure)
 
 
 def begin(database: Database, refund_id: UUID) -> RefundStatus:

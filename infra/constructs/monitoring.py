@@ -49,7 +49,7 @@ class Monitoring(Construct):
         queues: Iterable[QueuePair],
         state_machine: stepfunctions.StateMachine,
         refund: stepfunctions.StateMachine,
-        mark_for_review: lambda_.Function,
+        refund_steps: lambda_.Function,
         relay: lambda_.Function,
         mark_cancelled: lambda_.Function,
         payment_callers: Iterable[OrdersFunction],
@@ -103,7 +103,7 @@ class Monitoring(Construct):
             ),
             (
                 "refunds-needing-review",
-                mark_for_review,
+                refund_steps,
                 Metric.REFUNDS_NEEDING_REVIEW,
                 "A refund could not be carried out: the payment provider refuses it, or a step was given up.",
             ),

@@ -71,7 +71,7 @@ def test_an_execution_without_an_end_for_its_order_or_refund_calls(
     ("name", "metric", "emitter"),
     [
         ("orders-needing-review", Metric.ORDERS_NEEDING_REVIEW, "mark-cancelled"),
-        ("refunds-needing-review", Metric.REFUNDS_NEEDING_REVIEW, "refund-step-mark-for-review"),
+        ("refunds-needing-review", Metric.REFUNDS_NEEDING_REVIEW, "refund-steps"),
         ("refunds-given-up", Metric.REFUNDS_NEEDING_REVIEW, "maintenance"),
         ("outbox-dead", Metric.OUTBOX_DEAD, "outbox-relay"),
         ("orders-given-up", Metric.ORDERS_NEEDING_REVIEW, "maintenance"),

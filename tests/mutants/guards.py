@@ -11,6 +11,10 @@ _ATTEMPTS: Final = "functions/deliver_webhooks/attempts.py"
 _SAGA: Final = "layers/shared/python/orders/saga.py"
 _OBSERVABILITY: Final = "layers/shared/python/orders/observability.py"
 
+_REFUNDS: Final = "layers/shared/python/orders/refunds.py"
+_GRANTS: Final = "tests/integration/refunds/test_grants.py"
+_REFUND_STEPS: Final = "tests/integration/refunds/test_steps.py"
+
 _ORDERS: Final = "tests/integration/saga/test_guards.py"
 _STEPS: Final = "tests/integration/saga/test_failing_steps.py"
 _REVIEW: Final = "tests/integration/operations/test_review.py"
@@ -154,5 +158,55 @@ GUARDS: Final[tuple[Mutant, ...]] = (
         "        return error.with_traceback(None)\n",
         "        return error\n",
         f"{_STEPS}::test_the_runtime_gets_the_errors_name_a_short_text_and_no_frame_of_ours",
+    ),
+    mutant(
+        "Grants of an order do not wait for each other",
+        _REFUNDS,
+        'text("SELECT captured FROM payments WHERE order_id = :order_id FOR NO KEY UPDATE")',
+        'text("SELECT captured FROM payments WHERE order_id = :order_id")',
+        f"{_GRANTS}::test_of_twenty_grants_of_half_the_amount_at_once_two_succeed",
+        f"{_GRANTS}::test_of_many_who_return_the_same_unit_one_succeeds",
+    ),
+    mutant(
+        "Disputed money is granted",
+        _REFUNDS,
+        "            WHERE order_id = :order_id AND status IN ('OPEN', 'LOST'))",
+        "            WHERE order_id = :order_id AND status IN ('NONE'))",
+        f"{_GRANTS}::test_disputed_money_is_not_granted",
+    ),
+    mutant(
+        "A unit is refunded twice",
+        _REFUNDS,
+        "        if quantity > sold[product_id].units_left:\n",
+        "        if quantity > 100:\n",
+        f"{_GRANTS}::test_a_unit_is_refunded_once",
+    ),
+    mutant(
+        "Money that was given back is recorded again",
+        _REFUNDS,
+        "    WHERE refunds.id = :refund_id AND refunded_at IS NULL AND orders.id = order_id\n",
+        "    WHERE refunds.id = :refund_id AND orders.id = order_id\n",
+        f"{_REFUND_STEPS}::test_two_executions_at_once_refund_once",
+    ),
+    mutant(
+        "Units come back again",
+        _REFUNDS,
+        "AND restock AND restocked_at IS NULL AND status = 'REQUESTED'",
+        "AND restock AND status = 'REQUESTED'",
+        f"{_REFUND_STEPS}::test_two_executions_at_once_refund_once",
+    ),
+    mutant(
+        "A refund is completed before its money is back",
+        _REFUNDS,
+        "          AND refunded_at IS NOT NULL AND (restocked_at",
+        "          AND (restocked_at",
+        f"{_REFUND_STEPS}::test_nothing_is_said_before_money_and_stock_are_back",
+    ),
+    mutant(
+        "A refund is rejected although its money may have moved",
+        "functions/operations/refunds/desk.py",
+        "        if given_back > payment.refunded:\n",
+        "        if given_back < 0:\n",
+        "tests/integration/operations/test_refunds.py::test_what_the_provider_has_given_back_is_not_rejected",
     ),
 )

@@ -444,3 +444,104 @@ def notified(database: Database, order_id: UUID, event: CloudEvent) -> dict[str,
         channel=event.data["channel"],
     )
     return found
+
+
+class TestRefunds:
+    """What tells of a refund names it: an order has several, and each is told of once on each channel."""
+
+    def refund(self, database: Database, order_id: UUID, lines: int = 1) -> UUID:
+        refund_id = uuid7()
+        execute(
+            database,
+            "INSERT INTO refunds (id, order_id, origin, requested_by, reason, amount, restock, status) "
+            "VALUES (:id, :order_id, 'OPERATOR', 'operator', 'a reason of ours', 1250, false, 'COMPLETED')",
+            id=refund_id,
+            order_id=order_id,
+        )
+        execute(
+            database,
+            "INSERT INTO refund_lines (refund_id, product_id, quantity) "
+            "SELECT :id, product_id, 1 FROM order_items WHERE order_id = :order_id LIMIT :lines",
+            id=refund_id,
+            order_id=order_id,
+            lines=lines,
+        )
+        return refund_id
+
+    def event(self, order_id: UUID, refund_id: UUID | None, channel: Channel = Channel.EMAIL) -> CloudEvent:
+        told = NotificationRequested(
+            notification=Notification.ORDER_REFUNDED, channel=channel, refund_id=refund_id
+        )
+        return cloud_event(order_id, told)
+
+    def test_the_mail_has_the_refund_s_amount_and_lines(
+        self, database: Database, sender: FakeSender, order_id: UUID
+    ) -> None:
+        deliver(database, sender, self.event(order_id, self.refund(database, order_id)))
+
+        (mail,) = sender.sent
+        assert mail.subject == "We have refunded your order"
+        assert "1 × Coffee beans" in mail.text
+        assert "Refunded: USD 12.50" in mail.text
+        assert "25.00" not in mail.text
+        assert "a reason of ours" not in mail.text + mail.html
+
+    def test_an_amount_alone_has_no_table(
+        self, database: Database, sender: FakeSender, order_id: UUID
+    ) -> None:
+        deliver(database, sender, self.event(order_id, self.refund(database, order_id, lines=0)))
+
+        (mail,) = sender.sent
+        assert "Refunded: USD 12.50" in mail.text
+        assert "Coffee" not in mail.text + mail.html
+        assert "<thead>" not in mail.html
+
+    def test_it_is_told_in_the_order_s_language_and_by_text_message(
+        self, database: Database, sender: FakeSender, order_id: UUID
+    ) -> None:
+        execute(database, "UPDATE orders SET locale = 'es'")
+        refund_id = self.refund(database, order_id)
+        execute(
+            database,
+            "INSERT INTO recipients (id, user_id, channel, address, locale, confirmed_at, code_expires_at, key, "
+            "fingerprint) VALUES (:id, :user_id, 'sms', :phone, 'es', now(), now(), 'k', 'f')",
+            id=uuid7(),
+            user_id=ALICE,
+            phone=PHONE,
+        )
+
+        deliver(database, sender, self.event(order_id, refund_id))
+        deliver(database, sender, self.event(order_id, refund_id, Channel.SMS))
+
+        mail, message = sender.sent
+        assert "Reembolsado: 12,50 USD" in mail.text
+        assert "Te hemos reembolsado tu pedido" in message.text
+        assert "12,50 USD" in message.text
+
+    def test_each_refund_is_told_of_once(
+        self, database: Database, sender: FakeSender, order_id: UUID
+    ) -> None:
+        first, second = self.refund(database, order_id), self.refund(database, order_id)
+
+        for refund_id in (first, first, second):
+            deliver(database, sender, self.event(order_id, refund_id))
+
+        assert len(sender.sent) == 2
+        told = rows(database, "SELECT refund_id, order_id FROM notifications WHERE refund_id IS NOT NULL")
+        assert {row["refund_id"] for row in told} == {first, second}
+        assert {row["order_id"] for row in told} == {None}
+
+    def test_a_refund_of_another_order_is_none(
+        self, database: Database, sender: FakeSender, order_id: UUID
+    ) -> None:
+        other = self.refund(database, add_order(database))
+
+        with pytest.raises(OrderNotFound):
+            deliver(database, sender, self.event(order_id, other))
+        assert sender.sent == []
+
+    def test_a_message_without_its_refund_is_poison(
+        self, database: Database, sender: FakeSender, order_id: UUID
+    ) -> None:
+        with pytest.raises(UnexpectedEvent):
+            deliver(database, sender, self.event(order_id, None))

@@ -20,7 +20,9 @@ from orders.events import (
     PaymentRefunded,
     Queue,
 )
+from orders.ids import uuid7
 from orders.observability import metrics
+from orders.payments import reconciliation
 from orders.payments.gateway import Charge, GatewayDispute, GatewayPayment, GatewayRefund, PaymentGateway
 from payment_simulator import customers
 from payment_simulator.gateway import SimulatedGateway
@@ -311,3 +313,74 @@ class _Interrupted(_Unreachable):
 
     def find_refunds(self, key: str) -> Sequence[GatewayRefund]:
         return self._gateway.find_refunds(key)
+
+
+class TestRefundsOfConfirmedOrders:
+    """A confirmed order agrees if the gateway holds what our books say, refunds on their way taken into account."""
+
+    def refund(
+        self, setup: PaymentSetup, order_id: UUID, amount: int, status: str, *, recorded: bool
+    ) -> UUID:
+        refund_id = uuid7()
+        execute(
+            setup.database,
+            "INSERT INTO refunds (id, order_id, origin, requested_by, reason, amount, restock, status, refunded_at) "
+            "VALUES (:id, :order_id, 'OPERATOR', 'operator', 'broken', :amount, false, :status, "
+            "CASE WHEN :recorded THEN now() END)",
+            id=refund_id,
+            order_id=order_id,
+            amount=amount,
+            status=status,
+            recorded=recorded,
+        )
+        if recorded:
+            execute(
+                setup.database,
+                "UPDATE payments SET refunded = refunded + :amount WHERE order_id = :order_id",
+                amount=amount,
+                order_id=order_id,
+            )
+        return refund_id
+
+    def verdict(self, setup: PaymentSetup, order_id: UUID) -> str:
+        return str(reconciliation.reconcile(setup.database, setup.gateway, order_id).verdict)
+
+    def test_what_is_given_back_and_recorded_agrees(self, setup: PaymentSetup) -> None:
+        order_id = setup.order("CONFIRMED", "CAPTURED", "CAPTURED")
+        refund_id = self.refund(setup, order_id, 500, "COMPLETED", recorded=True)
+        setup.gateway.refund_part(f"order-{order_id}", f"refund-{refund_id}", 500)
+
+        assert self.verdict(setup, order_id) == "AGREED"
+
+    @pytest.mark.parametrize("status", ["REQUESTED", "NEEDS_REVIEW"])
+    @pytest.mark.parametrize("is_given", [True, False])
+    def test_what_is_on_its_way_agrees_given_or_not(
+        self, setup: PaymentSetup, status: str, is_given: bool
+    ) -> None:
+        order_id = setup.order("CONFIRMED", "CAPTURED", "CAPTURED")
+        refund_id = self.refund(setup, order_id, 500, status, recorded=False)
+        if is_given:
+            setup.gateway.refund_part(f"order-{order_id}", f"refund-{refund_id}", 500)
+
+        assert self.verdict(setup, order_id) == "AGREED"
+
+    def test_what_is_recorded_and_not_given_is_a_conflict(self, setup: PaymentSetup) -> None:
+        order_id = setup.order("CONFIRMED", "CAPTURED", "CAPTURED")
+        self.refund(setup, order_id, 500, "COMPLETED", recorded=True)
+
+        assert self.verdict(setup, order_id) == "CONFLICT"
+
+    def test_what_is_rejected_and_given_is_a_conflict(self, setup: PaymentSetup) -> None:
+        order_id = setup.order("CONFIRMED", "CAPTURED", "CAPTURED")
+        refund_id = self.refund(setup, order_id, 500, "REJECTED", recorded=False)
+        setup.gateway.refund_part(f"order-{order_id}", f"refund-{refund_id}", 500)
+
+        assert self.verdict(setup, order_id) == "CONFLICT"
+
+    def test_a_confirmed_order_that_is_refunded_in_full_agrees(self, setup: PaymentSetup) -> None:
+        order_id = setup.order("CONFIRMED", "REFUNDED", "CAPTURED")
+        refund_id = self.refund(setup, order_id, TOTAL, "COMPLETED", recorded=False)
+        execute(setup.database, "UPDATE refunds SET refunded_at = now()")
+        setup.gateway.refund_part(f"order-{order_id}", f"refund-{refund_id}", TOTAL)
+
+        assert self.verdict(setup, order_id) == "AGREED"

@@ -7,7 +7,6 @@ from uuid import UUID
 import pytest
 
 from functions.refund_steps import handler
-from infra.names import snake
 from orders import refunds
 from orders.db import Database
 from orders.domain import RefundOrigin, RefundStep
@@ -68,10 +67,10 @@ def run(refund_id: UUID, *faults: Fault) -> Execution:
 
 def call(step: str, refund_id: UUID) -> Any:
     """One invocation of one step's function."""
-    more: dict[str, Any] = {"execution": f"refund-{refund_id}", "attempt": 1}
+    more: dict[str, Any] = {"step": step, "execution": f"refund-{refund_id}", "attempt": 1}
     if step == RefundStep.MARK_FOR_REVIEW:
         more["failure"] = {"step": "RestockItems", "error": "States.Timeout"}
-    return TASKS[step]({**execution_input(refund_id), **more})
+    return TASKS["RefundSteps"]({**execution_input(refund_id), **more})
 
 
 def refunds_of(order: Order) -> list[dict[str, Any]]:
@@ -114,9 +113,4 @@ def returned_of(pipeline: Pipeline, refund_id: UUID) -> dict[UUID, int]:
     return {row["product_id"]: row["quantity"] for row in found}
 
 
-def _task(step: RefundStep) -> Task:
-    entry = getattr(handler, snake(step))
-    return lambda payload: entry(payload, lambda_context())
-
-
-TASKS: Final[Mapping[str, Task]] = {str(step): _task(step) for step in RefundStep}
+TASKS: Final[Mapping[str, Task]] = {"RefundSteps": lambda payload: handler.handler(payload, lambda_context())}

@@ -132,7 +132,7 @@ UNDOES: Final[Mapping[SagaStep, SagaStep]] = {undo: step for step, undo in COMPE
 
 
 class RefundStep(StrEnum):
-    """The states of a refund that are functions, named as in `statemachines/order_refund.asl.json`."""
+    """The states of a refund that call its function, named as in `statemachines/order_refund.asl.json`."""
 
     BEGIN_REFUND = "BeginRefund"
     REFUND_PAYMENT = "RefundPayment"
