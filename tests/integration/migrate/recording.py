@@ -77,7 +77,7 @@ class Pipelines:
         self._relay()
         Order(self._saga, order_id, [product_id for product_id, _ in lines]).run(*faults)
         self._relay()
-        read_order(self.database, ALICE, str(order_id))
+        read_order(self.database, ALICE, str(order_id), cancellation_window_minutes=30)
         read_progress(self.database, ALICE, str(order_id), PaymentProvider.SIMULATOR)
         list_notifications(self.database, ALICE, str(order_id))
         list_orders(self.database, ALICE, status=None, limit=20, cursor=None)

@@ -225,8 +225,8 @@ def test_an_inquiry_of_a_bank_is_no_dispute_yet(gateway: StripeGateway, stripe: 
 
 def test_of_a_key_that_nobody_knows_nothing_is_found(gateway: StripeGateway, key: str) -> None:
     assert gateway.find(key) is None
-    assert gateway.find_refunds(key) == []
-    assert gateway.find_disputes(key) == []
+    assert not gateway.find_refunds(key)
+    assert not gateway.find_disputes(key)
 
 
 def test_a_refund_whose_outcome_nobody_knows_is_said_to_be_so(
