@@ -88,7 +88,7 @@ class OrdersStack(Stack):
         payment_callers = [
             saga.steps[SagaStep.PROCESS_PAYMENT],
             saga.steps[SagaStep.REFUND_PAYMENT],
-            refund.steps[RefundStep.REFUND_PAYMENT],
+            refund.steps,
             payment_webhooks.events,
             recovery.maintenance,
             recovery.payment_events,
