@@ -67,6 +67,7 @@ class Monitoring(Construct):
         self.topic = AlarmTopic(self, "Alarms", stage=stage).topic
         self._action = actions.SnsAction(self.topic)
         pairs = tuple(queues)
+        callers = tuple(payment_callers)
         lag = _orders_metric(Metric.OUTBOX_LAG, relay, "Maximum")
 
         for pair in pairs:
@@ -136,7 +137,16 @@ class Monitoring(Construct):
                     Metric.CIRCUIT_OPENED,
                     "The payment gateway keeps failing: orders wait for it, and are cancelled after an hour or so.",
                 )
-                for caller in payment_callers
+                for caller in callers
+            ),
+            *(
+                (
+                    f"payment-key-refused-{caller.name}",
+                    caller.function,
+                    Metric.STRIPE_AUTHENTICATION_FAILED,
+                    "The payment provider refuses our key: nothing is charged or given back until it has a good one.",
+                )
+                for caller in (callers if stage.payments.api_key_secret else ())
             ),
             (
                 "webhooks-disabled",

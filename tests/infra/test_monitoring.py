@@ -79,8 +79,11 @@ def test_an_execution_without_an_end_for_its_order_or_refund_calls(
         ("payment-conflict-payment-events", Metric.PAYMENT_CONFLICTS, "payment-events"),
         *(
             (f"payment-circuit-open-{caller}", Metric.CIRCUIT_OPENED, caller)
-            for caller in ("maintenance", "operations", "payment-events", "process-payment", "refund-payment")
+            for caller in sorted(CALL_PAYMENT_PROVIDER)
         ),
+        ("payment-conflict-provider-events", Metric.PAYMENT_CONFLICTS, "provider-events"),
+        ("payment-dispute-opened", Metric.PAYMENT_DISPUTES_OPENED, "provider-events"),
+        ("payment-dispute-lost", Metric.PAYMENT_DISPUTES_LOST, "provider-events"),
         ("notifications-uncertain", Metric.NOTIFICATIONS_UNCERTAIN, "notify"),
         ("notifications-stage-limit", Metric.STAGE_LIMIT_REACHED, "notify"),
         ("webhooks-disabled", Metric.WEBHOOKS_DISABLED, "deliver-webhooks"),
@@ -95,6 +98,14 @@ def test_what_a_function_counts_as_lost_calls(
     assert properties["MetricName"] == metric
     assert properties["Statistic"] == "Sum"
     assert emitted_by(stack, properties) == emitter
+
+
+@pytest.mark.parametrize("caller", sorted(CALL_PAYMENT_PROVIDER))
+def test_a_key_that_the_payment_provider_refuses_calls(prod: SynthesizedStack, caller: str) -> None:
+    properties = alarm(prod, f"payment-key-refused-{caller}")
+    assert fires_on_the_first(properties)
+    assert properties["MetricName"] == Metric.STRIPE_AUTHENTICATION_FAILED
+    assert emitted_by(prod, properties) == caller
 
 
 def test_events_that_wait_for_minutes_call(stack: SynthesizedStack) -> None:
