@@ -28,7 +28,7 @@ CALL_PAYMENT_PROVIDER = frozenset(
         "process-payment",
         "provider-events",
         "refund-payment",
-        "refund-step-refund-payment",
+        "refund-steps",
     }
 )
 """The functions that do; they may read our key there."""

@@ -7,7 +7,7 @@ import pytest
 
 from orders.contract import Metric
 from orders.events import Queue
-from tests.infra.stacks import ROOT, SynthesizedStack
+from tests.infra.stacks import CALL_PAYMENT_PROVIDER, ROOT, SynthesizedStack
 
 MINUTE_SECONDS = 60
 

@@ -1,4 +1,4 @@
-"""The promises I1–I12 (docs/promises.md), checked wherever something is on record.
+"""The promises I1–I13 (docs/promises.md), checked wherever something is on record.
 
 `evidence.judge` is the one checker: `bin/orders audit`, the demonstration, chaos and the tests use it or its parts.
 Each module reads one place and has the checks that this place allows: `database` (with the payment gateway's ledger),

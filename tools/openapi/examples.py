@@ -169,6 +169,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "RefundRecord.executions": 1,
     "requestedBy": _ADMINISTRATOR,
     "providerRefundId": None,
+    "providerDisputeId": "dp_1SXz5mKZ2eXy7QaB",
     "refundedAt": None,
     "restockedAt": None,
     "completedAt": None,
