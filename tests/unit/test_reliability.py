@@ -19,7 +19,7 @@ SECTIONS: Final = dict(section.partition("\n")[::2] for section in PAGE.split("\
 
 FAULTS: Final = 15
 """Those that docs/promises.md names."""
-PROMISES: Final = [f"I{number}" for number in range(1, 13)]
+PROMISES: Final = [f"I{number}" for number in range(1, 14)]
 TRAPS: Final = [f"T{number}" for number in range(1, 25)]
 
 _TEST: Final = re.compile(r"`(tests/[^`]*::[^`]*)`")
