@@ -1,6 +1,5 @@
 """Parses `POST /orders/{orderId}/cancellation`, cancels the order, returns 202."""
 
-import functools
 from http import HTTPStatus
 from typing import Any
 
@@ -9,7 +8,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.cancel_order.cancel_order import CancellationRequest, cancel_order
 from functions.cancel_order.models import CancellationAccepted
-from orders import executions
 from orders.contract import ADMIN_GROUP, API_PREFIX
 from orders.db import Database
 from orders.errors import (
@@ -29,7 +27,7 @@ from orders.settings import CancellationSettings
 
 settings = CancellationSettings.from_environment()
 database = Database.from_settings(settings)
-step_functions = functools.cache(executions.connect)
+wake = actions.waker()
 api = Api()
 
 
@@ -62,7 +60,7 @@ def post_cancellation(order_id: str) -> Response[CancellationAccepted]:
         settings.cancellation_window_minutes,
         Trace(api.correlation_id, traceparent),
     )
-    cancellation = cancel_order(database, lambda token: actions.wake(step_functions(), token), request)
+    cancellation = cancel_order(database, wake, request)
     correlate(api.correlation_id, order_id=order_id)
     logger.info("Cancellation accepted", outcome=cancellation.outcome)
     accepted = CancellationAccepted.of(vars(cancellation), order_id=uuid, outcome=cancellation.outcome)

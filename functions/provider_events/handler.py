@@ -1,13 +1,11 @@
 """Consumes `payment-webhooks`: each event of the payment provider has us look at its payment, once."""
 
-import functools
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.provider_events.look import NEEDED_SECONDS, look
 from functions.provider_events.settings import Settings
-from orders import executions
 from orders.consumer import consume_hints
 from orders.db import Database
 from orders.observability import instrumented
@@ -17,11 +15,7 @@ from orders.payments.webhooks import ProviderMessage
 settings = Settings.from_environment()
 database = Database.from_settings(settings)
 gateway = settings.gateway(database)
-step_functions = functools.cache(executions.connect)
-
-
-def wake(token: str) -> None:
-    actions.wake(step_functions(), token)
+wake = actions.waker()
 
 
 def work(message: ProviderMessage) -> None:

@@ -1,6 +1,5 @@
 """The twelve functions of the saga, each step next to its compensation. Each returns the state of its part."""
 
-import functools
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -11,7 +10,6 @@ from functions.saga_steps import order, payment, stock
 from functions.saga_steps.events import CancellationEvent, StepEvent, WaitEvent
 from functions.saga_steps.settings import Settings
 from functions.saga_steps.transaction import turn_back
-from orders import executions
 from orders.db import Database
 from orders.domain import SagaStep
 from orders.observability import Handler, correlate, instrumented, logger
@@ -20,7 +18,7 @@ from orders.payments import actions
 settings = Settings.from_environment()
 database = Database.from_settings(settings)
 gateway = settings.gateway(database)
-step_functions = functools.cache(executions.connect)
+wake = actions.waker()
 
 Event = TypeVar("Event", bound=StepEvent)
 
@@ -56,21 +54,15 @@ process_payment = _entry(
     SagaStep.PROCESS_PAYMENT, StepEvent, lambda e: payment.process(database, gateway, e.order_id, e.trace)
 )
 wait_for_payment = _entry(
-    SagaStep.WAIT_FOR_PAYMENT,
-    WaitEvent,
-    lambda e: payment.wait(
-        database, lambda token: actions.wake(step_functions(), token), e.order_id, e.task_token
-    ),
+    SagaStep.WAIT_FOR_PAYMENT, WaitEvent, lambda e: payment.wait(database, wake, e.order_id, e.task_token)
 )
 refund_payment = _compensation(
     SagaStep.REFUND_PAYMENT, lambda e: payment.refund(database, gateway, e.order_id, e.trace)
 )
-
 confirm_reservation = _entry(
     SagaStep.CONFIRM_RESERVATION, StepEvent, lambda e: stock.confirm(database, e.order_id)
 )
 restore_inventory = _compensation(SagaStep.RESTORE_INVENTORY, lambda e: stock.restore(database, e.order_id))
-
 send_confirmation = _entry(
     SagaStep.SEND_CONFIRMATION, StepEvent, lambda e: order.send_confirmation(database, e.order_id)
 )
@@ -78,7 +70,6 @@ send_cancellation = _compensation(
     SagaStep.SEND_CANCELLATION,
     lambda e: order.send_cancellation(database, e.order_id, e.failure.reason, e.trace),
 )
-
 complete_order = _entry(
     SagaStep.COMPLETE_ORDER, StepEvent, lambda e: order.complete(database, e.order_id, e.trace)
 )

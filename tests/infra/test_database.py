@@ -30,6 +30,7 @@ USERS = {
     "webhooks",
     "deliver-webhooks",
     "provider-events",
+    "refund-steps",
     "migrate",
     *map(kebab, SagaStep),
 }

@@ -40,6 +40,7 @@ FUNCTIONS = [
     "deliver-webhooks",
     "payment-webhooks",
     "provider-events",
+    "refund-steps",
     "migrate",
     "operations",
     *RECOVERY,

@@ -30,8 +30,8 @@ def test_bounces_and_complaints_of_our_mails_go_to_the_topic(stack: SynthesizedS
 
 def test_every_mail_is_sent_with_the_configuration_set(stack: SynthesizedStack) -> None:
     assert stack.name_of(stack.environment("notify")["MAIL_CONFIGURATION_SET"]) == "mails"
-    of_the_sender = stack.the("AWS::SES::EmailIdentity")["ConfigurationSetAttributes"]
-    assert stack.name_of(of_the_sender["ConfigurationSetName"]) == "mails"
+    for sender in stack.of_type("AWS::SES::EmailIdentity").values():
+        assert stack.name_of(sender["ConfigurationSetAttributes"]["ConfigurationSetName"]) == "mails"
 
 
 def test_there_is_one_list_of_addresses_that_get_no_mail(stack: SynthesizedStack) -> None:

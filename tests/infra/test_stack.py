@@ -163,6 +163,8 @@ def test_cdk_nag_finds_nothing_in_production_that_is_not_accepted_with_a_reason(
         "AwsSolutions-IAM5[Resource::*]",
         "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:"
         "orders-prod-order-saga:*]",
+        "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:"
+        "orders-prod-order-refund:*]",
         "AwsSolutions-L1",
         "AwsSolutions-RDS6",
         "AwsSolutions-SF1",

@@ -98,7 +98,9 @@ def test_another_type_is_refused_whatever_the_body() -> None:
             with_plain_body(posted(body, **{"Content-Type": "text/plain"}))
 
 
-@pytest.mark.parametrize("declared", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"])
+@pytest.mark.parametrize(
+    "declared", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"]
+)
 def test_of_nothing_the_type_does_not_matter(declared: str) -> None:
     """Clients declare a form of their own accord: curl -d '', a browser's form, Python's urllib."""
     event = with_plain_body(posted("", **{"Content-Type": declared}))

@@ -96,7 +96,7 @@ _SOURCES: Final = """
 
 
 def _charged(provider: Ledger) -> str:
-    """What the provider really charged and gave back: by its own keys (`ledger`), and for orders in scope."""
+    """What the provider really charged and gave back: by its keys (`ledger`), by refund, and for orders in scope."""
     return f"""
     ledger AS (
         SELECT key, count(*) FILTER (WHERE kind = 'CAPTURE') AS captures,
@@ -104,6 +104,8 @@ def _charged(provider: Ledger) -> str:
                coalesce(sum(amount) FILTER (WHERE kind = 'REFUND'), 0) AS refunded,
                min(created_at) AS created_at
         FROM ({provider.rows}) AS entries GROUP BY key
+    ), given_back AS (
+        {provider.refunds}
     ), charged AS (
         SELECT scope.id AS order_id, ledger.* FROM scope
         JOIN payments ON payments.order_id = scope.id
@@ -391,7 +393,7 @@ _REFUNDED_ONCE: Final = Promise(
                     THEN format('%s units came back of %s', coalesce(moved.units, 0), coalesce(asked.units, 0)) END),
            CASE WHEN refund.status = 'NEEDS_REVIEW' THEN 'needs review: ' || coalesce(refund.error, '') END
     FROM refunds AS refund JOIN scope ON scope.id = refund.order_id
-    LEFT JOIN gateway.refunds AS given ON given.refund_key = 'refund-' || refund.id
+    LEFT JOIN given_back AS given ON given.refund_key = 'refund-' || refund.id
     CROSS JOIN LATERAL (
         SELECT array_agg((product_id, quantity) ORDER BY product_id)::text, sum(quantity)
         FROM refund_lines WHERE refund_id = refund.id

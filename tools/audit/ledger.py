@@ -29,6 +29,8 @@ class Entry:
     amount: int
     """Minor units."""
     created_at: datetime
+    refund_key: str | None = None
+    """Of a refund: the key that we gave it, if it was made by us under one."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,16 @@ class Ledger:
 
     rows: str
     """SQL: a query of (key, kind, amount, created_at)."""
+    refunds: str
+    """SQL: a query of (refund_key, amount), of what was given back under a key of ours."""
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 # The simulator keeps its books in a schema beside ours: they are read where they are, however many there are.
-SIMULATOR: Final = Ledger("SELECT key, kind, amount, created_at FROM gateway.entries")
+SIMULATOR: Final = Ledger(
+    "SELECT key, kind, amount, created_at FROM gateway.entries",
+    "SELECT refund_key, amount FROM gateway.refunds",
+)
 _HAS_SIMULATOR: Final = text("SELECT to_regclass('gateway.entries') IS NOT NULL")
 
 
@@ -53,12 +60,17 @@ def of_entries(entries: Iterable[Entry]) -> Ledger:
             "kind": entry.kind,
             "amount": entry.amount,
             "created_at": entry.created_at.isoformat(),
+            "refund_key": entry.refund_key,
         }
         for entry in entries
     ]
+    given = (
+        "FROM jsonb_to_recordset(CAST(:entries AS jsonb)) "
+        "AS entry (key text, kind text, amount bigint, created_at timestamptz, refund_key text)"
+    )
     return Ledger(
-        "SELECT key, kind, amount, created_at FROM jsonb_to_recordset(CAST(:entries AS jsonb)) "
-        "AS entry (key text, kind text, amount bigint, created_at timestamptz)",
+        f"SELECT key, kind, amount, created_at {given}",
+        f"SELECT refund_key, amount {given} WHERE refund_key IS NOT NULL",
         {"entries": json.dumps(document)},
     )
 
@@ -78,6 +90,7 @@ def read(engine: Engine, stack: Stack) -> Ledger:
         ledgers.append(of_entries(stripe_entries(stripe["url"], stripe["api_key"])))
     return Ledger(
         " UNION ALL ".join(ledger.rows for ledger in ledgers),
+        " UNION ALL ".join(ledger.refunds for ledger in ledgers),
         {name: value for ledger in ledgers for name, value in ledger.parameters.items()},
     )
 
@@ -104,7 +117,11 @@ def stripe_entries(url: str, api_key: str) -> Iterator[Entry]:
         for refund in _all(client, "refunds"):
             if refund["status"] not in {"failed", "canceled"}:
                 yield Entry(
-                    key_of.get(refund["charge"], refund["id"]), "REFUND", _amount(refund), _time(refund)
+                    key_of.get(refund["charge"], refund["id"]),
+                    "REFUND",
+                    _amount(refund),
+                    _time(refund),
+                    (refund.get("metadata") or {}).get("refund_key"),
                 )
 
 

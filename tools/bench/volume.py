@@ -118,8 +118,8 @@ _ORDERS: Final[Mapping[str, str]] = {
         FROM bench_orders, LATERAL (VALUES (mail_id, 'email'), (text_id, 'sms')) AS told (id, channel)
     """,
     "order_items": f"""
-        (order_id, line_no, product_id, quantity, unit_price)
-        SELECT order_id, 1, product_id, 2, {UNIT_PRICE} FROM bench_orders
+        (order_id, line_no, product_id, quantity, unit_price, product_name)
+        SELECT order_id, 1, product_id, 2, {UNIT_PRICE}, 'Made up' FROM bench_orders
     """,
     "reservations": """
         (order_id, product_id, quantity, status, expires_at)

@@ -7,10 +7,11 @@ from uuid import UUID
 
 import pytest
 
+from functions.start_saga.start_saga import StateMachines
 from orders.confirmation_codes import ConfirmationCodes
 from orders.db import Database
 from orders.events import CloudEvent, EventData, Queue
-from orders.executions import Executions
+from orders.executions import Executions, Subject
 from payment_simulator.gateway import SimulatedGateway
 from tests.integration.deliver_webhooks.webhook_setup import WebhookSetup
 from tests.integration.notify.fake_sender import FakeSender, permission
@@ -66,9 +67,12 @@ class Consumers:
         for name, value in _ENVIRONMENT.items():
             monkeypatch.setenv(name, value)
         consumers = cls(database, dead_letters, WebhookSetup(database))
-        executions = Executions(consumers.step_functions, ARN)  # type: ignore[arg-type]
+        machines = StateMachines(
+            Executions(consumers.step_functions, ARN),  # type: ignore[arg-type]
+            Executions(consumers.step_functions, ARN, Subject.REFUND),  # type: ignore[arg-type]
+        )
         functions: tuple[tuple[Queue, str, dict[str, Any]], ...] = (
-            (Queue.ORDER_PROCESSING, "start_saga", {"executions": lambda: executions}),
+            (Queue.ORDER_PROCESSING, "start_saga", {"state_machines": lambda: machines}),
             (Queue.PAYMENT_PROCESSING, "payment_events", {"gateway": SimulatedGateway(database, BEHAVIOUR)}),
             (Queue.INVENTORY_MANAGEMENT, "inventory_events", {}),
             (

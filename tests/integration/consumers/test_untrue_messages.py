@@ -20,10 +20,12 @@ from orders.events import (
     OrderCancelled,
     OrderConfirmed,
     OrderCreated,
+    OrderRefunded,
     OrderReviewRequired,
     PaymentCaptured,
     PaymentRefunded,
     Queue,
+    RefundRequested,
     WebhookAttemptScheduled,
 )
 from orders.ids import uuid7
@@ -52,6 +54,15 @@ GENUINE: dict[str, EventData] = {
         OrderConfirmed(**ENDED),
         OrderCancelled(**{**ENDED, "failure_reason": FailureReason.INSUFFICIENT_STOCK}),
         OrderReviewRequired(**ENDED),
+        RefundRequested(refund_id=uuid7()),
+        OrderRefunded(
+            refund_id=uuid7(),
+            amount=2500,
+            refunded_amount=2500,
+            total_amount=2500,
+            currency="USD",
+            created_at=ENDED["created_at"],
+        ),
         WebhookAttemptScheduled(delivery_id=uuid7(), attempt=1),
     )
 }
@@ -66,9 +77,15 @@ FORGED_DATA: dict[str, dict[str, Any]] = {
     OrderConfirmed.type: {"totalAmount": 1},
     OrderCancelled.type: {"failureReason": "FRAUD_SUSPECTED"},
     OrderReviewRequired.type: {"createdAt": "2020-01-01T00:00:00Z"},
+    RefundRequested.type: {"refundId": str(uuid7())},
+    OrderRefunded.type: {"amount": 1},
     WebhookAttemptScheduled.type: {"attempt": 2},
 }
-FITTING = {OrderConfirmed.type: "CONFIRMED", OrderCancelled.type: "CANCELLED"}
+FITTING = {
+    OrderConfirmed.type: "CONFIRMED",
+    OrderCancelled.type: "CANCELLED",
+    OrderRefunded.type: "CONFIRMED",
+}
 
 
 def test_every_type_of_event_is_forged_here() -> None:

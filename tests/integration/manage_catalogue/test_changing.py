@@ -123,7 +123,7 @@ def test_a_new_price_is_for_new_orders_only(coffee: Product, database: Database)
     later = add_order(database, [(coffee.to_order, 2)])
     prices = [
         (order.total_amount, order.items[0].unit_price)
-        for order in (queries.read_order(database, ALICE, str(order_id)) for order_id in (earlier, later))
+        for order in (queries.read_order(database, ALICE, str(order_id), 30) for order_id in (earlier, later))
     ]
     assert prices == [(2500, 1250), (19800, 9900)]
 

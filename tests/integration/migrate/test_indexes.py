@@ -12,15 +12,17 @@ import pytest
 from sqlalchemy import Connection, TextClause, text
 
 from functions.deliver_webhooks import attempts
+from functions.mail_feedback import mail_feedback
 from functions.maintenance import retention, stuck_orders
 from functions.maintenance import stock as maintained_stock
 from functions.manage_catalogue import stock
 from functions.operations import outbox
 from functions.operations.orders import records
+from functions.operations.refunds import records as refund_records
 from functions.outbox_relay import claims
 from functions.read_orders import queries
 from functions.webhooks import delivery_history
-from orders import erasure
+from orders import erasure, refunds
 from orders.db import Database
 from orders.domain import OrderStatus
 from orders.payments import records as payment_records
@@ -72,6 +74,12 @@ READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     ),
     "repairs_by_order": (records.RECORDS, {"order_id": ID}),
     "operator_actions_by_order": (records.RECORDS, {"order_id": ID}),
+    "refunds_open": (refund_records._OPEN, {"status": "NEEDS_REVIEW", "after": ID, "limit": 21}),
+    "refunds_by_order": (refund_records._OF_ORDER, {"order_id": ID}),
+    "payment_disputes_by_order": (refunds._TAKEN, {"order_id": ID}),
+    "suppressed_addresses_by_order": (text(erasure._OF_ORDERS[1]), {"order_ids": [ID]}),
+    "notifications_by_provider_id": (mail_feedback._FIND_NOTIFICATION, {"message_id": "m"}),
+    "recipients_by_code_provider_id": (mail_feedback._FIND_CODE, {"message_id": "m"}),
     # For whoever looks into the gateway's ledger.
     "gateway.entries_key": (text("SELECT * FROM gateway.entries WHERE key = :key"), {"key": "order-7"}),
     "gateway.refunds_key": (gateway._FIND_REFUNDS, {"key": "order-7"}),

@@ -30,7 +30,7 @@ def test_a_system_at_rest_is_up_in_every_part(operations: Operations) -> None:
     status = "degraded" if "degraded" in machine else "up"
     assert (told.pop("status"), told.pop("reason") is None) == (status, status == "up")
     assert {name: part["status"] for name, part in told.items() if name != "disk"} == dict.fromkeys(
-        ("database", "queues", "relay", "paymentGateway", "orders"), "up"
+        ("database", "queues", "relay", "paymentGateway", "orders", "refunds"), "up"
     )
     assert told["database"]["latencyMs"] > 0
     assert (told["database"]["poolSize"], told["database"]["poolInUse"]) == (1, 0)

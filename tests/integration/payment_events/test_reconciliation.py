@@ -155,10 +155,10 @@ def test_a_customer_cannot_act_any_more_on_the_payment_of_a_cancelled_order(
     assert not setup.database.transact(lambda connection: customers.complete(connection, f"order-{order_id}"))
 
 
-def test_a_customer_s_payment_that_its_saga_has_not_looked_at_yet_is_recorded(setup: PaymentSetup) -> None:
+def test_a_customer_s_payment_is_left_to_the_saga_that_waits_for_it(setup: PaymentSetup) -> None:
     order_id = setup.order("PROCESSING", "ACTION_REQUIRED", "CAPTURED")
     reconcile(setup.database, setup.gateway, cloud_event(order_id, CAPTURED))
-    assert setup.recorded() == ("CAPTURED", TOTAL, 0)
+    assert setup.recorded() == ("ACTION_REQUIRED", 0, 0)
 
 
 def test_a_refund_that_nobody_recorded_is_recorded(setup: PaymentSetup) -> None:

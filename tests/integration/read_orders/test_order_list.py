@@ -38,8 +38,10 @@ def test_an_order_is_listed_as_its_detail_begins(alice: Client, database: Databa
     assert answer.status == 200
     assert answer.json.keys() == {"items", "nextCursor"}
     detail = alice.get(f"{ORDERS}/{order_id}").json
-    lines = detail.pop("items")
-    assert answer.json["items"] == [{**detail, "itemCount": len(lines)}]
+    (listed,) = answer.json["items"]
+    assert listed.pop("itemCount") == len(detail["items"])
+    assert listed == {name: detail[name] for name in listed}
+    assert {"orderId", "status", "totalAmount", "createdAt"} <= listed.keys()
     assert datetime.fromisoformat(detail["createdAt"]).utcoffset() is not None
 
 

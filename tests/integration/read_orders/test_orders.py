@@ -35,6 +35,8 @@ def test_an_order_is_shown_as_it_was_placed(alice: Client, database: Database) -
         "totalAmount": 4000,
         "currency": "USD",
         "priority": "normal",
+        "refundedAmount": 0,
+        "refunds": [],
         "cancellation": {
             "possible": True,
             "possibleUntil": None,

@@ -46,12 +46,12 @@ def orders(
 
 def order(database: Database, draw: random.Random) -> object:
     number = volume.STRIDE * draw.randint(1, volume.ORDERS_OF_LARGEST)
-    return queries.read_order(database, volume.LARGEST_CUSTOMER, str(volume.order_id(number)))
+    return queries.read_order(database, volume.LARGEST_CUSTOMER, str(volume.order_id(number)), 30)
 
 
 def order_of_smallest(database: Database, draw: random.Random) -> object:
     order_id = volume.order_id(volume.ORDER_OF_SMALLEST)
-    return queries.read_order(database, volume.SMALLEST_CUSTOMER, str(order_id))
+    return queries.read_order(database, volume.SMALLEST_CUSTOMER, str(order_id), 30)
 
 
 def progress(database: Database, draw: random.Random) -> object:

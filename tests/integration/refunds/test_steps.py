@@ -53,9 +53,7 @@ def listen(order: Order) -> None:
     )
 
 
-def test_a_completed_refund_is_counted_once(
-    confirmed: Confirmed, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_completed_refund_is_counted_once(confirmed: Confirmed, capsys: pytest.CaptureFixture[str]) -> None:
     order = confirmed()
     refund_id = grant(order, amount=100).refund_id
 

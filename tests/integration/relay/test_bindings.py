@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orders.events import CATALOGUE, EventData
+from orders.events import CATALOGUE, EVENT_QUEUES, EventData
 from tests.infra.stacks import SynthesizedStack
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -55,6 +55,5 @@ def test_every_event_that_is_written_has_a_consumer_that_expects_it(
 
 @pytest.mark.timeout(600)
 def test_the_relay_knows_every_queue(stack: SynthesizedStack) -> None:
-    queues = {name for name in stack.queues if not name.endswith("-dlq")}
-    assert {event.queue for event in CATALOGUE.values()} <= queues
-    assert all(queue in str(stack.environment("outbox-relay")["QUEUE_URLS"]) for queue in queues)
+    assert {event.queue for event in CATALOGUE.values()} == set(EVENT_QUEUES) <= set(stack.queues)
+    assert all(queue in str(stack.environment("outbox-relay")["QUEUE_URLS"]) for queue in EVENT_QUEUES)

@@ -13,6 +13,7 @@ import pytest
 from infra.names import snake
 from orders.db import Database
 from orders.domain import SagaStep
+from orders.payments import actions
 from orders.payments.gateway import PaymentGateway
 from tests.support.api import lambda_context
 from tests.support.asl import Execution, Fault, StateMachine, Task, TaskTokens
@@ -92,7 +93,7 @@ class Pipeline:
         """Puts the handlers on this database, this gateway and these executions."""
         monkeypatch.setattr(handler, "database", self.database)
         monkeypatch.setattr(handler, "gateway", self.gateway)
-        monkeypatch.setattr(handler, "step_functions", lambda: self.tokens)
+        monkeypatch.setattr(handler, "wake", lambda token: actions.wake(self.tokens, token))
 
     def order(self, payment_method: str = "pm_card_visa", in_stock: int = IN_STOCK) -> "Order":
         """An accepted order of two products (trap T2), each with `in_stock` units of its own."""

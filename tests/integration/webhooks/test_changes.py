@@ -16,7 +16,9 @@ from tests.support.api import Client
 from tests.support.factories import add_order, execute, rows
 from tests.support.webhooks import PUBLIC_ADDRESS, URL, FakeResolver
 
-CONFIRMED, CANCELLED, REVIEW = sorted(WebhookEventType, key=list(WebhookEventType).index)
+CONFIRMED = WebhookEventType.CONFIRMED
+CANCELLED = WebhookEventType.CANCELLED
+REVIEW = WebhookEventType.REVIEW_REQUIRED
 
 
 @pytest.fixture

@@ -31,7 +31,8 @@ _OF_ORDERS: Final = (
     WHERE id = ANY (CAST(:order_ids AS uuid[]))
     """,
     # It gets no mail after that either: its digest stays.
-    "UPDATE suppressed_addresses SET address = NULL WHERE order_id = ANY (CAST(:order_ids AS uuid[]))",
+    "UPDATE suppressed_addresses SET address = NULL WHERE order_id = ANY (CAST(:order_ids AS uuid[])) "
+    "AND address IS NOT NULL",
     # It leads to the recipient in the provider's own records.
     "UPDATE notifications SET provider_id = NULL WHERE order_id = ANY (CAST(:order_ids AS uuid[]))",
     """

@@ -7,12 +7,15 @@ itself. An action is recorded and ended under a lock on its order: whoever ends 
 finds the action, or is seen by the step that is about to record it.
 """
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from orders import executions
 from orders.aws import sdk_calls
 from orders.errors import StepFenced
 from orders.payments.gateway import CustomerAction
@@ -111,3 +114,9 @@ def wake(client: "SFNClient", token: str) -> bool:
         except gone:
             return False
     return True
+
+
+def waker() -> Callable[[str], bool]:
+    """`wake` with a client of Step Functions that is made at its first use: most orders wait for nobody."""
+    connect = functools.cache(executions.connect)
+    return lambda token: wake(connect(), token)
