@@ -15,6 +15,7 @@ DIFFERENT_EACH_TIME = {
     "orderId",
     "createdAt",
     "updatedAt",
+    "possibleUntil",
     "at",
     "available",
     "queuedAt",

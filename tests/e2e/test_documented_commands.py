@@ -37,10 +37,11 @@ NOT_RUN: Final = {
 """What of the documents does not run here, and why."""
 MAY_BE_REFUSED: Final = (
     r"bin/orders (dlq (redrive|discard)|outbox redrive|review (show|resume|close)|webhook (trigger|update)"
-    r"|recipients (confirm|remove)|addresses (show|allow)|erase-customer|payment (complete|fail)) .*\$"
+    r"|recipients (confirm|remove)|addresses (show|allow)|erase-customer|payment (complete|fail)"
+    r"|cancel|refunds?|refund-(resume|reject)) .*\$"
 )
 """They repair what is broken. Where nothing is, the API refuses (exit code 3), and it must have understood."""
-ASKS_FIRST: Final = r"bin/orders erase-customer"
+ASKS_FIRST: Final = r"bin/orders (erase-customer|cancel) "
 RUNS_UNTIL_CTRL_C: Final = r"bin/orders webhook listen(?!.*--count)"
 REFUSED: Final = 3
 
@@ -84,6 +85,8 @@ def shell(running_cloud: Cloud, tmp_path: Path) -> dict[str, str]:
         "CURL_HOME": str(tmp_path),
         "QUEUE": "order-processing",
         "ORDER": str(uuid4()),
+        "PRODUCT": str(uuid4()),
+        "REFUND": str(uuid4()),
         "MESSAGE": str(uuid4()),
         "EVENT": str(uuid4()),
         "WEBHOOK": str(uuid4()),
