@@ -32,7 +32,7 @@ _METRICS: Final = {
 def look(
     database: Database,
     gateway: PaymentGateway,
-    wake: Callable[[str], None],
+    wake: Callable[[str], object],
     provider: PaymentProvider,
     message: ProviderMessage,
 ) -> None:

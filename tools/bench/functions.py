@@ -31,7 +31,7 @@ _OURS: Final = {
 
 def deployed(settings: Settings) -> dict[str, dict[str, str]]:
     """The packages that the local stage deploys, each with its environment."""
-    assembly = deploy.synthesize(settings, postgres.credentials(settings))
+    assembly = deploy.synthesize(settings, deploy.context(postgres.credentials(settings), "simulator", None))
     template = json.loads((assembly / f"{STACK_NAME}.template.json").read_text())
     found = {}
     for resource in template["Resources"].values():

@@ -268,15 +268,15 @@ def _lines(asked: NewRefund) -> dict[UUID, int]:
     Raises:
         InvalidRefund: lines and an amount are given, a product twice, or stock is to be moved by an amount alone.
     """
-    errors = []
+    errors: list[FieldError] = []
     lines: dict[UUID, int] = {}
     for index, line in enumerate(asked.lines or ()):
         if line.product_id in lines:
             errors.append(FieldError(f"#/lines/{index}/productId", "The product is in another line"))
         lines[line.product_id] = line.quantity
-    if lines and asked.amount is not None:
+    if lines and asked.amount:
         errors.append(FieldError("#/amount", "Give lines or an amount, not both"))
-    if asked.amount is not None and asked.restock:
+    if asked.amount and asked.restock:
         errors.append(FieldError("#/restock", "An amount moves no stock: give lines"))
     if errors:
         raise InvalidRefund(f"Refused: {', '.join(error.pointer for error in errors)}", tuple(errors))

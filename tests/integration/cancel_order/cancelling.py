@@ -49,7 +49,7 @@ def cancel(order: Order, database: Database | None = None, **changes: Any) -> Ca
 
 
 def request(order_id: UUID, **changes: Any) -> CancellationRequest:
-    usual = {
+    usual: dict[str, Any] = {
         "order_id": order_id,
         "user_id": ALICE,
         "is_administrator": False,

@@ -58,7 +58,7 @@ def held_at_commit(
     pipeline: Pipeline,
     process: Callable[[], Database],
     first: Callable[[Database], object],
-    second: partial[object],
+    second: Callable[[], object],
 ) -> tuple[object, object]:
     """What both came to: the second begins when the first has done everything but commit, and waits for it."""
     database = process()

@@ -237,7 +237,7 @@ def test_two_deliveries_at_once_record_it_once(
     databases = [process(), process()]
     outcomes = at_once(
         *(
-            lambda database=database: look(  # type: ignore[misc]
+            lambda database=database: look(
                 database,
                 SimulatedGateway(database, BEHAVIOUR),
                 confirmed.woken.append,

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import UUID
 
 import pytest
@@ -18,6 +18,9 @@ from orders.payments.gateway import PaymentGateway
 from tests.support.api import lambda_context
 from tests.support.asl import Execution, Fault, StateMachine, Task, TaskTokens
 from tests.support.factories import TRACE, Product, add_order, add_product, execute, rows
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
 
 RESERVATION_TTL_SECONDS: Final = 900
 
@@ -93,7 +96,9 @@ class Pipeline:
         """Puts the handlers on this database, this gateway and these executions."""
         monkeypatch.setattr(handler, "database", self.database)
         monkeypatch.setattr(handler, "gateway", self.gateway)
-        monkeypatch.setattr(handler, "wake", lambda token: actions.wake(self.tokens, token))
+        monkeypatch.setattr(
+            handler, "wake", lambda token: actions.wake(cast("SFNClient", self.tokens), token)
+        )
 
     def order(self, payment_method: str = "pm_card_visa", in_stock: int = IN_STOCK) -> "Order":
         """An accepted order of two products (trap T2), each with `in_stock` units of its own."""

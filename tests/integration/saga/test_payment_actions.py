@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING, cast
 
 import botocore.session
 import pytest
@@ -16,6 +17,9 @@ from orders.payments import actions
 from orders.payments.actions import Recorded
 from orders.payments.gateway import CustomerAction
 from tests.integration.saga.pipeline import Order, Pipeline, wait_until_somebody_waits_for_a_lock
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions import SFNClient
 
 ACTION = CustomerAction("authenticate", "secret-of-the-owner")
 
@@ -210,7 +214,7 @@ def step_functions() -> Stubber:
 def test_a_waiting_execution_is_woken_by_its_token(step_functions: Stubber) -> None:
     step_functions.add_response("send_task_success", {}, {"taskToken": "token-1", "output": "{}"})
     with step_functions:
-        assert actions.wake(step_functions.client, "token-1") is True
+        assert actions.wake(cast("SFNClient", step_functions.client), "token-1") is True
 
 
 @pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"])
@@ -219,10 +223,10 @@ def test_a_token_that_comes_late_twice_or_from_nowhere_wakes_nobody_and_is_no_er
 ) -> None:
     step_functions.add_client_error("send_task_success", code)
     with step_functions:
-        assert actions.wake(step_functions.client, "token-1") is False
+        assert actions.wake(cast("SFNClient", step_functions.client), "token-1") is False
 
 
 def test_step_functions_that_do_not_answer_are_said_to(step_functions: Stubber) -> None:
     step_functions.add_client_error("send_task_success", "ThrottlingException")
     with step_functions, pytest.raises(ServiceUnavailable):
-        actions.wake(step_functions.client, "token-1")
+        actions.wake(cast("SFNClient", step_functions.client), "token-1")

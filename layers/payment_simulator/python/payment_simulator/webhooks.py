@@ -48,13 +48,13 @@ def verify(body: bytes, headers: Mapping[str, str], secret: str) -> ProviderEven
 def _event(body: bytes) -> ProviderEvent:
     try:
         content: Any = json.loads(body)
-        fields = [content[name] for name in ("id", "type", "paymentId")]
-        key = content.get("key")
+        event = ProviderEvent(content["id"], content["type"], content["paymentId"], content.get("key"))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidSignature from error
-    if not all(isinstance(field, str) for field in fields) or not isinstance(key, str | None):
+    told = (event.event_id, event.type, event.payment_id, event.key or "")
+    if not all(isinstance(field, str) for field in told):
         raise InvalidSignature
-    return ProviderEvent(*fields, key=key)
+    return event
 
 
 def _signature(timestamp: str, body: bytes, secret: str) -> str:

@@ -86,13 +86,19 @@ class CancellationState:
 def record(connection: Connection, order_id: UUID, requested_by: str) -> datetime | None:
     """Remembers that an order on its way is to be cancelled; returns when that was asked for. None: the order has
     ended, or somebody has asked before."""
-    return connection.scalar(_RECORD, {"order_id": order_id, "requested_by": requested_by})
+    recorded_at: datetime | None = connection.scalar(
+        _RECORD, {"order_id": order_id, "requested_by": requested_by}
+    )
+    return recorded_at
 
 
 def record_for_refund(connection: Connection, order_id: UUID, requested_by: str) -> datetime | None:
     """The same for a confirmed order, whose refund follows in the same transaction: `set_refund`. None: somebody has
     asked before, and has their refund."""
-    return connection.scalar(_RECORD_FOR_REFUND, {"order_id": order_id, "requested_by": requested_by})
+    recorded_at: datetime | None = connection.scalar(
+        _RECORD_FOR_REFUND, {"order_id": order_id, "requested_by": requested_by}
+    )
+    return recorded_at
 
 
 def set_refund(connection: Connection, order_id: UUID, refund_id: UUID) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tools.audit.ledger import Entry, stripe_entries
 from tools.cloud import stripe_server
-from tools.cloud.ports import free_port
+from tools.cloud.ports import free_port, is_free
 from tools.cloud.processes import end
 from tools.cloud.settings import Settings
 from tools.stripe.server import API_KEY
@@ -98,4 +98,4 @@ def test_it_listens_on_loopback_only(settings: Settings) -> None:
 
 
 def test_a_port_that_is_free_is_told_as_free() -> None:
-    assert stripe_server.is_free(free_port())
+    assert is_free(free_port())

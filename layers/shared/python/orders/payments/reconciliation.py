@@ -106,11 +106,11 @@ class Recorded:
             _, metric = _REPAIRS[found.verdict]
             count(metric)
             log = logger.error if found.verdict is Verdict.CONFLICT else logger.info
-            log("Payment reconciled", extra={"verdict": found.verdict} | context)
+            log("Payment reconciled", extra={"verdict": found.verdict, **context})
         if self.refunds:
             count(Metric.PROVIDER_REFUNDS_RECORDED, len(self.refunds))
             logger.warning(
-                "Refund made at the payment provider", extra={"amounts": list(self.refunds)} | context
+                "Refund made at the payment provider", extra={"amounts": list(self.refunds), **context}
             )
 
 
