@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Engine, func, select, text
 
 from orders.domain import TERMINAL_STATUSES
-from orders.events import NotificationRequested, OrderCreated, WebhookAttemptScheduled
+from orders.events import Consumer, NotificationRequested, OrderCreated, WebhookAttemptScheduled
 from tools.audit.ledger import SIMULATOR, Ledger
 from tools.audit.verdict import Verdict, Violation
 
@@ -78,6 +78,7 @@ _PARAMETERS: Final = {
     "order_created": OrderCreated.type,
     "notification_requested": NotificationRequested.type,
     "webhook_attempt": WebhookAttemptScheduled.type,
+    "provider_events": Consumer.PROVIDER_EVENTS,
 }
 
 # What several checks start from.
@@ -86,6 +87,7 @@ _SOURCES: Final = """
         SELECT CAST(:terminal AS text[]) AS terminal, CAST(:order_created AS text) AS order_created,
                CAST(:notification_requested AS text) AS notification_requested,
                CAST(:webhook_attempt AS text) AS webhook_attempt,
+               CAST(:provider_events AS text) AS provider_events,
                CAST(:order_ids AS uuid[]) AS order_ids, CAST(:since AS timestamptz) AS since
     ), scope AS (
         SELECT orders.* FROM orders, given
@@ -294,7 +296,9 @@ _EFFECTS_ONCE: Final = Promise(
            CASE WHEN outbox.id IS NULL THEN 'was processed, but no such event was ever written' END, NULL
     FROM given, inbox LEFT JOIN outbox ON outbox.id = inbox.event_id
     WHERE outbox.subject IN (SELECT id FROM scope)
-       OR (outbox.id IS NULL AND (given.since IS NOT NULL OR given.order_ids IS NULL)
+       -- What the provider tells has no row of ours.
+       OR (outbox.id IS NULL AND consumer <> given.provider_events
+           AND (given.since IS NOT NULL OR given.order_ids IS NULL)
            AND (given.since IS NULL OR processed_at >= given.since))
     UNION ALL
     SELECT concat_ws(' / ', outbox.subject, data ->> 'notification', data ->> 'channel', data ->> 'refundId'),

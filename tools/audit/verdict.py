@@ -9,7 +9,7 @@ from rich.text import Text
 
 from tools.console import CROSS, TICK, report_table
 
-NUMBERS: Final = tuple(f"I{number}" for number in range(1, 13))
+NUMBERS: Final = tuple(f"I{number}" for number in range(1, 14))
 """The promises, in order."""
 _NOT_SHOWN: Final = Text("–", "dim")
 

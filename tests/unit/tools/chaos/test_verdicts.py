@@ -31,7 +31,7 @@ MARK, BODY = message(Queue.ORDER_PROCESSING, Poison.FOREIGN)
 
 BY_SQL = tuple(
     Verdict(promise, "by SQL", checked=1)
-    for promise in ("I1", "I2", "I3", "I4", "I5", "I7", "I8", "I9", "I10", "I11")
+    for promise in ("I1", "I2", "I3", "I4", "I5", "I7", "I8", "I9", "I10", "I11", "I13")
 )
 
 
