@@ -60,10 +60,11 @@ settings.load_profile("orders")
 
 
 _TOGETHER = {
-    # Clouds of their own. They wait more than they work: for leases to end, and for processes.
-    "tests/chaos/": "clouds that fail",
-    "tests/e2e/test_kept_identity.py": "clouds that fail",
-    "tests/e2e/test_killed_cloud.py": "clouds that fail",
+    # They wait more than they work: for leases to end, and for processes.
+    "tests/chaos/": "clouds of their own",
+    "tests/e2e/test_kept_identity.py": "clouds of their own",
+    "tests/e2e/test_killed_cloud.py": "clouds of their own",
+    "tests/e2e/test_stripe.py": "clouds of their own",
     "tests/e2e/": "the cloud that tests share",
     "tests/infra/": "one synthesis of each stage",
     "tests/integration/relay/test_bindings.py": "one synthesis of each stage",
@@ -72,7 +73,7 @@ _TOGETHER = {
 }
 """What shares a fixture that takes long to make, by the beginning of its path, the first that fits; every other
 file is by itself."""
-_FIRST = ("the cloud that tests share", "clouds that fail", "a million orders", "one synthesis of each stage")
+_FIRST = ("the cloud that tests share", "clouds of their own", "a million orders", "one synthesis of each stage")
 """What takes longest is begun first."""
 
 
