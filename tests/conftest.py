@@ -73,7 +73,12 @@ _TOGETHER = {
 }
 """What shares a fixture that takes long to make, by the beginning of its path, the first that fits; every other
 file is by itself."""
-_FIRST = ("the cloud that tests share", "clouds of their own", "a million orders", "one synthesis of each stage")
+_FIRST = (
+    "the cloud that tests share",
+    "clouds of their own",
+    "a million orders",
+    "one synthesis of each stage",
+)
 """What takes longest is begun first."""
 
 

@@ -82,8 +82,8 @@ _TABLES: Final[Mapping[str, str]] = {
         FROM numbered
     """,
     "order_items": """
-        (order_id, line_no, product_id, quantity, unit_price)
-        SELECT order_id, 1, product_id, 2, 100 FROM numbered
+        (order_id, line_no, product_id, quantity, unit_price, product_name)
+        SELECT order_id, 1, product_id, 2, 100, 'Made up' FROM numbered
     """,
     "stock_movements": """
         (product_id, order_id, kind, quantity)
