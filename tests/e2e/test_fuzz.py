@@ -20,7 +20,7 @@ from tools.cloud.stack import sign_in
 
 HERE = Path(__file__).parent
 PYTHON_PATH = os.pathsep.join(map(str, (ROOT, ROOT / "layers" / "shared" / "python")))
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "1"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2"))
 """For each operation and each phase. The phase that goes through the borders of every field has its own number."""
 FEWEST = 2_000 if EXAMPLES >= 40 else 500
 TIMEOUT_SECONDS = 900

@@ -127,6 +127,8 @@ def log_groups(stack: SynthesizedStack) -> list[str]:
     ]
 
 
+# A development stage has no resource of another kind than production, and fewer of each.
+@pytest.mark.parametrize("stack", ["local", "prod"], indirect=True)
 def test_cfn_lint_finds_nothing(stack: SynthesizedStack) -> None:
     assert findings_of_cfn_lint(stack.template) == []
 
