@@ -1,6 +1,5 @@
 """Refunds: the state machine that carries one out, and the function of its steps."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from aws_cdk import Duration
@@ -19,17 +18,8 @@ class OrderRefund(OrdersStateMachine):
     function: each one more would cost the stack four of the 500 resources that it may have."""
 
     def __init__(self, scope: Construct, id: str, *, runtime: FunctionRuntime) -> None:
-        super().__init__(
-            scope,
-            id,
-            runtime=runtime,
-            name="order-refund",
-            comment="One refund of a confirmed order",
-            definition=refund_definition(),
-        )
-
-    def _steps(self, runtime: FunctionRuntime) -> Mapping[str, OrdersFunction]:
         stage = runtime.stage
+        super().__init__(scope, id, stage=stage, name="order-refund")
         self.steps = OrdersFunction(
             self,
             "RefundSteps",
@@ -40,4 +30,4 @@ class OrderRefund(OrdersStateMachine):
             reserved_concurrency=stage.step_concurrency,
             description="The steps of a refund",
         )
-        return {"RefundSteps": self.steps}
+        self._define(refund_definition(), "One refund of a confirmed order", {"RefundSteps": self.steps})

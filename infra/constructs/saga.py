@@ -1,6 +1,5 @@
 """The saga: the state machine, the twelve functions of its steps, and the consumer that starts it."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from aws_cdk import ArnFormat, Duration, Stack
@@ -27,13 +26,12 @@ class OrderSaga(OrdersStateMachine):
     """The state machine of `statemachines/order_saga.asl.json`; each of its steps is a function of `saga_steps`."""
 
     def __init__(self, scope: Construct, id: str, *, runtime: FunctionRuntime) -> None:
-        super().__init__(
-            scope,
-            id,
-            runtime=runtime,
-            name="order-saga",
-            comment="One order, from PENDING to a terminal state",
-            definition=saga_definition(),
+        super().__init__(scope, id, stage=runtime.stage, name="order-saga")
+        self.steps = {step: self._step(runtime, step) for step in SagaStep}
+        self._define(
+            saga_definition(),
+            "One order, from PENDING to a terminal state",
+            {str(step): function for step, function in self.steps.items()},
         )
         self.grant_wake(self.steps[SagaStep.WAIT_FOR_PAYMENT])
         # The release before asked for the confirmation in SendConfirmation. Its CompleteOrder must not follow a new
@@ -56,10 +54,6 @@ class OrderSaga(OrdersStateMachine):
         )
         self.state_machine.grant_start_execution(self.starter.function)
         refund.state_machine.grant_start_execution(self.starter.function)
-
-    def _steps(self, runtime: FunctionRuntime) -> Mapping[str, OrdersFunction]:
-        self.steps = {step: self._step(runtime, step) for step in SagaStep}
-        return {str(step): function for step, function in self.steps.items()}
 
     def grant_wake(self, function: OrdersFunction) -> None:
         """Lets the function wake executions that wait for a customer (`orders.payments.actions.wake`).

@@ -1,4 +1,4 @@
-"""One construct that makes a state machine of `statemachines/` and the functions of its steps."""
+"""What the state machines of `statemachines/` have in common."""
 
 import json
 from collections.abc import Mapping
@@ -10,28 +10,27 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
-from infra.constructs.function import FunctionRuntime, OrdersFunction
+from infra.constructs.function import OrdersFunction
 from infra.findings import accept
+from infra.stages import Stage
 
 
 class OrdersStateMachine(Construct):
-    """A state machine whose tasks are functions of ours."""
+    """Base of a construct with a state machine whose tasks are functions of ours: made first, then comes `_define`."""
 
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        runtime: FunctionRuntime,
-        name: str,
-        comment: str,
-        definition: Mapping[str, Any],
-    ) -> None:
+    state_machine: stepfunctions.StateMachine
+
+    def __init__(self, scope: Construct, id: str, *, stage: Stage, name: str) -> None:
         """`name` is that of the machine without the stage."""
         super().__init__(scope, id)
-        stage = runtime.stage
+        self._stage = stage
         self._name = stage.resource_name(name)
-        self.functions = self._steps(runtime)
+
+    def _define(
+        self, definition: Mapping[str, Any], comment: str, functions: Mapping[str, OrdersFunction]
+    ) -> None:
+        """Makes the state machine. `functions` are those of its tasks, by the names in the definition."""
+        stage = self._stage
         self.state_machine = stepfunctions.StateMachine(
             self,
             "StateMachine",
@@ -41,8 +40,7 @@ class OrdersStateMachine(Construct):
                 json.dumps(definition, ensure_ascii=False, indent=2)
             ),
             definition_substitutions={
-                f"{step}FunctionArn": function.function.function_arn
-                for step, function in self.functions.items()
+                f"{step}FunctionArn": function.function.function_arn for step, function in functions.items()
             },
             tracing_enabled=True,
             logs=stepfunctions.LogOptions(
@@ -69,12 +67,8 @@ class OrdersStateMachine(Construct):
             "AWS has no narrower resource for log delivery and traces.",
             "IAM5[Resource::*]",
         )
-        for function in self.functions.values():
+        for function in functions.values():
             function.function.grant_invoke_latest_version(self.state_machine)
-
-    def _steps(self, runtime: FunctionRuntime) -> Mapping[str, OrdersFunction]:
-        """The functions of the tasks, by the task's name."""
-        raise NotImplementedError
 
     def grant_executions(self, function: OrdersFunction, *actions: str) -> None:
         """Lets the function do these things, e.g. `states:DescribeExecution`, to executions of the machine."""
