@@ -7,12 +7,12 @@ from typing import Final
 from aws_cdk import RemovalPolicy, Stack, custom_resources
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_ses as ses
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.constructs.function import FunctionRuntime, OrdersFunction, QueueConsumer
+from infra.constructs.generated_secret import GeneratedSecret
 from infra.constructs.identity import Identity
 from infra.findings import accept
 from infra.stages import Stage
@@ -20,8 +20,6 @@ from orders.domain import Channel
 
 # Five messages at half a second each, sent one after another, are far from the consumer's timeout.
 _BATCH_SIZE: Final = 5
-
-_KEY_LENGTH: Final = 64
 
 
 class Notifications(Construct):
@@ -46,18 +44,16 @@ class Notifications(Construct):
         configuration set."""
         super().__init__(scope, id)
         stage = runtime.stage
-        key = secretsmanager.Secret(
+        key = GeneratedSecret(
             self,
             "CodeKey",
-            secret_name=stage.resource_name("code-key"),
+            stage=stage,
+            name="code-key",
             description="What the codes that confirm recipients are derived from",
-            generate_secret_string=secretsmanager.SecretStringGenerator(
-                password_length=_KEY_LENGTH, exclude_punctuation=True
-            ),
+            why_not_rotated="It makes codes that live for ten minutes and five attempts.",
             # With its name free, the next stack can make another one.
             removal_policy=RemovalPolicy.DESTROY,
         )
-        accept(key, "It makes codes that live for ten minutes and five attempts.", "SMG4")
         if stage.creates_sender:
             ses.EmailIdentity(
                 self,

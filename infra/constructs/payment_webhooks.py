@@ -2,18 +2,15 @@
 
 from typing import Final
 
-from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.constructs.function import FunctionRuntime, OrdersFunction, QueueConsumer
+from infra.constructs.generated_secret import GeneratedSecret
 from infra.constructs.saga import OrderSaga
-from infra.findings import accept
 
 # A message takes three looks at a gateway, which may need two seconds for each.
 _BATCH_SIZE: Final = 3
-
-_SECRET_LENGTH: Final = 64
 
 
 class PaymentWebhooks(Construct):
@@ -35,17 +32,14 @@ class PaymentWebhooks(Construct):
         """`api` is the function that the provider calls."""
         super().__init__(scope, id)
         stage = runtime.stage
-        secret = secretsmanager.Secret(
+        secret = GeneratedSecret(
             self,
             "Secret",
-            secret_name=stage.resource_name("payment-webhook-secret"),
+            stage=stage,
+            name="payment-webhook-secret",
             description="What the payment provider signs its webhooks with; two of them while it is rotated",
-            generate_secret_string=secretsmanager.SecretStringGenerator(
-                password_length=_SECRET_LENGTH, exclude_punctuation=True
-            ),
-            removal_policy=stage.removal_policy,
+            why_not_rotated="It is the provider's: it is rotated there first, by an operator.",
         )
-        accept(secret, "It is the provider's: it is rotated there first, by an operator.", "SMG4")
         api.function.add_environment("SIGNING_SECRET_ID", secret.secret_arn)
         api.function.add_environment("QUEUE_URL", queue.queue_url)
         secret.grant_read(api.function)

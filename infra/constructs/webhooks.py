@@ -3,18 +3,15 @@
 import json
 from typing import Final
 
-from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.constructs.function import FunctionRuntime, OrdersFunction, QueueConsumer
-from infra.findings import accept
+from infra.constructs.generated_secret import GeneratedSecret
 
 # A customer's server may take ten seconds. In a larger batch others' messages would wait behind it, or go back to the
 # queue untouched until they count as poison.
 _BATCH_SIZE: Final = 1
-
-_KEY_LENGTH: Final = 64
 
 
 class Webhooks(Construct):
@@ -35,17 +32,14 @@ class Webhooks(Construct):
         """`api` is the function in which customers register."""
         super().__init__(scope, id)
         stage = runtime.stage
-        key = secretsmanager.Secret(
+        key = GeneratedSecret(
             self,
             "Key",
-            secret_name=stage.resource_name("webhook-key"),
+            stage=stage,
+            name="webhook-key",
             description="What the secrets of customers' webhooks are derived from",
-            generate_secret_string=secretsmanager.SecretStringGenerator(
-                password_length=_KEY_LENGTH, exclude_punctuation=True
-            ),
-            removal_policy=stage.removal_policy,
+            why_not_rotated="Every customer would have to be given a new secret with it.",
         )
-        accept(key, "Every customer would have to be given a new secret with it.", "SMG4")
         self.deliver = QueueConsumer(
             self,
             "DeliverWebhooks",
