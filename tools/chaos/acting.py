@@ -10,10 +10,10 @@ import pg8000.exceptions
 from sqlalchemy.exc import DBAPIError
 
 import payment_simulator.customers
-from orders.errors import ServiceUnavailable
 from tools.chaos.system import SystemUnderTest
 from tools.cloud import customers
 from tools.cloud.customers import Act
+from tools.errors import Unavailable
 
 _LOOK_EVERY_SECONDS: Final = 0.5
 
@@ -33,7 +33,7 @@ def acting(system: SystemUnderTest) -> Iterator[None]:
     def work() -> None:
         while not is_over.wait(_LOOK_EVERY_SECONDS):
             # Faults strike here as well: it is tried again.
-            with suppress(DBAPIError, pg8000.exceptions.Error, OSError, ServiceUnavailable):
+            with suppress(DBAPIError, pg8000.exceptions.Error, OSError, Unavailable):
                 for (order_id,) in system.query(_WAITING):
                     _act(system, UUID(str(order_id)))
 

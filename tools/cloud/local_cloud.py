@@ -26,7 +26,7 @@ Report = Callable[[str], None]
 """Takes one line about what has been done."""
 
 _API_KEY_SECRET: Final = f"{STACK_NAME}-stripe-api-key"
-_WEBHOOK_SECRET: Final = f"{STACK_NAME}-payment-webhook-secret"
+WEBHOOK_SECRET: Final = f"{STACK_NAME}-payment-webhook-secret"
 _READY_PATH: Final = f"{API_PREFIX}/health/ready"
 _READY_SECONDS: Final = 30
 
@@ -200,7 +200,7 @@ def _connect_stripe(settings: Settings, deployed: Stack) -> None:
         return
     secrets = aws.secrets(settings)
     secrets.put_secret_value(SecretId=_API_KEY_SECRET, SecretString=deployed["stripe"]["api_key"])
-    signing_secret = secrets.get_secret_value(SecretId=_WEBHOOK_SECRET)["SecretString"]
+    signing_secret = secrets.get_secret_value(SecretId=WEBHOOK_SECRET)["SecretString"]
     StripeServer(deployed["stripe"]["url"]).send_webhooks_to(
         f"{deployed['api_url']}{API_PREFIX}/webhooks/payments/{STRIPE}", signing_secret
     )
