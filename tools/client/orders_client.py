@@ -203,6 +203,22 @@ class OrdersClient:
             content_of(await self._send("POST", f"orders/{order_id}/cancellation"))
         )
 
+    async def refund(self, order_id: UUID, units: Mapping[UUID, int], reason: str, key: str) -> None:
+        """Refunds units of a confirmed order's products and puts them back to stock; for administrators. With the same
+        Idempotency-Key it may be sent again, and is done once.
+
+        Raises:
+            ApiError: refused (4xx) or failed (5xx).
+            httpx.TransportError: no answer.
+        """
+        lines = [{"productId": str(product_id), "quantity": number} for product_id, number in units.items()]
+        await self._send(
+            "POST",
+            f"admin/orders/{order_id}/refunds",
+            json={"lines": lines, "reason": reason, "restock": True},
+            headers={"Idempotency-Key": key},
+        )
+
     async def products(self) -> list[Product]:
         """The catalogue."""
         return [Product.model_validate(item) for item in await self._all("products")]

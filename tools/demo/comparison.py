@@ -11,7 +11,7 @@ from tools.audit.database import Charge
 from tools.audit.executions import Visit
 from tools.console import money
 from tools.demo.placing import PATIENCE_SECONDS, Followed, Run
-from tools.demo.scenarios import Ending, Money, Response, Scenario
+from tools.demo.scenarios import Ending, Money, Response, Scenario, charged_and_partly_refunded
 
 _Outcome = tuple[OrderStatus | None, FailureReason | None, str]
 """What an order is expected to come to, apart from the way there."""
@@ -101,6 +101,8 @@ def describe_charge(charge: Charge, total_amount: int, currency: str) -> str:
         return Money.CHARGED_ONCE
     if charge == Charge(captures=1, captured=total_amount, refunded=total_amount):
         return "charged and refunded"
+    if charge == Charge(captures=1, captured=total_amount, refunded=charge.refunded):
+        return charged_and_partly_refunded(charge.refunded, currency)
     captured, refunded = (money(amount, currency) for amount in (charge.captured, charge.refunded))
     return f"captured {captured} in {charge.captures}, refunded {refunded}"
 

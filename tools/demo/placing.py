@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from tools.client.http import ApiError, Problem
 from tools.client.orders_client import Accepted, NewOrder, OrdersClient, Progress
 from tools.cloud import catalogue
+from tools.cloud.catalogue import Product
 from tools.cloud.settings import Settings
 from tools.demo import cards
 from tools.demo.scenarios import Post, Response, Scenario
@@ -79,6 +80,8 @@ class SignedIn:
     payment_provider: str = Settings.payment_provider
     """Which the API takes payments through."""
 
+
+ADMINISTRATOR: Final = "admin"
 
 Clients = Mapping[str, SignedIn]
 """Of each user."""
@@ -178,6 +181,13 @@ async def _cancel(client: OrdersClient, order: Followed) -> None:
         order.trouble = str(error)
 
 
+async def _return_one(administrator: OrdersClient, order: Followed, product: Product) -> None:
+    try:
+        await administrator.refund(order.accepted.order_id, {product.id: 1}, "Returned", _new_key())
+    except ApiError as error:
+        order.trouble = str(error)
+
+
 async def _follow(client: OrdersClient, order: Followed, shared: _Shared) -> None:
     deadline = order.posted_at + PATIENCE_SECONDS
     while time.perf_counter() < deadline:
@@ -189,6 +199,8 @@ async def _follow(client: OrdersClient, order: Followed, shared: _Shared) -> Non
             order.trouble = str(error)
         if order.progress and order.progress.status.is_terminal:
             order.milliseconds = _milliseconds_since(order.posted_at)
+            if order.post.returned:
+                await _return_one(shared.clients[ADMINISTRATOR].client, order, order.post.returned)
             return
         if order.progress and order.progress.next_action and not order.has_acted:
             order.has_acted = True

@@ -43,7 +43,7 @@ from tools.cloud.stack import Stack, sign_in
 from tools.console import COLOURS, Console
 from tools.demo import cards
 from tools.demo.comparison import Records, compare
-from tools.demo.placing import Observer, Run, SignedIn, play
+from tools.demo.placing import ADMINISTRATOR, Observer, Run, SignedIn, play
 from tools.demo.report import Report
 from tools.demo.scenarios import scenarios
 from tools.errors import LocalCloudError
@@ -52,7 +52,7 @@ from tools.waiting import wait_until
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-_USERS: Final = ("customer", "other")
+_USERS: Final = ("customer", "other", ADMINISTRATOR)
 
 
 def run_demo(settings: Settings, stack: Stack, console: Console) -> Report:

@@ -1,7 +1,7 @@
 """The demonstration's scenarios, as data: what is posted, the expected responses, and how each order is to end."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -9,6 +9,7 @@ from orders.domain import COMPENSATIONS, FORWARD_STEPS, FailureReason, Notificat
 from orders.ids import uuid7
 from tools.cloud import catalogue
 from tools.cloud.catalogue import Product
+from tools.console import money
 from tools.demo.cards import Card
 
 Route = tuple[SagaStep, ...]
@@ -52,7 +53,8 @@ class Ending:
     """How an order ends, down to the way there."""
 
     status: OrderStatus
-    money: Money
+    money: str
+    """One of `Money`, or with the amount that was given back."""
     told: Notification
     routes: tuple[Route, ...]
     """The ways that lead there. More than one where a race decides."""
@@ -69,6 +71,16 @@ def _confirmed(gateway_failures: int = 0, route: Route = FORWARD_STEPS) -> Endin
         routes=(route,),
         gateway_failures=gateway_failures,
     )
+
+
+def _partly_refunded(amount: int) -> Ending:
+    """Confirmed; so many minor units of it are given back after that."""
+    return replace(_confirmed(), money=charged_and_partly_refunded(amount, catalogue.CURRENCY))
+
+
+def charged_and_partly_refunded(amount: int, currency: str) -> str:
+    """What the gateway's ledger says of an order of which a part was given back."""
+    return f"{Money.CHARGED_ONCE}, {money(amount, currency)} refunded"
 
 
 def _unpaid(reason: FailureReason, gateway_failures: int = 0) -> Ending:
@@ -129,6 +141,9 @@ class Post:
     """Posts of a scenario with the same one share their Idempotency-Key; without one a post has its own."""
     is_cancelled: bool = False
     """Whether the customer cancels the order as soon as it is accepted."""
+    returned: Product | None = None
+    """Of which one unit comes back once the order is confirmed: an administrator refunds it, and it is in stock
+    again."""
 
     @property
     def total_amount(self) -> int:
@@ -186,6 +201,11 @@ def scenarios() -> tuple[Scenario, ...]:
         ),
         # They act as soon as the order's status says that they must.
         _one("Customer must act", Card.NEEDS_ITS_CUSTOMER, _confirmed(route=AFTER_ITS_CUSTOMER)),
+        Scenario(
+            "One unit returned",
+            (Post(((catalogue.KEYBOARD, 1), (catalogue.MOUSE, 2)), returned=catalogue.MOUSE),),
+            {_partly_refunded(catalogue.MOUSE.unit_price): 1},
+        ),
         _out_of_stock(),
         Scenario(
             "Inactive product",

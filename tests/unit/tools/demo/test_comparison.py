@@ -58,8 +58,9 @@ def run_as_expected(expected: Scenario) -> tuple[Run, dict[UUID, Charge], dict[U
                 steps=(),
             )
             run.orders[last.order_id] = Followed(post, last, 0.0, progress, milliseconds=400.0)
-            charged = ending.money == "charged once"
-            charges[last.order_id] = Charge(captures=1, captured=post.total_amount) if charged else Charge()
+            refunded = post.returned.unit_price if post.returned else 0
+            is_charged = ending.money.startswith("charged once")
+            charges[last.order_id] = Charge(1, post.total_amount, refunded) if is_charged else Charge()
             notices[last.order_id] = (ending.told,)
         run.posted.append(PostResult(post, 5.0, last))
     return run, charges, notices
@@ -92,6 +93,7 @@ def test_every_scenario_is_played_in_this_order() -> None:
         "Customer cancels",
         "Gateway down",
         "Customer must act",
+        "One unit returned",
         "Out of stock",
         "Inactive product",
         "8 race for the last 5",
@@ -253,6 +255,7 @@ def test_money_is_told_as_the_ledger_has_it() -> None:
     assert describe_charge(Charge(), 500, "USD") == "not charged"
     assert describe_charge(Charge(1, 500), 500, "USD") == "charged once"
     assert describe_charge(Charge(1, 500, 500), 500, "USD") == "charged and refunded"
+    assert describe_charge(Charge(1, 500, 120), 500, "USD") == "charged once, 1.20 USD refunded"
     assert describe_charge(Charge(1, 400), 500, "USD") == "captured 4.00 USD in 1, refunded 0.00 USD"
 
 

@@ -11,6 +11,7 @@ from orders.domain import OrderStatus
 from orders.ids import uuid7
 from tools.client.http import ApiError, Problem
 from tools.client.orders_client import Accepted, NewOrder, NextAction, OrdersClient, Progress
+from tools.cloud import catalogue
 from tools.demo import placing
 from tools.demo.placing import Run, SignedIn, play
 from tools.demo.scenarios import scenarios
@@ -27,6 +28,7 @@ class Api:
         self._default = default_looks
         self.posts: list[tuple[NewOrder, str]] = []
         self.cancelled: list[UUID] = []
+        self.refunded: list[tuple[UUID, dict[UUID, int]]] = []
         self._orders: dict[str, tuple[Accepted, str]] = {}
         self._asked: dict[UUID, int] = {}
         self.acted: list[UUID] = []
@@ -48,6 +50,9 @@ class Api:
 
     async def cancel(self, order_id: UUID) -> None:
         self.cancelled.append(order_id)
+
+    async def refund(self, order_id: UUID, units: dict[UUID, int], reason: str, key: str) -> None:
+        self.refunded.append((order_id, units))
 
     async def progress(self, order_id: UUID) -> Progress:
         (method,) = (method for order, method in self._orders.values() if order.order_id == order_id)
@@ -74,7 +79,7 @@ def play_with(api: Api) -> list[Run]:
     over: list[Run] = []
     runs = [Run(scenario) for scenario in scenarios()]
     client = cast(OrdersClient, api)
-    clients = {user: SignedIn(client, f"{user}@example.com") for user in ("customer", "other")}
+    clients = {user: SignedIn(client, f"{user}@example.com") for user in ("customer", "other", "admin")}
     asyncio.run(play(runs, clients, over.append, api.acted.append))
     assert [run for run in runs if run.is_over] == [run for run in runs if run in over]
     return over
@@ -113,6 +118,12 @@ def test_a_customer_who_must_act_does_so_once() -> None:
     api = Api({})
     (run,) = (run for run in play_with(api) if run.scenario.name == "Customer must act")
     assert api.acted == [*run.orders]
+
+
+def test_the_unit_that_is_returned_is_refunded_once_its_order_is_confirmed() -> None:
+    api = Api({})
+    (run,) = (run for run in play_with(api) if run.scenario.name == "One unit returned")
+    assert api.refunded == [(order_id, {catalogue.MOUSE.id: 1}) for order_id in run.orders]
 
 
 def test_slow_scenarios_go_on_while_the_others_are_played() -> None:
