@@ -172,6 +172,7 @@ class NotificationToSend:
             lines=tuple(Line(*line) for line in row.lines),
             total_amount=row.total_amount,
             currency=row.currency,
+            refund_id=self.refund_id,
         )
 
     def record_sent(self, connection: Connection, provider_id: str) -> None:

@@ -41,6 +41,8 @@ class Order:
     lines: tuple[Line, ...]
     total_amount: int
     currency: str
+    refund_id: UUID | None = None
+    """What a customer tells an order's refunds apart by."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ def _context(notification: Notification, order: Order) -> Mapping[str, Any]:
         "labels": f"{order.locale}/labels.jinja",
         "locale": order.locale,
         "order": order.order_id,
+        "refund": order.refund_id,
         "total": money(order.total_amount),
         "lines": [
             {

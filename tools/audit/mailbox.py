@@ -3,6 +3,7 @@
 It shows a second one that our own tables would not.
 """
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from tools.cloud.settings import Settings
 _MAILS: Final = "/_ministack/ses/messages"
 _TEXTS: Final = "/_ministack/sns/sms-messages"
 _TIMEOUT_SECONDS: Final = 10
+
+
+_ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -63,10 +67,14 @@ def check_mailbox(settings: Settings, order_ids: Collection[UUID]) -> list[Verdi
 
 
 def check_messages(mails: Iterable[Mail], order_ids: Collection[UUID], texts: Iterable[Text] = ()) -> Verdict:
-    """Counts the messages by the order that they name, and by the subject or the text, which stands for the type."""
+    """Counts the messages by the order that they name, by the subject or the text, which stands for the type, and by
+    whatever else they name: an order may have several refunds."""
     messages = [*((mail.subject, mail.body) for mail in mails), *((text.body, text.body) for text in texts)]
     found = Counter(
-        (order_id, kind) for kind, body in messages for order_id in order_ids if str(order_id) in body
+        (order_id, kind, frozenset(_ID.findall(body)))
+        for kind, body in messages
+        for order_id in order_ids
+        if str(order_id) in body
     )
     return Verdict(
         "I11",
@@ -74,7 +82,7 @@ def check_messages(mails: Iterable[Mail], order_ids: Collection[UUID], texts: It
         found.total(),
         tuple(
             Violation(str(order_id), f"was sent {number} times: {kind}")
-            for (order_id, kind), number in found.items()
+            for (order_id, kind, _), number in found.items()
             if number > 1
         ),
     )

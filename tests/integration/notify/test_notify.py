@@ -517,6 +517,9 @@ class TestRefunds:
         assert "Reembolsado: 12,50 USD" in mail.text
         assert "Te hemos reembolsado tu pedido" in message.text
         assert "12,50 USD" in message.text
+        assert f"Reembolso: {refund_id}" in mail.text
+        assert str(refund_id) in message.text
+        assert len(message.text) <= 160, "one text message"
 
     def test_each_refund_is_told_of_once(
         self, database: Database, sender: FakeSender, order_id: UUID

@@ -31,6 +31,16 @@ def test_a_text_message_beside_the_mail_keeps_it_and_a_second_one_breaks_it() ->
     assert [violation.subject for violation in verdict.violations] == [str(ORDER)]
 
 
+def test_each_refund_of_an_order_has_a_mail_of_its_own_and_no_second_one() -> None:
+    first, second = (
+        Mail(("ada@example.com",), "We have refunded your order", f"Order {ORDER}, refund {uuid4()}")
+        for _ in "12"
+    )
+    assert check_messages([first, second], [ORDER]).holds
+    (violation,) = check_messages([first, second, second], [ORDER]).violations
+    assert violation.problem == "was sent 2 times: We have refunded your order"
+
+
 def test_mails_about_other_orders_are_not_looked_at() -> None:
     verdict = check_messages([mail(OTHER), mail(OTHER)], [ORDER])
     assert verdict.holds
