@@ -317,7 +317,7 @@ class OrdersApi(Construct):
 def _key(route: apigatewayv2.HttpRoute) -> str:
     resource = route.node.default_child
     assert isinstance(resource, apigatewayv2.CfnRoute)
-    return resource.route_key
+    return str(resource.route_key)
 
 
 def _shares(keys: Sequence[str]) -> dict[str, float]:

@@ -4,3 +4,8 @@
 Each module reads one place and has the checks that this place allows: `database` (with the payment gateway's ledger),
 `executions`, `dead_letters` and `mailbox`. What only a run of chaos knows is given to it.
 """
+
+from typing import Final
+
+REST_SECONDS: Final = 30
+"""For what follows the end of the last order: its mail, and the end of its execution."""

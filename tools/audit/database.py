@@ -16,11 +16,9 @@ from sqlalchemy import Connection, Engine, func, select, text
 
 from orders.domain import TERMINAL_STATUSES
 from orders.events import Consumer, NotificationRequested, OrderCreated, WebhookAttemptScheduled
+from tools.audit import REST_SECONDS
 from tools.audit.ledger import SIMULATOR, Ledger
 from tools.audit.verdict import Verdict, Violation
-
-REST_SECONDS: Final = 30
-"""For what follows the end of the last order: its mail, and the end of its execution."""
 
 _POLL_SECONDS: Final = 0.2
 

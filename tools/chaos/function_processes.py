@@ -11,10 +11,10 @@ import psutil
 from infra.names import snake
 from orders.domain import FORWARD_STEPS, UNDOES
 from tools.chaos.plan import Target
+from tools.cloud.function_starter import RUNTIME_CLIENT
 from tools.cloud.processes import is_alive
 from tools.waiting import wait_until
 
-_RUNTIME_CLIENT: Final = "awslambdaric"
 _END_SECONDS: Final = 2.0
 
 
@@ -24,7 +24,8 @@ def handler_of(pid: int) -> str:
         command = psutil.Process(pid).cmdline()
     except psutil.Error:
         return ""
-    return command[-1] if _RUNTIME_CLIENT in command else ""
+    # One that only forks them has no handler.
+    return command[-1].strip() if RUNTIME_CLIENT in command else ""
 
 
 def handlers(target: Target) -> frozenset[str]:

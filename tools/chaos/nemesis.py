@@ -26,12 +26,8 @@ from tools.waiting import wait_until
 
 FREEZE_SECONDS: Final = STEP_TIMEOUT_SECONDS + 3.0
 """How long a step stands still: the state machine has given it up by then, and Lambda has not ended it yet."""
-VICTIM_SECONDS: Final = 60.0
-"""How long a fault that needs a victim looks for one."""
 
 _LOOK_EVERY_SECONDS: Final = 0.1
-_HANDS: Final = 12
-"""Faults at work at the same time."""
 _MARK_PUBLISHED: Final = b"SET status = 'PUBLISHED'"
 
 _EXPIRE: Final = """
@@ -61,7 +57,8 @@ class Nemesis:
         self._injections = injections
         self._begun = 0
         self._over = threading.Event()
-        self._hands = ThreadPoolExecutor(_HANDS)
+        # A fault that waits for a victim keeps no other from its own; one may hand another thing over.
+        self._hands = ThreadPoolExecutor(2 * len(plan.faults) or 1)
         self._at_work: list[Future[None]] = []
         self._frozen: set[int] = set()
         self._called: set[UUID] = set()
@@ -299,11 +296,9 @@ class Nemesis:
         self._until(refuse_somebody)
 
     def _until(self, strike: Callable[[], bool]) -> None:
-        """Tries until it has found its victim, or has no more time."""
-        deadline = time.monotonic() + VICTIM_SECONDS
-        while not strike() and time.monotonic() < deadline:
-            if self._over.wait(_LOOK_EVERY_SECONDS):
-                return
+        """Tries until it has found its victim, or everything is to be healed."""
+        while not strike() and not self._over.wait(_LOOK_EVERY_SECONDS):
+            pass
 
     def _hand_over(self, work: Callable[[], None]) -> None:
         """Not in the proxy's own thread, nor once all is over: by then nobody takes work any more."""

@@ -33,7 +33,6 @@ REST_SECONDS: Final = 300
 _LOOK_EVERY_SECONDS: Final = 0.5
 _LOOK_FOR_REST_EVERY_SECONDS: Final = 1.0
 _TELL_EVERY_SECONDS: Final = 15.0
-_WARM_UP_SECONDS: Final = 60.0
 _VICTIMS_SECONDS: Final = 40.0
 """How long faults may wait for a victim when the last order is posted."""
 
@@ -83,7 +82,7 @@ def _place(
 
 def _await_end(system: SystemUnderTest) -> None:
     """Until the first orders have ended: then the functions are warm, and a fault meets work instead of a start."""
-    wait_until(lambda: not open_orders(system), _WARM_UP_SECONDS, _LOOK_EVERY_SECONDS)
+    wait_until(lambda: not open_orders(system), REST_SECONDS, _LOOK_EVERY_SECONDS)
 
 
 def _report(

@@ -5,10 +5,8 @@ from typing import Annotated, Final
 
 import typer
 from rich.text import Text
-from sqlalchemy import create_engine
 
-from tools.audit.database import REST_SECONDS, await_rest
-from tools.audit.evidence import gather, judge
+from tools.audit import REST_SECONDS
 from tools.audit.verdict import Verdict, broken, promise_table
 from tools.cli.commands import Commands, current, show
 from tools.cloud import local_cloud
@@ -28,6 +26,11 @@ def audit_promises(
     ] = REST_SECONDS,
 ) -> None:
     """Check every promise for every order of the local cloud. Exit code 0 only if none is broken."""
+    from sqlalchemy import create_engine
+
+    from tools.audit.database import await_rest
+    from tools.audit.evidence import gather, judge
+
     settings = Settings.from_environment()
     stack = local_cloud.require_up(settings)
     engine = create_engine(stack["database_url"])

@@ -3,9 +3,7 @@
 from typing import Annotated, Final
 
 import typer
-from sqlalchemy import create_engine
 
-from payment_simulator import outages
 from tools.cli.commands import Commands, show
 from tools.cloud import local_cloud
 from tools.cloud.settings import STRIPE, Settings
@@ -55,6 +53,10 @@ def _switch_stripe(server: StripeServer, seconds: float | None) -> None:
 
 
 def _switch_simulator(stack: Stack, seconds: float | None) -> None:
+    from sqlalchemy import create_engine
+
+    from payment_simulator import outages
+
     engine = create_engine(stack["database_url"])
     try:
         with engine.begin() as connection:

@@ -28,8 +28,6 @@ from tools.client.orders_client import (
 from tools.cloud import aws, local_cloud
 from tools.cloud.settings import Settings
 from tools.console import Console, console_of_width, money
-from tools.demo import report
-from tools.demo.run import run_demo
 from tools.errors import LocalCloudError, Misused
 
 app = Commands()
@@ -203,6 +201,9 @@ def show_own(
 @app.command("demo", on="local")
 def show_demo() -> None:
     """Run the demonstration; starts the local cloud for it, and stops it again, unless it is up already."""
+    from tools.demo import report
+    from tools.demo.run import run_demo
+
     settings = Settings.from_environment()
     screen = console_of_width(_UNSEEN_WIDTH)
     was_up = local_cloud.find_up(settings) is not None

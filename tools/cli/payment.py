@@ -6,8 +6,6 @@ from uuid import UUID
 import typer
 
 from tools.cli.commands import Commands, show
-from tools.cloud import customers
-from tools.cloud.customers import Act
 from tools.cloud.settings import Settings
 
 app = Commands(
@@ -22,12 +20,18 @@ Order = Annotated[UUID, typer.Argument(metavar="ORDER", help="The order's id.")]
 @app.command(on="local")
 def complete(order_id: Order) -> None:
     """Authenticate the payment of an order that waits for its customer: it is captured."""
-    customers.act(Settings.from_environment(), order_id, Act.COMPLETE)
+    _act(order_id, completes=True)
     show({"orderId": str(order_id), "completed": True}, "Authenticated: the payment is captured.")
 
 
 @app.command(on="local")
 def fail(order_id: Order) -> None:
     """Fail to authenticate it: it is declined, and the order is cancelled."""
-    customers.act(Settings.from_environment(), order_id, Act.FAIL)
+    _act(order_id, completes=False)
     show({"orderId": str(order_id), "completed": False}, "Not authenticated: the payment is declined.")
+
+
+def _act(order_id: UUID, *, completes: bool) -> None:
+    from tools.cloud.customers import Act, act
+
+    act(Settings.from_environment(), order_id, Act.COMPLETE if completes else Act.FAIL)

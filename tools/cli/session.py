@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict, cast
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from tools.cli.target import Target
 from tools.cloud import aws, local_cloud, stack
 from tools.cloud.settings import Settings
@@ -147,6 +145,8 @@ def refusals() -> Iterator[None]:
     Raises:
         Refused, Unavailable: what Cognito said, or that it does not answer.
     """
+    from botocore.exceptions import BotoCoreError, ClientError
+
     try:
         yield
     except ClientError as error:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import RenderableType
 
 from orders.contract import API_PREFIX
@@ -54,6 +53,8 @@ def show_status(settings: Settings) -> bool:
         f"API      {api_url}/docs\nDetails  {settings.stack_file}\n",
         listing(orders, {"Orders": "status", "Number": "number"}, numbers=("Number",)),
     ]
+    from botocore.exceptions import BotoCoreError, ClientError
+
     try:
         queues, functions = list(_queues(settings, deployed)), list(_functions(settings))
     except (BotoCoreError, ClientError) as error:

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from botocore.exceptions import ClientError
-
 from infra import assets
 from tools.cloud import aws
 from tools.cloud.processes import log_tail
@@ -152,6 +150,8 @@ def inputs_digest(context: Mapping[str, str]) -> str:
 
 
 def _deployed(settings: Settings, name: str) -> str | None:
+    from botocore.exceptions import ClientError
+
     try:
         (stack,) = aws.stacks(settings).describe_stacks(StackName=name)["Stacks"]
     except ClientError:

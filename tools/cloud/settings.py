@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from localstack_client.config import get_service_endpoint
-
 from tools.errors import LocalCloudError
 from tools.loopback import is_loopback
 
@@ -74,7 +72,9 @@ class Settings:
                 f"PAYMENT_PROVIDER is {provider!r}; it can be {' or '.join(PAYMENT_PROVIDERS)}."
             )
         if emulator == "localstack":
-            # Honours AWS_ENDPOINT_URL and LOCALSTACK_HOST.
+            # Honours AWS_ENDPOINT_URL and LOCALSTACK_HOST. Imported here: it imports the SDK.
+            from localstack_client.config import get_service_endpoint
+
             return cls(home, str(get_service_endpoint("lambda")), None, inherited, provider)
         if emulator != "ministack":
             raise LocalCloudError(f"EMULATOR is {emulator!r}; it can be 'ministack' or 'localstack'.")

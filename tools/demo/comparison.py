@@ -153,8 +153,8 @@ def _differing_details(scenario: Scenario, orders: Sequence[Ended], records: Rec
                 f"instead of {ending.gateway_failures}"
             )
         told = records.notices.get(order.order_id, ())
-        if told != (ending.told,):
-            yield f"order {order.order_id}: told {', '.join(told) or 'nothing'} instead of {ending.told}"
+        if told != ending.told:
+            yield f"order {order.order_id}: told {', '.join(told) or 'nothing'} instead of {', '.join(ending.told)}"
 
 
 def _outcome(ending: Ending) -> _Outcome:

@@ -21,9 +21,8 @@ from rich.text import Text
 from sqlalchemy import Engine, create_engine
 
 from orders.domain import OrderStatus
-from tools.audit import dead_letters, executions, ledger
+from tools.audit import REST_SECONDS, dead_letters, executions, ledger
 from tools.audit.database import (
-    REST_SECONDS,
     Scope,
     await_rest,
     charges,

@@ -55,7 +55,8 @@ class Ending:
     status: OrderStatus
     money: str
     """One of `Money`, or with the amount that was given back."""
-    told: Notification
+    told: tuple[Notification, ...]
+    """What its customer is sent, in order."""
     routes: tuple[Route, ...]
     """The ways that lead there. More than one where a race decides."""
     reason: FailureReason | None = None
@@ -67,7 +68,7 @@ def _confirmed(gateway_failures: int = 0, route: Route = FORWARD_STEPS) -> Endin
     return Ending(
         OrderStatus.CONFIRMED,
         Money.CHARGED_ONCE,
-        Notification.ORDER_CONFIRMED,
+        (Notification.ORDER_CONFIRMED,),
         routes=(route,),
         gateway_failures=gateway_failures,
     )
@@ -75,7 +76,11 @@ def _confirmed(gateway_failures: int = 0, route: Route = FORWARD_STEPS) -> Endin
 
 def _partly_refunded(amount: int) -> Ending:
     """Confirmed; so many minor units of it are given back after that."""
-    return replace(_confirmed(), money=charged_and_partly_refunded(amount, catalogue.CURRENCY))
+    return replace(
+        _confirmed(),
+        money=charged_and_partly_refunded(amount, catalogue.CURRENCY),
+        told=(Notification.ORDER_CONFIRMED, Notification.ORDER_REFUNDED),
+    )
 
 
 def charged_and_partly_refunded(amount: int, currency: str) -> str:
@@ -87,7 +92,7 @@ def _unpaid(reason: FailureReason, gateway_failures: int = 0) -> Ending:
     return Ending(
         OrderStatus.CANCELLED,
         Money.NOT_CHARGED,
-        Notification.PAYMENT_FAILED,
+        (Notification.PAYMENT_FAILED,),
         routes=(UNPAID,),
         reason=reason,
         gateway_failures=gateway_failures,
@@ -99,7 +104,7 @@ def _cancelled_by_customer() -> Ending:
     return Ending(
         OrderStatus.CANCELLED,
         Money.NOT_CHARGED,
-        Notification.CANCELLATION_CONFIRMED,
+        (Notification.CANCELLATION_CONFIRMED,),
         routes=tuple((*FORWARD_STEPS[:steps], *COMPENSATIONS) for steps in (1, 2, 3)),
         reason=FailureReason.CANCELLATION_REQUESTED,
         gateway_failures=None,
@@ -110,7 +115,7 @@ def _sold_out(*routes: Route) -> Ending:
     return Ending(
         OrderStatus.CANCELLED,
         Money.NOT_CHARGED,
-        Notification.ORDER_CANCELLED,
+        (Notification.ORDER_CANCELLED,),
         routes=routes,
         reason=FailureReason.INSUFFICIENT_STOCK,
     )

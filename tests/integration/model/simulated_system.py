@@ -23,8 +23,9 @@ from functions.outbox_relay.claims import ClaimedEvent, Claims
 from functions.outbox_relay.relay import Relay
 from functions.payment_events.reconcile import reconcile
 from functions.start_saga.start_saga import StateMachines, start_execution
+from orders import refunds
 from orders.db import Credentials, Database
-from orders.domain import CancellationOutcome, OrderStatus
+from orders.domain import CancellationOutcome, OrderStatus, RefundOrigin
 from orders.errors import OrdersError, PaymentGatewayCircuitOpen
 from orders.events import CloudEvent, ExecutionRequested, NotificationRequested, Queue
 from orders.executions import ExecutionStatus, Subject, subject_of
@@ -97,7 +98,7 @@ _CLOCKS: Final = (
 )
 
 # True at every instant, not only at rest: money and stock move before the status that tells of them.
-_ALWAYS: Final = ("I2", "I3", "I4", "I5", "I7", "I9", "I10", "I11")
+_ALWAYS: Final = ("I2", "I3", "I4", "I5", "I7", "I9", "I10", "I11", "I13")
 # A release that failed for good leaves the reservation to the sweeper, and the order to an operator.
 _UNTIL_ITS_TTL: Final = re.compile("NEEDS_REVIEW, but its reservation is live")
 
@@ -108,7 +109,8 @@ _END_OF: Final = {
 }
 """The status and the number of refunds that an order has at rest after a cancellation."""
 _AFTER_CANCELLATIONS: Final = text("""
-    SELECT orders.id AS order_id, orders.status, count(refunds.id) AS refunds
+    SELECT orders.id AS order_id, orders.status,
+           count(refunds.id) FILTER (WHERE refunds.origin = 'CUSTOMER') AS refunds
     FROM orders LEFT JOIN refunds ON refunds.order_id = orders.id GROUP BY orders.id, orders.status
 """)
 
@@ -285,6 +287,24 @@ class SimulatedSystem:
             self._cancelled[order_id] = cancelled.outcome
 
         return self._invoke("CancelOrder", work)
+
+    def refund(self, order_id: UUID, amount: int | None) -> Invocation:
+        """An operator grants a refund of so many minor units; None: of all that is left, which goes back to stock."""
+
+        def grant(connection: Connection) -> refunds.Granted:
+            return refunds.grant(
+                connection,
+                order_id,
+                origin=RefundOrigin.OPERATOR,
+                requested_by="operator",
+                reason="arrived broken",
+                amount=amount,
+                lines={},
+                restock=amount is None,
+                trace=TRACE,
+            )
+
+        return self._invoke("Operations", lambda: self._database.transact(grant))
 
     def relay(self, deliveries: Sequence[str]) -> Invocation:
         """One poll of one relay. The messages it sends fare as `deliveries` say, in turn."""

@@ -129,6 +129,13 @@ class Histories(RuleBasedStateMachine):
             for order_id in chosen(which, self.system.orders):
                 self.system.run(self.system.cancel(order_id), gates)
 
+    @rule(which=which, amount=strategies.sampled_from([500, 2500, None]), gates=gates)
+    def refund_an_order(self, which: int, amount: int | None, gates: int) -> None:
+        """An operator does, whatever is under way, and however often."""
+        if self._has_room:
+            for order_id in chosen(which, self.system.orders):
+                self.system.run(self.system.refund(order_id, amount), gates)
+
     @rule(
         deliveries=strategies.lists(
             strategies.sampled_from(

@@ -61,7 +61,7 @@ def run_as_expected(expected: Scenario) -> tuple[Run, dict[UUID, Charge], dict[U
             refunded = post.returned.unit_price if post.returned else 0
             is_charged = ending.money.startswith("charged once")
             charges[last.order_id] = Charge(1, post.total_amount, refunded) if is_charged else Charge()
-            notices[last.order_id] = (ending.told,)
+            notices[last.order_id] = ending.told
         run.posted.append(PostResult(post, 5.0, last))
     return run, charges, notices
 
