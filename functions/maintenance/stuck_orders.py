@@ -134,13 +134,10 @@ class StuckOrders:
 
     def _resume(self, order: _Order) -> bool:
         """Starts another execution if no other one is alive (promise I6). True: it did."""
-        status = self._executions.status(order.order_id, order.resumes)
-        if status.is_live:
+        replacement = self._executions.find_replacement(order.order_id, order.resumes)
+        if replacement is None:
             return False
-        resumes = order.resumes + 1
-        if status is ExecutionStatus.GONE:
-            # Its number was given out and the start did not happen.
-            resumes = order.resumes
+        status, resumes = replacement
         if resumes > MAX_RESUMES:
             self._give_up(order, status)
             return False

@@ -56,11 +56,10 @@ class StuckRefunds:
     def _resume(self, refund: UnmovedRefund) -> bool:
         """Starts another execution if no other one is alive. True: it did."""
         executions = self._connect()
-        status = executions.status(refund.refund_id, refund.resumes)
-        if status.is_live:
+        replacement = executions.find_replacement(refund.refund_id, refund.resumes)
+        if replacement is None:
             return False
-        # GONE: its number was given out, and the start did not happen.
-        resumes = refund.resumes + (status is not ExecutionStatus.GONE)
+        status, resumes = replacement
         if resumes > MAX_RESUMES:
             self._give_up(refund, status)
             return False

@@ -129,6 +129,14 @@ class Executions:
         """What has become of the execution of that name."""
         return self.describe(subject_id, resumes).status
 
+    def find_replacement(self, subject_id: UUID, resumes: int) -> tuple[ExecutionStatus, int] | None:
+        """How the newest execution has ended, and the number of the one to start in its place; None: it is alive.
+
+        The number of one that is GONE was given out, and the start did not happen: it is free.
+        """
+        status = self.status(subject_id, resumes)
+        return None if status.is_live else (status, resumes + (status is not ExecutionStatus.GONE))
+
     def describe(self, subject_id: UUID, resumes: int = 0) -> Execution:
         """The execution of that name; GONE if there is none, or not any more."""
         try:
