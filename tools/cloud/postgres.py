@@ -17,14 +17,16 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import pg8000.native
 import psutil
 
 from tools.cloud.processes import Daemon, end
 from tools.cloud.settings import Settings
 from tools.errors import LocalCloudError
+
+if TYPE_CHECKING:
+    import pg8000.native
 
 PORT: Final = 5432
 """Only a part of the socket's name: no TCP port is opened."""
@@ -97,8 +99,11 @@ def url(settings: Settings) -> str:
 @contextlib.contextmanager
 def connect(
     settings: Settings, user: str = OWNER, database: str = DATABASE
-) -> Iterator[pg8000.native.Connection]:
+) -> Iterator["pg8000.native.Connection"]:
     """One connection, closed at the end; statements commit by themselves unless they are told otherwise."""
+    # Imported here: most commands of the command line only look whether the server runs.
+    import pg8000.native
+
     connection = pg8000.native.Connection(
         user, database=database, unix_sock=str(_socket(settings)), timeout=10
     )
