@@ -336,7 +336,9 @@ class SimulatedSystem:
                 case Queue.NOTIFICATION_SENDING:
                     requested = event.payload()
                     assert isinstance(requested, NotificationRequested)
-                    name = f"{event.subject} {requested.notification} {requested.channel}"
+                    name = (
+                        f"{event.subject} {requested.refund_id} {requested.notification} {requested.channel}"
+                    )
                     provider = Provider(name, self.notices, becomes_of_notice)
                     notify(self._database, provider, permission(), event, requested)
             message.is_done = True
