@@ -3,9 +3,11 @@
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from orders.events import CATALOGUE, CloudEvent
+from orders.events import CATALOGUE, CloudEvent, Queue
+from orders.executions import subject_of
+from orders.payments.webhooks import ProviderMessage
 from tools.audit.verdict import Verdict, Violation
 from tools.cloud.aws import depth
 from tools.cloud.stack import Stack
@@ -37,6 +39,30 @@ class DeadLetter:
         except (ValueError, KeyError):
             return None
         return event if CATALOGUE[event.type].queue == self.queue else None
+
+    @property
+    def given_up(self) -> "GivenUp | None":
+        """What would still be done if it were redriven; None if that is nothing."""
+        if self.event is not None:
+            return GivenUp(self.event.type, self.event.subject)
+        if self.queue != Queue.PAYMENT_WEBHOOKS:
+            return None
+        try:
+            message = ProviderMessage.model_validate_json(self.body)
+        except ValueError:
+            return None
+        order_id = subject_of(message.key or "")
+        return GivenUp(f"{message.provider}'s {message.type}", order_id) if order_id else None
+
+
+class GivenUp(NamedTuple):
+    """What a consumer has given up, and the order that it was about."""
+
+    what: str
+    order_id: "UUID"
+
+    def __str__(self) -> str:
+        return f"{self.what} of order {self.order_id}"
 
 
 def depths(client: "SQSClient", stack: Stack) -> dict[str, int]:
@@ -96,7 +122,7 @@ def check_given_up(
                     letter.message_id, f"in the dead-letter queue of {letter.queue}, and nobody knows why"
                 )
                 for letter, mark in marks.items()
-                if mark is None and (letter.event is None or letter.event.subject not in orders)
+                if mark is None and (letter.given_up is None or letter.given_up.order_id not in orders)
             ),
             *(
                 Violation(mark, f"was planted in {queue}, and is not in its dead-letter queue")
@@ -115,7 +141,5 @@ def check_given_up(
 
 def _given_up(letters: Iterable[DeadLetter]) -> Iterable[Violation]:
     for letter in letters:
-        if letter.event is not None:
-            yield Violation(
-                letter.message_id, f"{letter.event.type} of order {letter.event.subject} was given up"
-            )
+        if letter.given_up is not None:
+            yield Violation(letter.message_id, f"{letter.given_up} was given up")

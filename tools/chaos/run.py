@@ -151,7 +151,7 @@ def _redrive(system: SystemUnderTest) -> list[str]:
     sqs = aws.queues(system.settings)
     redriven = []
     for letter in dead_letters.read(sqs, system.stack):
-        if not is_planted(letter.body) and letter.event is not None:
+        if not is_planted(letter.body) and letter.given_up is not None:
             dead_letters.redrive(sqs, system.stack, letter)
-            redriven.append(f"{letter.event.type} of order {letter.event.subject}")
+            redriven.append(str(letter.given_up))
     return redriven

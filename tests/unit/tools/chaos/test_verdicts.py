@@ -15,6 +15,8 @@ import pytest
 from orders.domain import CancellationOutcome, OrderStatus
 from orders.events import CloudEvent, OrderCreated, Queue
 from orders.ids import uuid7
+from orders.payments.provider import PaymentProvider
+from orders.payments.webhooks import ProviderMessage
 from tools.audit.dead_letters import DeadLetter
 from tools.audit.evidence import Evidence
 from tools.audit.executions import Execution
@@ -57,6 +59,18 @@ def event_of(order_id: UUID) -> str:
     ).model_dump_json()
 
 
+def told_of(order_id: UUID) -> str:
+    """What the queue of the payment provider's webhooks carries."""
+    return ProviderMessage(
+        provider=PaymentProvider.SIMULATOR,
+        event_id="evt_1",
+        type="payment.captured",
+        payment_id="pay_1",
+        key=f"order-{order_id}",
+        correlation_id="corr-1",
+    ).model_dump_json(by_alias=True)
+
+
 ON_RECORD = Evidence(
     verdicts=BY_SQL,
     statuses={ORDER: OrderStatus.CONFIRMED, ANOTHER: OrderStatus.NEEDS_REVIEW},
@@ -68,6 +82,7 @@ ON_RECORD = Evidence(
     dead_letters=(
         DeadLetter("order-processing", "1", BODY),
         DeadLetter("order-processing", "2", event_of(ORDER)),
+        DeadLetter("payment-webhooks", "3", told_of(ORDER)),
     ),
     in_review=frozenset({ANOTHER}),
     announced=frozenset({ANOTHER}),
@@ -204,6 +219,20 @@ def test_what_sql_has_found_is_told() -> None:
             ),
             "in the dead-letter queue of order-processing, and nobody knows why",
         ),
+        *(
+            (
+                "I12",
+                lambda queue=queue, body=body: recorded(
+                    dead_letters=(*ON_RECORD.dead_letters, DeadLetter(queue, "4", body)),
+                ),
+                f"in the dead-letter queue of {queue}, and nobody knows why",
+            )
+            for queue, body in [
+                ("payment-webhooks", told_of(POISON_ROW)),
+                ("payment-webhooks", "{}"),
+                ("mail-feedback", told_of(ORDER)),
+            ]
+        ),
         (
             "I12",
             lambda: recorded(dead_letters=()),
@@ -225,10 +254,11 @@ def test_a_customer_who_never_got_an_answer_is_found() -> None:
     assert problems == ["was not accepted: not at all", "was answered not at all"]
 
 
-def test_an_event_that_was_given_up_is_a_remark_for_the_operator() -> None:
+def test_what_was_given_up_is_a_remark_for_the_operator() -> None:
     (verdict,) = [verdict for verdict in verdicts.judge(FAULTLESS) if verdict.promise == "I12"]
     assert [remark.problem for remark in verdict.remarks] == [
-        f"com.orders.order.created.v1 of order {ORDER} was given up"
+        f"com.orders.order.created.v1 of order {ORDER} was given up",
+        f"simulator's payment.captured of order {ORDER} was given up",
     ]
 
 
