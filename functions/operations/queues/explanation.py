@@ -6,7 +6,7 @@ Nothing of a message is repeated that was not checked before: what cannot be rea
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from pydantic import BaseModel, Field
@@ -17,6 +17,7 @@ from functions.operations.queues.redaction import redacted
 from orders.db import Database
 from orders.domain import OrderStatus, RefundStatus
 from orders.events import CONSUMER_OF, NotificationRequested, OrderCreated, Queue, RefundRequested
+from orders.executions import subject_of
 from orders.http import ApiModel
 from orders.mail_feedback import MailEvent
 from orders.messages import WRITTEN, Cause, Poison, Reading, checked, read, read_hint
@@ -113,22 +114,38 @@ def explain(database: Database, queue: Queue, letters: Sequence[DeadLetter]) -> 
     readings = [_read(queue, letter.body) for letter in letters]
     known = _look_up(database, queue, readings)
     return [
-        _explained(
-            letter, reading, known.get((reading.event.id, reading.event.subject)) if reading.event else None
-        )
-        for letter, reading in zip(letters, readings, strict=True)
+        _explained(letter, reading, claim, known.get(claim.ids) if claim else None)
+        for letter, (reading, claim) in zip(letters, readings, strict=True)
     ]
 
 
-def _read(queue: Queue, body: str) -> Reading:
+class _Claim(NamedTuple):
+    """What a message says that it is about. True as far as the tables know of it."""
+
+    event_id: UUID
+    subject: UUID
+    type: str
+    correlation_id: str
+
+    @property
+    def ids(self) -> tuple[UUID, UUID]:
+        return self.event_id, self.subject
+
+
+def _read(queue: Queue, body: str) -> tuple[Reading, _Claim | None]:
     hint = _HINTS.get(queue)
     if hint is None:
-        return read(queue, body)
+        reading = read(queue, body)
+        if (event := reading.event) is None:
+            return reading, None
+        return reading, _Claim(event.id, event.subject, event.type, event.correlationid)
     try:
-        read_hint(hint, body)
+        message = read_hint(hint, body)
     except Poison as poison:
-        return Reading(cause=poison.cause, faults=poison.faults)
-    return Reading()
+        return Reading(cause=poison.cause, faults=poison.faults), None
+    if not isinstance(message, ProviderMessage) or (order_id := subject_of(message.key or "")) is None:
+        return Reading(), None
+    return Reading(), _Claim(message.id, order_id, message.type, message.correlation_id)
 
 
 def is_done(explained: DeadMessage) -> bool:
@@ -137,10 +154,10 @@ def is_done(explained: DeadMessage) -> bool:
 
 
 def _look_up(
-    database: Database, queue: Queue, readings: Iterable[Reading]
+    database: Database, queue: Queue, readings: Iterable[tuple[Reading, _Claim | None]]
 ) -> Mapping[tuple[UUID, UUID], Row[Any]]:
     """What the tables know, by the ids of event and order that messages claim."""
-    events = {(reading.event.id, reading.event.subject): reading for reading in readings if reading.event}
+    events = {claim.ids: reading for reading, claim in readings if claim}
     if not events:
         return {}
     asked = [
@@ -159,8 +176,9 @@ def _look_up(
     return {(row.wanted_id, row.order_id): row for row in rows}
 
 
-def _explained(letter: DeadLetter, reading: Reading, known: Row[Any] | None) -> DeadMessage:
-    event = reading.event
+def _explained(
+    letter: DeadLetter, reading: Reading, claim: _Claim | None, known: Row[Any] | None
+) -> DeadMessage:
     cause = _cause(reading, known)
     return DeadMessage(
         message_id=letter.message_id,
@@ -171,11 +189,11 @@ def _explained(letter: DeadLetter, reading: Reading, known: Row[Any] | None) -> 
         age_seconds=letter.age_seconds,
         size=len(letter.body.encode()),
         body=redacted(letter.body),
-        event_id=event.id if event else None,
-        event_type=event.type if event and _TYPE.fullmatch(event.type) else None,
-        order_id=event.subject if event and reading.is_of_order else None,
+        event_id=claim.event_id if claim else None,
+        event_type=claim.type if claim and _TYPE.fullmatch(claim.type) else None,
+        order_id=claim.subject if claim and reading.is_of_order else None,
         order_status=OrderStatus(known.order_status) if known and known.order_status else None,
-        correlation_id=valid_correlation_id(event.correlationid) if event else None,
+        correlation_id=valid_correlation_id(claim.correlation_id) if claim else None,
         cause=cause,
         explanation=_ADVICE[cause],
         errors=[shortened(error, _MAX_ERROR) for error in (*reading.faults, *_recorded(known))[:_MAX_ERRORS]],
@@ -186,7 +204,7 @@ def _cause(reading: Reading, known: Row[Any] | None) -> Cause:
     if reading.cause is not None:
         return reading.cause
     if reading.event is None:
-        return Cause.CONSUMER_FAILED
+        return Cause.ALREADY_DONE if known and known.is_processed else Cause.CONSUMER_FAILED
     if known is None or (reading.is_of_order and known.order_status is None):
         return Cause.NO_SUCH_ORDER
     written = None if known.event_id is None else known

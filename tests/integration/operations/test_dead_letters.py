@@ -9,11 +9,13 @@ import pytest
 from functions.operations.queues.redaction import MAX_BODY, redacted
 from orders.contract import MAX_RECEIVE_COUNT
 from orders.domain import Notification
-from orders.events import NotificationRequested, OrderCreated, Queue
+from orders.events import Consumer, NotificationRequested, OrderCreated, Queue
 from orders.messages import DELIVERIES, ORIGINAL_ID, ORIGINAL_TIME
+from orders.payments.provider import PaymentProvider
+from orders.payments.webhooks import ProviderMessage
 from tests.integration.operations.support import ADMIN, Operations
 from tests.support.consumers import cloud_event
-from tests.support.factories import EMAIL, PHONE, add_order
+from tests.support.factories import EMAIL, PHONE, add_order, execute
 from tests.support.written import recorded
 
 ORDERS = Queue.ORDER_PROCESSING
@@ -223,3 +225,40 @@ def test_a_forged_event_is_explained_and_not_redriven(operations: Operations) ->
     for letter in letters:
         redriven = operations.admin.post(f"{ADMIN}/dlqs/{queue}/redrive", {"messageId": letter["messageId"]})
         assert redriven.status == (200 if letter["cause"] == "CONSUMER_FAILED" else 409)
+
+
+@pytest.mark.parametrize(
+    ("key", "is_dealt_with", "cause"),
+    [
+        ("order-{}", False, "CONSUMER_FAILED"),
+        ("order-{}", True, "ALREADY_DONE"),
+        ("refund-{}", False, "CONSUMER_FAILED"),
+        ("order-", False, "CONSUMER_FAILED"),
+        (None, False, "CONSUMER_FAILED"),
+    ],
+)
+def test_an_event_of_the_payment_provider_is_explained_by_its_order(
+    operations: Operations, key: str | None, is_dealt_with: bool, cause: str
+) -> None:
+    order_id = add_order(operations.database)
+    message = ProviderMessage(
+        provider=PaymentProvider.SIMULATOR,
+        event_id="evt_1",
+        type="payment.captured",
+        payment_id="pay_1",
+        key=key and key.format(order_id),
+        correlation_id="corr-00000001",
+    )
+    if is_dealt_with:
+        inserted = "INSERT INTO inbox (consumer, event_id) VALUES (:consumer, :event_id)"
+        execute(operations.database, inserted, consumer=Consumer.PROVIDER_EVENTS, event_id=message.id)
+    operations.bury(Queue.PAYMENT_WEBHOOKS, message.model_dump_json(by_alias=True))
+
+    _, (letter,) = page(operations, Queue.PAYMENT_WEBHOOKS)
+
+    is_of_order = key == "order-{}"
+    assert letter["cause"] == cause
+    assert letter["orderId"] == (str(order_id) if is_of_order else None)
+    assert letter["orderStatus"] == ("PENDING" if is_of_order else None)
+    assert letter["correlationId"] == ("corr-00000001" if is_of_order else None)
+    assert letter["eventType"] is None, "the provider's own word"
