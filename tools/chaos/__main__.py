@@ -5,6 +5,7 @@ fault struck often enough: five times from 300 orders on, in proportion with few
 """
 
 import argparse
+import logging
 import random
 import signal
 import sys
@@ -32,6 +33,8 @@ def main() -> int:
     planned = plan.make(arguments.seed, arguments.orders, [_FAULTS[name] for name in arguments.faults])
     settings = new_sandbox("chaos").settings
     signal.signal(signal.SIGTERM, _interrupt)
+    # Faults strike our own connections too, and SQLAlchemy would print a traceback for each that it cannot close.
+    logging.getLogger("sqlalchemy.pool").addHandler(logging.NullHandler())
     try:
         report = run(settings, local_cloud.up(settings, console.print), planned, console.print)
         report.write(OUTPUT / "chaos.json")
