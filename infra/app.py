@@ -41,14 +41,19 @@ def orders_stack(app: App) -> OrdersStack:
     Raises:
         ValueError: the context lacks something, or names a stage that there is not.
     """
-    stage = _stage(app)
+    stage = stage_of(app)
     stack = OrdersStack(app, stage=stage, local_database=app.node.try_get_context("database"))
     for key, value in {"application": "orders", "stage": stage.name}.items():
         Tags.of(stack).add(key, value, exclude_resource_types=_UNTAGGABLE)
     return stack
 
 
-def _stage(app: App) -> Stage:
+def stage_of(app: App) -> Stage:
+    """The policy of the stage that the app's context names, with what else the context chooses.
+
+    Raises:
+        ValueError: as for `orders_stack`.
+    """
     name = app.node.try_get_context("stage")
     if name not in STAGES:
         raise ValueError(f"choose a stage with -c stage={'|'.join(STAGES)} (it is {name!r})")

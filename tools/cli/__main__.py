@@ -18,6 +18,7 @@ from tools.cli import (
     orders,
     payment,
     places,
+    preflight,
     products,
     recipients,
     refunds,
@@ -42,6 +43,7 @@ app.add_typer(account.app)
 app.add_typer(audit.app)
 app.add_typer(mails.app)
 app.add_typer(places.app)
+app.add_typer(preflight.app)
 app.add_typer(operations.app)
 app.add_typer(refunds.app)
 app.add_typer(erasure.app)
