@@ -28,7 +28,7 @@ NOT_RUN: Final = {
     ),
     r"(PAYMENT_PROVIDER=stripe )?make (up|down|setup)\b": "this test's own cloud is up, and the project is set up",
     r"make synth\b": "tests/infra synthesizes every stage",
-    r"node_modules/\.bin/cdk deploy": "needs an AWS account",
+    r"(node_modules/\.bin/cdk|aws|bin/orders preflight) ": "needs an AWS account",
     r"npx openapi-typescript|python -m openapi_python_generator": "tests/e2e/test_generated_clients.py does",
     r"pre-commit install": "changes this checkout's hooks",
     r"export ORDERS_(API_URL|TOKEN)=.*…": "names another stage, which everybody has to fill in",

@@ -22,6 +22,7 @@ from tools.cli import (
     products,
     recipients,
     refunds,
+    smoke,
     status,
     webhook_listen,
     webhooks,
@@ -44,6 +45,7 @@ app.add_typer(audit.app)
 app.add_typer(mails.app)
 app.add_typer(places.app)
 app.add_typer(preflight.app)
+app.add_typer(smoke.app)
 app.add_typer(operations.app)
 app.add_typer(refunds.app)
 app.add_typer(erasure.app)

@@ -40,6 +40,8 @@ class FakeApi:
     responses: dict[tuple[str, str], Any] = field(default_factory=dict)
     """A document, or a status with a text of some content type."""
     asked: list[Request] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of every response."""
 
     def respond(self, request: Request) -> tuple[int, str, bytes]:
         self.asked.append(request)
@@ -75,6 +77,8 @@ def api() -> Iterator[FakeApi]:
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(response)))
+            for name, value in fake.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(response)
 
