@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import browser
+from tests.support import browser, programs
 
 
 def test_a_browser_of_the_system_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,4 +37,4 @@ def test_anybody_else_gets_playwright_s_download(system: str, is_root: bool) -> 
 
 def test_an_installation_that_fails_is_quoted() -> None:
     with pytest.raises(SystemExit, match=r"`/bin/sh -c echo no network; exit 1`(.|\n)*  no network"):
-        browser._run(["/bin/sh", "-c", "echo no network; exit 1"])
+        programs.install("a browser", [["/bin/sh", "-c", "echo no network; exit 1"]])
