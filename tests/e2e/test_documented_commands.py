@@ -30,6 +30,8 @@ NOT_RUN: Final = {
     r"make synth\b": "tests/infra synthesizes every stage",
     r"(node_modules/\.bin/cdk|aws|bin/orders preflight) ": "needs an AWS account",
     r"npx openapi-typescript|python -m openapi_python_generator": "tests/e2e/test_generated_clients.py does",
+    r"export AWS_": "an AWS account's",
+    r"bin/orders (signup|confirm|login) .*CLIENT": "needs a mailbox, and a person with a password",
     r"pre-commit install": "changes this checkout's hooks",
     r"export ORDERS_(API_URL|TOKEN)=.*…": "names another stage, which everybody has to fill in",
     r"\.venv/bin/python -m (pytest|tests\.mutants|tools\.bench)": "test runs inside a test run; CI runs them",

@@ -27,8 +27,11 @@ def is_there() -> bool:
 
 
 def installation(system: str, *, is_root: bool) -> list[list[str]]:
-    """The commands that install a browser on a system (its `ID`). Debian's brings the libraries that it needs."""
-    if programs.has_debian_packages(system, is_root=is_root):
+    """The commands that install a browser on a system (its `ID`).
+
+    Debian's brings the libraries that it needs, and takes root. Ubuntu's package of that name holds none.
+    """
+    if system == "debian" and is_root:
         return programs.debian_packages("chromium")
     return [[sys.executable, "-m", "playwright", "install", "--only-shell", "chromium"]]
 

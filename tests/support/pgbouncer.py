@@ -29,13 +29,21 @@ def executable() -> str | None:
     return shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
 
 
+def installation(system: str, *, is_root: bool, is_ci: bool) -> list[list[str]]:
+    """The commands that install it on a system (its `ID`), as root, or on a machine that is thrown away; else none."""
+    if system in {"debian", "ubuntu"} and (is_root or is_ci):
+        return programs.debian_packages("pgbouncer", sudo=not is_root)
+    return []
+
+
 def main() -> None:
     if executable():
         return
-    if not programs.has_debian_packages(programs.system(), is_root=programs.is_root()):
+    commands = installation(programs.system(), is_root=programs.is_root(), is_ci="CI" in os.environ)
+    if not commands:
         print(_MISSING, file=sys.stderr)
         return
-    programs.install("PgBouncer", programs.debian_packages("pgbouncer"))
+    programs.install("PgBouncer", commands)
     if not executable():
         sys.exit(_MISSING)
 

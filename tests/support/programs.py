@@ -7,22 +7,24 @@ import sys
 from collections.abc import Sequence
 
 _TAIL_LINES = 10
+# Nothing is asked, and a server that a package brings is not started where invoke-rc.d decides on it.
+_QUIET = {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
 
 
-def has_debian_packages(system: str, *, is_root: bool) -> bool:
-    """Whether `debian_packages` works on a system (its `ID`). Ubuntu's packages of the same names may hold nothing."""
-    return system == "debian" and is_root
-
-
-def debian_packages(*names: str) -> list[list[str]]:
+def debian_packages(*names: str, sudo: bool = False) -> list[list[str]]:
     """The commands that install them, the first that fails being the end of it."""
+    prefix = ["sudo", "--non-interactive", "env", *(f"{name}={value}" for name, value in _QUIET.items())]
     return [
-        ["apt-get", "update", "-qq"],
-        ["apt-get", "install", "-qq", "--yes", "--no-install-recommends", *names],
+        [*(prefix if sudo else []), "apt-get", *arguments]
+        for arguments in (
+            ("update", "-qq"),
+            ("install", "-qq", "--yes", "--no-install-recommends", *names),
+        )
     ]
 
 
 def system() -> str:
+    """Its `ID`, e.g. `debian`."""
     try:
         return platform.freedesktop_os_release()["ID"]
     except OSError:  # no Linux
@@ -40,8 +42,7 @@ def install(what: str, commands: Sequence[Sequence[str]]) -> None:
         SystemExit: one fails. It is quoted, with what it said.
     """
     print(f"Installing {what} for the tests (once) ...", flush=True)
-    # A package that brings a server must not start it, where it listens to that.
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
+    environment = {**os.environ, **_QUIET}
     for command in commands:
         done = subprocess.run(
             command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
