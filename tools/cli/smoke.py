@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -203,7 +203,8 @@ def _allowed_origin(http: httpx.Client, origin: str) -> str | None:
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization,content-type,idempotency-key",
     }
-    return http.options("orders", headers=asked).headers.get("Access-Control-Allow-Origin")
+    headers: Mapping[str, str] = http.options("orders", headers=asked).headers
+    return headers.get("Access-Control-Allow-Origin")
 
 
 def _catalogue(http: httpx.Client) -> str:

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pg8000.native
@@ -209,7 +210,7 @@ def test_statements_with_parameters_depend_on_no_connection(pooled: Credentials)
         for number, event in enumerate(events):
             database = (one, other)[number % 2]
 
-            def work(connection: Connection, event: UUID = event) -> int | None:
+            def work(connection: Connection, event: UUID = event) -> Any:
                 connection.execute(INSERT, {"id": event})
                 return connection.scalar(IS_THERE, {"id": event})
 
@@ -248,7 +249,7 @@ def test_a_named_statement_is_met_by_another_client(pooled: Credentials) -> None
 def test_work_is_run_again_when_the_connection_is_lost(network: Network, remote: Credentials) -> None:
     event, pids = uuid4(), []
 
-    def work(connection: Connection) -> int | None:
+    def work(connection: Connection) -> Any:
         connection.execute(INSERT, {"id": event})
         pids.append(connection.scalar(PID))
         if len(pids) == 1:

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.validate import validate_parameters
 
 from tests.unit.tools.cli.conftest import Shell
@@ -57,6 +58,10 @@ def toolkit(version: str = "21", status: str = "CREATE_COMPLETE") -> dict[str, A
     }
 
 
+def response(model: Any, status: int) -> AWSResponse:
+    return AWSResponse(model.name, status, HTTPHeaders(), None)
+
+
 @dataclass
 class Account:
     """An AWS account that is ready, at the SDK's sockets: the SDK checks each call, and here each response, against
@@ -98,9 +103,10 @@ class Account:
         found = self.responses.get(f"{name} {in_form or in_path}", self.responses.get(name))
         if isinstance(found, Refusal):
             error = {"Code": found.code, "Message": found.message}
-            return AWSResponse(None, 400, {}, None), {"Error": error}
+            return response(model, 400), {"Error": error}
+        assert isinstance(found, dict), f"{name} has a response"
         validate_parameters(found, model.output_shape)
-        return AWSResponse(None, 200, {}, None), found
+        return response(model, 200), found
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.tools.cli.conftest import TOKEN, FakeApi, Request, Shell
 
 ORDER = UUID(int=7)
+STATUS = f"/orders/{ORDER}/status"
 PRODUCT = UUID(int=1)
 SHOP = "https://shop.example"
 JSON, PROBLEM = "application/json", "application/problem+json"
@@ -28,31 +29,21 @@ WITHOUT_TOKEN = {
 }
 
 
-class Stage(FakeApi):
-    """A deployed stage that is as it should be, for whoever has the test's token."""
+def lacks_token(request: Request) -> bool:
+    """A request of a customer's route without the test's token."""
+    is_open = request.path.startswith(("/health", "/openapi", "/docs", "/products"))
+    is_for_browsers = request.method == "OPTIONS"
+    return not is_open and not is_for_browsers and request.headers.get("authorization") != f"Bearer {TOKEN}"
 
-    headers: dict[str, str]
-    statuses: list[str]
 
-    def respond(self, request: Request) -> tuple[int, str, bytes]:
-        may = request.headers.get("authorization") == f"Bearer {TOKEN}"
-        is_open = request.path.startswith(("/health", "/openapi", "/docs", "/products"))
-        if request.method != "OPTIONS" and not is_open and not may:
-            self.asked.append(request)
-            return 401, PROBLEM, b'{"type": "about:blank", "title": "Unauthorized", "detail": ""}'
-        status = f"/orders/{ORDER}/status"
-        if request.path == status and len(self.statuses) > 1:
-            self.responses["GET", status]["status"] = self.statuses.pop(0)
-        elif request.path == status:
-            self.responses["GET", status]["status"] = self.statuses[0]
-        return super().respond(request)
+def progress(status: str) -> dict[str, Any]:
+    return {"orderId": str(ORDER), "status": status, "progress": 0, "steps": []}
 
 
 @pytest.fixture
-def stage(api: FakeApi) -> Stage:
-    api.__class__ = Stage
-    assert isinstance(api, Stage)
-    api.statuses = ["PENDING", "PROCESSING", "CONFIRMED"]
+def stage(api: FakeApi) -> FakeApi:
+    """A deployed stage that is as it should be, for whoever has the test's token."""
+    api.refuses = lacks_token
     api.headers = dict(SAFE)
     item = {
         "productId": str(PRODUCT),
@@ -80,12 +71,7 @@ def stage(api: FakeApi) -> Stage:
         },
         ("GET", "/orders"): {"items": [], "nextCursor": None},
         ("POST", "/orders"): (202, JSON, json.dumps(order)),
-        ("GET", f"/orders/{ORDER}/status"): {
-            "orderId": str(ORDER),
-            "status": "PENDING",
-            "progress": 0,
-            "steps": [],
-        },
+        ("GET", STATUS): progress("CONFIRMED"),
         ("OPTIONS", "/orders"): (204, JSON, ""),
     }
     return api
@@ -110,7 +96,7 @@ def stranger(shell: Shell) -> Shell:
     return shell
 
 
-def test_a_stage_that_works_passes_without_a_token(stranger: Shell, stage: Stage) -> None:
+def test_a_stage_that_works_passes_without_a_token(stranger: Shell, stage: FakeApi) -> None:
     code, results = smoke(stranger, stage)
 
     assert code == 0, results
@@ -118,7 +104,7 @@ def test_a_stage_that_works_passes_without_a_token(stranger: Shell, stage: Stage
     assert not with_token(stage)
 
 
-def test_with_a_token_it_reads_and_orders_nothing(shell: Shell, stage: Stage) -> None:
+def test_with_a_token_it_reads_and_orders_nothing(shell: Shell, stage: FakeApi) -> None:
     code, results = smoke(shell, stage)
 
     assert code == 0, results
@@ -126,7 +112,7 @@ def test_with_a_token_it_reads_and_orders_nothing(shell: Shell, stage: Stage) ->
     assert {request.method for request in with_token(stage)} == {"GET"}
 
 
-def test_an_order_is_placed_and_followed_to_its_end(shell: Shell, stage: Stage) -> None:
+def test_an_order_is_placed_and_followed_to_its_end(shell: Shell, stage: FakeApi) -> None:
     code, results = smoke(shell, stage, "--place", "--email", "me@shop.example")
 
     assert code == 0, results
@@ -137,8 +123,8 @@ def test_an_order_is_placed_and_followed_to_its_end(shell: Shell, stage: Stage) 
 
 
 @pytest.mark.parametrize(("end", "seconds"), [("CANCELLED", "120"), ("PROCESSING", "1")])
-def test_an_order_that_is_not_confirmed_fails(shell: Shell, stage: Stage, end: str, seconds: str) -> None:
-    stage.statuses = ["PENDING", end]
+def test_an_order_that_is_not_confirmed_fails(shell: Shell, stage: FakeApi, end: str, seconds: str) -> None:
+    stage.responses["GET", STATUS] = progress(end)
 
     code, results = smoke(shell, stage, "--place", "--email", "me@shop.example", "--seconds", seconds)
 
@@ -147,7 +133,7 @@ def test_an_order_that_is_not_confirmed_fails(shell: Shell, stage: Stage, end: s
     assert end in results["Order"]["detail"]
 
 
-def test_an_order_needs_somebody_to_order(stranger: Shell, stage: Stage) -> None:
+def test_an_order_needs_somebody_to_order(stranger: Shell, stage: FakeApi) -> None:
     done = stranger.orders("smoke", "--api", stage.url, "--place")
     assert done.returncode == 2
     assert "--token" in done.stderr.decode()
@@ -172,7 +158,7 @@ def test_an_order_needs_somebody_to_order(stranger: Shell, stage: Stage) -> None
     ],
 )
 def test_what_is_wrong_is_told_and_stops_no_other_check(
-    shell: Shell, stage: Stage, route: tuple[str, str], response: Any, check: str, said: str
+    shell: Shell, stage: FakeApi, route: tuple[str, str], response: Any, check: str, said: str
 ) -> None:
     stage.responses[route] = response
 
@@ -183,8 +169,8 @@ def test_what_is_wrong_is_told_and_stops_no_other_check(
     assert said in results[check]["detail"]
 
 
-def test_an_api_that_asks_for_no_token_fails(stranger: Shell, stage: Stage) -> None:
-    stage.__class__ = FakeApi
+def test_an_api_that_asks_for_no_token_fails(stranger: Shell, stage: FakeApi) -> None:
+    stage.refuses = lambda request: False
 
     code, results = smoke(stranger, stage)
 
@@ -193,7 +179,7 @@ def test_an_api_that_asks_for_no_token_fails(stranger: Shell, stage: Stage) -> N
     assert "202" in results["No token"]["detail"]
 
 
-def test_a_header_that_is_missing_is_named(shell: Shell, stage: Stage) -> None:
+def test_a_header_that_is_missing_is_named(shell: Shell, stage: FakeApi) -> None:
     del stage.headers["Strict-Transport-Security"]
     code, results = smoke(shell, stage)
     assert code == 1
@@ -202,7 +188,7 @@ def test_a_header_that_is_missing_is_named(shell: Shell, stage: Stage) -> None:
 
 @pytest.mark.parametrize(("allowed", "check"), [(SHOP, None), ("*", "Unknown origin"), (None, "Origin")])
 def test_pages_of_the_named_origin_may_call_it_and_no_others(
-    shell: Shell, stage: Stage, allowed: str | None, check: str | None
+    shell: Shell, stage: FakeApi, allowed: str | None, check: str | None
 ) -> None:
     if allowed:
         stage.headers["Access-Control-Allow-Origin"] = allowed
@@ -214,7 +200,7 @@ def test_pages_of_the_named_origin_may_call_it_and_no_others(
     assert check is None or check in failed
 
 
-def test_people_read_a_line_for_each_check(stranger: Shell, stage: Stage) -> None:
+def test_people_read_a_line_for_each_check(stranger: Shell, stage: FakeApi) -> None:
     done = stranger.orders("smoke", "--api", stage.url)
     lines = done.stdout.decode().splitlines()
     assert lines[0] == f" ✓ {'Lives':<21}health/live says live."
