@@ -1,7 +1,7 @@
 # `make demo` and `make test` each work as the first command on a fresh machine.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test suite browser fuzz mutants bench chaos up down synth lint static format openapi lock clean
+.PHONY: help setup demo test suite programs fuzz mutants bench chaos up down synth lint static format openapi lock clean
 
 STAGE ?= prod
 # What production does not synthesize without, as an example.
@@ -27,14 +27,16 @@ demo: setup ## Start the local cloud, run the demonstration, print its table, st
 # Three processes, for two cores: two of them run local clouds, and half of that is waiting. More would each make a
 # Postgres, a template and the stacks for themselves.
 # Types are checked beside the first tests, which wait for a cloud to be deployed.
-test: setup browser ## Run all checks and the whole test suite
+test: setup programs ## Run all checks and the whole test suite
 	@$(MAKE) --no-print-directory --jobs 2 static suite
 
 suite: setup
 	@$(pytest) tests
 
-browser: setup
+# What no Python package brings: a browser and a pooler.
+programs: setup
 	@$(python) -m tests.support.browser
+	@$(python) -m tests.support.pgbouncer
 
 fuzz: setup ## Ask the API thousands of generated questions, right and wrong ones
 	@FUZZ_EXAMPLES=40 $(python) -m pytest tests/e2e/test_fuzz.py

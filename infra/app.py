@@ -5,7 +5,8 @@ Context values: `stage` (local, dev or prod; required), `database` (local only: 
 fake is), `sender_email` (the address that mails come from, which SES has verified, or its domain; dev and prod need one
 of yours), `create_sender` (true: the stack makes SES's identity of it), `allowed_origins` (whose pages may call the API
 from a browser, separated by commas), `alarm_subscribers` (who is told of alarms: e-mail addresses and https URLs,
-separated by commas), and of the managed database `database_engine_version`, `database_min_capacity`,
+separated by commas), `lambda_quota` (the account's quota of concurrent executions, as `bin/orders preflight` tells it;
+without it no function reserves any), and of the managed database `database_engine_version`, `database_min_capacity`,
 `database_max_capacity`, `database_readers` and `availability_zones` (separated by commas).
 """
 
@@ -20,7 +21,7 @@ from aws_cdk import App, Tags
 from infra.assets import AssetError
 from infra.payments import PaymentProvider, stripe
 from infra.stack import OrdersStack
-from infra.stages import STAGES, DatabasePolicy, Stage
+from infra.stages import STAGES, UNRESERVED_CONCURRENCY, DatabasePolicy, Stage
 
 # CDK believes that this type has tags; CloudFormation's schema, and with it CDK's own check, refuses them.
 _UNTAGGABLE: Final = ["AWS::RDS::DBProxyTargetGroup"]
@@ -40,14 +41,19 @@ def orders_stack(app: App) -> OrdersStack:
     Raises:
         ValueError: the context lacks something, or names a stage that there is not.
     """
-    stage = _stage(app)
+    stage = stage_of(app)
     stack = OrdersStack(app, stage=stage, local_database=app.node.try_get_context("database"))
     for key, value in {"application": "orders", "stage": stage.name}.items():
         Tags.of(stack).add(key, value, exclude_resource_types=_UNTAGGABLE)
     return stack
 
 
-def _stage(app: App) -> Stage:
+def stage_of(app: App) -> Stage:
+    """The policy of the stage that the app's context names, with what else the context chooses.
+
+    Raises:
+        ValueError: as for `orders_stack`.
+    """
     name = app.node.try_get_context("stage")
     if name not in STAGES:
         raise ValueError(f"choose a stage with -c stage={'|'.join(STAGES)} (it is {name!r})")
@@ -60,6 +66,8 @@ def _stage(app: App) -> Stage:
         changes["alarm_subscribers"] = tuple(map(_subscriber, subscribers.split(",")))
     if app.node.try_get_context("create_sender") == "true":
         changes["creates_sender"] = True
+    if quota := app.node.try_get_context("lambda_quota"):
+        changes["lambda_quota"] = _quota(quota, STAGES[name])
     if database := STAGES[name].database:
         changes["database"] = _database(app, database)
     stage = dataclasses.replace(STAGES[name], payments=_payments(app, STAGES[name]), **changes)
@@ -145,6 +153,19 @@ def _payments(app: App, stage: Stage) -> PaymentProvider:
             return stage.payments
         case name:
             raise ValueError(f"there is no payment provider {name!r}: choose {stage.payments.name} or stripe")
+
+
+def _quota(text: str, stage: Stage) -> int:
+    if not re.fullmatch(r"[0-9]+", text):
+        raise ValueError(f"lambda_quota: {text!r} is no number of concurrent executions, e.g. 1000")
+    quota, needed = int(text), stage.reserved_concurrency + UNRESERVED_CONCURRENCY
+    if quota < needed:
+        raise ValueError(
+            f"lambda_quota: {quota} is too little for stage {stage.name!r}. Its steps reserve "
+            f"{stage.reserved_concurrency}, and Lambda keeps {UNRESERVED_CONCURRENCY} for functions that reserve "
+            f"nothing. Ask AWS for {needed} or more, or leave lambda_quota out: nothing is reserved then"
+        )
+    return quota
 
 
 def _origin(text: str) -> str:

@@ -8,6 +8,10 @@ from aws_cdk import aws_logs as logs
 
 from infra.assets import Target
 from infra.payments import PaymentProvider, simulator
+from orders.domain import SagaStep
+
+UNRESERVED_CONCURRENCY: Final = 100
+"""What Lambda keeps of an account's quota for functions that reserve nothing; it refuses a reservation beyond that."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,8 @@ class Stage:
     orders_per_minute: int
     """Of one user, in any 60 seconds; a request that is refused for it costs one look at the database."""
     step_concurrency: int
-    """Processes of one saga step at a time: what a storm of orders may take of the database."""
+    """Processes of one saga step, and of the refunds' steps, at a time: what a storm of orders may take of the
+    database. These two are reserved where there is enough to reserve from: `reserves_concurrency`."""
     payment_concurrency: int
     """The same for ProcessPayment, which spends its time waiting for the gateway."""
     consumer_concurrency: int
@@ -86,6 +91,9 @@ class Stage:
     consumer_timeout_seconds: int = 30
     """What one batch may take. A failed message is tried again after six times that, and five times in all: long
     enough to sit out an outage where there are some, short enough to watch where somebody does."""
+    lambda_quota: int | None = None
+    """The account's quota of concurrent executions in the region. None: nobody told, and nothing is reserved. A new
+    account may have 10."""
     allowed_origins: tuple[str, ...] = ()
     """Pages of these origins may call the API from a browser, e.g. `https://shop.example.com`. API Gateway compares the
     whole text; the local cloud also takes `:*` for any port."""
@@ -120,6 +128,17 @@ class Stage:
         """What happens to data when the stack goes. What a failed first deploy made goes in either case, so that it can
         be repeated."""
         return RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if self.keeps_data else RemovalPolicy.DESTROY
+
+    @property
+    def reserves_concurrency(self) -> bool:
+        """Whether the steps' functions get concurrency of their own. The local cloud has no quota."""
+        return self.target == "local" or self.lambda_quota is not None
+
+    @property
+    def reserved_concurrency(self) -> int:
+        """What the steps of sagas and refunds reserve together, if they do."""
+        saga_steps_but_payment = len(SagaStep) - 1
+        return (saga_steps_but_payment + 1) * self.step_concurrency + self.payment_concurrency
 
     def resource_name(self, name: str) -> str:
         """The name of a resource of this stage, e.g. `orders-dev-create-order`."""

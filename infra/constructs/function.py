@@ -152,7 +152,7 @@ class OrdersFunction(Construct):
             },
             timeout=timeout,
             memory_size=memory_mb,
-            reserved_concurrent_executions=reserved_concurrency,
+            reserved_concurrent_executions=reserved_concurrency if stage.reserves_concurrency else None,
             tracing=lambda_.Tracing.ACTIVE,
             **(database.placement if database else {}),
         )

@@ -11,16 +11,19 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from aws_cdk import App
 
 from functions.operations.queues.dead_letters import HOLD_SECONDS
+from infra.app import orders_stack
 from infra.names import kebab
+from infra.stages import STAGES, UNRESERVED_CONCURRENCY, Stage
 from orders.domain import SagaStep
 from orders.events import EVENT_QUEUES, Queue
 from orders.payments.settings import PaymentSettings
 from orders.settings import EnvironmentSettings, FunctionSettings
 from payment_simulator.settings import SimulatorSettings
 from payment_stripe.settings import StripeSettings
-from tests.infra.stacks import ROOT, SynthesizedStack
+from tests.infra.stacks import ROOT, SynthesizedStack, context_of
 
 HANDLER = re.compile(r"functions\.(?P<package>\w+)\.handler\.(?P<entry>\w+)")
 STEPS = [kebab(step) for step in SagaStep]
@@ -56,9 +59,6 @@ RETENTION_DAYS = {"local": 1, "dev": 7, "prod": 90}
 
 # Read by Powertools, not by us; its metrics are lost without them.
 POWERTOOLS = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
-
-# An account's unreserved Lambda concurrency may not fall below 100, of 1,000 that an account has at first.
-RESERVABLE_CONCURRENCY = 900
 
 
 def handler_of(stack: SynthesizedStack, function: str) -> tuple[str, str]:
@@ -253,12 +253,59 @@ def test_the_api_gives_up_before_the_gateway_does(stack: SynthesizedStack, funct
     assert stack.functions[function]["Timeout"] < 30
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_a_storm_of_orders_is_bounded_at_every_step(stack: SynthesizedStack, step: str) -> None:
-    expected = stack.stage.payment_concurrency if step == "process-payment" else stack.stage.step_concurrency
-    assert stack.functions[step]["ReservedConcurrentExecutions"] == expected
+def test_nothing_is_reserved_of_an_account_whose_quota_nobody_told(managed: SynthesizedStack) -> None:
+    """A new account may have a quota of 10, and Lambda refuses a reservation that leaves less than 100."""
+    assert reserved_concurrency(managed) == {}
 
 
-def test_the_reserved_concurrency_fits_into_an_account(stack: SynthesizedStack) -> None:
-    reserved = [function.get("ReservedConcurrentExecutions", 0) for function in stack.functions.values()]
-    assert 0 < sum(reserved) <= RESERVABLE_CONCURRENCY
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_with_the_smallest_quota_that_is_enough_a_storm_of_orders_is_bounded_at_every_step(
+    stage: str, tmp_path: Path
+) -> None:
+    policy = STAGES[stage]
+    stack = SynthesizedStack(
+        policy, tmp_path, lambda_quota=str(policy.reserved_concurrency + UNRESERVED_CONCURRENCY)
+    )
+    reserved = reserved_concurrency(stack)
+    assert reserved == bounds_of_the_steps(policy)
+    assert sum(reserved.values()) == policy.reserved_concurrency
+
+
+def test_the_local_stage_has_no_quota_and_is_bounded(local: SynthesizedStack) -> None:
+    assert reserved_concurrency(local) == bounds_of_the_steps(local.stage)
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_a_quota_that_is_too_small_is_refused_and_says_what_to_ask_for(stage: str) -> None:
+    needed = STAGES[stage].reserved_concurrency + 100
+    with pytest.raises(
+        ValueError, match=rf"lambda_quota: {needed - 1} .* Ask AWS for {needed} or more, or leave"
+    ):
+        orders_stack(App(context=context_of(stage) | {"lambda_quota": str(needed - 1)}))
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_the_usual_quota_is_enough(stage: str) -> None:
+    assert STAGES[stage].reserved_concurrency + UNRESERVED_CONCURRENCY <= 1_000
+
+
+@pytest.mark.parametrize("text", ["many", "-1", "1e3", "1_000"])
+def test_a_quota_is_a_number(text: str) -> None:
+    with pytest.raises(ValueError, match=f"lambda_quota: '{text}' is no number"):
+        orders_stack(App(context=context_of("dev") | {"lambda_quota": text}))
+
+
+def bounds_of_the_steps(stage: Stage) -> dict[str, int]:
+    return {
+        **dict.fromkeys([*STEPS, "refund-steps"], stage.step_concurrency),
+        "process-payment": stage.payment_concurrency,
+    }
+
+
+def reserved_concurrency(stack: SynthesizedStack) -> dict[str, int]:
+    """By function, of those that have one."""
+    return {
+        name: function["ReservedConcurrentExecutions"]
+        for name, function in stack.functions.items()
+        if "ReservedConcurrentExecutions" in function
+    }

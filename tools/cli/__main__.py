@@ -18,9 +18,11 @@ from tools.cli import (
     orders,
     payment,
     places,
+    preflight,
     products,
     recipients,
     refunds,
+    smoke,
     status,
     webhook_listen,
     webhooks,
@@ -42,6 +44,8 @@ app.add_typer(account.app)
 app.add_typer(audit.app)
 app.add_typer(mails.app)
 app.add_typer(places.app)
+app.add_typer(preflight.app)
+app.add_typer(smoke.app)
 app.add_typer(operations.app)
 app.add_typer(refunds.app)
 app.add_typer(erasure.app)

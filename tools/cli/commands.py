@@ -57,7 +57,7 @@ _API: Final = (
         annotation=Annotated[
             str | None,
             typer.Option(
-                "--api-url", envvar="ORDERS_API_URL", help="The API; the local cloud's unless given."
+                "--api-url", "--api", envvar="ORDERS_API_URL", help="The API; the local cloud's unless given."
             ),
         ],
     ),

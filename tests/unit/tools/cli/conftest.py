@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -40,12 +40,18 @@ class FakeApi:
     responses: dict[tuple[str, str], Any] = field(default_factory=dict)
     """A document, or a status with a text of some content type."""
     asked: list[Request] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    """Of every response."""
+    refuses: Callable[[Request], bool] = lambda request: False
+    """Whether it is refused with 401."""
 
     def respond(self, request: Request) -> tuple[int, str, bytes]:
         self.asked.append(request)
         found = self.responses.get(
             (request.method, request.path.partition("?")[0]), self.responses.get(("*", "*"))
         )
+        if self.refuses(request):
+            return 401, "application/problem+json", b'{"type": "about:blank", "title": "Unauthorized"}'
         match found:
             case None:
                 problem = {
@@ -75,6 +81,8 @@ def api() -> Iterator[FakeApi]:
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(response)))
+            for name, value in fake.headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(response)
 
