@@ -36,7 +36,7 @@ _NOT_ASKED: Final = "the database does not answer"
 _WORST_FIRST: Final = ("down", "degraded", "unknown", "up")
 
 # All that the database knows, in one statement: a database that is down is waited for once.
-_LOOK: Final = text("""
+LOOK: Final = text("""
     SELECT relay.pending, relay.lag_seconds,
            (SELECT count(*) FROM outbox WHERE CASE WHEN status = 'DEAD' THEN true ELSE false END) AS dead,
            unfinished.pending AS orders_pending, unfinished.processing AS orders_processing,
@@ -172,7 +172,7 @@ def _look(database: Database) -> _Look:
     try:
         row = database.transact_alone(
             lambda connection: connection.execute(
-                _LOOK, {"circuit": CIRCUIT, "window": POLICY.window_seconds}
+                LOOK, {"circuit": CIRCUIT, "window": POLICY.window_seconds}
             ).one()
         )
     # Also what no other attempt would help, as a password that is wrong.

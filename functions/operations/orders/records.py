@@ -5,7 +5,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 from pydantic import Field
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import text
 
 from functions.operations.refunds import records as refunds
 from functions.operations.refunds.records import RefundRecord
@@ -25,34 +25,9 @@ from orders.domain import (
 from orders.errors import OrderNotFound
 from orders.history import Books
 from orders.http import ApiModel
-from orders.ids import FIRST_ID, parse_uuid
+from orders.ids import parse_uuid
 from orders.order_lines import PRODUCT_NAME
-from orders.pages import cut, id_before
 from orders.payments.gateway import DisputeStatus
-
-# Each condition is that of an index which holds nothing else; see `tests.support.tables`.
-_UNFINISHED: Final = "CASE WHEN status IN ('PENDING', 'PROCESSING') THEN true ELSE false END"
-_IN_REVIEW: Final = "CASE WHEN status = 'NEEDS_REVIEW' THEN true ELSE false END"
-_CONDITIONS: Final = {
-    # Not by `=`, which could choose the index of all orders by their status.
-    OrderStatus.PENDING: f"{_UNFINISHED} AND CASE status WHEN 'PENDING' THEN true ELSE false END",
-    OrderStatus.PROCESSING: f"{_UNFINISHED} AND CASE status WHEN 'PROCESSING' THEN true ELSE false END",
-    OrderStatus.NEEDS_REVIEW: _IN_REVIEW,
-}
-
-
-def _open_orders(condition: str) -> TextClause:
-    # Collected before it is sorted: in the order of the ids all orders would be read, in the hope of finding some soon.
-    return text(f"""
-        WITH open AS MATERIALIZED (
-            SELECT id, status, failure_reason, total_amount, currency, created_at, updated_at
-            FROM orders WHERE {condition}
-        )
-        SELECT * FROM open WHERE id > :after ORDER BY id LIMIT :limit
-    """)
-
-
-LIST: Final = {status: _open_orders(condition) for status, condition in _CONDITIONS.items()}
 
 
 def _id_at(time: str, rest: str) -> str:
@@ -140,21 +115,17 @@ RECORDS: Final = text(f"""
 """)
 
 
-class OpenOrder(ApiModel):
+class AdminOrder(ApiModel):
+    """An order as lists show it: no contact data, and no payment method."""
+
     order_id: UUID
     status: OrderStatus
     failure_reason: FailureReason | None
     total_amount: int = Field(description="Minor units of `currency`")
     currency: str
+    correlation_id: str = Field(description="Finds its log lines")
     created_at: datetime
     updated_at: datetime
-
-
-class OpenOrderList(ApiModel):
-    """Oldest first."""
-
-    items: list[OpenOrder]
-    next_cursor: str | None
 
 
 class LineRecord(ApiModel):
@@ -248,10 +219,9 @@ class CancellationRecord(ApiModel):
     requested_at: datetime
 
 
-class OrderRecords(OpenOrder):
+class OrderRecords(AdminOrder):
     """All that our tables hold of an order, but for who ordered and how they pay."""
 
-    correlation_id: str
     executions: int = Field(description="How many executions it has had, the first one included")
     items: list[LineRecord]
     steps: list[StepRecord]
@@ -276,26 +246,6 @@ def parse_order_id(order_id: str) -> UUID:
     if uuid is None:
         raise OrderNotFound("There is no such order")
     return uuid
-
-
-def list_orders(database: Database, status: OrderStatus, cursor: str | None, limit: int) -> OpenOrderList:
-    """A page of orders that are not at their end, oldest first. `status` is one of `LIST`.
-
-    Raises:
-        InvalidCursor: it is not of this list.
-        DatabaseUnavailable: try again.
-    """
-    listing = f"admin orders {status}"
-    parameters = {"after": id_before(listing, cursor, FIRST_ID), "limit": limit + 1}
-
-    def work(connection: Connection) -> list[OpenOrder]:
-        return [
-            OpenOrder.of(row._mapping, order_id=row.id)
-            for row in connection.execute(LIST[status], parameters)
-        ]
-
-    page, next_cursor = cut(listing, database.transact_alone(work), limit, lambda order: order.order_id)
-    return OpenOrderList(items=[*page], next_cursor=next_cursor)
 
 
 def read_records(database: Database, order_id: UUID) -> OrderRecords:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from orders import problem
 from orders.contract import API_PREFIX
 from orders.errors import OrdersError
+from orders.pages import NEXT_CURSOR_HEADER
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse, OpenAPIResponseHeader
@@ -30,6 +31,10 @@ _HEADERS: Final[dict[str, "OpenAPIResponseHeader"]] = {
     "Location": {
         "description": "The address of what was made",
         "schema": {"type": "string", "format": "uri-reference"},
+    },
+    NEXT_CURSOR_HEADER: {
+        "description": "With CSV: the `cursor` of what follows; absent if nothing does",
+        "schema": {"type": "string"},
     },
     "Retry-After": {
         "description": "Seconds to wait before asking again",
