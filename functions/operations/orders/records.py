@@ -30,7 +30,7 @@ from orders.order_lines import PRODUCT_NAME
 from orders.payments.gateway import DisputeStatus
 
 
-def _id_at(time: str, rest: str) -> str:
+def id_at(time: str, rest: str) -> str:
     """SQL for the first (`rest` is 0) or last (f) UUIDv7 of a moment."""
     milliseconds = f"CAST(1000 * extract(epoch FROM {time}) AS bigint)"
     return f"CAST(lpad(to_hex({milliseconds}), 12, '0') || repeat('{rest}', 20) AS uuid)"
@@ -38,11 +38,11 @@ def _id_at(time: str, rest: str) -> str:
 
 # Nothing finds an outbox row by its order, and an index for it would cost every order: but ids of events begin with
 # their time, and an order's events are written while it is alive. A minute for clocks that differ, on both sides.
-_FIRST_ID: Final = _id_at("orders.created_at - interval '1 minute'", "0")
-_LAST_ID: Final = _id_at("orders.updated_at + interval '1 minute'", "f")
+_FIRST_ID: Final = id_at("orders.created_at - interval '1 minute'", "0")
+_LAST_ID: Final = id_at("orders.updated_at + interval '1 minute'", "f")
 # Those of a refund are written in the moments that its row knows of.
 _AROUND: Final = (
-    _id_at("moment.at - interval '1 minute'", "0") + " AND " + _id_at("moment.at + interval '1 minute'", "f")
+    id_at("moment.at - interval '1 minute'", "0") + " AND " + id_at("moment.at + interval '1 minute'", "f")
 )
 
 RECORDS: Final = text(f"""
@@ -63,7 +63,8 @@ RECORDS: Final = text(f"""
         'payment', (
             SELECT jsonb_build_object(
                 'status', status, 'amount', amount, 'captured', captured, 'refunded', refunded, 'attempts', attempts,
-                'providerKey', provider_key, 'providerPaymentId', provider_payment_id, 'updatedAt', updated_at)
+                'providerKey', provider_key, 'providerPaymentId', provider_payment_id, 'createdAt', created_at,
+                'updatedAt', updated_at)
             FROM payments WHERE order_id = orders.id),
         'reservations', coalesce((
             SELECT jsonb_agg(jsonb_build_object(
@@ -94,7 +95,7 @@ RECORDS: Final = text(f"""
         'notifications', coalesce((
             SELECT jsonb_agg(jsonb_build_object(
                 'type', type, 'channel', channel, 'status', status, 'attempts', attempts, 'providerId', provider_id,
-                'error', error, 'sentAt', sent_at, 'refundId', refund_id) ORDER BY created_at, type, channel)
+                'error', error, 'queuedAt', created_at, 'sentAt', sent_at, 'refundId', refund_id) ORDER BY created_at, type, channel)
             FROM notifications WHERE order_id = orders.id
                 OR refund_id = ANY (ARRAY(SELECT refund.id FROM refunds AS refund WHERE refund.order_id = orders.id))
             ), '[]'),
@@ -153,6 +154,7 @@ class PaymentRecord(ApiModel):
     attempts: int
     provider_key: str
     provider_payment_id: str | None
+    created_at: datetime
     updated_at: datetime
 
 
@@ -207,6 +209,7 @@ class NotificationRecord(ApiModel):
     attempts: int
     provider_id: str | None
     error: str | None
+    queued_at: datetime
     sent_at: datetime | None
     refund_id: UUID | None = Field(description="The refund that it tells of")
 

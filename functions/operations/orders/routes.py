@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from functions.operations import dependencies
 from functions.operations.operator_actions import MaybeNote, Operator
-from functions.operations.orders import sagas
+from functions.operations.orders import sagas, timeline
 from functions.operations.orders.records import parse_order_id
 from functions.operations.orders.review import Closed, Closing, Resumed
 from functions.operations.orders.search import (
@@ -127,6 +127,13 @@ def get_order_report(order_id: str) -> sagas.OrderReport:
     return sagas.read_report(
         dependencies.database, dependencies.executions(), dependencies.gateway, parse_order_id(order_id)
     )
+
+
+@router.get(f"{API_PREFIX}/admin/orders/<order_id>/timeline", responses=responses(errors=[OrderNotFound]))
+def get_timeline(order_id: str) -> timeline.Timeline:
+    """All that happened to an order, in the order of time: request, events, executions and their states, steps,
+    payment, stock, messages, webhooks, refunds, repairs, and what operators did."""
+    return timeline.read_timeline(dependencies.database, dependencies.executions(), parse_order_id(order_id))
 
 
 @router.post(
