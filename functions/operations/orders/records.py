@@ -95,7 +95,8 @@ RECORDS: Final = text(f"""
         'notifications', coalesce((
             SELECT jsonb_agg(jsonb_build_object(
                 'type', type, 'channel', channel, 'status', status, 'attempts', attempts, 'providerId', provider_id,
-                'error', error, 'queuedAt', created_at, 'sentAt', sent_at, 'refundId', refund_id) ORDER BY created_at, type, channel)
+                'error', error, 'queuedAt', created_at, 'sentAt', sent_at, 'refundId', refund_id)
+                ORDER BY created_at, type, channel)
             FROM notifications WHERE order_id = orders.id
                 OR refund_id = ANY (ARRAY(SELECT refund.id FROM refunds AS refund WHERE refund.order_id = orders.id))
             ), '[]'),

@@ -60,7 +60,7 @@ def get_admin_orders(
     phone: Annotated[SoughtPhone | None, Query(description="The customer's, as the order has it")] = None,
     idempotency_key: Annotated[
         KeyText | None,
-        Query(alias="idempotencyKey", description="Of the request that placed it; keys are kept for a day"),
+        Query(alias="idempotencyKey", description="Of the request that placed it; keys are kept for 7 days"),
     ] = None,
     correlation_id: Annotated[CorrelationId | None, Query(alias="correlationId")] = None,
     status: Annotated[OrderStatus | None, Query()] = None,

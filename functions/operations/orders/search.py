@@ -28,8 +28,10 @@ Sort = Literal["newest", "oldest"]
 MayGoOn = Callable[[], bool]
 """Whether there is time for another statement."""
 
-EXAMINED: Final = 1_000
-"""Orders that one statement holds against the other filters."""
+EXAMINED: Final = 100
+"""Orders that one statement holds against the other filters, at least: it takes milliseconds."""
+STATEMENTS: Final = 10
+"""That are tried to fill one page."""
 EXPORT_LIMIT: Final = 10_000
 """Orders in one CSV document: some 2 MB, of the 6 MB that a Lambda may return."""
 
@@ -129,17 +131,18 @@ class Export:
     """Where the list goes on, if it is longer than one document."""
 
 
-def search(database: Database, wanted: OrderSearch, cursor: str | None, limit: int) -> AdminOrderList:
+def search(
+    database: Database, wanted: OrderSearch, cursor: str | None, limit: int, statements: int = STATEMENTS
+) -> AdminOrderList:
     """A page of the orders that are searched for.
 
     Raises:
         InvalidCursor: it is not of this search.
         DatabaseUnavailable: try again.
     """
-    orders, next_cursor = _read(database, wanted, cursor, limit)
-    return AdminOrderList(
-        items=[AdminOrder.of(row._mapping, order_id=row.id) for row in orders], next_cursor=next_cursor
-    )
+    left = iter(range(statements - 1))
+    orders, next_cursor = _collect(database, wanted, cursor, limit, lambda: next(left, None) is not None)
+    return AdminOrderList(items=orders, next_cursor=next_cursor)
 
 
 def export(
@@ -153,19 +156,14 @@ def export(
     written = io.StringIO()
     lines = csv.writer(written)
     lines.writerow(field.alias for field in AdminOrder.model_fields.values())
-    left = limit
-    while True:
-        orders, cursor = _read(database, wanted, cursor, left)
-        for row in orders:
-            order = AdminOrder.of(row._mapping, order_id=row.id).model_dump(mode="json")
-            lines.writerow(_harmless(cell) for cell in order.values())
-        left -= len(orders)
-        if cursor is None or not left or not may_go_on():
-            return Export(written.getvalue(), cursor)
+    orders, next_cursor = _collect(database, wanted, cursor, limit, may_go_on)
+    for order in orders:
+        lines.writerow(_harmless(cell) for cell in order.model_dump(mode="json").values())
+    return Export(written.getvalue(), next_cursor)
 
 
-def statement(wanted: OrderSearch, limit: int) -> tuple[TextClause, dict[str, Any]]:
-    """The statement that reads one page, and its parameters but for `:start`."""
+def statement(wanted: OrderSearch, start: UUID | None, limit: int) -> tuple[TextClause, dict[str, Any]]:
+    """The statement that reads the page after the order `start`, and its parameters."""
     given = {
         field.name: value
         for field in fields(wanted)
@@ -177,16 +175,26 @@ def statement(wanted: OrderSearch, limit: int) -> tuple[TextClause, dict[str, An
     source = _FILTERS[chosen] if chosen else _Filter("")
     condition, first_column = source.candidates(chosen) if chosen else ("true", "")
     rest = [_FILTERS[name].of(name) for name in given if name in _FILTERS and name != chosen]
-    rest += [_TIMES[name] for name in given if name in _TIMES]
+    # Nearly all of what the index finds between the ids fits; the rest is of the minutes around it.
+    times = [_TIMES[name] for name in given if name in _TIMES]
+    if source.table == "orders":
+        condition = " AND ".join([condition, *times])
+    else:
+        rest += times
 
-    newest_first = wanted.sort == "newest"
-    after, direction, back = ("<", "DESC", "ASC") if newest_first else (">", "ASC", "DESC")
+    after = _id_at(wanted.placed_from, -_CLOCKS_DIFFER, FIRST_ID)
+    before = _id_at(wanted.placed_to, _CLOCKS_DIFFER, LAST_ID)
+    if start and wanted.sort == "newest":
+        before = min(before, start)
+    elif start:
+        after = max(after, start)
+    direction, back = ("DESC", "ASC") if wanted.sort == "newest" else ("ASC", "DESC")
     # The index is read in its own order or backwards as a whole.
     first = f"{first_column} {back}, " if first_column else ""
     sql = f"""
         WITH candidate AS MATERIALIZED (
             SELECT {source.id} AS id FROM {source.table}
-            WHERE {condition} AND {source.id} {after} :start AND {source.id} BETWEEN :first_id AND :last_id
+            WHERE {condition} AND {source.id} > :after AND {source.id} < :before
             ORDER BY {first}{source.id} {direction}
             LIMIT :examined
         )
@@ -206,23 +214,34 @@ def statement(wanted: OrderSearch, limit: int) -> tuple[TextClause, dict[str, An
     """
     return text(sql), {
         **given,
-        "first_id": _id_at(wanted.placed_from, -_CLOCKS_DIFFER, FIRST_ID),
-        "last_id": _id_at(wanted.placed_to, _CLOCKS_DIFFER, LAST_ID),
+        # Two bounds, and no third one: Postgres knows how much lies between two.
+        "after": after,
+        "before": before,
         "examined": max(EXAMINED, limit + 1) if rest else limit + 1,
         "limit": limit + 1,
     }
+
+
+def _collect(
+    database: Database, wanted: OrderSearch, cursor: str | None, limit: int, may_go_on: MayGoOn
+) -> tuple[list[AdminOrder], str | None]:
+    """Up to `limit` orders, by as many statements as it takes, and the cursor of what may follow them."""
+    orders: list[AdminOrder] = []
+    while True:
+        rows, cursor = _read(database, wanted, cursor, limit - len(orders))
+        orders += (AdminOrder.of(row._mapping, order_id=row.id) for row in rows)
+        if cursor is None or len(orders) == limit or not may_go_on():
+            return orders, cursor
 
 
 def _read(
     database: Database, wanted: OrderSearch, cursor: str | None, limit: int
 ) -> tuple[Sequence[Row[Any]], str | None]:
     """Up to `limit` orders, and the cursor of what follows them, if anything may."""
-    sql, parameters = statement(wanted, limit)
     listing = wanted.listing
-    start = id_before(listing, cursor, LAST_ID if wanted.sort == "newest" else FIRST_ID)
-    rows = database.transact_alone(
-        lambda connection: connection.execute(sql, {**parameters, "start": start}).all()
-    )
+    start = None if cursor is None else id_before(listing, cursor, FIRST_ID)
+    sql, parameters = statement(wanted, start, limit)
+    rows = database.transact_alone(lambda connection: connection.execute(sql, parameters).all())
     orders = [row for row in rows if row.id is not None]
     if len(orders) > limit:
         return orders[:limit], cursor_after(listing, orders[limit - 1].id)

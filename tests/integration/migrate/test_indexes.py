@@ -36,8 +36,7 @@ CLAIM = {"high_limit": 8, "limit": 10, "token": ID, "lease_seconds": 60}
 
 
 def searched(**wanted: Any) -> tuple[TextClause, dict[str, Any]]:
-    statement, parameters = search.statement(search.OrderSearch(**wanted), 20)
-    return statement, {**parameters, "start": ID}
+    return search.statement(search.OrderSearch(**wanted), None, 20)
 
 
 READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {

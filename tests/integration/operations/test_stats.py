@@ -5,7 +5,7 @@ from uuid import UUID
 
 from orders.events import Queue
 from tests.integration.operations.support import ADMIN, Operations, SilentSqs
-from tests.support.factories import add_order, add_product, execute
+from tests.support.factories import add_order, add_product, execute, rows
 
 
 def stats(operations: Operations) -> dict[str, Any]:
@@ -33,15 +33,8 @@ def placed_yesterday(operations: Operations, *statuses: str) -> None:
         "(CAST(lpad(to_hex(CAST(1000 * extract(epoch FROM now() - interval '1 day') AS bigint)), 12, '0') "
         "|| '70008000000000000001' AS uuid), 'u', 'USD', 1, 'en', 'correlation')",
     )
-    (order_id,) = [
-        row
-        for row in operations.database.transact(
-            lambda connection: connection.exec_driver_sql(
-                "SELECT id FROM orders ORDER BY id LIMIT 1"
-            ).scalars()
-        )
-    ]
-    put(operations, order_id, *statuses)
+    (order,) = rows(operations.database, "SELECT id FROM orders ORDER BY id LIMIT 1")
+    put(operations, order["id"], *statuses)
 
 
 def test_an_empty_system_has_nothing_to_tell(operations: Operations) -> None:
