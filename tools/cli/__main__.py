@@ -21,6 +21,7 @@ from tools.cli import (
     products,
     recipients,
     refunds,
+    search,
     status,
     webhook_listen,
     webhooks,
@@ -43,6 +44,7 @@ app.add_typer(audit.app)
 app.add_typer(mails.app)
 app.add_typer(places.app)
 app.add_typer(operations.app)
+app.add_typer(search.app)
 app.add_typer(refunds.app)
 app.add_typer(erasure.app)
 app.add_typer(addresses.app, name="addresses")

@@ -21,7 +21,7 @@ from functions.operations.orders.search import (
     export,
     search,
 )
-from orders.contract import API_PREFIX
+from orders.contract import API_PREFIX, NEXT_CURSOR_HEADER
 from orders.domain import FailureReason, OrderStatus
 from orders.errors import (
     InvalidCursor,
@@ -34,7 +34,7 @@ from orders.errors import (
 )
 from orders.fields import CorrelationId, Id, KeyText, Moment, SoughtEmail, SoughtPhone
 from orders.openapi import responses
-from orders.pages import DEFAULT_LIMIT, MAX_LIMIT, NEXT_CURSOR_HEADER, Cursor
+from orders.pages import DEFAULT_LIMIT, MAX_LIMIT, Cursor
 
 CSV: Final = "text/csv"
 
@@ -52,7 +52,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools' 
         errors=[InvalidCursor],
     ),
 )
-def get_admin_orders(
+def get_orders(
     order_id: Annotated[Id | None, Query(alias="orderId")] = None,
     email: Annotated[
         SoughtEmail | None, Query(description="The customer's, as the order has it; large or small letters")

@@ -9,9 +9,8 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from orders import problem
-from orders.contract import API_PREFIX
+from orders.contract import API_PREFIX, NEXT_CURSOR_HEADER
 from orders.errors import OrdersError
-from orders.pages import NEXT_CURSOR_HEADER
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler.openapi.types import OpenAPIResponse, OpenAPIResponseHeader

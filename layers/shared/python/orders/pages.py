@@ -20,9 +20,6 @@ from orders.ids import parse_uuid
 DEFAULT_LIMIT: Final = 20
 MAX_LIMIT: Final = 100
 
-NEXT_CURSOR_HEADER: Final = "Next-Cursor"
-"""The `nextCursor` of a list that is no JSON."""
-
 LAST_NUMBER: Final = 2**63 - 1
 """After every number that a `bigint` holds."""
 
