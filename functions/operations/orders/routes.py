@@ -37,6 +37,11 @@ from orders.openapi import responses
 from orders.pages import DEFAULT_LIMIT, MAX_LIMIT, Cursor
 
 CSV: Final = "text/csv"
+CSV_EXAMPLE: Final = (
+    "orderId,status,failureReason,totalAmount,currency,correlationId,createdAt,updatedAt\r\n"
+    "0198f3a1-7c1e-7b52-9d0e-3f6a5b8c9d10,CANCELLED,PAYMENT_DECLINED,22700,USD,0198f3a1-7c1c-7d21-a5b4-6c7d8e9f0a1b,"
+    "2026-11-24T10:15:30.123456Z,2026-11-24T10:15:31.987654Z\r\n"
+)
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools' own gap
 
@@ -47,7 +52,7 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools' 
         headers=[NEXT_CURSOR_HEADER],
         content={
             content_types.APPLICATION_JSON: {"$ref": "#/components/schemas/AdminOrderList"},
-            CSV: {"type": "string"},
+            CSV: {"type": "string", "examples": [CSV_EXAMPLE]},
         },
         errors=[InvalidCursor],
     ),

@@ -115,8 +115,8 @@ class TimelineItem(ApiModel):
 
     time: datetime = Field(description="When it began; when it was sent, of what was sent")
     kind: Kind
-    title: str = Field(examples=["Step ReserveInventory"])
-    status: str = Field(description="How it stands now, in the terms of its kind", examples=["SUCCEEDED"])
+    title: str
+    status: str = Field(description="How it stands now, in the terms of its kind")
     detail: (
         Accepted
         | ExecutionSummary

@@ -612,7 +612,16 @@ def test_unfinished_orders_can_be_listed_too(operations: Operations, pipeline: P
     [
         *("status=lost", "failureReason=lost", "sort=best", "limit=0", "limit=101", "cursor=x"),
         *("email=ada", "phone=123", "orderId=1", "productId=x", "from=yesterday", "to=1700000000"),
-        *("from=2026-11-24", "idempotencyKey=%20", "correlationId=short", "userId=1", "limit=1_0", "status="),
+        *(
+            "from=2026-11-24",
+            "from=0001-01-01T00:00:00%2B14:00",
+            "to=2026-13-01T00:00:00Z",
+            "idempotencyKey=%20",
+            "correlationId=short",
+            "userId=1",
+            "limit=1_0",
+            "status=",
+        ),
     ],
 )
 def test_a_list_that_makes_no_sense_is_refused(operations: Operations, query: str) -> None:

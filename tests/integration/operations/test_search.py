@@ -74,6 +74,7 @@ def orders(database: Database) -> list[str]:
         {"failureReason": "FRAUD_SUSPECTED"},
         {"status": "CANCELLED", "email": ADDRESS, "idempotencyKey": "key-of-ada", "phone": TELEPHONE},
         {"status": "CANCELLED", "from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00+02:00"},
+        {"status": "CANCELLED", "from": "0001-01-01T00:00:00Z", "to": "9999-12-31T23:59:59Z"},
     ],
     ids=lambda wanted: " ".join(wanted),
 )

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from aws_lambda_powertools.event_handler.openapi.params import Header
@@ -49,6 +49,14 @@ def _rfc_3339(moment: object) -> object:
     if isinstance(moment, str) and not _RFC_3339.fullmatch(moment):
         raise ValueError
     return moment
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Raises ValueError for a moment of year 0 or 10000, which a zone makes possible."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError from None
 
 
 def _currency(code: str) -> str:
@@ -173,6 +181,7 @@ CorrelationId = Annotated[
 Moment = Annotated[
     datetime,
     BeforeValidator(_rfc_3339),
+    AfterValidator(_in_utc),
     ErrorMessage("This must be a time with its zone (RFC 3339), e.g. 2026-11-24T10:15:30Z"),
 ]
 Currency = Annotated[
