@@ -65,6 +65,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "PlaceOrder.expectedTotalAmount": TOTAL,
     "OrderDetail.items": _LINES_SOLD,
     "OrderRecords.items": _LINES_SOLD,
+    "Accepted.items": _LINES_SOLD,
     "itemCount": len(_LINES),
     "totalAmount": TOTAL,
     "OrderAccepted.status": "PENDING",

@@ -63,6 +63,10 @@ def a_day(number: int) -> dict[str, Any]:
     }
 
 
+def in_status(status: OrderStatus) -> Wanted:
+    return lambda _: {"status": status}
+
+
 BUSIEST: Final = volume.product_id(volume.BUSIEST_PRODUCT)
 
 CASES: dict[str, Case] = {
@@ -78,10 +82,7 @@ CASES: dict[str, Case] = {
     "telephone": Case(searched(lambda n: {"phone": telephone(n)}), PAGE + 60),
     "idempotency key": Case(searched(lambda n: {"idempotency_key": f"key-{n}"}), 2),
     "correlation id": Case(searched(lambda n: {"correlation_id": f"correlation-{n}"}), 2),
-    **{
-        f"status {status}": Case(searched(lambda _, status=status: {"status": status}, deep=True), PAGE)
-        for status in OrderStatus
-    },
+    **{f"status {status}": Case(searched(in_status(status), deep=True), PAGE) for status in OrderStatus},
     "status NEEDS_REVIEW, oldest first": Case(
         searched(lambda _: {"status": OrderStatus.NEEDS_REVIEW}, sort="oldest"), PAGE
     ),
