@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 from sqlalchemy import Connection, Row
 
@@ -44,12 +43,11 @@ def post_erasure(user_id: str, why: Annotated[WithNote, Body()]) -> Erased:
 
     Orders under way keep their contact data until they have ended and their messages are out.
     """
-    context: LambdaContext = router.lambda_context
     return erase(
         dependencies.database,
         Operator.calling(router, why.note),
         user_id,
-        lambda: context.get_remaining_time_in_millis() > 1000 * dependencies.NEEDED_SECONDS,
+        dependencies.may_go_on(router.lambda_context),
     )
 
 

@@ -1,6 +1,7 @@
 """What the routes depend on: one database, one gateway and one client of each AWS service for the process."""
 
 import functools
+from collections.abc import Callable
 from typing import Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -47,8 +48,9 @@ def refund_desk() -> RefundDesk:
 
 def queue_operations(context: LambdaContext) -> QueueOperations:
     """For one request, within what is left of the function's time."""
-    return QueueOperations(
-        database,
-        dead_letters(),
-        lambda: context.get_remaining_time_in_millis() > 1000 * NEEDED_SECONDS,
-    )
+    return QueueOperations(database, dead_letters(), may_go_on(context))
+
+
+def may_go_on(context: LambdaContext) -> Callable[[], bool]:
+    """Whether there is time for another call, within what is left of the function's time."""
+    return lambda: context.get_remaining_time_in_millis() > 1000 * NEEDED_SECONDS

@@ -36,7 +36,7 @@ _NOT_ASKED: Final = "the database does not answer"
 _WORST_FIRST: Final = ("down", "degraded", "unknown", "up")
 
 # All that the database knows, in one statement: a database that is down is waited for once.
-_LOOK: Final = text("""
+LOOK: Final = text("""
     SELECT relay.pending, relay.lag_seconds,
            (SELECT count(*) FROM outbox WHERE CASE WHEN status = 'DEAD' THEN true ELSE false END) AS dead,
            unfinished.pending AS orders_pending, unfinished.processing AS orders_processing,
@@ -142,7 +142,7 @@ def get_health() -> DetailedHealth:
 
 
 @dataclass(frozen=True)
-class _Look:
+class Look:
     """What the database said, and how long that took. Nothing, if it did not answer."""
 
     row: Row[Any] | None
@@ -151,41 +151,42 @@ class _Look:
 
 def read_health(database: Database, queues: QueueOperations, memory_limit_mb: int) -> DetailedHealth:
     """Looks at every part once."""
-    look = _look(database)
+    seen = look(database)
     parts: dict[str, HealthPart] = {
-        "database": _database(database, look),
-        "queues": _queues(queues),
-        "relay": _relay(look.row),
+        "database": _database(database, seen),
+        "queues": queues_of(queues),
+        "relay": relay_of(seen.row),
         "memory": _memory(memory_limit_mb),
         "disk": _disk(),
-        "payment_gateway": _circuit(look.row),
-        "orders": _orders(look.row),
-        "refunds": _refunds(look.row),
+        "payment_gateway": circuit_of(seen.row),
+        "orders": orders_of(seen.row),
+        "refunds": refunds_of(seen.row),
     }
     worst = min((part.status for part in parts.values()), key=_WORST_FIRST.index)
     reasons = [f"{name.replace('_', ' ')}: {part.reason}" for name, part in parts.items() if part.reason]
     return DetailedHealth.model_validate({**parts, "status": worst, "reason": "; ".join(reasons) or None})
 
 
-def _look(database: Database) -> _Look:
+def look(database: Database) -> Look:
+    """All that the database knows of the parts, by one statement."""
     started = time.monotonic()
     try:
         row = database.transact_alone(
             lambda connection: connection.execute(
-                _LOOK, {"circuit": CIRCUIT, "window": POLICY.window_seconds}
+                LOOK, {"circuit": CIRCUIT, "window": POLICY.window_seconds}
             ).one()
         )
     # Also what no other attempt would help, as a password that is wrong.
     except (DatabaseUnavailable, SQLAlchemyError):
         logger.warning("The database does not answer", exc_info=True)
-        return _Look(None, None)
-    return _Look(row, round(1000 * (time.monotonic() - started), 1))
+        return Look(None, None)
+    return Look(row, round(1000 * (time.monotonic() - started), 1))
 
 
-def _database(database: Database, look: _Look) -> DatabaseHealth:
+def _database(database: Database, seen: Look) -> DatabaseHealth:
     pool = database.engine.pool
     assert isinstance(pool, QueuePool)
-    row = look.row
+    row = seen.row
     reason = None
     if row is None:
         reason = _SILENT
@@ -194,7 +195,7 @@ def _database(database: Database, look: _Look) -> DatabaseHealth:
     return DatabaseHealth(
         status="down" if row is None else _degraded_if(reason),
         reason=reason,
-        latency_ms=look.latency_ms,
+        latency_ms=seen.latency_ms,
         pool_size=pool.size(),
         pool_in_use=pool.checkedout(),
         connections=None if row is None else int(row.connections),
@@ -202,7 +203,8 @@ def _database(database: Database, look: _Look) -> DatabaseHealth:
     )
 
 
-def _queues(queues: QueueOperations) -> QueueHealth:
+def queues_of(queues: QueueOperations) -> QueueHealth:
+    """The queues, as SQS counts them."""
     try:
         states = queues.list_queues().items
     except ServiceUnavailable:
@@ -213,7 +215,8 @@ def _queues(queues: QueueOperations) -> QueueHealth:
     return QueueHealth(status=_degraded_if(reason), reason=reason or None, queues=states)
 
 
-def _relay(row: Row[Any] | None) -> RelayHealth:
+def relay_of(row: Row[Any] | None) -> RelayHealth:
+    """The relay, by what waits for it."""
     if row is None:
         return RelayHealth(status="unknown", reason=_NOT_ASKED, pending=None, lag_seconds=None, dead=None)
     reasons = []
@@ -246,7 +249,8 @@ def _disk() -> DiskHealth:
     )
 
 
-def _circuit(row: Row[Any] | None) -> CircuitHealth:
+def circuit_of(row: Row[Any] | None) -> CircuitHealth:
+    """The circuit around the payment gateway."""
     if row is None:
         return CircuitHealth(status="unknown", reason=_NOT_ASKED, state=None, failures=None)
     if not row.is_open:
@@ -260,7 +264,8 @@ def _circuit(row: Row[Any] | None) -> CircuitHealth:
     )
 
 
-def _orders(row: Row[Any] | None) -> OrdersHealth:
+def orders_of(row: Row[Any] | None) -> OrdersHealth:
+    """Orders that are not over."""
     if row is None:
         return OrdersHealth(
             status="unknown", reason=_NOT_ASKED, pending=None, processing=None, needs_review=None
@@ -274,7 +279,8 @@ def _orders(row: Row[Any] | None) -> OrdersHealth:
     )
 
 
-def _refunds(row: Row[Any] | None) -> RefundsHealth:
+def refunds_of(row: Row[Any] | None) -> RefundsHealth:
+    """Refunds that are not over."""
     if row is None:
         return RefundsHealth(status="unknown", reason=_NOT_ASKED, requested=None, needs_review=None)
     return RefundsHealth(

@@ -17,7 +17,7 @@ from constructs import Construct
 from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.constructs.identity import ACCESS_TOKEN_SCOPE, Identity
 from infra.findings import accept
-from orders.contract import API_PREFIX
+from orders.contract import API_PREFIX, NEXT_CURSOR_HEADER
 
 # API Gateway gives up after 30 s; a client that got no answer in 10 s has long repeated its request.
 _TIMEOUT: Final = Duration.seconds(10)
@@ -41,6 +41,7 @@ _RESPONSE_HEADERS: Final = (
     "ETag",
     "Idempotency-Replayed",
     "Location",
+    NEXT_CURSOR_HEADER,
     "RateLimit",
     "RateLimit-Limit",
     "RateLimit-Policy",
@@ -132,6 +133,7 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.POST, "/admin/dlqs/{queue}/messages/{messageId}/discard", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/admin/orders", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/admin/orders/{orderId}", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/orders/{orderId}/timeline", "Operations"),
     Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/resume", "Operations"),
     Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/close", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/admin/orders/{orderId}/refunds", "Operations"),
@@ -142,6 +144,7 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.GET, "/admin/outbox", "Operations"),
     Route(apigatewayv2.HttpMethod.POST, "/admin/outbox/{eventId}/redrive", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/admin/sagas/{orderId}", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/stats", "Operations"),
     Route(apigatewayv2.HttpMethod.POST, "/admin/customers/{userId}/erasure", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/admin/suppressed-addresses", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/admin/suppressed-addresses/{address}", "Operations"),
@@ -170,6 +173,8 @@ _WEIGHTS: Final = {
 }
 """Of open routes that are asked more often than the others: a shop window, what one page loads, and the payment
 provider, which sends some events for each order. Others have 1."""
+ADMIN_SHARE: Final = 0.5
+"""Of each route under `/admin`: few people call them."""
 HEAD_SHARE: Final = 0.05
 """Of each HEAD route that needs a token. All routes together must fit into what AWS allows an account."""
 
@@ -231,6 +236,7 @@ class OrdersApi(Construct):
         )
         self._open_routes: list[str] = []
         self._head_routes: list[str] = []
+        self._admin_routes: list[str] = []
         self._stage = apigatewayv2.HttpStage(
             self,
             "Stage",
@@ -290,17 +296,19 @@ class OrdersApi(Construct):
         return integration
 
     def _throttle(self, routes: Sequence[apigatewayv2.HttpRoute], *, is_open: bool) -> None:
-        """Gives open routes, `POST /orders` and HEAD their shares of the stage's limit; the others have its default."""
+        """Gives open routes, `POST /orders`, `/admin` and HEAD their shares of the stage's limit; others have all."""
         keys = [_key(route) for route in routes]
         if is_open:
             self._open_routes += keys
         else:
             self._head_routes += [key for key in keys if key.startswith("HEAD ")]
+            self._admin_routes += [key for key in keys if f" {API_PREFIX}/admin/" in key]
         # A setting for a route that does not exist yet fails the deploy.
         self._stage.node.add_dependency(*routes)
         shares = {
             _ORDERS: ORDERS_SHARE,
             **_shares(self._open_routes),
+            **dict.fromkeys(self._admin_routes, ADMIN_SHARE),
             **dict.fromkeys(self._head_routes, HEAD_SHARE),
         }
         stage = self._stage.node.default_child

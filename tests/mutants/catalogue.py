@@ -9,6 +9,7 @@ from tests.mutants.mutant import Edit, Mutant, mutant
 from tests.mutants.provider_events import PROVIDER_EVENTS
 from tests.mutants.reads import READS
 from tests.mutants.requests import REQUESTS
+from tests.mutants.search import SEARCHES
 from tests.mutants.stripe import STRIPE
 from tests.mutants.waiting import WAITING
 from tests.mutants.webhooks import WEBHOOKS
@@ -608,6 +609,7 @@ MUTANTS: Final = (
     *MESSAGES,
     *PERSONAL_DATA,
     *READS,
+    *SEARCHES,
     *REQUESTS,
     *STRIPE,
     *WAITING,

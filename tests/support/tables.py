@@ -145,6 +145,28 @@ Index(
     postgresql_where=_sweepers_only("status IN ('PENDING', 'PROCESSING')"),
 )
 
+# What operators search for. Each ends with the id, so that a page is read in the order of time.
+Index("orders_by_status", orders.c.status, orders.c.id.desc())
+Index(
+    "orders_by_failure_reason",
+    orders.c.failure_reason,
+    orders.c.id.desc(),
+    postgresql_where=text("failure_reason IS NOT NULL"),
+)
+Index("orders_by_correlation_id", orders.c.correlation_id, orders.c.id.desc())
+Index(
+    "orders_by_email",
+    func.lower(orders.c.contact_email),
+    orders.c.id.desc(),
+    postgresql_where=text("contact_email IS NOT NULL"),
+)
+Index(
+    "orders_by_phone",
+    orders.c.contact_phone,
+    orders.c.id.desc(),
+    postgresql_where=text("contact_phone IS NOT NULL"),
+)
+
 # Customers whose personal data is to be erased as soon as their orders have ended. A row stays until that is done.
 erasure_requests: Final = _table(
     "erasure_requests",
@@ -165,6 +187,7 @@ order_items: Final = _table(
     UniqueConstraint("order_id", "product_id"),
     CheckConstraint("quantity BETWEEN 1 AND 100", name="quantity_bounded"),
 )
+Index("order_items_by_product", order_items.c.product_id, order_items.c.order_id.desc())
 
 idempotency_keys: Final = _table(
     "idempotency_keys",
@@ -175,6 +198,8 @@ idempotency_keys: Final = _table(
     _now("created_at"),
 )
 Index("idempotency_keys_by_age", idempotency_keys.c.created_at)
+# Operators know the key, and not always whose it is.
+Index("idempotency_keys_by_key", idempotency_keys.c.key, idempotency_keys.c.order_id.desc())
 
 # When a user placed their last orders, oldest first. A large limit has several lanes.
 order_rates: Final = _table(
@@ -572,6 +597,8 @@ webhook_deliveries: Final = _table(
 )
 # Ids are UUIDv7, so this is "an endpoint's deliveries, newest first".
 Index("webhook_deliveries_by_endpoint", webhook_deliveries.c.endpoint_id, webhook_deliveries.c.id.desc())
+# For the time line of an order.
+Index("webhook_deliveries_by_order", webhook_deliveries.c.order_id)
 Index(
     "webhook_deliveries_under_way",
     webhook_deliveries.c.endpoint_id,

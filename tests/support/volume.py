@@ -2,12 +2,13 @@
 
 Only the tables that reads look into are filled, by statements over whole sets. One customer has a hundred thousand of
 the orders, all in the older half of time; one has a single one, the rest some dozens each. Nearly all are confirmed;
-ten of the largest customer's wait for review. Of ten thousand products the newest thousand are on sale. A tenth of all
-movements is of one product, which then went out of fashion.
+ten of the largest customer's wait for review. Ten orders were placed a second. Of ten thousand products the newest
+thousand are on sale. A tenth of all movements is of one product, which then went out of fashion.
 """
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -38,6 +39,8 @@ IDLE_PRODUCT: Final = PRODUCTS
 
 _LOADERS: Final = 2
 _FIRST_MILLISECOND: Final = 1_700_000_000_000
+SPACING_MILLISECONDS: Final = 100
+"""Between two orders."""
 _ORDER_TAIL: Final = "7000800000000000000a"
 _PRODUCT_TAIL: Final = "7000800000000000000b"
 
@@ -61,15 +64,20 @@ _CATALOGUE: Final = (
 # Making an id costs more than reading it.
 _NUMBERS: Final = f"""
     CREATE UNLOGGED TABLE numbered AS
-    SELECT number, CAST(lpad(to_hex({_FIRST_MILLISECOND} + number), 12, '0') || '{_ORDER_TAIL}' AS uuid) AS order_id,
+    SELECT number, milliseconds,
+           CAST(lpad(to_hex(milliseconds), 12, '0') || '{_ORDER_TAIL}' AS uuid) AS order_id,
            {_PRODUCT_OF_ORDER} AS product_id
     FROM generate_series(1, {ORDERS}) AS number
+    CROSS JOIN LATERAL (
+        SELECT {_FIRST_MILLISECOND} + {SPACING_MILLISECONDS} * CAST(number AS bigint)
+    ) AS placed (milliseconds)
 """
 
 # The largest first.
 _TABLES: Final[Mapping[str, str]] = {
     "orders": f"""
-        (id, user_id, status, currency, total_amount, payment_method, contact_email, locale, correlation_id)
+        (id, user_id, status, failure_reason, currency, total_amount, payment_method, contact_email, contact_phone,
+         locale, correlation_id, created_at)
         SELECT order_id,
                CASE WHEN {_LARGEST} THEN '{LARGEST_CUSTOMER}'
                     WHEN number = {ORDER_OF_SMALLEST} THEN '{SMALLEST_CUSTOMER}'
@@ -78,12 +86,22 @@ _TABLES: Final[Mapping[str, str]] = {
                     WHEN number % 33 = 0 THEN 'CANCELLED'
                     WHEN number % 1000 = 7 THEN 'PROCESSING'
                     ELSE 'CONFIRMED' END,
-               'USD', 200, 'pm_card_visa', 'somebody@example.com', 'en', 'correlation'
+               CASE WHEN {_LARGEST} THEN NULL
+                    WHEN number % 330 = 0 THEN 'FRAUD_SUSPECTED'
+                    WHEN number % 33 = 0 THEN 'PAYMENT_DECLINED' END,
+               'USD', 200, 'pm_card_visa',
+               CASE WHEN {_LARGEST} THEN 'Largest@example.com' ELSE 'user-' || number % {USERS} || '@example.com' END,
+               '+34600' || lpad(CAST(number % {USERS} AS text), 6, '0'), 'en', 'correlation-' || number,
+               to_timestamp(milliseconds / 1000.0)
         FROM numbered
     """,
     "order_items": """
         (order_id, line_no, product_id, quantity, unit_price, product_name)
         SELECT order_id, 1, product_id, 2, 100, 'Made up' FROM numbered
+    """,
+    "idempotency_keys": """
+        (user_id, key, fingerprint, order_id)
+        SELECT 'user-' || number, 'key-' || number, repeat('f', 64), order_id FROM numbered
     """,
     "stock_movements": """
         (product_id, order_id, kind, quantity)
@@ -101,7 +119,12 @@ _TABLES: Final[Mapping[str, str]] = {
 
 def order_id(number: int) -> UUID:
     """The id of an order, from 1, in the order of time."""
-    return UUID(f"{_FIRST_MILLISECOND + number:012x}{_ORDER_TAIL}")
+    return UUID(f"{_FIRST_MILLISECOND + SPACING_MILLISECONDS * number:012x}{_ORDER_TAIL}")
+
+
+def placed_at(number: int) -> datetime:
+    """When that was."""
+    return datetime.fromtimestamp((_FIRST_MILLISECOND + SPACING_MILLISECONDS * number) / 1000, UTC)
 
 
 def product_id(number: int) -> UUID:

@@ -22,6 +22,7 @@ from tools.cli import (
     products,
     recipients,
     refunds,
+    search,
     smoke,
     status,
     webhook_listen,
@@ -47,6 +48,7 @@ app.add_typer(places.app)
 app.add_typer(preflight.app)
 app.add_typer(smoke.app)
 app.add_typer(operations.app)
+app.add_typer(search.app)
 app.add_typer(refunds.app)
 app.add_typer(erasure.app)
 app.add_typer(addresses.app, name="addresses")

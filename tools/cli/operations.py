@@ -125,7 +125,7 @@ def list_orders(
 ) -> None:
     """Orders that wait for an operator, oldest first."""
     with client(default="admin") as api:
-        orders = list(api.items("admin/orders", status=status))
+        orders = list(api.items("admin/orders", status=status, sort="oldest"))
     rows = [order | {"total": money(order["totalAmount"], order["currency"])} for order in orders]
     show({"items": orders}, listing(rows, _ORDER_COLUMNS) if rows else "No order is there.")
 

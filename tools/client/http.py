@@ -9,7 +9,7 @@ import httpx
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
-from orders.contract import API_PREFIX
+from orders.contract import API_PREFIX, NEXT_CURSOR_HEADER
 from tools.errors import Refused, Unavailable
 from tools.loopback import is_loopback
 
@@ -170,6 +170,18 @@ class ApiClient:
             if page["nextCursor"] is None:
                 return
             query["cursor"] = page["nextCursor"]
+
+    def csv_documents(self, path: str, **query: str | int) -> Iterator[str]:
+        """A list as CSV: one document after the other, each with its heading."""
+        while True:
+            response = self._http.get(path, params=query, headers={"Accept": "text/csv"})
+            if not response.headers.get("content-type", "").startswith("text/csv"):
+                content_of(response)
+                raise ApiError(response.status_code, Problem(title="Not the API's", detail="It is no CSV."))
+            yield response.text
+            if NEXT_CURSOR_HEADER not in response.headers:
+                return
+            query["cursor"] = response.headers[NEXT_CURSOR_HEADER]
 
     def post(self, path: str, **body: str | bool | None) -> Any:
         """Asks for something; fields that are None are left out."""

@@ -5,7 +5,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 from pydantic import Field
-from sqlalchemy import Connection, TextClause, text
+from sqlalchemy import text
 
 from functions.operations.refunds import records as refunds
 from functions.operations.refunds.records import RefundRecord
@@ -25,37 +25,12 @@ from orders.domain import (
 from orders.errors import OrderNotFound
 from orders.history import Books
 from orders.http import ApiModel
-from orders.ids import FIRST_ID, parse_uuid
+from orders.ids import parse_uuid
 from orders.order_lines import PRODUCT_NAME
-from orders.pages import cut, id_before
 from orders.payments.gateway import DisputeStatus
 
-# Each condition is that of an index which holds nothing else; see `tests.support.tables`.
-_UNFINISHED: Final = "CASE WHEN status IN ('PENDING', 'PROCESSING') THEN true ELSE false END"
-_IN_REVIEW: Final = "CASE WHEN status = 'NEEDS_REVIEW' THEN true ELSE false END"
-_CONDITIONS: Final = {
-    # Not by `=`, which could choose the index of all orders by their status.
-    OrderStatus.PENDING: f"{_UNFINISHED} AND CASE status WHEN 'PENDING' THEN true ELSE false END",
-    OrderStatus.PROCESSING: f"{_UNFINISHED} AND CASE status WHEN 'PROCESSING' THEN true ELSE false END",
-    OrderStatus.NEEDS_REVIEW: _IN_REVIEW,
-}
 
-
-def _open_orders(condition: str) -> TextClause:
-    # Collected before it is sorted: in the order of the ids all orders would be read, in the hope of finding some soon.
-    return text(f"""
-        WITH open AS MATERIALIZED (
-            SELECT id, status, failure_reason, total_amount, currency, created_at, updated_at
-            FROM orders WHERE {condition}
-        )
-        SELECT * FROM open WHERE id > :after ORDER BY id LIMIT :limit
-    """)
-
-
-LIST: Final = {status: _open_orders(condition) for status, condition in _CONDITIONS.items()}
-
-
-def _id_at(time: str, rest: str) -> str:
+def id_at(time: str, rest: str) -> str:
     """SQL for the first (`rest` is 0) or last (f) UUIDv7 of a moment."""
     milliseconds = f"CAST(1000 * extract(epoch FROM {time}) AS bigint)"
     return f"CAST(lpad(to_hex({milliseconds}), 12, '0') || repeat('{rest}', 20) AS uuid)"
@@ -63,11 +38,11 @@ def _id_at(time: str, rest: str) -> str:
 
 # Nothing finds an outbox row by its order, and an index for it would cost every order: but ids of events begin with
 # their time, and an order's events are written while it is alive. A minute for clocks that differ, on both sides.
-_FIRST_ID: Final = _id_at("orders.created_at - interval '1 minute'", "0")
-_LAST_ID: Final = _id_at("orders.updated_at + interval '1 minute'", "f")
+_FIRST_ID: Final = id_at("orders.created_at - interval '1 minute'", "0")
+_LAST_ID: Final = id_at("orders.updated_at + interval '1 minute'", "f")
 # Those of a refund are written in the moments that its row knows of.
 _AROUND: Final = (
-    _id_at("moment.at - interval '1 minute'", "0") + " AND " + _id_at("moment.at + interval '1 minute'", "f")
+    id_at("moment.at - interval '1 minute'", "0") + " AND " + id_at("moment.at + interval '1 minute'", "f")
 )
 
 RECORDS: Final = text(f"""
@@ -88,7 +63,8 @@ RECORDS: Final = text(f"""
         'payment', (
             SELECT jsonb_build_object(
                 'status', status, 'amount', amount, 'captured', captured, 'refunded', refunded, 'attempts', attempts,
-                'providerKey', provider_key, 'providerPaymentId', provider_payment_id, 'updatedAt', updated_at)
+                'providerKey', provider_key, 'providerPaymentId', provider_payment_id, 'createdAt', created_at,
+                'updatedAt', updated_at)
             FROM payments WHERE order_id = orders.id),
         'reservations', coalesce((
             SELECT jsonb_agg(jsonb_build_object(
@@ -119,7 +95,8 @@ RECORDS: Final = text(f"""
         'notifications', coalesce((
             SELECT jsonb_agg(jsonb_build_object(
                 'type', type, 'channel', channel, 'status', status, 'attempts', attempts, 'providerId', provider_id,
-                'error', error, 'sentAt', sent_at, 'refundId', refund_id) ORDER BY created_at, type, channel)
+                'error', error, 'queuedAt', created_at, 'sentAt', sent_at, 'refundId', refund_id)
+                ORDER BY created_at, type, channel)
             FROM notifications WHERE order_id = orders.id
                 OR refund_id = ANY (ARRAY(SELECT refund.id FROM refunds AS refund WHERE refund.order_id = orders.id))
             ), '[]'),
@@ -140,21 +117,17 @@ RECORDS: Final = text(f"""
 """)
 
 
-class OpenOrder(ApiModel):
+class AdminOrder(ApiModel):
+    """An order as lists show it: no contact data, and no payment method."""
+
     order_id: UUID
     status: OrderStatus
     failure_reason: FailureReason | None
     total_amount: int = Field(description="Minor units of `currency`")
     currency: str
+    correlation_id: str = Field(description="Finds its log lines")
     created_at: datetime
     updated_at: datetime
-
-
-class OpenOrderList(ApiModel):
-    """Oldest first."""
-
-    items: list[OpenOrder]
-    next_cursor: str | None
 
 
 class LineRecord(ApiModel):
@@ -182,6 +155,7 @@ class PaymentRecord(ApiModel):
     attempts: int
     provider_key: str
     provider_payment_id: str | None
+    created_at: datetime
     updated_at: datetime
 
 
@@ -236,6 +210,7 @@ class NotificationRecord(ApiModel):
     attempts: int
     provider_id: str | None
     error: str | None
+    queued_at: datetime
     sent_at: datetime | None
     refund_id: UUID | None = Field(description="The refund that it tells of")
 
@@ -248,10 +223,9 @@ class CancellationRecord(ApiModel):
     requested_at: datetime
 
 
-class OrderRecords(OpenOrder):
+class OrderRecords(AdminOrder):
     """All that our tables hold of an order, but for who ordered and how they pay."""
 
-    correlation_id: str
     executions: int = Field(description="How many executions it has had, the first one included")
     items: list[LineRecord]
     steps: list[StepRecord]
@@ -276,26 +250,6 @@ def parse_order_id(order_id: str) -> UUID:
     if uuid is None:
         raise OrderNotFound("There is no such order")
     return uuid
-
-
-def list_orders(database: Database, status: OrderStatus, cursor: str | None, limit: int) -> OpenOrderList:
-    """A page of orders that are not at their end, oldest first. `status` is one of `LIST`.
-
-    Raises:
-        InvalidCursor: it is not of this list.
-        DatabaseUnavailable: try again.
-    """
-    listing = f"admin orders {status}"
-    parameters = {"after": id_before(listing, cursor, FIRST_ID), "limit": limit + 1}
-
-    def work(connection: Connection) -> list[OpenOrder]:
-        return [
-            OpenOrder.of(row._mapping, order_id=row.id)
-            for row in connection.execute(LIST[status], parameters)
-        ]
-
-    page, next_cursor = cut(listing, database.transact_alone(work), limit, lambda order: order.order_id)
-    return OpenOrderList(items=[*page], next_cursor=next_cursor)
 
 
 def read_records(database: Database, order_id: UUID) -> OrderRecords:

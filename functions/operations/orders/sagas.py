@@ -1,6 +1,6 @@
 """The executions of an order as Step Functions recorded them, and the order with everything around it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -85,12 +85,16 @@ def list_executions(
     listing = f"admin sagas {order_id}"
     known = read_records(database, order_id).executions
     top = min(number_before(listing, cursor, LAST_NUMBER), known)
-    numbers = range(top - 1, max(top - 1 - EXECUTIONS_PER_PAGE, -1), -1)
     with sdk_calls("Step Functions"):
-        items = [_report(executions, order_id, number) for number in numbers]
-    return ExecutionList(
-        items=items, next_cursor=cursor_after(listing, numbers[-1]) if numbers and numbers[-1] > 0 else None
-    )
+        items = [*newest_executions(executions, order_id, top)]
+    left = top - len(items)
+    return ExecutionList(items=items, next_cursor=cursor_after(listing, left) if left > 0 else None)
+
+
+def newest_executions(executions: Executions, order_id: UUID, known: int) -> Iterator[ExecutionReport]:
+    """The newest `EXECUTIONS_PER_PAGE` of the first `known` executions, newest first. Raises as `Executions` does."""
+    for number in range(known - 1, max(known - 1 - EXECUTIONS_PER_PAGE, -1), -1):
+        yield _report(executions, order_id, number)
 
 
 def read_report(

@@ -16,22 +16,28 @@ from functions.mail_feedback import mail_feedback
 from functions.maintenance import retention, stuck_orders
 from functions.maintenance import stock as maintained_stock
 from functions.manage_catalogue import stock
-from functions.operations import outbox
-from functions.operations.orders import records
+from functions.operations import health, outbox
+from functions.operations.orders import records, search, timeline
 from functions.operations.refunds import records as refund_records
 from functions.outbox_relay import claims
 from functions.read_orders import queries
 from functions.webhooks import delivery_history
 from orders import erasure, refunds
 from orders.db import Database
-from orders.domain import OrderStatus
+from orders.domain import FailureReason, OrderStatus
 from orders.payments import records as payment_records
+from orders.payments.breaker import CIRCUIT
 from payment_simulator import gateway
 from tests.support.factories import rows
 
 ID = UUID(int=7)
 RECOVERY = {"patience": 30, "interval": 45, "limit": 50}
 CLAIM = {"high_limit": 8, "limit": 10, "token": ID, "lease_seconds": 60}
+
+
+def searched(**wanted: Any) -> tuple[TextClause, dict[str, Any]]:
+    return search.statement(search.OrderSearch(**wanted), None, 20)
+
 
 READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     "orders_by_user": (queries._ORDERS, {"user_id": "u", "before": ID, "limit": 21}),
@@ -41,7 +47,15 @@ READERS: dict[str, tuple[TextClause, dict[str, Any]]] = {
     ),
     "orders_unfinished": (stuck_orders._CLAIM, RECOVERY),
     "orders_with_contact": (erasure.AGED, {"age": "90 days", "limit": 200}),
-    "orders_in_review": (records.LIST[OrderStatus.NEEDS_REVIEW], {"after": ID, "limit": 21}),
+    "orders_in_review": (health.LOOK, {"circuit": CIRCUIT, "window": 30}),
+    "orders_by_status": searched(status=OrderStatus.CANCELLED),
+    "orders_by_failure_reason": searched(failure_reason=FailureReason.FRAUD_SUSPECTED),
+    "orders_by_correlation_id": searched(correlation_id="c"),
+    "orders_by_email": searched(email="ada@example.com"),
+    "orders_by_phone": searched(phone="+34600123456"),
+    "order_items_by_product": searched(product_id=ID),
+    "idempotency_keys_by_key": searched(idempotency_key="k"),
+    "webhook_deliveries_by_order": (timeline.STORY, {"order_id": ID}),
     "products_on_sale": (queries._PRODUCTS, {"after": ID, "limit": 21}),
     "stock_low": (maintained_stock._REARM, {}),
     "stock_movements_by_product": (stock._MOVEMENTS, {"product_id": ID, "before": 7, "limit": 21}),

@@ -6,12 +6,12 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from functions.operations import outbox
+from functions.operations import health, outbox
 from functions.operations.orders import records
 from functions.outbox_relay.claims import Claims
 from orders.db import Database
-from orders.domain import OrderStatus
 from orders.ids import FIRST_ID, uuid7
+from orders.payments.breaker import CIRCUIT
 from tests.integration.operations.support import ADMIN, OPERATOR, Operations
 from tests.support.factories import add_order, execute, rows
 
@@ -92,8 +92,8 @@ def test_an_unknown_event_is_not_found(operations: Operations, event_id: str) ->
 
 READS = {
     "outbox_dead": (outbox.LIST, {"after": FIRST_ID, "limit": 100}),
-    "orders_in_review": (records.LIST[OrderStatus.NEEDS_REVIEW], {"after": FIRST_ID, "limit": 100}),
-    "orders_unfinished": (records.LIST[OrderStatus.PROCESSING], {"after": FIRST_ID, "limit": 100}),
+    "orders_in_review": (health.LOOK, {"circuit": CIRCUIT, "window": 30}),
+    "orders_unfinished": (health.LOOK, {"circuit": CIRCUIT, "window": 30}),
     "outbox_pkey": (records.RECORDS, {"order_id": uuid7()}),
 }
 

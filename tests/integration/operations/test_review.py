@@ -584,7 +584,7 @@ def test_orders_under_review_are_listed_oldest_first_page_by_page(
     listed: list[str] = []
     cursor = ""
     while True:
-        page = operations.admin.get(f"{ADMIN}/orders?status=NEEDS_REVIEW&limit=2{cursor}").json
+        page = operations.admin.get(f"{ADMIN}/orders?status=NEEDS_REVIEW&sort=oldest&limit=2{cursor}").json
         assert len(page["items"]) <= 2
         assert {item["status"] for item in page["items"]} == {"NEEDS_REVIEW"}
         listed += [item["orderId"] for item in page["items"]]
@@ -610,8 +610,18 @@ def test_unfinished_orders_can_be_listed_too(operations: Operations, pipeline: P
 @pytest.mark.parametrize(
     "query",
     [
-        *("status=CONFIRMED", "status=lost", "limit=0", "limit=101", "cursor=x"),
-        *("email=ada%40example.com", "userId=1", "limit=1_0", "status="),
+        *("status=lost", "failureReason=lost", "sort=best", "limit=0", "limit=101", "cursor=x"),
+        *("email=ada", "phone=123", "orderId=1", "productId=x", "from=yesterday", "to=1700000000"),
+        *(
+            "from=2026-11-24",
+            "from=0001-01-01T00:00:00%2B14:00",
+            "to=2026-13-01T00:00:00Z",
+            "idempotencyKey=%20",
+            "correlationId=short",
+            "userId=1",
+            "limit=1_0",
+            "status=",
+        ),
     ],
 )
 def test_a_list_that_makes_no_sense_is_refused(operations: Operations, query: str) -> None:

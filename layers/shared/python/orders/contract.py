@@ -3,6 +3,8 @@
 from typing import Final
 
 API_PREFIX: Final = "/api/v1"
+NEXT_CURSOR_HEADER: Final = "Next-Cursor"
+"""The `nextCursor` of a list that is no JSON."""
 
 ADMIN_GROUP: Final = "admin"
 """The group, in the user pool, of those who operate the system."""

@@ -3,11 +3,13 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from aws_lambda_powertools.event_handler.openapi.params import Header
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     StringConstraints,
@@ -21,12 +23,40 @@ from orders.money import CURRENCIES
 
 MAX_TEXT: Final = 200
 
+_RFC_3339: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
+
 
 def _email(address: str) -> str:
     try:
         return deliverable_address(address)
     except ValueError as error:
         raise invalid_value(f"This must be an address that mail can be sent to. {error}") from None
+
+
+class _Unsaid(str):
+    """Text that no representation of what holds it shows."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+def _rfc_3339(moment: object) -> object:
+    """Raises ValueError. Pydantic alone would also take numbers, dates, and times without a zone."""
+    if isinstance(moment, str) and not _RFC_3339.fullmatch(moment):
+        raise ValueError
+    return moment
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Raises ValueError for a moment of year 0 or 10000, which a zone makes possible."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError from None
 
 
 def _currency(code: str) -> str:
@@ -119,9 +149,12 @@ class OneLine:
         }
 
 
-_KEY: Final = (
+_KEY_FORM: Final = (
     StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$"),
     ErrorMessage("This must be 1 to 255 visible ASCII characters"),
+)
+_KEY: Final = (
+    *_KEY_FORM,
     Header(
         alias="Idempotency-Key",
         description="Stands for this request: sent again with the same key and body, it takes effect once and gets the "
@@ -132,6 +165,25 @@ _KEY: Final = (
 IdempotencyKey = Annotated[str, *_KEY]
 OptionalIdempotencyKey = Annotated[str | None, *_KEY]
 """For requests that could always be sent without one."""
+KeyText = Annotated[str, *_KEY_FORM]
+"""An idempotency key that is no header."""
+Id = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"),
+    ErrorMessage("This must be a UUID"),
+]
+"""A UUID in the one form in which `orders.ids.parse_uuid` reads it, too."""
+CorrelationId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9._-]{8,64}$"),
+    ErrorMessage("This must be 8 to 64 characters of A-Z, a-z, 0-9, `.`, `_` and `-`"),
+]
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_rfc_3339),
+    AfterValidator(_in_utc),
+    ErrorMessage("This must be a time with its zone (RFC 3339), e.g. 2026-11-24T10:15:30Z"),
+]
 Currency = Annotated[
     str, AfterValidator(_currency), WithJsonSchema({"type": "string", "enum": sorted(CURRENCIES)})
 ]
@@ -145,4 +197,7 @@ Phone = Annotated[
     StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$"),
     ErrorMessage("This must be a telephone number in E.164 form, e.g. +34600123456"),
 ]
+SoughtEmail = Annotated[Email, AfterValidator(_Unsaid)]
+SoughtPhone = Annotated[Phone, AfterValidator(_Unsaid)]
+"""Personal data in a parameter: libraries log the parameters of a route, if only when they are debugged."""
 Text = Annotated[str, OneLine(MAX_TEXT)]

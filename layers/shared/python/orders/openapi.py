@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from orders import problem
-from orders.contract import API_PREFIX
+from orders.contract import API_PREFIX, NEXT_CURSOR_HEADER
 from orders.errors import OrdersError
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ _HEADERS: Final[dict[str, "OpenAPIResponseHeader"]] = {
     "Location": {
         "description": "The address of what was made",
         "schema": {"type": "string", "format": "uri-reference"},
+    },
+    NEXT_CURSOR_HEADER: {
+        "description": "With CSV: the `cursor` of what follows; absent if nothing does",
+        "schema": {"type": "string"},
     },
     "Retry-After": {
         "description": "Seconds to wait before asking again",

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from base64 import urlsafe_b64encode
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -118,6 +119,35 @@ REPORT = {
     "actions": ["resume"],
     "review": {"reasons": [{"text": "money: nothing captured"}], "suggested": "resume"},
 }
+STORY = {
+    "orderId": ORDER,
+    "executionsKnown": True,
+    "items": [
+        {
+            "time": NOON,
+            "kind": "step",
+            "title": "Step ProcessPayment",
+            "status": "FAILED",
+            "detail": {
+                "name": "ProcessPayment",
+                "status": "FAILED",
+                "attempts": 3,
+                "error": "Timeout",
+                "at": NOON,
+            },
+        }
+    ],
+}
+NUMBERS = {
+    "orders": {"pending": 1, "processing": 2, "needsReview": 3},
+    "lastHour": {"pending": 1, "confirmed": 7},
+    "sagasInFlight": 2,
+    "relay": {"pending": 4, "lagSeconds": 1.5, "dead": 0},
+    "unknownPayments": 0,
+    "refunds": {"needsReview": 0},
+    "lowStockProducts": 0,
+    "paymentGateway": {"state": "CLOSED"},
+}
 RECIPIENT = {
     "recipientId": ADDRESSEE,
     "channel": "email",
@@ -194,6 +224,13 @@ COMMANDS: list[tuple[list[str], dict[tuple[str, str], Any]]] = [
         {("POST", f"/admin/dlqs/q/messages/{MESSAGE}/discard"): {"messageId": MESSAGE}},
     ),
     (["review", "list"], {("GET", "/admin/orders"): page(SUMMARY)}),
+    (["find", "--email", "ada@example.com"], {("GET", "/admin/orders"): page(SUMMARY)}),
+    (["timeline", ORDER], {("GET", f"/admin/orders/{ORDER}/timeline"): STORY}),
+    (
+        ["queues"],
+        {("GET", "/admin/queues"): page({"name": "order-processing", "queue": DEPTH, "dlq": DEPTH})},
+    ),
+    (["stats"], {("GET", "/admin/stats"): NUMBERS}),
     (["review", "show", ORDER], {("GET", f"/admin/orders/{ORDER}"): REPORT}),
     (
         ["review", "resume", ORDER],
@@ -242,6 +279,7 @@ SHOWING: Final = {  # with ids, times and others' text
     ("recipients", "list"),
     ("addresses", "list"),
     ("dlq", "show", "q"),
+    ("find", "--email", "ada@example.com"),
 }
 LOCAL: Final = (["up"], ["down"], ["status"], ["demo"], ["audit"], ["mails"], ["gateway", "down"])
 
@@ -274,6 +312,25 @@ class TestEachCommandOfAnApi:
         assert f"API {api.url}" in done.stderr.decode()
         assert isinstance(json.loads(done.stdout), dict), "one document, and nothing else"
         assert api.url not in done.stdout.decode()
+
+
+def test_orders_are_exported_to_a_file(api: FakeApi, shell: Shell, tmp_path: Path) -> None:
+    api.responses = {("GET", "/admin/orders"): (200, "text/csv; charset=utf-8", f"orderId\r\n{ORDER}\r\n")}
+    target = tmp_path / "orders.csv"
+
+    done = shell.orders("find", "--email", "ada+x@example.com", "--csv", str(target), "--json")
+
+    assert json.loads(done.stdout) == {"file": str(target), "orders": 1}
+    assert target.read_bytes() == f"orderId\r\n{ORDER}\r\n".encode()
+    (asked,) = api.asked
+    assert asked.headers["accept"] == "text/csv"
+    assert "email=ada%2Bx%40example.com" in asked.path
+
+
+def test_a_file_that_cannot_be_written_is_wrong_usage(api: FakeApi, shell: Shell, tmp_path: Path) -> None:
+    done = shell.orders("find", "--csv", str(tmp_path / "nowhere" / "orders.csv"))
+
+    assert (done.returncode, api.asked) == (2, [])
 
 
 def test_a_token_says_no_address_so_an_order_needs_one(api: FakeApi, shell: Shell) -> None:
