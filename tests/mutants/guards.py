@@ -209,4 +209,18 @@ GUARDS: Final[tuple[Mutant, ...]] = (
         "        if given_back < 0:\n",
         "tests/integration/operations/test_refunds.py::test_what_the_provider_has_given_back_is_not_rejected",
     ),
+    mutant(
+        "The database's certificate is not verified",
+        "layers/shared/python/orders/db.py",
+        '"ssl_context": ssl.create_default_context()',
+        '"ssl_context": ssl._create_unverified_context()',
+        "tests/integration/db/test_over_network.py::test_a_server_of_another_authority_is_refused",
+    ),
+    mutant(
+        "A password that was rotated is not read again",
+        "layers/shared/python/orders/db.py",
+        "        return renewed().connect()\n",
+        "        raise\n",
+        "tests/integration/db/test_over_network.py::test_a_password_that_was_rotated_is_read_again",
+    ),
 )
