@@ -36,7 +36,7 @@ _NOT_ASKED: Final = "the database does not answer"
 _WORST_FIRST: Final = ("down", "degraded", "unknown", "up")
 
 # All that the database knows, in one statement: a database that is down is waited for once.
-_LOOK: Final = text("""
+LOOK: Final = text("""
     SELECT relay.pending, relay.lag_seconds,
            (SELECT count(*) FROM outbox WHERE CASE WHEN status = 'DEAD' THEN true ELSE false END) AS dead,
            unfinished.pending AS orders_pending, unfinished.processing AS orders_processing,
@@ -45,6 +45,9 @@ _LOOK: Final = text("""
                AS refunds_requested,
            (SELECT count(*) FROM refunds WHERE status IN ('REQUESTED', 'NEEDS_REVIEW') AND status = 'NEEDS_REVIEW')
                AS refunds_in_review,
+           (SELECT count(*) FROM payments
+            WHERE CASE WHEN status IN ('PENDING', 'UNKNOWN') THEN true ELSE false END AND status = 'UNKNOWN')
+               AS payments_unknown,
            CASE WHEN circuit.open_until IS NOT NULL
                      OR circuit.window_started_at > now() - make_interval(secs => :window)
                 THEN circuit.failures END AS failures,
@@ -61,6 +64,11 @@ _LOOK: Final = text("""
         FROM orders WHERE CASE WHEN status IN ('PENDING', 'PROCESSING') THEN true ELSE false END
     ) AS unfinished LEFT JOIN circuit_breakers AS circuit ON circuit.name = :circuit
 """)
+
+
+LOOKED_FOR: Final = {"circuit": CIRCUIT, "window": POLICY.window_seconds}
+
+CircuitState = Literal["CLOSED", "OPEN", "PROBING"]
 
 
 class HealthPart(ApiModel):
@@ -101,7 +109,7 @@ class DiskHealth(HealthPart):
 
 
 class CircuitHealth(HealthPart):
-    state: Literal["CLOSED", "OPEN", "PROBING"] | None
+    state: CircuitState | None
     failures: int | None = Field(description="In the window that is counted, over all processes")
 
 
@@ -170,11 +178,7 @@ def read_health(database: Database, queues: QueueOperations, memory_limit_mb: in
 def _look(database: Database) -> _Look:
     started = time.monotonic()
     try:
-        row = database.transact_alone(
-            lambda connection: connection.execute(
-                _LOOK, {"circuit": CIRCUIT, "window": POLICY.window_seconds}
-            ).one()
-        )
+        row = database.transact_alone(lambda connection: connection.execute(LOOK, LOOKED_FOR).one())
     # Also what no other attempt would help, as a password that is wrong.
     except (DatabaseUnavailable, SQLAlchemyError):
         logger.warning("The database does not answer", exc_info=True)
@@ -255,9 +259,16 @@ def _circuit(row: Row[Any] | None) -> CircuitHealth:
     return CircuitHealth(
         status="degraded",
         reason=f"the payment gateway failed {_number(row.failures, 'time')} in a row: {rest}",
-        state="PROBING" if row.is_probing else "OPEN",
+        state=circuit_state(row),
         failures=row.failures,
     )
+
+
+def circuit_state(row: Row[Any]) -> CircuitState:
+    """Of the payment gateway's circuit."""
+    if not row.is_open:
+        return "CLOSED"
+    return "PROBING" if row.is_probing else "OPEN"
 
 
 def _orders(row: Row[Any] | None) -> OrdersHealth:

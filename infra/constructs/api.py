@@ -147,6 +147,7 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.GET, "/admin/suppressed-addresses/{address}", "Operations"),
     Route(apigatewayv2.HttpMethod.DELETE, "/admin/suppressed-addresses/{address}", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/health/detailed", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/metrics", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/health/live", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/health/ready", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/openapi.json", "ApiDocs", is_open=True),

@@ -13,10 +13,10 @@ from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
 from infra.constructs.alarm_topic import AlarmTopic
-from infra.constructs.function import METRICS_NAMESPACE, OrdersFunction
+from infra.constructs.function import OrdersFunction
 from infra.constructs.queues import QueuePair
 from infra.stages import Stage
-from orders.contract import Metric
+from orders.contract import METRICS_NAMESPACE, Metric
 
 _PERIOD: Final = Duration.minutes(1)
 _HALF: Final = 12

@@ -41,6 +41,10 @@ _STATEMENTS = (
     )
     """,
     """
+    INSERT INTO counter_sources VALUES ('http_requests', date_bin('5 minutes', now(), '2000-01-01'))
+    ON CONFLICT DO NOTHING
+    """,
+    """
     CREATE OR REPLACE FUNCTION count_order_end() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
         INSERT INTO counted VALUES ('orders_processed', NEW.status, extract(epoch FROM now() - NEW.created_at));

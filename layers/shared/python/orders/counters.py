@@ -46,10 +46,11 @@ _BUCKET: Final = """
 """
 _BUCKETED: Final = f"SELECT counter, label, {_BUCKET} AS bucket, seconds"
 _SUMS: Final = "count(*) AS events, coalesce(sum(seconds), 0) AS seconds"
-_ADD: Final = """
+ADD: Final = """
     ON CONFLICT (counter, label, bucket) DO UPDATE
     SET events = counters.events + excluded.events, seconds = counters.seconds + excluded.seconds
 """
+"""The end of a statement that inserts into `counters`."""
 
 # Rows that another fold has in hand are passed over. In a fixed order, so that two folds at once cannot deadlock.
 _FOLD: Final = text(f"""
@@ -64,7 +65,7 @@ _FOLD: Final = text(f"""
         FROM ({_BUCKETED} FROM taken) AS bucketed
         GROUP BY counter, label, bucket
         ORDER BY counter, label, bucket
-        {_ADD}
+        {ADD}
     )
     SELECT count(*) FROM taken
 """)
