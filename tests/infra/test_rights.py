@@ -129,6 +129,7 @@ NO_ARN = "traces have no ARN"
 NO_ARN_YET = "network interfaces have no ARN before they are made, and describing takes none"
 
 WILDCARDS: dict[str, str] = {
+    **dict.fromkeys(("cloudwatch:GetMetricData", "cloudwatch:ListMetrics"), "reading metrics takes no ARN"),
     **dict.fromkeys(TRACE, NO_ARN),
     "xray:GetSamplingRules": NO_ARN,
     "xray:GetSamplingTargets": NO_ARN,
