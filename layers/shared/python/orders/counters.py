@@ -53,7 +53,7 @@ ADD: Final = """
 """The end of a statement that inserts into `counters`."""
 
 # Rows that another fold has in hand are passed over. In a fixed order, so that two folds at once cannot deadlock.
-_FOLD: Final = text(f"""
+FOLD: Final = text(f"""
     WITH taken AS (
         DELETE FROM counted WHERE ctid = ANY (ARRAY(
             SELECT ctid FROM counted LIMIT :limit FOR UPDATE SKIP LOCKED
@@ -108,7 +108,7 @@ def count_job(database: Database, queue: Queue) -> None:
 
 def fold(connection: Connection, limit: int = FOLD_LIMIT) -> int:
     """Adds up to `limit` of what was counted to the sums, and returns how many that were. One statement."""
-    folded: int = connection.execute(_FOLD, {"limit": limit, "bounds": list(BOUNDS)}).scalar_one()
+    folded: int = connection.execute(FOLD, {"limit": limit, "bounds": list(BOUNDS)}).scalar_one()
     return folded
 
 
