@@ -163,6 +163,7 @@ DOCUMENTED: Final = tuple(route for route in ROUTES if route.is_documented)
 ANONYMOUS_SHARE: Final = 0.5
 ORDERS_SHARE: Final = 1 - ANONYMOUS_SHARE
 _ORDERS: Final = f"POST {API_PREFIX}/orders"
+_METRICS: Final = f"GET {API_PREFIX}/metrics"
 _WEIGHTS: Final = {
     f"GET {API_PREFIX}/products": 4,
     f"GET {API_PREFIX}/products/{{productId}}": 4,
@@ -171,6 +172,8 @@ _WEIGHTS: Final = {
 }
 """Of open routes that are asked more often than the others: a shop window, what one page loads, and the payment
 provider, which sends some events for each order. Others have 1."""
+METRICS_SHARE: Final = 0.05
+"""Prometheus servers ask once a minute."""
 HEAD_SHARE: Final = 0.05
 """Of each HEAD route that needs a token. All routes together must fit into what AWS allows an account."""
 
@@ -291,7 +294,7 @@ class OrdersApi(Construct):
         return integration
 
     def _throttle(self, routes: Sequence[apigatewayv2.HttpRoute], *, is_open: bool) -> None:
-        """Gives open routes, `POST /orders` and HEAD their shares of the stage's limit; the others have its default."""
+        """Gives open routes, `POST /orders`, `GET /metrics` and HEAD their shares of the stage's limit; the others have its default."""
         keys = [_key(route) for route in routes]
         if is_open:
             self._open_routes += keys
@@ -301,6 +304,7 @@ class OrdersApi(Construct):
         self._stage.node.add_dependency(*routes)
         shares = {
             _ORDERS: ORDERS_SHARE,
+            _METRICS: METRICS_SHARE,
             **_shares(self._open_routes),
             **dict.fromkeys(self._head_routes, HEAD_SHARE),
         }

@@ -115,7 +115,8 @@ def families(operations: Operations, cloudwatch: FakeCloudWatch) -> Callable[[],
         answer = operations.admin.get(METRICS)
         assert answer.status == 200, answer.text
         assert answer.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
-        return {family.name: family for family in text_string_to_metric_families(answer.text)}
+        parsed = text_string_to_metric_families(answer.text)  # type: ignore[no-untyped-call]
+        return {family.name: family for family in parsed}
 
     return scrape
 
