@@ -294,7 +294,8 @@ class OrdersApi(Construct):
         return integration
 
     def _throttle(self, routes: Sequence[apigatewayv2.HttpRoute], *, is_open: bool) -> None:
-        """Gives open routes, `POST /orders`, `GET /metrics` and HEAD their shares of the stage's limit; the others have its default."""
+        """Gives open routes, `POST /orders`, `GET /metrics` and HEAD their shares of the stage's limit; the others have
+        its default."""
         keys = [_key(route) for route in routes]
         if is_open:
             self._open_routes += keys
