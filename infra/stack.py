@@ -1,5 +1,7 @@
 """The order pipeline as one picture: who is made of what, and who may reach whom."""
 
+from typing import Final
+
 from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
@@ -24,8 +26,11 @@ from infra.constructs.saga import OrderSaga
 from infra.constructs.webhooks import Webhooks
 from infra.names import pascal
 from infra.stages import Stage
-from orders.domain import SagaStep
+from orders.domain import COMPENSATIONS, FORWARD_STEPS, SagaStep
 from orders.events import Queue
+
+# An order may fail at these for a reason of its own, which is an error to Lambda.
+_MAY_REFUSE: Final = (SagaStep.VERIFY_STOCK, SagaStep.RESERVE_INVENTORY, SagaStep.PROCESS_PAYMENT)
 
 
 class OrdersStack(Stack):
@@ -40,9 +45,8 @@ class OrdersStack(Stack):
             termination_protection=stage.keeps_data,
             analytics_reporting=False,
         )
-        runtime = FunctionRuntime(
-            self, "Runtime", stage=stage, database=self._database(stage, local_database)
-        )
+        database = self._database(stage, local_database)
+        runtime = FunctionRuntime(self, "Runtime", stage=stage, database=database)
 
         identity = Identity(self, "Identity", stage=stage)
         api = OrdersApi(self, "Api", runtime=runtime, identity=identity)
@@ -96,7 +100,7 @@ class OrdersStack(Stack):
         ]
         PaymentKey(self, "PaymentKey", stage=stage, callers=payment_callers)
 
-        Migrations(
+        migrations = Migrations(
             self,
             "Migrations",
             runtime=runtime,
@@ -136,6 +140,23 @@ class OrdersStack(Stack):
             inventory_events=recovery.inventory_events.function,
             notify=notifications.notify.function,
             mail_feedback=mail_feedback.consumer.function,
+            roles={
+                "api": [*api.functions.values(), operations.operations],
+                "steps": [saga.steps[step] for step in (*_MAY_REFUSE, SagaStep.WAIT_FOR_PAYMENT)],
+                "completion": [saga.steps[step] for step in FORWARD_STEPS if step not in _MAY_REFUSE],
+                "compensations": [*(saga.steps[step] for step in COMPENSATIONS), refund.steps],
+                "consumers": [
+                    saga.starter,
+                    recovery.payment_events,
+                    recovery.inventory_events,
+                    notifications.notify,
+                    mail_feedback.consumer,
+                    webhooks.deliver,
+                    payment_webhooks.events,
+                ],
+                "background": [relay.relay, recovery.maintenance, migrations.migrate],
+            },
+            database=database,
         )
         keep_logs_of_custom_resources(self, stage)
 

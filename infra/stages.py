@@ -26,6 +26,8 @@ class DatabasePolicy:
     backup_days: int
     nat_gateways: int
     """One is cheapest and dies with its zone; one per zone outlives a zone."""
+    storage_limit_gb: int = 500
+    """Beyond it somebody is told: Aurora takes as much as there is to write, and bills it."""
     engine_version: str = "17.5"
     """Of Aurora PostgreSQL. AWS withdraws minor versions: then a new cluster needs a later one."""
     zones: tuple[str, ...] = ()

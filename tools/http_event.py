@@ -17,7 +17,8 @@ def http_event(
 ) -> dict[str, Any]:
     """An API Gateway HTTP API event (payload 2.0). A body in bytes arrives in base64, as binary media types do.
 
-    `groups` is the claim of the caller's groups, as the gateway writes a list: `[admin]`.
+    `groups` is the claim of the caller's groups, as the gateway writes a list: `[admin]`. The key of the route is the
+    one that takes every path.
     """
     # Not by urllib, which drops what does not belong into an address.
     path, _, query = path.partition("?")
@@ -25,7 +26,7 @@ def http_event(
     authorizer = {"jwt": {"claims": claims, "scopes": ["aws.cognito.signin.user.admin"]}}
     event: dict[str, Any] = {
         "version": "2.0",
-        "routeKey": f"{method} {path}",
+        "routeKey": "$default",
         "rawPath": path,
         "rawQueryString": query,
         "headers": {name.lower(): value for name, value in (headers or {}).items()},
@@ -41,7 +42,7 @@ def http_event(
                 "userAgent": "tests",
             },
             "requestId": "request-1",
-            "routeKey": f"{method} {path}",
+            "routeKey": "$default",
             "stage": "$default",
             "time": "01/Jan/2026:00:00:00 +0000",
             "timeEpoch": 1767225600000,

@@ -6,8 +6,10 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.mail_feedback.mail_feedback import take
+from orders import counters
 from orders.consumer import consume_messages
 from orders.db import Database
+from orders.events import Queue
 from orders.mail_feedback import GREETING, MailEvent
 from orders.messages import read_hint
 from orders.observability import instrumented
@@ -21,6 +23,7 @@ def take_message(record: SQSRecord) -> None:
     if record.body != GREETING:
         is_first_look = record.attributes.approximate_receive_count == "1"
         take(database, read_hint(MailEvent, record.body), is_first_look=is_first_look)
+    counters.count_job(database, Queue.MAIL_FEEDBACK)
 
 
 @instrumented

@@ -6,6 +6,7 @@ Rounds may overlap. Each task claims what it works on in Postgres, in small batc
 from collections.abc import Callable
 from datetime import timedelta
 
+from functions.maintenance.counting import fold_counters
 from functions.maintenance.deadline import Deadline
 from functions.maintenance.outbox_watch import watch_outbox
 from functions.maintenance.payments import settle_payments
@@ -50,6 +51,7 @@ class Maintenance:
             "payments": lambda: settle_payments(database, self._gateway, deadline),
             "alerts": lambda: rearm_alerts(database, deadline),
             "rows": lambda: remove_old_rows(database, deadline),
+            "counters": lambda: fold_counters(database, deadline),
             "personal_data": lambda: erase_personal_data(database, self._contact_retention, deadline),
         }
         counts = {}

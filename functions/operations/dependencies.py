@@ -6,6 +6,8 @@ from typing import Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.operations.metrics.request_durations import RequestDurations
+from functions.operations.metrics.request_durations import connect as connect_to_cloudwatch
 from functions.operations.orders.review import Review
 from functions.operations.queues.dead_letters import DeadLetters, connect
 from functions.operations.queues.queue_operations import QueueOperations
@@ -36,6 +38,11 @@ def refund_executions() -> Executions:
 @functools.cache
 def dead_letters() -> DeadLetters:
     return DeadLetters(connect(), settings.queue_urls, settings.dlq_urls)
+
+
+@functools.cache
+def request_durations() -> RequestDurations:
+    return RequestDurations(connect_to_cloudwatch(), settings.stage)
 
 
 def review() -> Review:

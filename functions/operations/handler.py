@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.operations import customers, health, outbox, stats, suppressed_addresses
+from functions.operations.metrics import routes as metrics
 from functions.operations.orders import routes as orders
 from functions.operations.queues import routes as queues
 from functions.operations.refunds import routes as refunds
@@ -12,7 +13,17 @@ from orders.http import Api
 from orders.observability import instrumented
 
 api = Api()
-for subject in (queues, outbox, orders, refunds, customers, suppressed_addresses, health, stats):
+for subject in (
+    queues,
+    outbox,
+    orders,
+    refunds,
+    customers,
+    suppressed_addresses,
+    health,
+    metrics,
+    stats,
+):
     api.include_router(subject.router)
 
 

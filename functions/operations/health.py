@@ -45,6 +45,9 @@ LOOK: Final = text("""
                AS refunds_requested,
            (SELECT count(*) FROM refunds WHERE status IN ('REQUESTED', 'NEEDS_REVIEW') AND status = 'NEEDS_REVIEW')
                AS refunds_in_review,
+           (SELECT count(*) FROM payments
+            WHERE CASE WHEN status IN ('PENDING', 'UNKNOWN') THEN true ELSE false END AND status = 'UNKNOWN')
+               AS payments_unknown,
            CASE WHEN circuit.open_until IS NOT NULL
                      OR circuit.window_started_at > now() - make_interval(secs => :window)
                 THEN circuit.failures END AS failures,
@@ -61,6 +64,11 @@ LOOK: Final = text("""
         FROM orders WHERE CASE WHEN status IN ('PENDING', 'PROCESSING') THEN true ELSE false END
     ) AS unfinished LEFT JOIN circuit_breakers AS circuit ON circuit.name = :circuit
 """)
+
+
+LOOKED_FOR: Final = {"circuit": CIRCUIT, "window": POLICY.window_seconds}
+
+CircuitState = Literal["CLOSED", "OPEN", "PROBING"]
 
 
 class HealthPart(ApiModel):
@@ -101,7 +109,7 @@ class DiskHealth(HealthPart):
 
 
 class CircuitHealth(HealthPart):
-    state: Literal["CLOSED", "OPEN", "PROBING"] | None
+    state: CircuitState | None
     failures: int | None = Field(description="In the window that is counted, over all processes")
 
 
@@ -171,11 +179,7 @@ def look(database: Database) -> Look:
     """All that the database knows of the parts, by one statement."""
     started = time.monotonic()
     try:
-        row = database.transact_alone(
-            lambda connection: connection.execute(
-                LOOK, {"circuit": CIRCUIT, "window": POLICY.window_seconds}
-            ).one()
-        )
+        row = database.transact_alone(lambda connection: connection.execute(LOOK, LOOKED_FOR).one())
     # Also what no other attempt would help, as a password that is wrong.
     except (DatabaseUnavailable, SQLAlchemyError):
         logger.warning("The database does not answer", exc_info=True)
@@ -259,9 +263,16 @@ def circuit_of(row: Row[Any] | None) -> CircuitHealth:
     return CircuitHealth(
         status="degraded",
         reason=f"the payment gateway failed {_number(row.failures, 'time')} in a row: {rest}",
-        state="PROBING" if row.is_probing else "OPEN",
+        state=circuit_state(row),
         failures=row.failures,
     )
+
+
+def circuit_state(row: Row[Any]) -> CircuitState:
+    """Of the payment gateway's circuit."""
+    if not row.is_open:
+        return "CLOSED"
+    return "PROBING" if row.is_probing else "OPEN"
 
 
 def orders_of(row: Row[Any] | None) -> OrdersHealth:

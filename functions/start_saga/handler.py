@@ -7,9 +7,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.start_saga.settings import Settings
 from functions.start_saga.start_saga import StateMachines, start_execution
+from orders import counters
 from orders.consumer import consume
 from orders.db import Database
-from orders.events import CloudEvent, ExecutionRequested
+from orders.events import CloudEvent, ExecutionRequested, Queue
 from orders.executions import LONGEST_CALL_SECONDS, Executions, Subject, connect
 from orders.observability import instrumented
 
@@ -28,6 +29,7 @@ def state_machines() -> StateMachines:
 
 def start(event: CloudEvent, requested: ExecutionRequested) -> None:
     start_execution(state_machines(), event, requested)
+    counters.count_job(database, Queue.ORDER_PROCESSING)
 
 
 @instrumented

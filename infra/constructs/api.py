@@ -150,6 +150,7 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.GET, "/admin/suppressed-addresses/{address}", "Operations"),
     Route(apigatewayv2.HttpMethod.DELETE, "/admin/suppressed-addresses/{address}", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/health/detailed", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/metrics", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/health/live", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/health/ready", "ReadOrders", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/openapi.json", "ApiDocs", is_open=True),
@@ -165,6 +166,7 @@ DOCUMENTED: Final = tuple(route for route in ROUTES if route.is_documented)
 ANONYMOUS_SHARE: Final = 0.5
 ORDERS_SHARE: Final = 1 - ANONYMOUS_SHARE
 _ORDERS: Final = f"POST {API_PREFIX}/orders"
+_METRICS: Final = f"GET {API_PREFIX}/metrics"
 _WEIGHTS: Final = {
     f"GET {API_PREFIX}/products": 4,
     f"GET {API_PREFIX}/products/{{productId}}": 4,
@@ -175,6 +177,8 @@ _WEIGHTS: Final = {
 provider, which sends some events for each order. Others have 1."""
 ADMIN_SHARE: Final = 0.5
 """Of each route under `/admin`: few people call them."""
+METRICS_SHARE: Final = 0.05
+"""Prometheus servers ask once a minute."""
 HEAD_SHARE: Final = 0.05
 """Of each HEAD route that needs a token. All routes together must fit into what AWS allows an account."""
 
@@ -296,7 +300,8 @@ class OrdersApi(Construct):
         return integration
 
     def _throttle(self, routes: Sequence[apigatewayv2.HttpRoute], *, is_open: bool) -> None:
-        """Gives open routes, `POST /orders`, `/admin` and HEAD their shares of the stage's limit; others have all."""
+        """Gives open routes, `POST /orders`, `GET /metrics`, `/admin` and HEAD their shares of the stage's limit; the
+        others have its default."""
         keys = [_key(route) for route in routes]
         if is_open:
             self._open_routes += keys
@@ -307,6 +312,7 @@ class OrdersApi(Construct):
         self._stage.node.add_dependency(*routes)
         shares = {
             _ORDERS: ORDERS_SHARE,
+            _METRICS: METRICS_SHARE,
             **_shares(self._open_routes),
             **dict.fromkeys(self._admin_routes, ADMIN_SHARE),
             **dict.fromkeys(self._head_routes, HEAD_SHARE),

@@ -72,7 +72,7 @@ class ManagedDatabase(Construct):
             retention=stage.log_retention,
             removal_policy=stage.removal_policy,
         )
-        cluster = rds.DatabaseCluster(
+        self.cluster = cluster = rds.DatabaseCluster(
             self,
             "Cluster",
             cluster_identifier=cluster_name,
@@ -118,7 +118,7 @@ class ManagedDatabase(Construct):
             "Rotation takes a function in the network, and the password opens a proxy that only the functions reach.",
             "SMG4",
         )
-        self._proxy = rds.DatabaseProxy(
+        self.proxy = rds.DatabaseProxy(
             self,
             "Proxy",
             proxy_target=rds.ProxyTarget.from_cluster(cluster),
@@ -163,7 +163,7 @@ class ManagedDatabase(Construct):
     def grant_connect(self, function: lambda_.Function) -> None:
         """Tells the function where the proxy and the credentials are, and lets it read those."""
         function.add_environment("DATABASE_SECRET_ID", self._secret.secret_arn)
-        function.add_environment("DATABASE_HOST", self._proxy.endpoint)
+        function.add_environment("DATABASE_HOST", self.proxy.endpoint)
         self._secret.grant_read(function)
 
 

@@ -16,8 +16,7 @@ from infra.constructs.database import Database
 from infra.findings import accept
 from infra.names import kebab, snake
 from infra.stages import Stage
-
-METRICS_NAMESPACE: Final = "Orders"
+from orders.contract import METRICS_NAMESPACE
 
 # A cold start imports SQLAlchemy and pydantic, and Lambda hands out CPU by memory: at 256 MB that takes about two
 # seconds where nobody waits for it. 128 MB is not enough for the imports.

@@ -27,7 +27,7 @@ class Migrations(Construct):
         before: Iterable[OrdersFunction],
     ) -> None:
         super().__init__(scope, id)
-        migrate = OrdersFunction(
+        self.migrate = OrdersFunction(
             self,
             "Migrate",
             runtime=runtime,
@@ -38,7 +38,7 @@ class Migrations(Construct):
         triggers.Trigger(
             self,
             "Run",
-            handler=migrate.function,
+            handler=self.migrate.function,
             timeout=_TIMEOUT,
             execute_after=[runtime.database],
             execute_before=list(before),

@@ -1,6 +1,6 @@
 """What calls an operator, and what the operator looks at first."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from aws_cdk import Duration
@@ -13,10 +13,13 @@ from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
 from infra.constructs.alarm_topic import AlarmTopic
-from infra.constructs.function import METRICS_NAMESPACE, OrdersFunction
+from infra.constructs.database import Database, ManagedDatabase
+from infra.constructs.function import OrdersFunction
 from infra.constructs.queues import QueuePair
+from infra.runbook import section
 from infra.stages import Stage
-from orders.contract import Metric
+from orders.contract import METRICS_NAMESPACE, Metric
+from orders.events import Queue
 
 _PERIOD: Final = Duration.minutes(1)
 _HALF: Final = 12
@@ -24,6 +27,21 @@ _HALF: Final = 12
 
 OUTBOX_LAG_LIMIT: Final = Duration.minutes(2)
 """From commit to SQS. An event that waited this long has seen two runs of the relay."""
+
+API_LATENCY_LIMIT: Final = Duration.seconds(3)
+"""For the slowest in a hundred requests: a cold start takes one."""
+OLDEST_MESSAGE_LIMIT: Final = Duration.minutes(15)
+"""What five deliveries of one message take. One that fails by itself is in its dead-letter queue by then."""
+OLDEST_ORDER_LIMIT: Final = Duration.minutes(5)
+"""The same for `order-processing`, which customers wait for: two deliveries."""
+FAILED_SHARE_LIMIT: Final = 0.5
+"""Of the calls of steps at which an order may fail for its own reason, as a card that is declined."""
+FEWEST_CALLS: Final = 10
+"""A minute. A share of fewer says nothing."""
+CONNECTIONS_PER_ACU: Final = 90
+"""Aurora allows about twice as many for each capacity unit."""
+BORROW_LIMIT: Final = Duration.seconds(1)
+"""For a connection of the proxy, on the average of a minute."""
 
 SUPPRESSED_LIMIT: Final = 20
 """Messages a minute. Single ones are customers who gave an address that they have not confirmed."""
@@ -61,9 +79,13 @@ class Monitoring(Construct):
         inventory_events: lambda_.Function,
         notify: lambda_.Function,
         mail_feedback: lambda_.Function,
+        roles: Mapping[str, Sequence[OrdersFunction]],
+        database: Database,
     ) -> None:
+        """`roles` are all functions by what they are for, at most ten of each."""
         super().__init__(scope, id)
         self._stage = stage
+        self._alarms: dict[str, cloudwatch.Alarm] = {}
         self.topic = AlarmTopic(self, "Alarms", stage=stage).topic
         self._action = actions.SnsAction(self.topic)
         pairs = tuple(queues)
@@ -286,12 +308,150 @@ class Monitoring(Construct):
             threshold=5,
             periods=3,
         )
+        self._alarm(
+            "api-latency",
+            api.metric_latency(period=_PERIOD, statistic="p99"),
+            "Customers wait: the slowest requests take seconds.",
+            threshold=API_LATENCY_LIMIT.to_milliseconds(),
+            periods=5,
+        )
+        for pair in pairs:
+            limit = OLDEST_ORDER_LIMIT if pair.name == Queue.ORDER_PROCESSING else OLDEST_MESSAGE_LIMIT
+            self._alarm(
+                f"{pair.name}-age",
+                pair.queue.metric_approximate_age_of_oldest_message(period=_PERIOD, statistic="Maximum"),
+                "Messages wait too long: their consumer fails, is too slow, or does not run.",
+                threshold=limit.to_seconds(),
+                periods=3,
+            )
+        (migrate,) = [function for function in roles["background"] if function.name == "migrate"]
+        self._alarm(
+            "migrate-errors",
+            migrate.function.metric_errors(period=_PERIOD, statistic="Sum"),
+            "A migration failed: the deploy stops, and the code of before goes on.",
+        )
+        if isinstance(database, ManagedDatabase):
+            # The local cloud knows neither metric math nor composite alarms.
+            self._watch_functions(roles)
+            self._watch_database(database)
+            self._watch_the_way_of_orders()
         self._dashboard(pairs, api, state_machine, lag)
+
+    def _watch_functions(self, roles: Mapping[str, Sequence[OrdersFunction]]) -> None:
+        """Errors and throttles, one alarm for each role: with two for each function the stack would have too many
+        resources (500)."""
+        for role, functions in roles.items():
+            names = ", ".join(sorted(function.name for function in functions))
+            if role == "steps":
+                self._alarm(
+                    "steps-errors",
+                    _failed_share(functions),
+                    f"Most calls of one or more of these fail: {names}.",
+                    threshold=FAILED_SHARE_LIMIT,
+                    periods=5,
+                )
+            # Those in the background have an alarm each, above.
+            elif role != "background":
+                self._alarm(
+                    f"{role}-errors",
+                    _sum([function.function.metric_errors for function in functions]),
+                    f"One or more of these fail again and again: {names}.",
+                    periods=5,
+                    datapoints=3,
+                )
+            # Steps and consumers have limits of their own, at which a storm of orders waits for a while.
+            self._alarm(
+                f"{role}-throttles",
+                _sum([function.function.metric_throttles for function in functions]),
+                f"One or more of these are not started, for want of concurrency: {names}.",
+                periods=5 if role in ("api", "background") else 15,
+            )
+
+    def _watch_database(self, database: ManagedDatabase) -> None:
+        policy = self._stage.database
+        assert policy is not None, "it is what the database was made by"
+        cluster = database.cluster
+        proxy = {"ProxyName": database.proxy.db_proxy_name}
+        for name, metric, threshold, periods, description in (
+            (
+                "database-cpu",
+                cluster.metric_cpu_utilization(period=_PERIOD, statistic="Maximum"),
+                85,
+                10,
+                "The database computes as much as it can: a statement without an index, or more orders than planned.",
+            ),
+            (
+                "database-capacity",
+                cluster.metric_acu_utilization(period=_PERIOD, statistic="Maximum"),
+                90,
+                15,
+                "The database has grown to its largest size and needs nearly all of it.",
+            ),
+            (
+                "database-connections",
+                cluster.metric_database_connections(period=_PERIOD, statistic="Maximum"),
+                CONNECTIONS_PER_ACU * policy.max_capacity,
+                5,
+                "The database has so many connections that it may soon refuse more.",
+            ),
+            (
+                "database-storage",
+                cluster.metric_volume_bytes_used(period=Duration.hours(1), statistic="Maximum"),
+                policy.storage_limit_gb * 1_000**3,
+                1,
+                "The database holds more than planned: something is written and not removed.",
+            ),
+            (
+                "database-proxy-waits",
+                _proxy_metric("DatabaseConnectionsBorrowLatency", proxy, "Average"),
+                BORROW_LIMIT.to_milliseconds() * 1_000,
+                5,
+                "Functions wait for a connection of the proxy.",
+            ),
+            (
+                "database-proxy-refused",
+                _proxy_metric("DatabaseConnectionsSetupFailed", proxy, "Sum"),
+                1,
+                5,
+                "The proxy cannot connect to the database.",
+            ),
+        ):
+            self._alarm(name, metric, description, threshold=threshold, periods=periods)
+
+    def _watch_the_way_of_orders(self) -> None:
+        name = "orders-not-moving"
+        stations = (
+            "relay-stopped",
+            "outbox-lag",
+            "outbox-waiting",
+            f"{Queue.ORDER_PROCESSING}-age",
+            "consumers-errors",
+            "steps-errors",
+            "completion-errors",
+            "payment-circuit-open-process-payment",
+        )
+        alarm = cloudwatch.CompositeAlarm(
+            self,
+            name,
+            composite_alarm_name=self._stage.resource_name(name),
+            alarm_description=_described(
+                name,
+                f"Orders are accepted and do not get on. One or more of these fire: {', '.join(stations)}.",
+            ),
+            alarm_rule=cloudwatch.AlarmRule.any_of(
+                *(
+                    cloudwatch.AlarmRule.from_alarm(self._alarms[station], cloudwatch.AlarmState.ALARM)
+                    for station in stations
+                )
+            ),
+        )
+        alarm.add_alarm_action(self._action)
+        alarm.add_ok_action(self._action)
 
     def _alarm(
         self,
         name: str,
-        metric: cloudwatch.Metric,
+        metric: cloudwatch.IMetric,
         description: str,
         *,
         threshold: float = 1,
@@ -308,7 +468,7 @@ class Monitoring(Construct):
             self,
             name,
             alarm_name=self._stage.resource_name(name),
-            alarm_description=description,
+            alarm_description=_described(name, description),
             metric=metric,
             threshold=threshold,
             evaluation_periods=periods,
@@ -318,6 +478,7 @@ class Monitoring(Construct):
         )
         alarm.add_alarm_action(self._action)
         alarm.add_ok_action(self._action)
+        self._alarms[name] = alarm
 
     def _dashboard(
         self,
@@ -379,6 +540,42 @@ class Monitoring(Construct):
                 ],
             ],
         )
+
+
+def _described(name: str, description: str) -> str:
+    return f"{description} Runbook: {section(name)}"
+
+
+def _sum(metrics: Sequence[Callable[..., cloudwatch.Metric]]) -> cloudwatch.MathExpression:
+    """Of one metric of several functions. Those that report nothing count as 0."""
+    return cloudwatch.MathExpression(
+        expression="SUM(METRICS())",
+        using_metrics={
+            f"m{number}": metric(period=_PERIOD, statistic="Sum") for number, metric in enumerate(metrics)
+        },
+        period=_PERIOD,
+    )
+
+
+def _failed_share(functions: Sequence[OrdersFunction]) -> cloudwatch.MathExpression:
+    """The largest share of failed calls among the functions."""
+    shares = [
+        f"IF(calls{number} >= {FEWEST_CALLS}, errors{number} / calls{number}, 0)"
+        for number in range(len(functions))
+    ]
+    metrics = {}
+    for number, function in enumerate(functions):
+        metrics[f"errors{number}"] = function.function.metric_errors(period=_PERIOD, statistic="Sum")
+        metrics[f"calls{number}"] = function.function.metric_invocations(period=_PERIOD, statistic="Sum")
+    return cloudwatch.MathExpression(
+        expression=f"MAX([{', '.join(shares)}])", using_metrics=metrics, period=_PERIOD
+    )
+
+
+def _proxy_metric(name: str, proxy: Mapping[str, str], statistic: str) -> cloudwatch.Metric:
+    return cloudwatch.Metric(
+        namespace="AWS/RDS", metric_name=name, dimensions_map={**proxy}, statistic=statistic, period=_PERIOD
+    )
 
 
 def _graph(title: str, *metrics: cloudwatch.Metric) -> cloudwatch.GraphWidget:

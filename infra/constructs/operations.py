@@ -4,6 +4,7 @@ import json
 from typing import Final
 
 from aws_cdk import Duration
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.constructs.api import OrdersApi
@@ -11,6 +12,7 @@ from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.constructs.queues import Queues
 from infra.constructs.refund import OrderRefund
 from infra.constructs.saga import OrderSaga
+from infra.findings import accept
 
 # Looking for one message among many takes a while; API Gateway gives up after 30 s.
 _TIMEOUT: Final = Duration.seconds(28)
@@ -48,7 +50,7 @@ class Operations(Construct):
                 **runtime.stage.payments.environment,
             },
             with_payment_provider=True,
-            description="The API of operators: dead letters, orders under review, refunds, the outbox, health",
+            description="The API of operators: dead letters, orders under review, refunds, the outbox, health, metrics",
         )
         function = self.operations.function
         for pair in queues.pairs:
@@ -59,4 +61,10 @@ class Operations(Construct):
         saga.grant_executions(self.operations, "states:DescribeExecution", "states:GetExecutionHistory")
         refund.state_machine.grant_start_execution(function)
         refund.grant_executions(self.operations, "states:DescribeExecution")
+        function.add_to_role_policy(
+            iam.PolicyStatement(
+                actions=["cloudwatch:GetMetricData", "cloudwatch:ListMetrics"], resources=["*"]
+            )
+        )
+        accept(self.operations, "Reading CloudWatch's metrics takes no resource.", "IAM5[Resource::*]")
         api.add_routes_of(self.operations)

@@ -38,6 +38,7 @@ ADMINISTRATION = (
     "GET /api/v1/admin/suppressed-addresses/{address}",
     "DELETE /api/v1/admin/suppressed-addresses/{address}",
     "GET /api/v1/health/detailed",
+    "GET /api/v1/metrics",
 )
 """Of the users, the function lets in the administrators."""
 

@@ -1,6 +1,7 @@
 """What only a person can put right calls one."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,15 @@ from orders.events import Queue
 from tests.infra.stacks import CALL_PAYMENT_PROVIDER, ROOT, SynthesizedStack
 
 MINUTE_SECONDS = 60
+RUNBOOK = ROOT / "docs" / "operations.md"
+
+
+def all_alarms(stack: SynthesizedStack) -> list[dict[str, Any]]:
+    """Those over metrics and those over alarms."""
+    return [
+        *stack.of_type("AWS::CloudWatch::Alarm").values(),
+        *stack.of_type("AWS::CloudWatch::CompositeAlarm").values(),
+    ]
 
 
 def alarm(stack: SynthesizedStack, name: str) -> dict[str, Any]:
@@ -217,27 +227,189 @@ def test_every_alarm_reaches_the_topic_and_says_what_to_make_of_it(stack: Synthe
         for logical_id, properties in stack.of_type("AWS::SNS::Topic").items()
         if stack.short(properties["TopicName"]) == "alarms"
     )
-    alarms = stack.of_type("AWS::CloudWatch::Alarm").values()
-    assert alarms
-    for properties in alarms:
+    for properties in all_alarms(stack):
         assert properties["AlarmActions"] == [{"Ref": topic}]
         assert properties["OKActions"] == [{"Ref": topic}]
         assert properties["AlarmDescription"]
 
 
 def test_every_alarm_has_its_section_in_the_runbook(stack: SynthesizedStack) -> None:
-    runbook = (ROOT / "docs" / "operations.md").read_text()
+    runbook = RUNBOOK.read_text(encoding="utf-8")
     headings = "".join(line for line in runbook.splitlines() if line.startswith("### "))
-    alarms = {
-        stack.short(properties["AlarmName"])
-        for properties in stack.of_type("AWS::CloudWatch::Alarm").values()
-    }
+    alarms = {stack.short(properties["AlarmName"]) for properties in all_alarms(stack)}
     assert {name for name in alarms if f"`{name}`" not in headings} == set()
 
 
-def test_no_alarm_is_metric_math(stack: SynthesizedStack) -> None:
+def test_locally_no_alarm_is_metric_math_or_composite(local: SynthesizedStack) -> None:
     """Which the local cloud does not know."""
-    assert all("Metrics" not in properties for properties in stack.of_type("AWS::CloudWatch::Alarm").values())
+    assert all("Metrics" not in properties for properties in local.of_type("AWS::CloudWatch::Alarm").values())
+    assert local.of_type("AWS::CloudWatch::CompositeAlarm") == {}
+
+
+def watched(stack: SynthesizedStack, namespace: str, metric: str) -> set[str]:
+    """What has an alarm on that metric, by itself or with others."""
+    return {
+        stack.name_of(value)
+        for properties in stack.of_type("AWS::CloudWatch::Alarm").values()
+        for one in _metrics(properties)
+        if (one["Namespace"], one["MetricName"]) == (namespace, metric)
+        for value in dimensions(one).values()
+    }
+
+
+def _metrics(properties: dict[str, Any]) -> list[dict[str, Any]]:
+    """The alarm's own metric, or those of its expression."""
+    if "Metrics" not in properties:
+        return [properties]
+    return [one["MetricStat"]["Metric"] for one in properties["Metrics"] if "MetricStat" in one]
+
+
+@pytest.mark.parametrize("metric", ["Errors", "Throttles"])
+def test_every_function_has_an_alarm_for_errors_and_for_throttles(
+    managed: SynthesizedStack, metric: str
+) -> None:
+    functions = {f"function {name}" for name in managed.functions}
+    assert functions - watched(managed, "AWS/Lambda", metric) == set()
+
+
+def test_every_queue_has_an_alarm_for_its_oldest_message_and_every_dlq_for_any(
+    stack: SynthesizedStack,
+) -> None:
+    queues = {f"queue {name}" for name in stack.queues}
+    dlqs = {name for name in queues if name.endswith("-dlq")}
+    assert watched(stack, "AWS/SQS", "ApproximateAgeOfOldestMessage") == queues - dlqs
+    assert watched(stack, "AWS/SQS", "ApproximateNumberOfMessagesVisible") == dlqs
+
+
+@pytest.mark.parametrize("metric", ["ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"])
+def test_every_state_machine_has_an_alarm_for_each_bad_end(stack: SynthesizedStack, metric: str) -> None:
+    machines = {
+        stack.name_of({"Ref": logical_id}) for logical_id in stack.of_type("AWS::StepFunctions::StateMachine")
+    }
+    assert watched(stack, "AWS/States", metric) == machines
+
+
+@pytest.mark.parametrize("queue", Queue)
+def test_messages_that_wait_too_long_call(stack: SynthesizedStack, queue: str) -> None:
+    properties = alarm(stack, f"{queue}-age")
+    # No less than two deliveries of one message, and no more than all five.
+    delivery = stack.queues[queue]["VisibilityTimeout"]
+    assert 1.5 * delivery <= properties["Threshold"]
+    assert properties["Threshold"] == (300 if queue == Queue.ORDER_PROCESSING else 900)
+    assert properties["Statistic"] == "Maximum"
+
+
+def test_slow_requests_call(stack: SynthesizedStack) -> None:
+    properties = alarm(stack, "api-latency")
+    assert (properties["MetricName"], properties["ExtendedStatistic"]) == ("Latency", "p99")
+    assert properties["Threshold"] == 3_000
+
+
+def test_a_migration_that_fails_calls(stack: SynthesizedStack) -> None:
+    properties = alarm(stack, "migrate-errors")
+    assert fires_on_the_first(properties)
+    assert stack.name_of(dimensions(properties)["FunctionName"]) == "function migrate"
+
+
+def test_an_alarm_over_many_functions_names_them_and_takes_what_cloudwatch_allows(
+    managed: SynthesizedStack,
+) -> None:
+    """Ten metrics, and no SEARCH, which alarms refuse."""
+    over_many = [
+        properties
+        for properties in managed.of_type("AWS::CloudWatch::Alarm").values()
+        if "Metrics" in properties
+    ]
+    assert over_many
+    for properties in over_many:
+        assert len(_metrics(properties)) <= 10
+        (expression,) = [one["Expression"] for one in properties["Metrics"] if "Expression" in one]
+        assert "SEARCH" not in expression
+        for one in _metrics(properties):
+            name = managed.name_of(dimensions(one)["FunctionName"]).removeprefix("function ")
+            assert name in properties["AlarmDescription"]
+
+
+def test_customers_cards_that_are_declined_call_nobody(managed: SynthesizedStack) -> None:
+    """Such an order is an error of its step to Lambda: only most calls of many are one to us."""
+    refusing = {"verify-stock", "reserve-inventory", "process-payment"}
+    for properties in managed.of_type("AWS::CloudWatch::Alarm").values():
+        names = {
+            managed.name_of(dimensions(one)["FunctionName"]).removeprefix("function ")
+            for one in _metrics(properties)
+            if (one["Namespace"], one["MetricName"]) == ("AWS/Lambda", "Errors")
+        }
+        if names & refusing:
+            assert managed.short(properties["AlarmName"]) == "steps-errors"
+            (expression,) = [one["Expression"] for one in properties["Metrics"] if "Expression" in one]
+            assert "IF(calls0 >= 10, errors0 / calls0, 0)" in expression
+            assert properties["Threshold"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [
+        ("database-cpu", "CPUUtilization"),
+        ("database-capacity", "ACUUtilization"),
+        ("database-connections", "DatabaseConnections"),
+        ("database-storage", "VolumeBytesUsed"),
+        ("database-proxy-waits", "DatabaseConnectionsBorrowLatency"),
+        ("database-proxy-refused", "DatabaseConnectionsSetupFailed"),
+    ],
+)
+def test_a_database_at_its_limits_calls(managed: SynthesizedStack, name: str, metric: str) -> None:
+    properties = alarm(managed, name)
+    assert (properties["Namespace"], properties["MetricName"]) == ("AWS/RDS", metric)
+    (dimension,) = dimensions(properties)
+    assert dimension == ("ProxyName" if "proxy" in name else "DBClusterIdentifier")
+
+
+def test_connections_call_before_the_smallest_database_that_may_grow_refuses_them(
+    managed: SynthesizedStack,
+) -> None:
+    assert managed.stage.database is not None
+    threshold = alarm(managed, "database-connections")["Threshold"]
+    assert threshold == 90 * managed.stage.database.max_capacity
+
+
+def test_orders_that_do_not_move_call_whichever_station_they_wait_at(managed: SynthesizedStack) -> None:
+    properties = managed.the("AWS::CloudWatch::CompositeAlarm")
+    assert managed.short(properties["AlarmName"]) == "orders-not-moving"
+    by_id = {
+        logical_id: managed.short(one["AlarmName"])
+        for logical_id, one in managed.of_type("AWS::CloudWatch::Alarm").items()
+    }
+    (_, parts) = properties["AlarmRule"]["Fn::Join"]
+    stations = {by_id[part["Fn::GetAtt"][0]] for part in parts if isinstance(part, dict)}
+    assert stations == {
+        "relay-stopped",
+        "outbox-lag",
+        "outbox-waiting",
+        "order-processing-age",
+        "consumers-errors",
+        "steps-errors",
+        "completion-errors",
+        "payment-circuit-open-process-payment",
+    }
+    assert all(part.replace("ALARM", "").strip('(") ORDALM') == "" for part in parts if isinstance(part, str))
+    assert all(station in properties["AlarmDescription"] for station in stations)
+
+
+def test_the_template_is_well_below_the_resources_that_cloudformation_allows(stack: SynthesizedStack) -> None:
+    assert len(stack.template["Resources"]) < 480
+
+
+def test_every_alarm_leads_to_its_section_of_the_runbook(stack: SynthesizedStack) -> None:
+    anchors = {
+        re.sub(r"[^a-z0-9 _-]", "", line.removeprefix("### ").lower()).replace(" ", "-")
+        for line in RUNBOOK.read_text(encoding="utf-8").splitlines()
+        if line.startswith("### ")
+    }
+    for properties in all_alarms(stack):
+        _, _, anchor = properties["AlarmDescription"].partition(" Runbook: docs/operations.md#")
+        assert anchor in anchors
+        assert stack.short(properties["AlarmName"]) in anchor
+        assert len(properties["AlarmDescription"]) <= 1024
 
 
 def test_the_dashboard_shows_the_way_of_an_order(stack: SynthesizedStack) -> None:

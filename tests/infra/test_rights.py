@@ -22,6 +22,7 @@ RECEIVE = frozenset(
 REDRIVE = frozenset({"sqs:ListMessageMoveTasks", "sqs:StartMessageMoveTask"})
 LOG = frozenset({"logs:CreateLogStream", "logs:PutLogEvents"})
 TRACE = frozenset({"xray:PutTelemetryRecords", "xray:PutTraceSegments"})
+READ_METRICS = frozenset({"cloudwatch:GetMetricData", "cloudwatch:ListMetrics"})
 JOIN_NETWORK = frozenset(
     {
         "ec2:AssignPrivateIpAddresses",
@@ -129,6 +130,7 @@ NO_ARN = "traces have no ARN"
 NO_ARN_YET = "network interfaces have no ARN before they are made, and describing takes none"
 
 WILDCARDS: dict[str, str] = {
+    **dict.fromkeys(READ_METRICS, "reading metrics takes no ARN"),
     **dict.fromkeys(TRACE, NO_ARN),
     "xray:GetSamplingRules": NO_ARN,
     "xray:GetSamplingTargets": NO_ARN,
@@ -157,7 +159,9 @@ def test_a_function_may_do_what_the_table_says_and_no_more(stack: SynthesizedSta
     in_network = stack.stage.database is not None and DATABASE.items() <= RIGHTS[function].items()
     expected = {
         f"logs of {function}": LOG,
-        "*": TRACE | JOIN_NETWORK if in_network else TRACE,
+        "*": TRACE
+        | (JOIN_NETWORK if in_network else frozenset())
+        | (READ_METRICS if function == "operations" else frozenset()),
         **{name.format_map(names): actions for name, actions in RIGHTS[function].items()},
         **(STRIPE_KEY if stack.payment_provider == "stripe" and function in CALL_PAYMENT_PROVIDER else {}),
     }

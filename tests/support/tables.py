@@ -13,6 +13,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -693,4 +694,31 @@ circuit_breakers: Final = _table(
     Column("calls", Integer, nullable=False, server_default=text("0")),
     # Whose calls failed in the window: a few of them, to know that it is not one.
     Column("failing_keys", ARRAY(Text), nullable=False, server_default=text("'{}'")),
+)
+
+# What was counted and is not added up yet. No key and no index: it is read whole, and emptied every minute.
+counted: Final = _table(
+    "counted",
+    Column("counter", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    # NULL: it has no duration.
+    Column("seconds", Double),
+)
+
+# Some hundred rows that never go: one for each label, and for each bucket of a histogram.
+counters: Final = _table(
+    "counters",
+    Column("counter", Text, primary_key=True),
+    Column("label", Text, primary_key=True),
+    # The upper bound in seconds; infinite for what has no duration.
+    Column("bucket", Double, primary_key=True),
+    Column("events", BigInteger, nullable=False),
+    Column("seconds", Double, nullable=False),
+)
+
+# Until when something that is counted elsewhere has been taken over.
+counter_sources: Final = _table(
+    "counter_sources",
+    Column("name", Text, primary_key=True),
+    Column("counted_until", DateTime(timezone=True), nullable=False),
 )

@@ -234,11 +234,16 @@ class Nemesis:
             if order is None:
                 return False
             order_id, correlation_id, traceparent = order
+            functions = aws.functions(self._system.settings)
+            try:
+                answer = functions.invoke(
+                    FunctionName=function_name(step),
+                    Payload=execution_input(order_id, Trace(correlation_id, traceparent)).encode(),
+                )
+            except functions.exceptions.TooManyRequestsException:
+                # All that is reserved for it is at work: another time.
+                return False
             self._called.add(order_id)
-            answer = aws.functions(self._system.settings).invoke(
-                FunctionName=function_name(step),
-                Payload=execution_input(order_id, Trace(correlation_id, traceparent)).encode(),
-            )
             outcome = _error(answer) or "answered"
             self._injections.add(Fault.LATE_CALL, f"{step} of cancelled order {order_id}: {outcome}")
             return True

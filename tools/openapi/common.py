@@ -30,6 +30,7 @@ TAGS: Final = {
     "webhooks": ("Webhooks", "Signed calls to the customer's own endpoints when an order ends."),
     "admin": ("Administration", "For members of the group `admin`."),
     "health": ("Health", "Whether the API works."),
+    "metrics": ("Metrics", "What a Prometheus server reads."),
     "docs": ("Documentation", "This document, and a page that shows it."),
 }
 """By the first segment of the path."""

@@ -8,9 +8,11 @@ from uuid import UUID
 
 import pytest
 
+from functions.maintenance.counting import fold_counters
 from functions.maintenance.deadline import Deadline
 from functions.maintenance.maintenance import Maintenance
 from functions.maintenance.stock import rearm_alerts
+from orders.counters import FOLD_LIMIT
 from orders.db import Database
 from orders.executions import Executions
 from orders.observability import metrics
@@ -40,6 +42,19 @@ def stuck_order(database: Database) -> UUID:
     return order_id
 
 
+def test_a_round_adds_up_all_that_was_counted_as_far_as_the_time_goes(database: Database) -> None:
+    execute(
+        database,
+        "INSERT INTO counted SELECT 'queue_jobs_completed', 'notify' FROM generate_series(1, :number)",
+        number=FOLD_LIMIT + 1,
+    )
+
+    assert fold_counters(database, NO_TIME) == 0
+    assert fold_counters(database, PLENTY) == FOLD_LIMIT + 1
+    assert rows(database, "SELECT * FROM counted") == []
+    assert rows(database, "SELECT events FROM counters") == [{"events": FOLD_LIMIT + 1}]
+
+
 def test_a_round_answers_how_much_it_put_right(
     handler: Any, stuck_order: UUID, step_functions: StepFunctions
 ) -> None:
@@ -51,6 +66,7 @@ def test_a_round_answers_how_much_it_put_right(
         "payments": 0,
         "alerts": 0,
         "rows": 0,
+        "counters": 0,
         "personal_data": 0,
         "events_due": 0,
     }

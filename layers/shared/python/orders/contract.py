@@ -14,10 +14,15 @@ PRIORITY_GROUP: Final = "priority"
 MAX_RECEIVE_COUNT: Final = 5
 """Deliveries before a message counts as poison, unless its consumer says so at its first look."""
 
+METRICS_NAMESPACE: Final = "Orders"
+"""Of what functions count, in CloudWatch."""
+
 
 class Metric:
     """The metrics. Functions count them, alarms watch some of them."""
 
+    REQUEST_DURATION: Final = "RequestDuration"
+    """Milliseconds that a function took for a request, by route and method."""
     ORDERS_ACCEPTED: Final = "OrdersAccepted"
     ORDERS_CONFIRMED: Final = "OrdersConfirmed"
     ORDERS_CANCELLED: Final = "OrdersCancelled"

@@ -3,6 +3,7 @@
 Validation, routing and OpenAPI are Powertools'; this adds what the API promises on top of them.
 """
 
+import time
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -34,6 +35,7 @@ from orders.observability import (
     correlate,
     log_failure,
     new_correlation_id,
+    record_request,
     shortened,
     valid_correlation_id,
 )
@@ -41,7 +43,7 @@ from orders.query import QueryValidation
 from orders.request_body import parse_object, with_plain_body
 
 # Who may call a route is read off its path, so that no new route can forget to ask.
-ADMIN_PATHS: Final = (f"{API_PREFIX}/admin/", f"{API_PREFIX}/health/detailed")
+ADMIN_PATHS: Final = (f"{API_PREFIX}/admin/", f"{API_PREFIX}/health/detailed", f"{API_PREFIX}/metrics")
 
 _HEADERS: Final = {
     # What a route does not declare public concerns its caller only, or is an error.
@@ -168,6 +170,13 @@ class Api(APIGatewayHttpResolver):
         self.exception_handler(Exception)(self._unexpected)
 
     def resolve(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        started = time.monotonic()
+        try:
+            return self._resolved(event, context)
+        finally:
+            record_request(event["routeKey"], 1000 * (time.monotonic() - started))
+
+    def _resolved(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
         self.correlation_id = (
             valid_correlation_id(headers.get(CORRELATION_HEADER.lower())) or new_correlation_id()

@@ -12,10 +12,11 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from orders.contract import Metric
 from orders.errors import (
     BusinessFailure,
     PaymentActionRequired,
@@ -149,6 +150,16 @@ def _for_the_runtime(error: Exception) -> Exception:
 def count(metric: str, value: float = 1, unit: MetricUnit = MetricUnit.Count) -> None:
     """Adds to a metric; it is written when the handler returns."""
     metrics.add_metric(name=metric, unit=unit, value=value)
+
+
+def record_request(route_key: str, milliseconds: float) -> None:
+    """Writes how long a request took, by the key of its route, e.g. `GET /api/v1/orders/{orderId}`. One without a
+    route of its own (`$default`) is left out: its method may be anything."""
+    method, _, route = route_key.partition(" ")
+    if route:
+        with single_metric(Metric.REQUEST_DURATION, MetricUnit.Milliseconds, milliseconds) as metric:
+            metric.add_dimension("method", method)
+            metric.add_dimension("route", route)
 
 
 def write_metrics() -> None:
