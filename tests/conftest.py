@@ -69,7 +69,10 @@ _TOGETHER = {
     "tests/infra/": "one synthesis of each stage",
     "tests/integration/relay/test_bindings.py": "one synthesis of each stage",
     "tests/integration/manage_catalogue/test_plans_at_volume.py": "a million orders",
+    "tests/integration/operations/test_metrics_at_volume.py": "a million orders",
+    "tests/integration/operations/test_plans_at_volume.py": "a million orders",
     "tests/integration/read_orders/test_plans_at_volume.py": "a million orders",
+    "tests/integration/model/": "histories",
 }
 """What shares a fixture that takes long to make, by the beginning of its path, the first that fits; every other
 file is by itself."""
@@ -77,6 +80,7 @@ _FIRST = (
     "the cloud that tests share",
     "clouds of their own",
     "a million orders",
+    "histories",
     "one synthesis of each stage",
 )
 """What takes longest is begun first."""

@@ -23,7 +23,7 @@ def take_message(record: SQSRecord) -> None:
     if record.body != GREETING:
         is_first_look = record.attributes.approximate_receive_count == "1"
         take(database, read_hint(MailEvent, record.body), is_first_look=is_first_look)
-    counters.count_job(database, Queue.MAIL_FEEDBACK)
+    counters.count_jobs(database, Queue.MAIL_FEEDBACK)
 
 
 @instrumented

@@ -2,6 +2,7 @@
 
 import functools
 from typing import Any
+from uuid import UUID
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -27,14 +28,15 @@ def state_machines() -> StateMachines:
     )
 
 
-def start(event: CloudEvent, requested: ExecutionRequested) -> None:
-    start_execution(state_machines(), event, requested)
-    counters.count_job(database, Queue.ORDER_PROCESSING)
-
-
 @instrumented
 def handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    return consume(
+    started: list[UUID] = []
+
+    def start(event: CloudEvent, requested: ExecutionRequested) -> None:
+        start_execution(state_machines(), event, requested)
+        started.append(event.id)
+
+    response = consume(
         event,
         context,
         ExecutionRequested,
@@ -43,3 +45,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:
         dlq_url=settings.dlq_url,
         needed_seconds=LONGEST_CALL_SECONDS,
     )
+    if started:
+        counters.count_jobs(database, Queue.ORDER_PROCESSING, len(started))
+    return response

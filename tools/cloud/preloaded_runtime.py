@@ -83,9 +83,7 @@ def _become(request: dict[str, Any], output: int, requests: socket.socket) -> No
         os.chdir(request["directory"])
         sys.path[0] = request["directory"]
         _show_handler(request["handler"])
-        from awslambdaric.__main__ import main as run
-
-        run(["awslambdaric", request["handler"]])
+        importlib.import_module("awslambdaric.__main__").main(["awslambdaric", request["handler"]])
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:

@@ -64,7 +64,7 @@ class TestLogs:
             "ALTER TABLE orders ADD CONSTRAINT broken CHECK (contact_email IS NULL) NOT VALID",
             "CREATE UNIQUE INDEX broken ON orders (contact_email, contact_phone)",
             "ALTER TABLE orders ALTER COLUMN contact_phone TYPE varchar(3) USING left(contact_phone, 3)",
-            "ALTER TABLE orders ALTER COLUMN contact_email TYPE int USING 0",
+            "DROP INDEX orders_by_email; ALTER TABLE orders ALTER COLUMN contact_email TYPE int USING 0",
             "DROP TABLE outbox",
         ],
     )

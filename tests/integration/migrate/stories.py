@@ -101,6 +101,9 @@ class Teller:
             assert status == story.status
         self.told += 1
 
+    def roll_back(self) -> None:
+        self._say("ROLLBACK")
+
     def close(self) -> None:
         self._connection.close()
 

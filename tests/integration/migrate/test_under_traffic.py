@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
+import pg8000.dbapi
 import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, event
@@ -41,6 +42,7 @@ DEPLOYS: Final = 5
 PATIENCE_SECONDS: Final = 60
 
 _LOCK_NOT_AVAILABLE: Final = "55P03"
+_DEADLOCK_DETECTED: Final = "40P01"
 
 
 class Traffic:
@@ -87,7 +89,13 @@ class Traffic:
             for story in cycle(stories):
                 if self._ends.is_set():
                     return
-                teller.tell(story)
+                try:
+                    teller.tell(story)
+                except pg8000.dbapi.DatabaseError as error:
+                    if error.args[0]["C"] != _DEADLOCK_DETECTED:
+                        raise
+                    # `Database.transact` begins again then.
+                    teller.roll_back()
         except BaseException as error:
             self.errors.append(error)
 

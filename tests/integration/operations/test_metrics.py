@@ -187,7 +187,7 @@ def test_a_hundred_orders_move_each_counter_by_the_right_amount(
         order_id = add_order(database)
         for status in ("PROCESSING", "CANCELLED" if is_declined else "CONFIRMED"):
             execute(database, "UPDATE orders SET status = :s WHERE id = :id", id=order_id, s=status)
-        counters.count_job(database, Queue.ORDER_PROCESSING)
+        counters.count_jobs(database, Queue.ORDER_PROCESSING)
         database.transact(lambda connection: inbox.record(connection, Consumer.NOTIFY, uuid7()))
         if is_declined:
             execute(

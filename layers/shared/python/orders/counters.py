@@ -15,7 +15,9 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from orders.db import Database
+from orders.errors import DatabaseUnavailable
 from orders.events import Queue
+from orders.observability import logger
 
 FOLD_LIMIT: Final = 10_000
 """Rows that one `fold` takes: some ten milliseconds."""
@@ -38,7 +40,9 @@ class Counter(StrEnum):
     """By method and route, `GET /api/v1/orders`."""
 
 
-_COUNT: Final = text("INSERT INTO counted (counter, label) VALUES (:counter, :label)")
+_COUNT: Final = text("""
+    INSERT INTO counted (counter, label) SELECT :counter, :label FROM generate_series(1, :number)
+""")
 
 # The bucket is the first bound that is not exceeded. What has no duration is all in the last one.
 _BUCKET: Final = """
@@ -96,14 +100,16 @@ class Count:
     """Of all of them together."""
 
 
-def count_job(database: Database, queue: Queue) -> None:
-    """Counts a job of a queue whose consumer has no inbox, after it is done. One that is delivered again counts again.
+def count_jobs(database: Database, queue: Queue, number: int = 1) -> None:
+    """Counts jobs of a queue whose consumer has no inbox, after they are done. Who is delivered again counts again.
 
-    Raises:
-        DatabaseUnavailable: it was not counted.
+    A database that is not there is no reason to do them again: they are not counted then.
     """
-    parameters = {"counter": Counter.QUEUE_JOBS_COMPLETED, "label": queue}
-    database.transact_alone(lambda connection: connection.execute(_COUNT, parameters))
+    parameters = {"counter": Counter.QUEUE_JOBS_COMPLETED, "label": queue, "number": number}
+    try:
+        database.transact_alone(lambda connection: connection.execute(_COUNT, parameters))
+    except DatabaseUnavailable:
+        logger.warning("Jobs were not counted", queue=queue, number=number)
 
 
 def fold(connection: Connection, limit: int = FOLD_LIMIT) -> int:

@@ -5,6 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from tools.audit import database, evidence
 from tools.audit.verdict import Verdict, Violation
 from tools.cli import audit
 from tools.cloud import local_cloud
@@ -19,9 +20,9 @@ def verdicts(monkeypatch: pytest.MonkeyPatch) -> list[Verdict]:
     found = [HOLDS]
     stack = {"database_url": "postgresql+pg8000://nowhere"}
     monkeypatch.setattr(local_cloud, "require_up", lambda settings: stack)
-    monkeypatch.setattr(audit, "await_rest", lambda engine, seconds: ["order 1 is PENDING"])
-    monkeypatch.setattr(audit, "gather", lambda settings, stack, engine: None)
-    monkeypatch.setattr(audit, "judge", lambda evidence: found)
+    monkeypatch.setattr(database, "await_rest", lambda engine, seconds: ["order 1 is PENDING"])
+    monkeypatch.setattr(evidence, "gather", lambda settings, stack, engine: None)
+    monkeypatch.setattr(evidence, "judge", lambda gathered: found)
     return found
 
 

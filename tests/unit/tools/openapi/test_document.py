@@ -112,7 +112,7 @@ def test_who_may_call_an_operation_is_said(name: str) -> None:
 
 
 def is_for_administrators(route: Route) -> bool:
-    return route.path.startswith("/admin/") or route.path == "/health/detailed"
+    return route.path.startswith("/admin/") or route.path in {"/health/detailed", "/metrics"}
 
 
 def named_problems(operation: dict[str, Any], status: str) -> set[str]:
