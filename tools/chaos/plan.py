@@ -85,6 +85,8 @@ class PlannedOrder:
     """Whether another body is posted under the same key afterwards."""
     cancelled_after: float | None = None
     """Seconds from the responses to its posts until its customer cancels it; None: they do not."""
+    is_cancelled_late: bool = False
+    """Not before it has ended either: if it was confirmed, it is refunded."""
 
 
 @dataclass(frozen=True)
@@ -254,7 +256,9 @@ def _orders(dice: random.Random, seed: int, number: int, seconds: float) -> tupl
     copies = _deck(dice, number, {"many": _DUPLICATE_SHARE}, "one")
     changed = _deck(dice, number, {"yes": _CHANGED_SHARE}, "no")
     cancellation_dice = random.Random(f"cancellations {seed}")
-    cancelled = _deck(cancellation_dice, number, {"yes": _CANCELLED_SHARE}, "no")
+    cancelled = _deck(
+        cancellation_dice, number, {"soon": _CANCELLED_SHARE / 2, "late": _CANCELLED_SHARE / 2}, "no"
+    )
     return tuple(
         PlannedOrder(
             at=at,
@@ -265,8 +269,9 @@ def _orders(dice: random.Random, seed: int, number: int, seconds: float) -> tupl
             copies=dice.randint(2, _MOST_COPIES) if copies[place] == "many" else 1,
             is_changed=changed[place] == "yes",
             cancelled_after=round(cancellation_dice.uniform(0, _LATEST_CANCELLATION_SECONDS), 3)
-            if cancelled[place] == "yes"
+            if cancelled[place] != "no"
             else None,
+            is_cancelled_late=cancelled[place] == "late",
         )
         for place, at in enumerate(_moments(dice, number, seconds))
     )
