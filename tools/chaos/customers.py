@@ -3,14 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
 import httpx
 
-from orders.domain import TERMINAL_STATUSES, CancellationOutcome
+from orders.domain import CancellationOutcome
 from tools.chaos.plan import PlannedOrder
 from tools.client.http import ApiError
 from tools.client.orders_client import Contact, NewOrder, OrdersClient
@@ -24,8 +24,6 @@ PATIENCE_SECONDS: Final = 90
 _AT_ONCE: Final = 4
 """Posts that wait for a response at the same time. A machine that is slow today is then slow, instead of starting a
 hundred processes that all need longer for it than they are given."""
-_END_SECONDS: Final = 40.0
-"""How long a customer waits for the end of an order before they cancel it."""
 _PAUSE_SECONDS: Final = 0.5
 _SERVER_ERRORS: Final = 500
 _CONFLICT: Final = 409
@@ -78,14 +76,16 @@ async def post_all(
     orders: Sequence[PlannedOrder],
     products: Sequence[UUID],
     progress: Progress,
+    earlier: Sequence[PostedOrder] = (),
 ) -> tuple[PostedOrder, ...]:
-    """Posts the orders, each at its time or when those before it have their responses; returns when all have."""
+    """Posts the orders, each at its time or when those before it have their responses, and cancels earlier ones at
+    theirs. Returns the earlier ones and then the new ones when all have their responses."""
     async with AsyncExitStack() as connections:
         clients = {
             user: await connections.enter_async_context(
                 OrdersClient.connect(stack["api_url"], sign_in(settings, stack, user).access_token)
             )
-            for user in {order.user for order in orders}
+            for user in {order.user for order in (*orders, *(posted.planned for posted in earlier))}
         }
         started, counter = time.monotonic(), asyncio.Semaphore(_AT_ONCE)
 
@@ -95,7 +95,15 @@ async def post_all(
             customer = _Customer(clients[order.user], email, order, products, counter, progress)
             return await customer.post()
 
-        return tuple(await asyncio.gather(*(post(order) for order in orders)))
+        async def give_back(posted: PostedOrder) -> PostedOrder:
+            at = posted.planned.returned_at
+            if at is None or not posted.order_ids:
+                return posted
+            await asyncio.sleep(max(0.0, started + at - time.monotonic()))
+            client = clients[posted.planned.user]
+            return replace(posted, cancellation=await _cancel_until_final(client, min(posted.order_ids)))
+
+        return tuple(await asyncio.gather(*map(give_back, earlier), *map(post, orders)))
 
 
 @dataclass(frozen=True)
@@ -124,8 +132,6 @@ class _Customer:
         if self.order.cancelled_after is None or not posted.order_ids:
             return posted
         await asyncio.sleep(self.order.cancelled_after)
-        if self.order.is_cancelled_late:
-            await _await_end(self.client, min(posted.order_ids))
         cancellation = await _cancel_until_final(self.client, min(posted.order_ids))
         return replace(posted, cancellation=cancellation)
 
@@ -133,16 +139,6 @@ class _Customer:
         async with self.counter:
             self.progress(self.order.at)
             return await _until_final(self.client, body, self.order.key, takes_conflict)
-
-
-async def _await_end(client: OrdersClient, order_id: UUID) -> None:
-    """Until it has ended, as far as patience goes: what stands still is cancelled as it is."""
-    deadline = time.monotonic() + _END_SECONDS
-    while time.monotonic() < deadline:
-        with suppress(httpx.TransportError, ApiError):
-            if (await client.progress(order_id)).status in TERMINAL_STATUSES:
-                return
-        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 async def _cancel_until_final(client: OrdersClient, order_id: UUID) -> Cancellation:

@@ -85,8 +85,9 @@ class PlannedOrder:
     """Whether another body is posted under the same key afterwards."""
     cancelled_after: float | None = None
     """Seconds from the responses to its posts until its customer cancels it; None: they do not."""
-    is_cancelled_late: bool = False
-    """Not before it has ended either: if it was confirmed, it is refunded."""
+    returned_at: float | None = None
+    """Seconds from the start of the run until its customer cancels an order that the warm-up has confirmed, which is
+    refunded then; None: they keep it."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class Plan:
     """How long orders are placed."""
     products: tuple[PlannedProduct, ...]
     warm_up: tuple[PlannedOrder, ...]
-    """Placed before anything else, while nothing strikes."""
+    """Placed before anything else, while nothing strikes. Those that are confirmed are refunded during the run."""
     orders: tuple[PlannedOrder, ...]
     faults: tuple[PlannedFault, ...]
     minimum: Mapping[Fault, int]
@@ -150,7 +151,7 @@ _PAYMENT_METHODS: Final = {
 }
 _SMOOTH_METHOD: Final = "pm_card_visa"
 
-_WARM_UP_ORDERS: Final = 8
+_WARM_UP_ORDERS: Final = 12
 _COLD_PRODUCTS: Final = 5
 _HOT_SHARE: Final = 0.4
 """Orders that want the hot product."""
@@ -208,7 +209,7 @@ def make(seed: int, orders: int = DEFAULT_ORDERS, faults: Collection[Fault] = tu
         seed,
         seconds,
         _products(orders),
-        _warm_up(seed),
+        _warm_up(seed, seconds),
         _orders(random.Random(f"orders {seed}"), seed, orders, seconds),
         # Each kind has its own dice, so that a run without one of them has the same others.
         tuple(
@@ -240,14 +241,22 @@ def _products(orders: int) -> tuple[PlannedProduct, ...]:
     return (PlannedProduct("Hot", 4_900, max(1, round(orders * _HOT_STOCK_SHARE))), *cold)
 
 
-def _warm_up(seed: int) -> tuple[PlannedOrder, ...]:
+def _warm_up(seed: int, seconds: float) -> tuple[PlannedOrder, ...]:
     """Enough for every step and every compensation to have run a few times."""
+    dice = random.Random(f"returns {seed}")
     methods = (_SMOOTH_METHOD, "pm_card_declined")
     return tuple(
         PlannedOrder(
-            0.0, f"warm-{seed}-{place}", _USERS[0], methods[place % 2], ((1, 1),), 1, is_changed=False
+            0.0,
+            f"warm-{seed}-{place}",
+            _USERS[0],
+            method,
+            ((1, 1),),
+            1,
+            is_changed=False,
+            returned_at=round(dice.uniform(0, seconds), 3) if method == _SMOOTH_METHOD else None,
         )
-        for place in range(_WARM_UP_ORDERS)
+        for place, method in enumerate(methods * (_WARM_UP_ORDERS // 2))
     )
 
 
@@ -256,9 +265,7 @@ def _orders(dice: random.Random, seed: int, number: int, seconds: float) -> tupl
     copies = _deck(dice, number, {"many": _DUPLICATE_SHARE}, "one")
     changed = _deck(dice, number, {"yes": _CHANGED_SHARE}, "no")
     cancellation_dice = random.Random(f"cancellations {seed}")
-    cancelled = _deck(
-        cancellation_dice, number, {"soon": _CANCELLED_SHARE / 2, "late": _CANCELLED_SHARE / 2}, "no"
-    )
+    cancelled = _deck(cancellation_dice, number, {"yes": _CANCELLED_SHARE}, "no")
     return tuple(
         PlannedOrder(
             at=at,
@@ -269,9 +276,8 @@ def _orders(dice: random.Random, seed: int, number: int, seconds: float) -> tupl
             copies=dice.randint(2, _MOST_COPIES) if copies[place] == "many" else 1,
             is_changed=changed[place] == "yes",
             cancelled_after=round(cancellation_dice.uniform(0, _LATEST_CANCELLATION_SECONDS), 3)
-            if cancelled[place] != "no"
+            if cancelled[place] == "yes"
             else None,
-            is_cancelled_late=cancelled[place] == "late",
         )
         for place, at in enumerate(_moments(dice, number, seconds))
     )

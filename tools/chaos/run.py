@@ -60,7 +60,7 @@ def _run(system: SystemUnderTest, plan: Plan, say: Say) -> Report:
     _await_end(system)
     tell(f"Warm. Seed {plan.seed}: {len(plan.orders)} orders and {len(plan.faults)} faults")
     try:
-        posted = _place(system, plan.orders, nemesis.advance)
+        posted = _place(system, plan.orders, nemesis.advance, warm)
         nemesis.advance(plan.seconds)
         tell(f"All orders are posted, {len(injections.all)} strikes so far")
         nemesis.await_victims(_VICTIMS_SECONDS)
@@ -70,14 +70,17 @@ def _run(system: SystemUnderTest, plan: Plan, say: Say) -> Report:
     tell(f"Healed, after {len(injections.all)} strikes")
     rest = redrive_until_rest(system, Scope(since=started), tell)
     tell("At rest" if not rest.under_way else "Not at rest")
-    evidence = gather(system, nemesis, (*warm, *posted), started, rest)
+    evidence = gather(system, nemesis, posted, started, rest)
     return _report(plan, injections, nemesis, evidence, time.monotonic() - began)
 
 
 def _place(
-    system: SystemUnderTest, orders: Sequence[PlannedOrder], progress: Progress
+    system: SystemUnderTest,
+    orders: Sequence[PlannedOrder],
+    progress: Progress,
+    earlier: Sequence[PostedOrder] = (),
 ) -> tuple[PostedOrder, ...]:
-    return asyncio.run(post_all(system.settings, system.stack, orders, system.products, progress))
+    return asyncio.run(post_all(system.settings, system.stack, orders, system.products, progress, earlier))
 
 
 def _await_end(system: SystemUnderTest) -> None:

@@ -191,6 +191,7 @@ def struck(evidence: RunEvidence) -> dict[Fault, int]:
         Fault.CANCELLED_ORDER: sum(
             order.cancellation is not None and order.cancellation.status in (_ACCEPTED, _CONFLICT)
             for order in evidence.posted
+            if order.planned.returned_at is None
         ),
     }
 
