@@ -40,7 +40,7 @@ NOT_RUN: Final = {
 MAY_BE_REFUSED: Final = (
     r"bin/orders (dlq (redrive|discard)|outbox redrive|review (show|resume|close)|webhook (trigger|update)"
     r"|recipients (confirm|remove)|addresses (show|allow)|erase-customer|payment (complete|fail)"
-    r"|cancel|refunds?|refund-(resume|reject)) .*\$"
+    r"|cancel|timeline|refunds?|refund-(resume|reject)) .*\$"
 )
 """They repair what is broken. Where nothing is, the API refuses (exit code 3), and it must have understood."""
 ASKS_FIRST: Final = r"bin/orders (erase-customer|cancel) "
@@ -96,6 +96,7 @@ def shell(running_cloud: Cloud, tmp_path: Path) -> dict[str, str]:
         "CODE": "123456",
         "SUB": str(uuid4()),
         "ADDRESS": "nobody@example.com",
+        "EMAIL": "nobody@example.com",
         # Nothing may depend on these.
         "AWS_PROFILE": "nobody",
     }

@@ -34,6 +34,7 @@ def refusal(kind: TypeAdapter[str], value: Any) -> str:
     ("address", "reason"),
     [
         ("a..b@example.com", "two periods in a row"),
+        ("0@0.a", "no top-level domain of one letter"),
         (".ada@example.com", "cannot start with a period"),
         ("ada.@example.com", "period immediately before the @-sign"),
         ("ada", "must have an @-sign"),

@@ -6,6 +6,8 @@ from typing import Final
 MAX_ADDRESS: Final = 254
 """Of an e-mail address, as RFC 5321 (section 4.5.3.1.3) has it without the angle brackets."""
 
+_SHORTEST_TOP_LEVEL: Final = 2
+
 # A cold start that meets these only is spared the import of the validator, which would change nothing in them.
 _COMMON_ADDRESS: Final = re.compile(
     r"(?=.{6,64}\Z)[a-zA-Z0-9_+-]+(?:\.[a-zA-Z0-9_+-]+)*@(?:[a-z0-9]+(?:-[a-z0-9]+)*\.)+(?:com|net|org)"
@@ -27,4 +29,7 @@ def deliverable_address(address: str) -> str:
 
     found = validate_email(address, allow_smtputf8=False, check_deliverability=False, strict=True)
     assert found.ascii_email is not None  # as SMTPUTF8 is not allowed
+    # RFC 3696, section 2; the root has none of one letter either.
+    if len(found.ascii_domain.rpartition(".")[2]) < _SHORTEST_TOP_LEVEL:
+        raise ValueError("There is no top-level domain of one letter.")
     return found.ascii_email
