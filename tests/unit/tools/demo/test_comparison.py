@@ -92,13 +92,13 @@ def test_every_scenario_is_played_in_this_order() -> None:
         "Flaky gateway",
         "Customer cancels",
         "Gateway down",
-        "Customer must act",
-        "One unit returned",
         "Out of stock",
         "Inactive product",
         "8 race for the last 5",
         "20 posts with one key",
         "One key, another body",
+        "Customer must act",
+        "One unit returned",
     ]
 
 
