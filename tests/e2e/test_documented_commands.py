@@ -110,7 +110,7 @@ def test_the_commands_of_a_document_run_as_they_stand(
     script = ["set -u", f"cd {ROOT}"]
     # What a document writes goes where the test's files are.
     for number, command in enumerate(commands):
-        runnable = re.sub(r"> (\w+\.json)", rf"> {tmp_path}/\1", command)
+        runnable = re.sub(r"(> |--csv )(\w+\.\w+)", rf"\1{tmp_path}/\2", command)
         if re.match(RUNS_UNTIL_CTRL_C, command):
             runnable = f"timeout --signal=INT 15 {runnable}"
         if re.match(ASKS_FIRST, command):
