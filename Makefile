@@ -41,7 +41,7 @@ programs: setup
 fuzz: setup ## Ask the API thousands of generated questions, right and wrong ones
 	@FUZZ_EXAMPLES=40 $(python) -m pytest tests/e2e/test_fuzz.py
 
-mutants: setup ## Break each line that keeps a promise, in a copy, and see its test go red (10 minutes)
+mutants: setup ## Break each line that keeps a promise, in a copy, and see its test go red (half an hour)
 	@$(python) -m tests.mutants
 
 bench: setup ## Measure everything and hold it against its budgets (8 minutes)

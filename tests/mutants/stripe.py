@@ -96,6 +96,13 @@ STRIPE: Final[tuple[Mutant, ...]] = (
         f"{_ASKED}::test_a_key_that_was_rotated_is_read_again",
     ),
     mutant(
+        "A payment that another request has counts against Stripe",
+        _API,
+        'is_locked = error.error is not None and error.error.code == "lock_timeout"',
+        "is_locked = False",
+        f"{_ASKED}::test_a_payment_that_another_request_has_says_nothing_about_stripe",
+    ),
+    mutant(
         "Ariaries are charged as if they had cents",
         _AMOUNTS,
         '_UNITS: Final = frozenset({"MGA"})',

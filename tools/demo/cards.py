@@ -54,8 +54,9 @@ _FAULTS: Final[Mapping[Card, tuple[_StripeFault, ...]]] = {
         _StripeFault("lost", r"^POST .*/confirm$", 1),
         _StripeFault("rate_limited", r"^GET /v1/payment_intents/", 1),
     ),
-    Card.FAILS_TWICE: (_StripeFault("rate_limited", r"^POST /v1/payment_intents$", 2),),
-    Card.ALWAYS_FAILS: (_StripeFault("rate_limited", r"^POST /v1/payment_intents$", _OFTEN),),
+    # By themselves, as the simulator's do: of the whole of Stripe, the circuit breaker would make all others wait.
+    Card.FAILS_TWICE: (_StripeFault("locked", r"^POST /v1/payment_intents$", 2),),
+    Card.ALWAYS_FAILS: (_StripeFault("locked", r"^POST /v1/payment_intents$", _OFTEN),),
 }
 
 

@@ -90,6 +90,8 @@ class Fault(StrEnum):
     """400, no effect: a parameter that this version of the API does not have."""
     RATE_LIMITED = "rate_limited"
     """429 with Retry-After, no effect."""
+    LOCKED = "locked"
+    """429, no effect: another request has this payment. It says nothing about Stripe's health."""
     BROKEN = "broken"
     """500, no effect."""
     BROKEN_AFTER = "broken_after"
@@ -113,6 +115,7 @@ _NO_EFFECT: Final = {
     ),
     Fault.MISUNDERSTOOD: (400, "invalid_request_error", "Received unknown parameter"),
     Fault.RATE_LIMITED: (429, "invalid_request_error", "Request rate limit exceeded"),
+    Fault.LOCKED: (429, "invalid_request_error", "This object cannot be accessed right now"),
     Fault.BROKEN: (500, "api_error", "An unknown error occurred"),
 }
 
@@ -125,7 +128,7 @@ class Armed:
     pattern: str
     times: int = 1
     seconds: float = 0
-    """For HELD and SLOW; for RATE_LIMITED what Retry-After says."""
+    """For HELD and SLOW; for RATE_LIMITED and LOCKED what Retry-After says."""
     payment_method: str | None = None
     """Only what is asked about payments with this test method, by its name."""
     lasts: float | None = None
@@ -293,8 +296,10 @@ class Front:
             return _error(*_NO_EFFECT[Fault.UNAUTHORIZED])
         if armed and armed.fault in (Fault.UNAUTHORIZED, Fault.FORBIDDEN, Fault.MISUNDERSTOOD):
             return _error(*_NO_EFFECT[armed.fault])
-        if armed and armed.fault is Fault.RATE_LIMITED:
-            return _error(*_NO_EFFECT[armed.fault], headers={"Retry-After": f"{armed.seconds:g}"})
+        if armed and armed.fault in (Fault.RATE_LIMITED, Fault.LOCKED):
+            code = "lock_timeout" if armed.fault is Fault.LOCKED else "rate_limit"
+            headers = {"Retry-After": f"{armed.seconds:g}"}
+            return _error(*_NO_EFFECT[armed.fault], headers=headers, code=code)
         if request.method != "POST" or request.key is None:
             return await self._carry_out(http, handler, request, armed)
         return await self._once(http, handler, request, request.key, armed)

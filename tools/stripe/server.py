@@ -17,6 +17,7 @@ Fault = Literal[
     "unauthorized",
     "forbidden",
     "rate_limited",
+    "locked",
     "broken",
     "broken_after",
     "hung_up",

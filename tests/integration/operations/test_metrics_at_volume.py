@@ -12,9 +12,8 @@ from orders.db import Credentials, Database
 from tests.support import volume
 from tests.support.factories import execute
 from tests.support.plans import Plans, explaining
-from tests.support.reads import BUDGET_MS
+from tests.support.reads import BUDGET_MS, EXECUTIONS
 
-SCRAPES = 40
 GROWS_WITH_ORDERS = ("orders", "order_items", "saga_steps", "stock_movements")
 UNFINISHED = volume.ORDERS // 1_000 + volume.IN_REVIEW
 
@@ -28,7 +27,7 @@ def test_with_a_million_orders_a_scrape_reads_what_has_not_ended_and_takes_milli
 ) -> None:
     database = Database(lambda: million_orders)
     seen = []
-    for _ in range(SCRAPES):
+    for _ in range(EXECUTIONS):
         with explaining(database) as plans:
             database.transact_alone(
                 lambda connection: connection.execute(health.LOOK, health.LOOKED_FOR).one()

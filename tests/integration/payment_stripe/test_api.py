@@ -214,3 +214,14 @@ def test_stripes_library_is_imported_in_its_provider_only() -> None:
         if "import stripe" in path.read_text()
     }
     assert importers == {"payment_stripe"}
+
+
+def test_a_payment_that_another_request_has_says_nothing_about_stripe(
+    gateway: StripeGateway, stripe: Stripe, key: str
+) -> None:
+    stripe.server.fail("locked", CREATE, seconds=60)
+
+    with pytest.raises(PaymentGatewayUnavailable) as raised:
+        gateway.capture(key, CHARGE)
+
+    assert not raised.value.gateway_at_fault

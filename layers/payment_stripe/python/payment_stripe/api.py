@@ -160,8 +160,8 @@ def _failure(error: "stripe.StripeError") -> PaymentGatewayUnavailable:
             return PaymentGatewayUnavailable("Stripe cannot be reached")
         return PaymentGatewayTimeout("Stripe did not respond in time")
     if isinstance(error, stripe.RateLimitError):
-        # A lock is somebody else's request for the same payment.
-        is_locked = error.code == "lock_timeout"
+        # A lock is somebody else's request for the same payment. The library leaves `code` empty for a 429.
+        is_locked = error.error is not None and error.error.code == "lock_timeout"
         return PaymentGatewayUnavailable(
             f"Stripe asks for patience (429{request})", gateway_at_fault=not is_locked
         )
