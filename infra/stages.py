@@ -66,7 +66,6 @@ class Stage:
     """Whether users, orders and their keys survive the deletion of the stack."""
     payments: PaymentProvider
     """Unless the deploy chooses another one: `infra.app`."""
-    log_level: str
     log_retention: logs.RetentionDays
     requests_per_second: int
     request_burst: int
@@ -153,7 +152,6 @@ LOCAL: Final = Stage(
     database=None,
     keeps_data=False,
     payments=simulator(latency_min_ms=0, latency_max_ms=50),
-    log_level="INFO",
     log_retention=logs.RetentionDays.ONE_DAY,
     requests_per_second=1_000,
     request_burst=1_000,
@@ -184,7 +182,6 @@ DEV: Final = Stage(
     database=DatabasePolicy(min_capacity=0.5, max_capacity=2, readers=0, backup_days=1, nat_gateways=1),
     keeps_data=False,
     payments=simulator(latency_min_ms=100, latency_max_ms=2_000),
-    log_level="DEBUG",
     log_retention=logs.RetentionDays.ONE_WEEK,
     requests_per_second=50,
     request_burst=100,
@@ -210,7 +207,6 @@ PROD: Final = Stage(
     keeps_data=True,
     payments=simulator(latency_min_ms=100, latency_max_ms=2_000),
     allows_test_payments=False,
-    log_level="INFO",
     log_retention=logs.RetentionDays.THREE_MONTHS,
     requests_per_second=200,
     request_burst=400,

@@ -22,6 +22,9 @@ from orders.contract import METRICS_NAMESPACE
 # seconds where nobody waits for it. 128 MB is not enough for the imports.
 DEFAULT_MEMORY_MB: Final = 256
 
+# The libraries' DEBUG lines hold credentials and what is sent with them.
+_LOG_LEVEL: Final = lambda_.ApplicationLogLevel.INFO
+
 
 class FunctionRuntime(Construct):
     """What the functions of a stack run on: Python 3.13 on arm64 (20 % cheaper than x86) with the shared layer.
@@ -139,11 +142,15 @@ class OrdersFunction(Construct):
             layers=runtime.layers(with_payment_provider=with_payment_provider),
             role=role,
             log_group=log_group,
+            # Lambda's own START, END and REPORT are more bytes than our lines. A timeout is a warning of Lambda's.
+            logging_format=lambda_.LoggingFormat.JSON,
+            system_log_level_v2=lambda_.SystemLogLevel.WARN,
+            application_log_level_v2=_LOG_LEVEL,
             # The service's name is the function's, stage included, so that two stages in one account never share
             # a metric: Powertools makes it the `service` dimension, which the alarms name.
             environment={
                 "STAGE": stage.name,
-                "LOG_LEVEL": stage.log_level,
+                "LOG_LEVEL": _LOG_LEVEL.value,
                 "POWERTOOLS_SERVICE_NAME": name,
                 "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
                 **runtime.environment(with_payment_provider=with_payment_provider),

@@ -16,6 +16,8 @@ from tools.cloud import aws
 
 HEADER = "X-Correlation-Id"
 PATIENCE_SECONDS = 30
+LOGGED_BYTES = 6_000
+"""Of one confirmed order, by all functions together."""
 
 STEPS = {
     "verify-stock",
@@ -62,6 +64,11 @@ def test_an_id_is_found_in_the_logs_of_every_function_that_worked_for_it(
     assert events == [correlation_id]
 
     await_true(lambda: functions_that_logged(running_cloud, correlation_id) >= FUNCTIONS)
+    written = [
+        line for function in FUNCTIONS for line in lines_about(running_cloud, function, correlation_id)
+    ]
+    assert len(written) == len(FUNCTIONS)
+    assert sum(map(len, written)) <= LOGGED_BYTES, written
 
 
 def functions_that_logged(running_cloud: Cloud, correlation_id: str) -> set[str]:
@@ -69,22 +76,21 @@ def functions_that_logged(running_cloud: Cloud, correlation_id: str) -> set[str]
     return {
         function
         for function in FUNCTIONS
-        for line in log_lines(running_cloud, function)
-        if line.get("correlation_id") == correlation_id
+        if lines_about(running_cloud, function, correlation_id)
     }
 
 
-def log_lines(running_cloud: Cloud, function: str) -> list[dict[str, Any]]:
-    """What a function has logged as JSON."""
+def lines_about(running_cloud: Cloud, function: str, correlation_id: str) -> list[str]:
+    """What a function has logged with this `correlation_id`."""
     logs = aws.logs(running_cloud.settings)
     pages = logs.get_paginator("filter_log_events").paginate(
         logGroupName=f"/aws/lambda/orders-local-{function}", filterPattern='"correlation_id"'
     )
+    lines = [event["message"] for page in pages for event in page["events"]]
     return [
-        json.loads(event["message"])
-        for page in pages
-        for event in page["events"]
-        if event["message"].startswith("{")
+        line
+        for line in lines
+        if line.startswith("{") and json.loads(line).get("correlation_id") == correlation_id
     ]
 
 

@@ -197,6 +197,17 @@ def test_every_function_writes_to_a_log_group_with_the_stage_s_retention(stack: 
         assert group["RetentionInDays"] == RETENTION_DAYS[stack.stage.name], logical_id
 
 
+def test_lambda_adds_no_lines_of_its_own_to_invocations_that_go_well(stack: SynthesizedStack) -> None:
+    for logical_id, properties in stack.functions.items():
+        logging = {**properties["LoggingConfig"], "LogGroup": None}
+        assert logging == {
+            "LogFormat": "JSON",
+            "SystemLogLevel": "WARN",
+            "ApplicationLogLevel": "INFO",
+            "LogGroup": None,
+        }, logical_id
+
+
 def test_no_log_is_kept_for_ever(stack: SynthesizedStack) -> None:
     assert all("RetentionInDays" in group for group in stack.of_type("AWS::Logs::LogGroup").values())
 
