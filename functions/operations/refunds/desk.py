@@ -163,9 +163,7 @@ class RefundDesk:
             operator_actions.report(operator, Action.REFUND_GRANTED, str(requested.refund.refund_id))
         return requested
 
-    def resume(
-        self, operator: Operator, order_id: UUID, refund_id: UUID, traceparent: str
-    ) -> ResumedRefund:
+    def resume(self, operator: Operator, order_id: UUID, refund_id: UUID, traceparent: str) -> ResumedRefund:
         """The refund is REQUESTED again, and another execution goes on with it from the first step.
 
         Raises:

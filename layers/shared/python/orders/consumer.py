@@ -59,7 +59,6 @@ _IDS_OF_ONE_MESSAGE: Final = (
     "message_id",
     "receive_count",
     "correlation_id",
-    "trace_id",
     "event_id",
     "order_id",
     "recipient_id",

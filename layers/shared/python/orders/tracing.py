@@ -1,7 +1,7 @@
 """One trace from a request to its mail, without an SDK.
 
-A trace is kept and handed on as W3C Trace Context's `traceparent` (https://www.w3.org/TR/trace-context/): in the outbox,
-in events and in the input of executions. AWS X-Ray has the same three facts in another form, its tracing header
+A trace is kept and handed on as W3C Trace Context's `traceparent` (https://www.w3.org/TR/trace-context/): in the
+outbox, in events and in the input of executions. AWS X-Ray has the same three facts in another form, its tracing header
 (https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader): a root of 32
 hexadecimal digits, the parent, and whether it is sampled. What is not well-formed is no trace, and is never repeated.
 """
@@ -30,7 +30,7 @@ _SAMPLED: Final = 1
 
 
 def current_traceparent(headers: Mapping[str, str] = MappingProxyType({})) -> str:
-    """The trace that this invocation works in: that of its request's header `traceparent` if there is a well-formed one,
+    """The trace that this invocation works in: that of its request's header `traceparent` if that is well-formed,
     otherwise the invocation's own, and a new one where Lambda gives none. The names of `headers` are in lower case.
 
     Whether it is sampled is X-Ray's decision where it has made one: what is recorded costs money.
@@ -53,7 +53,7 @@ def valid_traceparent(candidate: str | None) -> str | None:
 
 def traceparent_of(tracing_header: str | None) -> str | None:
     """X-Ray's tracing header as a `traceparent`; None if it is not well-formed. Without a parent it gets a new one."""
-    fields = dict(field.strip().partition("=")[::2] for field in (tracing_header or "").split(";"))
+    fields = dict(field.strip(" ").partition("=")[::2] for field in (tracing_header or "").split(";"))
     root = _ROOT.fullmatch(fields.get("Root", ""))
     if root is None:
         return None
@@ -77,7 +77,9 @@ def trace_id(traceparent: str) -> str | None:
     return f"1-{found[1]}-{found[2]}" if found else None
 
 
-def message_attributes(traceparent: str | None) -> "dict[Literal['AWSTraceHeader'], MessageSystemAttributeValueTypeDef]":
+def message_attributes(
+    traceparent: str | None,
+) -> "dict[Literal['AWSTraceHeader'], MessageSystemAttributeValueTypeDef]":
     """SQS's system attributes of a message about work in this trace; none if it is not well-formed."""
     header = tracing_header(traceparent) if traceparent else None
     return {MESSAGE_ATTRIBUTE: {"DataType": "String", "StringValue": header}} if header else {}
