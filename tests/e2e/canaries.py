@@ -114,7 +114,9 @@ def executions(settings: Settings, since: float) -> Iterator[tuple[str, str]]:
     client = aws.sagas(settings)
     for machine in client.list_state_machines()["stateMachines"]:
         pages = client.get_paginator("list_executions").paginate(stateMachineArn=machine["stateMachineArn"])
-        started = (one for page in pages for one in page["executions"] if one["startDate"].timestamp() >= since)
+        started = (
+            one for page in pages for one in page["executions"] if one["startDate"].timestamp() >= since
+        )
         for execution in started:
             arn = execution["executionArn"]
             yield f"execution of {machine['name']}", str(client.describe_execution(executionArn=arn))
@@ -125,7 +127,7 @@ def executions(settings: Settings, since: float) -> Iterator[tuple[str, str]]:
 
 
 def columns(engine: Engine, words: Mapping[str, list[str]]) -> Iterator[tuple[str, str]]:
-    """Every value of the database that may hold one of the words, by its column. Messages are made of `outbox` alone."""
+    """Every value of the database that holds one of the words, by its column. Messages are made of `outbox` alone."""
     patterns = [f"%{word}%" for kind in words.values() for word in kind]
     with engine.connect() as connection:
         tables = connection.execute(

@@ -83,9 +83,7 @@ class Played:
     def customer(self) -> Caller:
         return Caller(self.cloud.stack["api_url"], self.token)
 
-    def ask(
-        self, method: str, path: str, body: Any = None, user: str = "canary", **headers: str
-    ) -> Answer:
+    def ask(self, method: str, path: str, body: Any = None, user: str = "canary", **headers: str) -> Answer:
         token = self.token if user == "canary" else self._token_of(user)
         content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         sent = {
@@ -105,7 +103,9 @@ class Played:
 
     def order(self, name: str, method: str = "pm_card_visa", **changes: Any) -> str:
         contact = {"email": self.canaries.email, "phone": self.canaries.phone, "locale": "es"}
-        placed = self.ask("POST", "/orders", {**ORDER, "paymentMethod": method, "contact": contact, **changes})
+        placed = self.ask(
+            "POST", "/orders", {**ORDER, "paymentMethod": method, "contact": contact, **changes}
+        )
         assert placed.status == 202, placed.body
         self.orders[name] = placed.body["orderId"]
         return self.orders[name]
@@ -149,7 +149,9 @@ class Played:
 
     def poisoned(self) -> dict[str, str]:
         """Messages that are none of ours, one on each queue. Returns their queues by their ids."""
-        body = json.dumps({**self.canaries.everything, "id": self.canaries.email, "type": self.canaries.email})
+        body = json.dumps(
+            {**self.canaries.everything, "id": self.canaries.email, "type": self.canaries.email}
+        )
         sqs, sent = aws.queues(self.cloud.settings), {}
         attribute = {"DataType": "String", "StringValue": self.canaries.email}
         for queue, urls in self.cloud.stack["queues"].items():
@@ -165,7 +167,9 @@ class Played:
     def customers_acts(self) -> None:
         """The payment that waits for its customer, with a secret as a real provider gives one."""
         order_id = self.orders[WAITS]
-        self.await_that("SELECT task_token FROM payment_actions WHERE order_id = :id AND ended_at IS NULL", id=order_id)
+        self.await_that(
+            "SELECT task_token FROM payment_actions WHERE order_id = :id AND ended_at IS NULL", id=order_id
+        )
         with self.cloud.engine.begin() as connection:
             connection.execute(
                 text("UPDATE payment_actions SET client_secret = :secret WHERE order_id = :id"),
@@ -226,7 +230,9 @@ class Played:
         wrong = {"code": "000000", "email": self.canaries.email}
         path = f"/recipients/{added[0].body['recipientId']}/confirmation"
         assert self.ask("POST", path, wrong).status == 422
-        assert self.ask("POST", "/recipients", {"channel": "sms", "address": self.canaries.email}).status == 422
+        assert (
+            self.ask("POST", "/recipients", {"channel": "sms", "address": self.canaries.email}).status == 422
+        )
 
     def seen_in_the_database(self) -> None:
         self.found |= self.canaries.found(canaries.columns(self.cloud.engine, self.canaries.words))

@@ -30,7 +30,11 @@ def new_traceparent() -> str:
 
 
 def ask(caller: Caller, path: str, body: Any, traceparent: str) -> Answer:
-    headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid4()), "traceparent": traceparent}
+    headers = {
+        "Content-Type": "application/json",
+        "Idempotency-Key": str(uuid4()),
+        "traceparent": traceparent,
+    }
     if caller.token:
         headers["Authorization"] = f"Bearer {caller.token}"
     return request("POST", f"{caller.api_url}/api/v1{path}", json.dumps(body).encode(), headers)
@@ -71,7 +75,14 @@ def test_the_trace_of_a_request_is_in_the_log_of_every_function_that_its_order_w
 
         assert ask(subscriber.caller, f"/orders/{order_id}/cancellation", {}, cancelled).status == 202
         server.wait_for(2, PATIENCE_SECONDS)
-        expected = {"cancel-order", "start-saga", "refund-steps", "payment-events", "notify", "deliver-webhooks"}
+        expected = {
+            "cancel-order",
+            "start-saga",
+            "refund-steps",
+            "payment-events",
+            "notify",
+            "deliver-webhooks",
+        }
         await_true(lambda: functions_that_logged(running_cloud, cancelled) >= expected)
 
 
@@ -79,9 +90,9 @@ def test_the_provider_s_webhook_is_followed_by_its_own_trace(running_cloud: Clou
     traceparent = new_traceparent()
     event = {"id": str(uuid4()), "type": "payment.captured", "paymentId": str(uuid4())}
     body = json.dumps(event).encode()
-    (secret, *_) = aws.secrets(running_cloud.settings).get_secret_value(SecretId=WEBHOOK_SECRET)[
-        "SecretString"
-    ].split()
+    (secret, *_) = (
+        aws.secrets(running_cloud.settings).get_secret_value(SecretId=WEBHOOK_SECRET)["SecretString"].split()
+    )
     url = f"{running_cloud.stack['api_url']}/api/v1/webhooks/payments/simulator"
 
     taken = request("POST", url, body, {**sign(body, secret), "traceparent": traceparent})

@@ -388,6 +388,7 @@ def test_a_refund_that_we_know_and_the_provider_does_not_is_shown_to_an_operator
     confirmed.tells()
 
     assert confirmed.repairs() == ["PAYMENT_CONFLICT"]
+    assert counted("PaymentConflicts") == 1
     confirmed.pipeline.execute(
         "UPDATE gateway.payments SET refunded = 1000 WHERE key = :key", key=confirmed.key
     )

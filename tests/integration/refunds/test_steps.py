@@ -226,10 +226,12 @@ def test_a_provider_that_stays_down_needs_an_operator(
     order = confirmed()
     monkeypatch.setattr(handler, "gateway", Down(order.pipeline.database, BEHAVIOUR))
 
-    run(grant(order, amount=100).refund_id)
+    with recorded() as written:
+        run(grant(order, amount=100).refund_id)
 
     (refund,) = refunds_of(order)
     assert (refund["status"], refund["error"]) == ("NEEDS_REVIEW", "PaymentGatewayUnavailable")
+    assert written.metrics["RefundsNeedingReview"] == 1
 
 
 @pytest.mark.parametrize("status", ["NEEDS_REVIEW", "REJECTED"])
