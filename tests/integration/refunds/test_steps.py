@@ -55,8 +55,10 @@ def listen(order: Order) -> None:
 
 
 def test_every_step_s_log_line_carries_the_refund_s_trace(confirmed: Confirmed) -> None:
+    order = confirmed()
+
     with recorded() as written:
-        run(grant(confirmed(), amount=100).refund_id)
+        run(grant(order, amount=100).refund_id)
 
     assert {line["step"]: line["trace_id"] for line in written.logs("Step done")} == dict.fromkeys(
         STEPS, TRACE_ID
