@@ -20,7 +20,7 @@ from orders.errors import (
 from orders.events import Trace
 from orders.http import Api, json_response
 from orders.ids import parse_uuid
-from orders.observability import correlate, instrumented, logger, new_traceparent, valid_traceparent
+from orders.observability import correlate, instrumented, logger
 from orders.openapi import responses
 from orders.payments import actions
 from orders.settings import CancellationSettings
@@ -52,13 +52,12 @@ def post_cancellation(order_id: str) -> Response[CancellationAccepted]:
     uuid = parse_uuid(order_id)
     if uuid is None:
         raise OrderNotFound("You have no such order")
-    traceparent = valid_traceparent(api.current_event.headers.get("traceparent")) or new_traceparent()
     request = CancellationRequest(
         uuid,
         api.user_id,
         api.is_member({ADMIN_GROUP}),
         settings.cancellation_window_minutes,
-        Trace(api.correlation_id, traceparent),
+        Trace(api.correlation_id, api.traceparent),
     )
     cancellation = cancel_order(database, wake, request)
     correlate(api.correlation_id, order_id=order_id)

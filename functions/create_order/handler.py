@@ -25,14 +25,7 @@ from orders.events import Trace
 from orders.fields import IdempotencyKey
 from orders.http import Api, json_response
 from orders.idempotency import REPLAYED_HEADER, replay_header
-from orders.observability import (
-    correlate,
-    count,
-    instrumented,
-    logger,
-    new_traceparent,
-    valid_traceparent,
-)
+from orders.observability import correlate, count, instrumented, logger
 from orders.openapi import responses
 
 settings = Settings.from_environment()
@@ -55,8 +48,7 @@ def post_order(
 ) -> Response[OrderAccepted]:
     """Accepts an order; it is processed in the background. Poll `Location` + `/status` for the outcome."""
     check(order, settings, may_be_urgent=api.is_member(URGENT_GROUPS))
-    traceparent = valid_traceparent(api.current_event.headers.get("traceparent")) or new_traceparent()
-    trace = Trace(api.correlation_id, traceparent)
+    trace = Trace(api.correlation_id, api.traceparent)
     placed = place_order(
         database, OrderRequest(api.user_id, idempotency_key, order, trace, settings.orders_per_minute)
     )

@@ -45,7 +45,9 @@ def watch_stock(database: Database, event: CloudEvent) -> None:
             return []
         return connection.execute(_ALERT, {"order_id": event.subject}).all()
 
-    for alert in database.transact(work):
+    alerts = database.transact(work)
+    logger.info("Stock was looked at", alerts=len(alerts))
+    for alert in alerts:
         count(Metric.LOW_STOCK_ALERTS)
         logger.warning(
             "Product is low on stock",

@@ -17,8 +17,9 @@ from orders.contract import Metric
 from orders.db import Database
 from orders.events import Trace
 from orders.executions import Executions, ExecutionStatus, execution_name
-from orders.observability import count, logger, new_traceparent
+from orders.observability import count, logger
 from orders.repairs import Repair
+from orders.tracing import current_traceparent, trace_id
 
 PATIENCE_SECONDS: Final = 30
 """How long an order may stay as it is, or its published event unanswered, before somebody looks."""
@@ -125,7 +126,7 @@ class StuckOrders:
                     row.order_id,
                     row.resumes,
                     # The event may have been removed since, and its trace with it.
-                    Trace(row.correlation_id, row.traceparent or new_traceparent()),
+                    Trace(row.correlation_id, row.traceparent or current_traceparent()),
                 )
                 for row in connection.execute(_CLAIM, parameters)
             ]
@@ -164,6 +165,7 @@ class StuckOrders:
             "Saga resumed",
             order_id=str(order.order_id),
             correlation_id=order.trace.correlation_id,
+            trace_id=trace_id(order.trace.traceparent),
             execution=execution_name(order.order_id, resumes),
             instead_of=status,
         )
@@ -183,5 +185,6 @@ class StuckOrders:
                 "Order needs review: resuming it does not help",
                 order_id=str(order.order_id),
                 correlation_id=order.trace.correlation_id,
+                trace_id=trace_id(order.trace.traceparent),
                 instead_of=status,
             )

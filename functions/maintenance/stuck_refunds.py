@@ -14,9 +14,10 @@ from orders.contract import Metric
 from orders.db import Database
 from orders.events import Trace
 from orders.executions import Executions, ExecutionStatus
-from orders.observability import count, logger, new_traceparent
+from orders.observability import count, logger
 from orders.refunds import UnmovedRefund
 from orders.repairs import Repair
+from orders.tracing import current_traceparent
 
 PATIENCE_SECONDS: Final = 60
 """How long a refund may stay as it is, or its published event unanswered, before somebody looks; and between two
@@ -72,7 +73,7 @@ class StuckRefunds:
             return True
 
         # Written down before it is made: the number is ours then, whoever else is looking.
-        trace = Trace(refund.correlation_id, new_traceparent())
+        trace = Trace(refund.correlation_id, current_traceparent())
         if not self._database.transact(claim) or not executions.start(refund.refund_id, trace, resumes):
             return False
         count(Metric.REFUNDS_RESUMED)

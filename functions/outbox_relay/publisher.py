@@ -19,6 +19,7 @@ from functions.outbox_relay.outcomes import EventRefused, Outcome, Published, Un
 from orders import aws
 from orders.aws import CONNECT_TIMEOUT_SECONDS
 from orders.events import Queue
+from orders.tracing import message_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -100,6 +101,7 @@ def _entry(message: QueueMessage) -> "SendMessageBatchRequestEntryTypeDef":
         "MessageAttributes": {
             TYPE_ATTRIBUTE: {"DataType": ATTRIBUTE_DATA_TYPE, "StringValue": message.event.type}
         },
+        "MessageSystemAttributes": message_attributes(message.event.traceparent),
     }
 
 

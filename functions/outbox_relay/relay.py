@@ -21,6 +21,7 @@ from orders.contract import Metric
 from orders.domain import Priority
 from orders.errors import DatabaseUnavailable
 from orders.observability import count, logger, write_metrics
+from orders.tracing import trace_id
 
 SENDERS: Final = 25
 """Threads, each with a connection to SQS. At 10 ms a call, the interpreter is busy with fewer than these."""
@@ -233,6 +234,8 @@ def _log_dead(failure: Failure) -> None:
         event_id=str(failure.event.id),
         event_type=failure.event.type,
         order_id=str(failure.event.subject),
+        correlation_id=failure.event.correlation_id,
+        trace_id=trace_id(failure.event.traceparent),
         attempts=failure.event.attempts,
         error=failure.error,
     )

@@ -32,5 +32,6 @@ def reconcile(database: Database, gateway: PaymentGateway, event: CloudEvent) ->
         return found.record(connection) if is_first else None
 
     recorded = database.transact(record)
+    logger.info("Payment was reconciled", verdict=found.verdict)
     if recorded:
         recorded.report()

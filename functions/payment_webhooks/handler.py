@@ -20,7 +20,7 @@ api = Api(takes_raw_bodies=True)
 def post_event(provider: str) -> dict[str, str]:
     """Takes in one event of the payment provider."""
     event = api.current_event.raw_event
-    intake.receive(provider, event, api.correlation_id)
+    intake.receive(provider, event, api.correlation_id, api.traceparent)
     return {}
 
 

@@ -16,6 +16,7 @@ from orders.errors import AddressNotFound, BodyTooLarge, MalformedRequest
 from orders.observability import count, logger
 from orders.payments.provider import PaymentProvider
 from orders.payments.webhooks import InvalidSignature, ProviderEvent, ProviderMessage, Verifier, verifier
+from orders.tracing import message_attributes
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -46,7 +47,9 @@ class Intake:
             settings.queue_url,
         )
 
-    def receive(self, provider: str, request: Mapping[str, Any], correlation_id: str) -> None:
+    def receive(
+        self, provider: str, request: Mapping[str, Any], correlation_id: str, traceparent: str
+    ) -> None:
         """Queues the event of a request (an HTTP API event), unless it is of a type that nobody needs.
 
         Raises:
@@ -75,7 +78,11 @@ class Intake:
             correlation_id=correlation_id,
         )
         with aws.sdk_calls("SQS"):
-            _sqs().send_message(QueueUrl=self.queue_url, MessageBody=message.model_dump_json(by_alias=True))
+            _sqs().send_message(
+                QueueUrl=self.queue_url,
+                MessageBody=message.model_dump_json(by_alias=True),
+                MessageSystemAttributes=message_attributes(traceparent),
+            )
         logger.info("Event of the payment provider queued", event_id=str(message.id), type=event.type)
 
     def _verified(self, body: bytes, headers: Mapping[str, str]) -> ProviderEvent | None:

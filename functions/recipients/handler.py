@@ -24,7 +24,7 @@ from orders.events import Trace
 from orders.fields import IdempotencyKey
 from orders.http import Api, json_response
 from orders.idempotency import REPLAYED_HEADER, IdempotentRequest, replay_header
-from orders.observability import count, instrumented, new_traceparent
+from orders.observability import count, instrumented
 from orders.openapi import responses
 
 settings = Settings.from_environment()
@@ -50,7 +50,7 @@ def post_recipient(
 ) -> Response[models.Recipient]:
     """Sends a code to an address; messages about orders go there once it is confirmed. Asked for again, a new code."""
     request = IdempotentRequest.of(recipient, user_id=api.user_id, key=idempotency_key)
-    trace = Trace(api.correlation_id, new_traceparent())
+    trace = Trace(api.correlation_id, api.traceparent)
     try:
         added = recipients.add(database, settings.code_limits, request, recipient, trace)
     except TooManyCodes:

@@ -17,7 +17,7 @@ gateway = settings.gateway(database)
 
 def _take(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     step = RefundStepEvent.model_validate(event)
-    correlate(step.correlation_id, **step.names)
+    correlate(step.correlation_id, step.traceparent, **step.names)
     outcome = steps.take(database, gateway, step)
     logger.info("Step done", outcome=outcome)
     return {"refundId": str(step.refund_id), "step": step.step, "outcome": outcome}

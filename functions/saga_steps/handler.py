@@ -27,7 +27,7 @@ def _entry(step: SagaStep, event_type: type[Event], run: Callable[[Event], StrEn
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
         logger.append_keys(step=step)
         parsed = event_type.model_validate(event)
-        correlate(parsed.correlation_id, **parsed.names)
+        correlate(parsed.correlation_id, parsed.traceparent, **parsed.names)
         outcome = run(parsed)
         logger.info("Step done", outcome=outcome)
         return {"orderId": str(parsed.order_id), "step": step, "outcome": outcome}

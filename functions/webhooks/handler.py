@@ -26,7 +26,7 @@ from orders.events import Trace
 from orders.fields import OptionalIdempotencyKey
 from orders.http import Api, ApiRequest, json_response
 from orders.idempotency import REPLAYED_HEADER, IdempotentRequest, replay_header
-from orders.observability import instrumented, new_traceparent
+from orders.observability import instrumented
 from orders.openapi import responses
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
 from orders.webhooks.keys import SigningKeys
@@ -186,7 +186,7 @@ def _request(body: ApiRequest, key: str | None, operation: str) -> IdempotentReq
 
 
 def _trace() -> Trace:
-    return Trace(api.correlation_id, new_traceparent())
+    return Trace(api.correlation_id, api.traceparent)
 
 
 @instrumented

@@ -1,21 +1,28 @@
 """A local cloud that takes payments through Stripe: its fake, Stripe's own library, and the same demonstration."""
 
 import json
+import time
 from collections.abc import Iterator
 from io import StringIO
+from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
+from tests.e2e.canaries import CLIENT_SECRET, CREDENTIAL, Canaries, columns, executions, logs
+from tests.e2e.test_api import ORDER, Caller, await_end
 from tools.audit.evidence import gather, judge
 from tools.audit.verdict import broken
-from tools.cloud import deploy, local_cloud, stripe_server
-from tools.cloud.local_cloud import new_sandbox
+from tools.cloud import aws, customers, deploy, local_cloud, stripe_server
+from tools.cloud.local_cloud import WEBHOOK_SECRET, new_sandbox
 from tools.cloud.settings import STACK_NAME, STRIPE, Settings
-from tools.cloud.stack import Stack
+from tools.cloud.stack import Stack, sign_in
 from tools.console import Console
+from tools.demo import cards
 from tools.demo.run import run_demo
 from tools.stripe.server import API_KEY
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -61,6 +68,32 @@ def test_the_key_is_in_no_template_and_in_no_file_of_the_deploy(settings: Settin
 
     assert json.loads(template)
     assert API_KEY not in template
+
+
+def test_the_secret_of_a_payment_that_waits_for_its_customer_is_theirs_alone(
+    settings: Settings, stack: Stack, engine: Engine
+) -> None:
+    begun = time.time()
+    customer = Caller(stack["api_url"], sign_in(settings, stack, "customer").access_token)
+    method = cards.method(cards.Card.NEEDS_ITS_CUSTOMER, STRIPE)
+    order_id = customer.post({**ORDER, "paymentMethod": method}).body["orderId"]
+
+    def action() -> Any:
+        return customer.get(f"/orders/{order_id}/status").body["nextAction"]
+
+    assert wait_until(lambda: action() is not None, 120, every=0.2)
+    canaries = Canaries()
+    canaries.words.clear()
+    (signing,) = aws.secrets(settings).get_secret_value(SecretId=WEBHOOK_SECRET)["SecretString"].split()
+    canaries.words.update({CLIENT_SECRET: [action()["clientSecret"]], CREDENTIAL: [API_KEY, signing]})
+    meanwhile = canaries.found(columns(engine, canaries.words))
+
+    assert customers.act_on(engine, settings, stack, UUID(order_id), customers.Act.COMPLETE)
+    assert await_end(customer, order_id)["status"] == "CONFIRMED"
+
+    assert meanwhile == {("column payment_actions.client_secret", CLIENT_SECRET)}
+    for written in (columns(engine, canaries.words), logs(settings, begun), executions(settings, begun)):
+        assert canaries.found(written) == set()
 
 
 def test_started_a_second_time_there_is_nothing_to_do(settings: Settings, stack: Stack) -> None:

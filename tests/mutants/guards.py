@@ -6,6 +6,7 @@ from tests.mutants.mutant import Mutant, mutant
 
 _LIFECYCLE: Final = "layers/shared/python/orders/lifecycle.py"
 _MESSAGES: Final = "layers/shared/python/orders/messages.py"
+_TRACING: Final = "layers/shared/python/orders/tracing.py"
 _CONSUMER: Final = "layers/shared/python/orders/consumer.py"
 _ATTEMPTS: Final = "functions/deliver_webhooks/attempts.py"
 _SAGA: Final = "layers/shared/python/orders/saga.py"
@@ -125,8 +126,8 @@ GUARDS: Final[tuple[Mutant, ...]] = (
     mutant(
         "Poison is deleted and kept nowhere",
         _CONSUMER,
-        "        _sqs().send_message(QueueUrl=dlq_url, MessageBody=record.body, MessageAttributes=attributes)\n",
-        "        pass\n",
+        "        _sqs().send_message(\n",
+        "        dict(\n",
         f"{_UNTRUE}::test_an_order_that_does_not_exist_costs_one_look",
     ),
     mutant(
@@ -208,6 +209,34 @@ GUARDS: Final[tuple[Mutant, ...]] = (
         "        if given_back > payment.refunded:\n",
         "        if given_back < 0:\n",
         "tests/integration/operations/test_refunds.py::test_what_the_provider_has_given_back_is_not_rejected",
+    ),
+    mutant(
+        "A client writes into the log by its traceparent",
+        _TRACING,
+        "candidate is not None and _TRACEPARENT.fullmatch(candidate) else None",
+        "candidate is not None and _TRACEPARENT.match(candidate) else None",
+        "tests/unit/test_tracing.py::test_a_malformed_header_is_ignored",
+    ),
+    mutant(
+        "A message is sent without its trace",
+        "functions/outbox_relay/publisher.py",
+        "message_attributes(message.event.traceparent)",
+        "message_attributes(None)",
+        "tests/unit/test_publisher.py::test_a_batch_is_one_call_to_its_queue_each_message_with_its_events_trace",
+    ),
+    mutant(
+        "An execution starts without its trace",
+        "layers/shared/python/orders/executions.py",
+        '{"traceHeader": header} if header else {}',
+        "{}",
+        "tests/integration/start_saga/test_messages.py::test_an_execution_goes_on_in_the_trace_of_its_event",
+    ),
+    mutant(
+        "The next message of a batch is logged under the trace of the last",
+        _CONSUMER,
+        '            trace_id=trace_id(_traceparent(record) or ""),\n',
+        "",
+        f"{_UNTRUE}::test_each_message_of_a_batch_is_logged_under_its_own_trace",
     ),
     mutant(
         "The database's certificate is not verified",

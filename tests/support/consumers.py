@@ -17,15 +17,16 @@ from orders.ids import uuid7
 from tests.support.factories import TRACE, execute
 
 
-def batch(*bodies: str) -> dict[str, Any]:
+def batch(*bodies: str, tracing_header: str | None = None) -> dict[str, Any]:
     """An SQS event with these message bodies; message ids are `message-0`, `message-1`, …"""
+    traced = {} if tracing_header is None else {"AWSTraceHeader": tracing_header}
     return {
         "Records": [
             {
                 "messageId": f"message-{number}",
                 "receiptHandle": "handle",
                 "body": body,
-                "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1767225600000"},
+                "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1767225600000", **traced},
                 "messageAttributes": {},
                 "eventSource": "aws:sqs",
                 "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:orders-test-queue",

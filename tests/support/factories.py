@@ -21,6 +21,8 @@ PHONE = "+34600123456"
 ALLOWANCE = 10_000
 """Orders a minute: as many as a test may want to place."""
 TRACE = Trace("correlation-1", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+TRACE_ID = "1-0af76519-16cd43dd8448eb211c80319c"
+"""Its trace's id in log lines."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """How the publisher reads what SQS answers: whose fault a failure is decides whether an event may die of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 from uuid import UUID
 
@@ -75,7 +75,18 @@ def send(sqs: FakeSqs, batch: Batch) -> list[Outcome]:
     return SqsPublisher(cast(Any, sqs), QUEUE_URLS).send(batch)
 
 
-def test_a_batch_is_one_call_to_its_queue() -> None:
+@pytest.mark.parametrize("traceparent", ["", "trace", "Root=1-0af76519-16cd43dd8448eb211c80319c", "00-é-01"])
+def test_an_event_with_a_malformed_trace_is_sent_without_one(traceparent: str) -> None:
+    # SQS would refuse the message for the attribute, again and again.
+    message = compose(replace(an_event(), traceparent=traceparent))
+    assert isinstance(message, QueueMessage)
+    sqs = FakeSqs()
+    send(sqs, Batch(Queue.ORDER_PROCESSING, (message,)))
+    ((_, (entry,)),) = sqs.calls
+    assert entry["MessageSystemAttributes"] == {}
+
+
+def test_a_batch_is_one_call_to_its_queue_each_message_with_its_events_trace() -> None:
     sqs, batch = FakeSqs(), a_batch()
     assert send(sqs, batch) == [Published(message.event) for message in batch.messages]
     ((url, entries),) = sqs.calls
@@ -85,6 +96,12 @@ def test_a_batch_is_one_call_to_its_queue() -> None:
         "MessageBody": batch.messages[0].body,
         "MessageAttributes": {
             "type": {"DataType": "String", "StringValue": "com.orders.order.created.v1"},
+        },
+        "MessageSystemAttributes": {
+            "AWSTraceHeader": {
+                "DataType": "String",
+                "StringValue": "Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1",
+            },
         },
     }
 

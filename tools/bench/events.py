@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from orders.contract import API_PREFIX
 from orders.ids import uuid7
-from orders.observability import new_traceparent
+from orders.tracing import new_traceparent
 from tools.bench.volume import CURRENCY
 from tools.http_event import http_event
 

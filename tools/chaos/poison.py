@@ -6,7 +6,7 @@ from uuid import UUID
 
 from orders.events import CATALOGUE, CloudEvent, InventoryReserved, Queue
 from orders.ids import uuid7
-from orders.observability import new_traceparent
+from orders.tracing import new_traceparent
 from tools.chaos.plan import DeadEvent, Poison
 
 MARK: Final = "chaos-poison"

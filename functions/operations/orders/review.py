@@ -25,8 +25,9 @@ from orders.errors import (
 from orders.events import Trace
 from orders.executions import Executions, execution_name
 from orders.http import ApiModel, ApiRequest
-from orders.observability import logger, new_traceparent
+from orders.observability import logger
 from orders.payments.gateway import GatewayStatus, PaymentGateway
+from orders.tracing import current_traceparent
 
 START_SECONDS: Final = 45
 """How long maintenance leaves the start of the next execution to us."""
@@ -228,4 +229,4 @@ def _request_message(
 
 def _trace(looked: Row[Any]) -> Trace:
     # The event may have been removed since, and its trace with it.
-    return Trace(looked.correlation_id, looked.traceparent or new_traceparent())
+    return Trace(looked.correlation_id, looked.traceparent or current_traceparent())

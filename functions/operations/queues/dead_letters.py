@@ -21,6 +21,7 @@ from orders.events import Queue
 from orders.http import ApiModel
 from orders.ids import parse_uuid
 from orders.messages import DELIVERIES, ORIGINAL_ID, ORIGINAL_TIME
+from orders.tracing import MESSAGE_ATTRIBUTE, message_attributes, traceparent_of
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -72,6 +73,8 @@ class DeadLetter:
     """To its queue."""
     attributes: Mapping[str, Any]
     """As they are sent again."""
+    traceparent: str | None = None
+    """The trace that it claims to be of."""
 
     @property
     def age_seconds(self) -> int:
@@ -137,6 +140,7 @@ class DeadLetters:
                 QueueUrl=self._queues[queue],
                 MessageBody=letter.body,
                 MessageAttributes=dict(letter.attributes),
+                MessageSystemAttributes=message_attributes(letter.traceparent),
             )
         self.delete(queue, letter)
 
@@ -238,6 +242,7 @@ def _letter(message: "MessageTypeDef") -> DeadLetter:
             # Of this stay here; the next one counts anew.
             if name != DELIVERIES
         },
+        traceparent=traceparent_of(system.get(MESSAGE_ATTRIBUTE)),
     )
 
 

@@ -32,7 +32,7 @@ from orders.events import Trace
 from orders.executions import Executions
 from orders.http import ApiModel, ApiRequest
 from orders.idempotency import IdempotentRequest
-from orders.observability import count, logger, new_traceparent
+from orders.observability import count, logger
 from orders.payments import records as payments
 from orders.payments.gateway import PaymentGateway
 
@@ -111,7 +111,9 @@ class RefundDesk:
     """Of refunds."""
     gateway: PaymentGateway
 
-    def grant(self, operator_id: str, key: str, order_id: UUID, asked: NewRefund) -> Requested:
+    def grant(
+        self, operator_id: str, key: str, order_id: UUID, asked: NewRefund, traceparent: str
+    ) -> Requested:
         """Grants a refund, once per operator and key.
 
         Raises:
@@ -142,7 +144,7 @@ class RefundDesk:
                 amount=asked.amount,
                 lines=lines,
                 restock=asked.restock,
-                trace=Trace(correlation_id, new_traceparent()),
+                trace=Trace(correlation_id, traceparent),
             )
             connection.execute(_REMEMBER, {**request.row, "refund_id": granted.refund_id})
             operator_actions.record(
@@ -161,7 +163,7 @@ class RefundDesk:
             operator_actions.report(operator, Action.REFUND_GRANTED, str(requested.refund.refund_id))
         return requested
 
-    def resume(self, operator: Operator, order_id: UUID, refund_id: UUID) -> ResumedRefund:
+    def resume(self, operator: Operator, order_id: UUID, refund_id: UUID, traceparent: str) -> ResumedRefund:
         """The refund is REQUESTED again, and another execution goes on with it from the first step.
 
         Raises:
@@ -187,7 +189,7 @@ class RefundDesk:
         resumes, refund = self.database.transact(work)
         operator_actions.report(operator, Action.REFUND_RESUMED, str(refund_id))
         name = self.executions().name(refund_id, resumes)
-        trace = Trace(looked.correlation_id, new_traceparent())
+        trace = Trace(looked.correlation_id, traceparent)
         return ResumedRefund(refund=refund, execution=name, started=self._start(refund_id, trace, resumes))
 
     def reject(self, operator: Operator, order_id: UUID, refund_id: UUID) -> RefundRecord:

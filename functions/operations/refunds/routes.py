@@ -36,6 +36,7 @@ from orders.idempotency import REPLAYED_HEADER, replay_header
 from orders.ids import parse_uuid
 from orders.openapi import responses
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
+from orders.tracing import current_traceparent
 
 OpenRefundStatus = Literal["NEEDS_REVIEW", "REQUESTED"]
 """Refunds that are over need nobody: their order lists them."""
@@ -87,6 +88,7 @@ def post_refund(
         idempotency_key,
         parse_order_id(order_id),
         refund,
+        current_traceparent(router.current_event.headers),
     )
     return json_response(requested.refund, HTTPStatus.ACCEPTED, replay_header(requested.replayed))
 
@@ -106,6 +108,7 @@ def post_refund_resume(
         Operator.calling(router, why.note),
         _parse(order_id),
         _parse(refund_id),
+        current_traceparent(router.current_event.headers),
     )
     return Response(
         status_code=HTTPStatus.ACCEPTED, content_type=content_types.APPLICATION_JSON, body=resumed

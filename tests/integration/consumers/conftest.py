@@ -94,9 +94,10 @@ class Consumers:
             consumers.handlers[queue] = module.handler
         return consumers
 
-    def deliver(self, queue: Queue, *bodies: str) -> list[str]:
+    def deliver(self, queue: Queue, *bodies: str, tracing_header: str | None = None) -> list[str]:
         """One batch of one invocation; returns the ids of the messages that go back to the queue."""
-        return failed(self.handlers[queue](batch(*bodies), lambda_context(remaining_ms=30_000)))
+        delivered = batch(*bodies, tracing_header=tracing_header)
+        return failed(self.handlers[queue](delivered, lambda_context(remaining_ms=30_000)))
 
     def order(self, status: str) -> UUID:
         """An order of the customer's that has come as far as `status`, paid and reserved as far as that needs it."""

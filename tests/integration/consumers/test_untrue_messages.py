@@ -32,9 +32,9 @@ from orders.ids import uuid7
 from orders.messages import DELIVERIES, ORIGINAL_ID, ORIGINAL_TIME, Cause
 from orders.observability import MAX_LINE
 from tests.integration.consumers.conftest import Consumers
-from tests.support.consumers import cloud_event, event_ids
-from tests.support.factories import EMAIL, TRACE, execute, rows
-from tests.support.written import recorded
+from tests.support.consumers import cloud_event, event_ids, published
+from tests.support.factories import EMAIL, TRACE, TRACE_ID, execute, rows
+from tests.support.written import Written, recorded
 
 ENDED: dict[str, Any] = {
     "failure_reason": None,
@@ -181,6 +181,70 @@ def test_an_execution_gets_the_orders_trace_and_not_the_messages(consumers: Cons
     (given,) = consumers.step_functions.executions.values()
     assert given["correlationId"] == TRACE.correlation_id
     assert given["traceparent"] == TRACE.traceparent
+
+
+FORGED_TRACE = "Root=1-ffffffff-ffffffffffffffffffffffff;Parent=ffffffffffffffff;Sampled=1"
+
+
+def lines_of(written: Written) -> list[dict[str, Any]]:
+    """The log lines about an event that was found."""
+    lines = [json.loads(line) for line in written.text.splitlines()]
+    return [line for line in lines if "correlation_id" in line]
+
+
+@pytest.mark.parametrize(
+    "type_",
+    [
+        OrderCreated.type,
+        PaymentCaptured.type,
+        InventoryReserved.type,
+        NotificationRequested.type,
+        OrderConfirmed.type,
+    ],
+)
+def test_the_log_lines_of_a_message_carry_its_orders_trace_and_not_the_messages(
+    consumers: Consumers, type_: str
+) -> None:
+    event = consumers.written(consumers.order(FITTING.get(type_, "PROCESSING")), GENUINE[type_])
+    # Then each of them fails, and says so; starting a saga needs none.
+    execute(consumers.database, "DROP TABLE inbox, notifications")
+    claims = event.model_copy(update={"traceparent": "y"}).model_dump_json()
+
+    with recorded() as written:
+        consumers.deliver(CATALOGUE[type_].queue, claims, tracing_header=FORGED_TRACE)
+
+    assert {line["trace_id"] for line in lines_of(written)} == {TRACE_ID}
+
+
+def test_each_message_of_a_batch_is_logged_under_its_own_trace(consumers: Consumers) -> None:
+    first, second = (
+        cloud_event(consumers.order("PENDING"), GENUINE[OrderCreated.type]).model_copy(
+            update={"traceparent": f"00-{digit * 32}-b7ad6b7169203331-01"}
+        )
+        for digit in "12"
+    )
+    published(consumers.database, first.model_dump_json(), second.model_dump_json())
+
+    with recorded() as written:
+        consumers.deliver(Queue.ORDER_PROCESSING, first.model_dump_json(), "poison", second.model_dump_json())
+
+    assert [(line["order_id"], line["trace_id"]) for line in written.logs("Execution started")] == [
+        (str(event.subject), f"1-{digit * 8}-{digit * 24}") for event, digit in ((first, "1"), (second, "2"))
+    ]
+    (refused,) = written.logs("Message refused, it goes to the dead-letter queue")
+    assert "trace_id" not in refused
+
+
+def test_poison_keeps_the_trace_that_it_claims_also_among_the_dead_letters(consumers: Consumers) -> None:
+    with recorded() as written:
+        consumers.deliver(Queue.ORDER_PROCESSING, "poison", tracing_header=f"{FORGED_TRACE};Lineage=1:a:0")
+        consumers.deliver(Queue.ORDER_PROCESSING, "poison", tracing_header=FORGED_TRACE.replace(";", "\n;"))
+
+    kept, malformed = (letter["MessageSystemAttributes"] for letter in consumers.dead_letters.letters)
+    assert kept == {"AWSTraceHeader": {"DataType": "String", "StringValue": FORGED_TRACE}}
+    assert malformed == {}
+    lines = written.logs("Message refused, it goes to the dead-letter queue")
+    assert [line.get("trace_id") for line in lines] == ["1-ffffffff-ffffffffffffffffffffffff", None]
 
 
 @pytest.mark.parametrize("field", ["attempt", "postponed"])

@@ -119,6 +119,20 @@ def test_a_trace_that_is_not_well_formed_is_replaced(
     assert "nonsense" not in event["traceparent"]
 
 
+def test_without_a_caller_s_trace_the_order_has_that_of_its_invocation(
+    alice: Client, product: Product, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "_X_AMZN_TRACE_ID", "Root=1-5e6722a7-cc56fa1246db7ae02d4da47e;Parent=1e6722a7cc56fa12;Sampled=1"
+    )
+
+    post(alice, order_body([(product.product_id, 1)]))
+
+    assert rows(database, "SELECT traceparent FROM outbox") == [
+        {"traceparent": "00-5e6722a7cc56fa1246db7ae02d4da47e-1e6722a7cc56fa12-01"}
+    ]
+
+
 def test_the_same_product_twice_is_one_line(alice: Client, database: Database) -> None:
     """Trap T18."""
     coffee, tea = add_product(database), add_product(database)

@@ -9,7 +9,7 @@ from functions.create_order import handler
 from orders.db import Credentials, Database
 from tests.integration.create_order.orders_api import post
 from tests.support.api import Answer, Client
-from tests.support.factories import EMAIL, PHONE, Product, execute, order_body
+from tests.support.factories import EMAIL, PHONE, TRACE, TRACE_ID, Product, execute, order_body
 from tests.support.logs import Logs
 
 CONTACT = (EMAIL, EMAIL.partition("@")[0], PHONE, PHONE.lstrip("+"))
@@ -49,6 +49,15 @@ class TestLogs:
         assert line["order_id"] == answer.json["orderId"]
         assert line["correlation_id"] == answer.headers["x-correlation-id"]
         assert_keeps_contact_data_out(logs)
+
+    def test_a_request_is_logged_under_the_trace_of_its_caller(
+        self, alice: Client, body: dict[str, Any], logs: Logs
+    ) -> None:
+        post(alice, body, traceparent=TRACE.traceparent)
+        post(alice, {}, traceparent=TRACE.traceparent)
+
+        assert logs.lines
+        assert {line["trace_id"] for line in logs.lines} == {TRACE_ID}
 
     def test_a_refused_one_too(self, alice: Client, body: dict[str, Any], logs: Logs) -> None:
         body["contact"]["phone"] = "not a number"

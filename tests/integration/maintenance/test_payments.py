@@ -282,6 +282,18 @@ def test_what_was_given_back_is_counted(database: Database, gateway: PaymentGate
     metrics.clear_metrics()
 
 
+def test_money_for_a_confirmed_order_that_no_step_has_recorded_is_counted_for_an_operator(
+    database: Database, gateway: PaymentGateway
+) -> None:
+    order_id = begin_payment(database, order_status="CONFIRMED")
+    gateway.capture(f"order-{order_id}", charge(database, order_id))
+    metrics.clear_metrics()
+    settle(database, gateway)
+    assert repairs(database) == ["PAYMENT_CONFLICT"]
+    assert metrics.metric_set["PaymentConflicts"]["Value"] == [1.0]
+    metrics.clear_metrics()
+
+
 def test_settled_payments_are_counted(database: Database, gateway: PaymentGateway) -> None:
     order_id = begin_payment(database, method="pm_card_timeout")
     charge_then_time_out(database, gateway, order_id)

@@ -383,6 +383,7 @@ def test_an_order_that_cannot_be_helped_needs_review(
     processing: UUID, step_functions: StepFunctions, database: Database, resume: Callable[[], int]
 ) -> None:
     add_endpoint(database)
+    metrics.clear_metrics()
     for resumes in range(MAX_RESUMES + 1):
         assert order_status(database, processing) == "PROCESSING"
         step_functions.end(processing, ExecutionStatus.FAILED, resumes)
@@ -394,6 +395,8 @@ def test_an_order_that_cannot_be_helped_needs_review(
         database,
         "SELECT subject, data ->> 'failureReason' AS reason FROM outbox WHERE type LIKE '%review_required%'",
     ) == [{"subject": processing, "reason": "PROCESSING_FAILED"}]
+    assert metrics.metric_set["OrdersNeedingReview"]["Value"] == [1.0]
+    metrics.clear_metrics()
     let_time_pass(database, SCHEDULE_SECONDS)
     assert resume() == 0
 

@@ -159,6 +159,22 @@ def test_a_repeated_request_finds_its_refund(operations: Operations, order: Orde
     assert len(actions(order)) == 1
 
 
+def test_a_refund_goes_on_in_the_trace_of_the_request_for_it(operations: Operations, order: Order) -> None:
+    traceparent = TRACE.traceparent.replace("0af7", "1bf8")
+    answer = operations.admin.post(
+        f"{ADMIN}/orders/{order.order_id}/refunds",
+        {"reason": "broken", "amount": 100},
+        {"Idempotency-Key": "key-traced-1", "traceparent": traceparent},
+    )
+
+    assert answer.status == 202
+    (event,) = order.pipeline.rows(
+        "SELECT correlation_id, traceparent FROM outbox WHERE subject = :id AND type LIKE '%refund.requested%'",
+        id=order.order_id,
+    )
+    assert event == {"correlation_id": TRACE.correlation_id, "traceparent": traceparent}
+
+
 def test_many_requests_with_one_key_at_once_make_one_refund_of_everything(
     operations: Operations, order: Order, credentials: Credentials
 ) -> None:
@@ -170,7 +186,12 @@ def test_many_requests_with_one_key_at_once_make_one_refund_of_everything(
 
     desks = [desk() for _ in range(8)]
     asked = NewRefund.model_validate({"reason": "broken"})
-    outcomes = at_once(*(partial(each.grant, OPERATOR, "one-key", order.order_id, asked) for each in desks))
+    outcomes = at_once(
+        *(
+            partial(each.grant, OPERATOR, "one-key", order.order_id, asked, TRACE.traceparent)
+            for each in desks
+        )
+    )
     for each in desks:
         each.database.engine.dispose()
 

@@ -19,6 +19,7 @@ from moto import mock_aws
 from orders.payments.webhooks import TOLERANCE_SECONDS, ProviderMessage
 from payment_simulator.webhooks import SIGNATURE_HEADER, sign
 from tests.support.api import Answer, Client
+from tests.support.factories import TRACE, TRACE_ID
 from tests.support.written import recorded
 from tools.http_event import http_event
 
@@ -88,6 +89,20 @@ def test_a_signed_event_is_queued_by_its_ids(intake: Intake) -> None:
             correlation_id=answer.headers["x-correlation-id"],
         )
     ]
+
+
+def test_the_message_and_the_log_lines_go_on_in_the_trace_of_the_request(intake: Intake) -> None:
+    with recorded() as written:
+        intake.post(BODY, sign(BODY.encode(), OLD) | {"traceparent": TRACE.traceparent})
+
+    (message,) = intake.sqs.receive_message(
+        QueueUrl=intake.queue_url, MessageSystemAttributeNames=["AWSTraceHeader"]
+    )["Messages"]
+    assert message["Attributes"]["AWSTraceHeader"] == (
+        "Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1"
+    )
+    (line,) = written.logs("Event of the payment provider queued")
+    assert line["trace_id"] == TRACE_ID
 
 
 @pytest.mark.parametrize("body", [BODY, BODY.encode(), f"{BODY}\n", json.dumps(EVENT | {"name": "Zoë ☕"})])

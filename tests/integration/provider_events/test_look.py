@@ -17,14 +17,16 @@ from orders.observability import metrics
 from orders.payments.gateway import GatewayDispute, PaymentGateway
 from orders.payments.provider import PaymentProvider
 from orders.payments.webhooks import ProviderMessage
+from orders.tracing import tracing_header
 from payment_simulator import customers, dashboard
 from payment_simulator.gateway import SimulatedGateway
 from tests.integration.saga.conftest import pipeline, process, shared_credentials  # noqa: F401
 from tests.integration.saga.pipeline import CONFIRMED, TOTAL, UNTOUCHED, Order, Pipeline, at_once
 from tests.support.api import lambda_context
 from tests.support.consumers import FakeDeadLetterQueue, batch, failed
-from tests.support.factories import TRACE
+from tests.support.factories import TRACE, TRACE_ID
 from tests.support.payments import BEHAVIOUR
+from tests.support.written import recorded
 from tools.audit.database import PROMISES, Scope
 
 
@@ -386,6 +388,7 @@ def test_a_refund_that_we_know_and_the_provider_does_not_is_shown_to_an_operator
     confirmed.tells()
 
     assert confirmed.repairs() == ["PAYMENT_CONFLICT"]
+    assert counted("PaymentConflicts") == 1
     confirmed.pipeline.execute(
         "UPDATE gateway.payments SET refunded = 1000 WHERE key = :key", key=confirmed.key
     )
@@ -540,6 +543,18 @@ def test_what_is_no_event_of_the_provider_goes_to_the_dead_letters_alone(
     assert failed(answer) == []
     assert dead_letters.bodies == [bodies[0], bodies[1], bodies[3], bodies[4]]
     assert len(confirmed.recorded_refunds()) == 1
+
+
+def test_its_log_lines_carry_the_trace_of_the_message(handler: Any, confirmed: Provider) -> None:
+    body = confirmed.event().model_dump_json(by_alias=True)
+    context = lambda_context(remaining_ms=30_000)
+    handler.handler(batch(body), context)
+
+    with recorded() as written:
+        handler.handler(batch(body, tracing_header=tracing_header(TRACE.traceparent)), context)
+
+    (line,) = written.logs("Event of the payment provider was dealt with before")
+    assert line["trace_id"] == TRACE_ID
 
 
 def test_a_batch_stops_before_the_functions_time_is_over(handler: Any, confirmed: Provider) -> None:

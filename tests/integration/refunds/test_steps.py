@@ -24,8 +24,9 @@ from tests.integration.refunds.support import (
 )
 from tests.integration.saga.pipeline import SOLD, TOTAL, Order, at_once
 from tests.support.asl import Fault, When
-from tests.support.factories import ALICE, TRACE
+from tests.support.factories import ALICE, TRACE, TRACE_ID
 from tests.support.payments import BEHAVIOUR
+from tests.support.written import recorded
 
 Confirmed = Callable[[], Order]
 
@@ -50,6 +51,17 @@ def listen(order: Order) -> None:
         "ON CONFLICT DO NOTHING",
         id=uuid7(),
         user_id=ALICE,
+    )
+
+
+def test_every_step_s_log_line_carries_the_refund_s_trace(confirmed: Confirmed) -> None:
+    order = confirmed()
+
+    with recorded() as written:
+        run(grant(order, amount=100).refund_id)
+
+    assert {line["step"]: line["trace_id"] for line in written.logs("Step done")} == dict.fromkeys(
+        STEPS, TRACE_ID
     )
 
 
@@ -216,10 +228,12 @@ def test_a_provider_that_stays_down_needs_an_operator(
     order = confirmed()
     monkeypatch.setattr(handler, "gateway", Down(order.pipeline.database, BEHAVIOUR))
 
-    run(grant(order, amount=100).refund_id)
+    with recorded() as written:
+        run(grant(order, amount=100).refund_id)
 
     (refund,) = refunds_of(order)
     assert (refund["status"], refund["error"]) == ("NEEDS_REVIEW", "PaymentGatewayUnavailable")
+    assert written.metrics["RefundsNeedingReview"] == 1
 
 
 @pytest.mark.parametrize("status", ["NEEDS_REVIEW", "REJECTED"])

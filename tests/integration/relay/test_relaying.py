@@ -154,6 +154,16 @@ def test_rows_that_cannot_be_messages_die_and_block_nobody(
     assert times_accepted(sqs, good) == [1] * len(good)
 
 
+def test_an_event_that_waited_for_minutes_says_so(
+    database: Database, sqs: SqsServer, relays: Relays
+) -> None:
+    add_events(database)
+    execute(database, "UPDATE outbox SET created_at = now() - interval '5 minutes'")
+    with recorded() as written:
+        relays.drain()
+    assert written.metrics["OutboxLag"] == pytest.approx(300_000, abs=30_000)
+
+
 @pytest.mark.parametrize(
     "refusal",
     [
@@ -167,10 +177,12 @@ def test_a_call_that_fails_is_an_outage_and_kills_nothing(
 ) -> None:
     add_events(database, 5)
     sqs.refusals = lambda entries: refusal
-    for _ in range(MAX_REFUSALS + 2):
-        relays.drain()
-        make_due(database)
+    with recorded() as written:
+        for _ in range(MAX_REFUSALS + 2):
+            relays.drain()
+            make_due(database)
     assert statuses(database) == {"PENDING": 5}
+    assert written.metrics["OutboxRetried"] == 5 * (MAX_REFUSALS + 2)
     (found,) = rows(database, "SELECT DISTINCT attempts, refusals, last_error FROM outbox")
     assert found == {"attempts": MAX_REFUSALS + 2, "refusals": 0, "last_error": refusal.code}
 

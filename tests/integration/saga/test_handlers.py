@@ -9,7 +9,7 @@ from functions.saga_steps import handler
 from functions.saga_steps.settings import Settings
 from tests.integration.saga.pipeline import CHAIN, FORWARD, TASKS, Pipeline
 from tests.support.asl import Fault, When
-from tests.support.factories import EMAIL, PHONE, TRACE
+from tests.support.factories import EMAIL, PHONE, TRACE, TRACE_ID
 from tests.support.written import recorded
 
 OUTCOMES = {
@@ -82,6 +82,7 @@ def test_every_line_of_a_step_s_log_says_which_order_and_which_step(pipeline: Pi
     for line in lines:
         assert line["order_id"] == str(order.order_id)
         assert line["correlation_id"] == TRACE.correlation_id
+        assert line["trace_id"] == TRACE_ID
 
 
 def test_the_review_s_log_line_says_what_an_operator_has_to_look_at(pipeline: Pipeline) -> None:

@@ -43,15 +43,24 @@ class FakeStepFunctions:
 
     executions: dict[str, dict[str, Any]] = field(default_factory=dict)
     throttled: set[str] = field(default_factory=set)
+    trace_headers: list[str | None] = field(default_factory=list)
+    """Of each execution that was started."""
     exceptions = SimpleNamespace(ExecutionAlreadyExists=ExecutionAlreadyExists)
 
-    def start_execution(self, stateMachineArn: str, name: str, input: str) -> None:  # noqa: N803
+    def start_execution(
+        self,
+        stateMachineArn: str,  # noqa: N803
+        name: str,
+        input: str,
+        traceHeader: str | None = None,  # noqa: N803
+    ) -> None:
         assert stateMachineArn == ARN
         if name in self.throttled:
             raise throttled_call()
         if name in self.executions:
             raise ExecutionAlreadyExists
         self.executions[name] = json.loads(input)
+        self.trace_headers.append(traceHeader)
 
 
 def an_event(data: EventData | None = None) -> CloudEvent:
@@ -84,6 +93,24 @@ def test_an_order_starts_one_execution_with_its_name(database: Database) -> None
             "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         }
     }
+
+
+@pytest.mark.parametrize(
+    "data", [OrderCreated(total_amount=1, currency="USD"), RefundRequested(refund_id=uuid4())]
+)
+def test_an_execution_goes_on_in_the_trace_of_its_event(database: Database, data: EventData) -> None:
+    step_functions = FakeStepFunctions()
+    assert failed_messages(database, step_functions, an_event(data).model_dump_json()) == []
+    assert step_functions.trace_headers == [
+        "Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1"
+    ]
+
+
+def test_an_execution_of_an_event_with_a_malformed_trace_starts_without_one(database: Database) -> None:
+    step_functions = FakeStepFunctions()
+    event = an_event().model_copy(update={"traceparent": "Root=1-forged"})
+    assert failed_messages(database, step_functions, event.model_dump_json()) == []
+    assert step_functions.trace_headers == [None]
 
 
 def test_a_refund_starts_one_execution_with_its_own_name(database: Database) -> None:

@@ -41,6 +41,7 @@ from orders.messages import (
     read_hint,
 )
 from orders.observability import correlate, log_failure, logger, valid_correlation_id
+from orders.tracing import MESSAGE_ATTRIBUTE, message_attributes, trace_id, traceparent_of
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -97,7 +98,8 @@ def consume(
         if reading.cause or event is None or not isinstance(payload, expected):
             raise Poison(reading.cause or Cause.WRONG_QUEUE, reading.faults)
         subject = "order_id" if payload.is_of_order else "recipient_id"
-        correlate(valid_correlation_id(event.correlationid) or "", **{subject: str(event.subject)})
+        correlation_id = valid_correlation_id(event.correlationid) or ""
+        correlate(correlation_id, event.traceparent, **{subject: str(event.subject)})
         work(event, payload)
 
     return consume_messages(batch, context, handle, dlq_url=dlq_url, needed_seconds=needed_seconds)
@@ -118,7 +120,10 @@ def consume_messages(
     def handle(record: SQSRecord) -> None:
         logger.remove_keys(_IDS_OF_ONE_MESSAGE)
         logger.append_keys(
-            message_id=record.message_id, receive_count=record.attributes.approximate_receive_count
+            message_id=record.message_id,
+            receive_count=record.attributes.approximate_receive_count,
+            # What the message claims, until its event has been read.
+            trace_id=trace_id(_traceparent(record) or ""),
         )
         if context.get_remaining_time_in_millis() < 1000 * needed_seconds:
             raise OutOfTime("the message was not begun")
@@ -170,7 +175,16 @@ def _give_up(dlq_url: str, record: SQSRecord, cause: Cause, faults: tuple[str, .
     )
     logger.warning("Message refused, it goes to the dead-letter queue", cause=cause, faults=faults)
     with sdk_calls("SQS"):
-        _sqs().send_message(QueueUrl=dlq_url, MessageBody=record.body, MessageAttributes=attributes)
+        _sqs().send_message(
+            QueueUrl=dlq_url,
+            MessageBody=record.body,
+            MessageAttributes=attributes,
+            MessageSystemAttributes=message_attributes(_traceparent(record)),
+        )
+
+
+def _traceparent(record: SQSRecord) -> str | None:
+    return traceparent_of(record.raw_event["attributes"].get(MESSAGE_ATTRIBUTE))
 
 
 @functools.cache

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from orders import aws
 from orders.events import Trace
+from orders.tracing import tracing_header
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
@@ -115,11 +116,13 @@ class Executions:
 
     def start(self, subject_id: UUID, trace: Trace, resumes: int = 0) -> bool:
         """Starts the execution of that name. False: it exists, or existed, already."""
+        header = tracing_header(trace.traceparent)
         try:
             self._client.start_execution(
                 stateMachineArn=self._state_machine_arn,
                 name=self.name(subject_id, resumes),
                 input=execution_input(subject_id, trace, self._subject),
+                **({"traceHeader": header} if header else {}),
             )
         except self._client.exceptions.ExecutionAlreadyExists:
             return False

@@ -41,6 +41,7 @@ from orders.observability import (
 )
 from orders.query import QueryValidation
 from orders.request_body import parse_object, with_plain_body
+from orders.tracing import current_traceparent
 
 # Who may call a route is read off its path, so that no new route can forget to ask.
 ADMIN_PATHS: Final = (f"{API_PREFIX}/admin/", f"{API_PREFIX}/health/detailed", f"{API_PREFIX}/metrics")
@@ -161,6 +162,7 @@ class Api(APIGatewayHttpResolver):
         )
         self._request_validation_middleware = QueryValidation()  # type: ignore[no-untyped-call]  # Powertools' own gap
         self.correlation_id = ""
+        self.traceparent = ""
         self._instance = ""
         self._methods_of = methods_of
         self._takes_plain_bodies = not methods_of and not takes_raw_bodies
@@ -181,8 +183,9 @@ class Api(APIGatewayHttpResolver):
         self.correlation_id = (
             valid_correlation_id(headers.get(CORRELATION_HEADER.lower())) or new_correlation_id()
         )
+        self.traceparent = current_traceparent(headers)
         self._instance = event["rawPath"]
-        correlate(self.correlation_id)
+        correlate(self.correlation_id, self.traceparent)
         method = event["requestContext"]["http"]["method"]
         if method == "HEAD":
             event = head.as_get(event)

@@ -1,6 +1,6 @@
 """Structured logs, metrics and the correlation that ties them together.
 
-The one module that knows Powertools' Logger and Metrics, so that tracing can change behind it. Logs carry ids and
+The one module that knows Powertools' Logger and Metrics. Logs carry ids and
 codes, never contact data, payment methods or message bodies; and no line is longer than `MAX_LINE`, whatever a request
 or a message holds.
 """
@@ -8,7 +8,6 @@ or a message holds.
 import functools
 import json
 import re
-import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -25,6 +24,7 @@ from orders.errors import (
     TransientFailure,
 )
 from orders.ids import uuid7
+from orders.tracing import trace_id
 
 Handler = Callable[[dict[str, Any], LambdaContext], Any]
 
@@ -90,7 +90,6 @@ logger: Final = Logger(json_serializer=_line, use_rfc3339=True)
 metrics: Final = Metrics()
 
 _CORRELATION_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 _EXPECTED: Final = (
@@ -171,9 +170,11 @@ def write_metrics() -> None:
         metrics.flush_metrics()
 
 
-def correlate(correlation_id: str, **keys: object) -> None:
-    """Puts the correlation id and further ids (order_id, event_id, …) on every log line of this invocation."""
-    logger.append_keys(correlation_id=correlation_id, **keys)
+def correlate(correlation_id: str, traceparent: str = "", **keys: object) -> None:
+    """Puts the correlation id, the id of the trace and further ids (order_id, event_id, …) on every log line of this
+    invocation. Without a well-formed trace the one that is there stays."""
+    known = trace_id(traceparent)
+    logger.append_keys(correlation_id=correlation_id, **({"trace_id": known} if known else {}), **keys)
 
 
 def new_correlation_id() -> str:
@@ -183,13 +184,3 @@ def new_correlation_id() -> str:
 def valid_correlation_id(candidate: str | None) -> str | None:
     """The caller's id if it is 8–64 characters of `A-Za-z0-9._-`, so that it can stand in a log line or a header."""
     return candidate if candidate is not None and _CORRELATION_ID.fullmatch(candidate) else None
-
-
-def new_traceparent() -> str:
-    """A fresh W3C Trace Context header value, sampled."""
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
-
-
-def valid_traceparent(candidate: str | None) -> str | None:
-    """The caller's `traceparent` if it is well-formed (version 00)."""
-    return candidate if candidate is not None and _TRACEPARENT.fullmatch(candidate) else None
