@@ -1,17 +1,10 @@
 """One trace, from the client's `traceparent` through every function's log to the mail and the webhook."""
 
 import json
-import secrets
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
-import pytest
-
-from orders.events import EVENT_QUEUES
-from orders.tracing import trace_id, tracing_header
+from orders.tracing import new_traceparent, trace_id
 from payment_simulator.webhooks import sign
 from tests.e2e.conftest import Cloud
 from tests.e2e.test_api import ORDER, Answer, Caller, await_end, request
@@ -23,10 +16,6 @@ from tools.cloud.local_cloud import WEBHOOK_SECRET
 
 LOGS = "/aws/lambda/orders-local-"
 AFTER_THE_SAGA = {"payment-events", "inventory-events", "notify", "deliver-webhooks"}
-
-
-def new_traceparent() -> str:
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
 def ask(caller: Caller, path: str, body: Any, traceparent: str) -> Answer:
@@ -100,56 +89,3 @@ def test_the_provider_s_webhook_is_followed_by_its_own_trace(running_cloud: Clou
     assert taken.status == 200
     expected = {"payment-webhooks", "provider-events"}
     await_true(lambda: functions_that_logged(running_cloud, traceparent) >= expected)
-
-
-@contextmanager
-def consumers_paused(cloud: Cloud) -> Iterator[None]:
-    """Messages stay in the queues meanwhile."""
-    functions = aws.functions(cloud.settings)
-    mappings = [
-        mapping["UUID"]
-        for mapping in functions.list_event_source_mappings()["EventSourceMappings"]
-        if mapping["EventSourceArn"].endswith(tuple(EVENT_QUEUES))
-    ]
-    assert len(mappings) == len(EVENT_QUEUES)
-    try:
-        for mapping in mappings:
-            functions.update_event_source_mapping(UUID=mapping, Enabled=False)
-        yield
-    finally:
-        for mapping in mappings:
-            functions.update_event_source_mapping(UUID=mapping, Enabled=True)
-
-
-def test_the_messages_of_a_request_carry_its_trace_for_x_ray(
-    running_cloud: Cloud,
-    subscriber: Subscriber,  # noqa: F811
-) -> None:
-    traceparent = new_traceparent()
-    with consumers_paused(running_cloud):
-        order_id = ask(subscriber.caller, "/orders", ORDER, traceparent).body["orderId"]
-        message = await_message(running_cloud, "order-processing", order_id)
-
-    assert message["Attributes"]["AWSTraceHeader"] == tracing_header(traceparent)
-    assert await_end(subscriber.caller, order_id)["status"] == "CONFIRMED"
-
-
-def await_message(cloud: Cloud, queue: str, order_id: str) -> Any:
-    """The order's message, which goes back into the queue."""
-    sqs, url = aws.queues(cloud.settings), cloud.stack["queues"][queue]["url"]
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        received = sqs.receive_message(
-            QueueUrl=url,
-            MaxNumberOfMessages=10,
-            WaitTimeSeconds=1,
-            MessageSystemAttributeNames=["AWSTraceHeader"],
-        ).get("Messages", [])
-        for message in received:
-            sqs.change_message_visibility(
-                QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
-            )
-        for message in received:
-            if order_id in message["Body"]:
-                return message
-    pytest.fail(f"{queue} has no message of order {order_id}")

@@ -13,6 +13,7 @@ from functions.outbox_relay.outcomes import MAX_REFUSALS
 from orders.db import Credentials, Database
 from orders.domain import Priority
 from orders.events import CloudEvent, Queue
+from orders.tracing import traceparent_of
 from tests.integration.relay import processes
 from tests.integration.relay.outbox_setup import (
     NOTIFICATION_REQUESTED,
@@ -25,7 +26,7 @@ from tests.integration.relay.outbox_setup import (
     statuses,
     times_accepted,
 )
-from tests.support.factories import execute, rows
+from tests.support.factories import TRACE, execute, rows
 from tests.support.written import recorded
 from tools.aws_server import CallRefused, Entry, EntryRefused, SqsServer
 
@@ -49,6 +50,8 @@ def test_events_arrive_on_their_queues_as_cloud_events(
         assert (event.id, event.subject, event.time) == (event_id, stored["subject"], stored["created_at"])
         assert event.payload().queue == queue
         assert entry["MessageAttributes"]["type"]["StringValue"] == event.type
+        header = entry["MessageSystemAttributes"]["AWSTraceHeader"]["StringValue"]
+        assert traceparent_of(header) == event.traceparent == TRACE.traceparent
 
 
 def test_batches_go_out_in_parallel_and_every_event_once(
