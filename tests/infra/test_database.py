@@ -72,7 +72,12 @@ def test_a_deploy_waits_as_long_for_the_migrations_as_they_may_take(stack: Synth
 
 def test_migrations_wait_for_the_proxy_and_the_cluster(managed: SynthesizedStack) -> None:
     """They run in the application's stack, which is deployed when the other one stands."""
-    database = {"AWS::RDS::DBInstance", "AWS::RDS::DBProxy", "AWS::RDS::DBProxyTargetGroup", "Custom::Trigger"}
+    database = {
+        "AWS::RDS::DBInstance",
+        "AWS::RDS::DBProxy",
+        "AWS::RDS::DBProxyTargetGroup",
+        "Custom::Trigger",
+    }
     owners = {
         resource["Type"]: name
         for name, template in managed.templates.items()
