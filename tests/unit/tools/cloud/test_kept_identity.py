@@ -86,4 +86,6 @@ def test_ids_subs_members_passwords_sessions_and_secrets_outlive_a_killed_emulat
 
 def test_without_the_file_everybody_is_somebody_else(tmp_path: Path) -> None:
     first, second = (emulator(tmp_path / f"{number}.json", state=tmp_path)["kept"] for number in range(2))
-    assert [name for name in ("pool", "client", "api", "secrets", "subs") if first[name] == second[name]] == []
+    assert [
+        name for name in ("pool", "client", "api", "secrets", "subs") if first[name] == second[name]
+    ] == []
