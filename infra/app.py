@@ -3,10 +3,11 @@
 Context values: `stage` (local, dev or prod; required), `database` (local only: the database secret's JSON),
 `payment_provider` (simulator or stripe; prod needs one that moves money), `stripe_api_base` (local only: where Stripe's
 fake is), `sender_email` (the address that mails come from, which SES has verified, or its domain; dev and prod need one
-of yours), `create_sender` (true: the stack makes SES's identity of it), `allowed_origins` (whose pages may call the API
-from a browser, separated by commas), `alarm_subscribers` (who is told of alarms: e-mail addresses and https URLs,
-separated by commas), `lambda_quota` (the account's quota of concurrent executions, as `bin/orders preflight` tells it;
-without it no function reserves any), and of the managed database `database_engine_version`, `database_min_capacity`,
+of yours), `create_sender` (true: the stack makes SES's identity of it), `first_deploy` (true: nothing is protected from
+deletion yet, so that a first deploy can fail and be given again), `allowed_origins` (whose pages may call the API from
+a browser, separated by commas), `alarm_subscribers` (who is told of alarms: e-mail addresses and https URLs, separated
+by commas), `lambda_quota` (the account's quota of concurrent executions, as `bin/orders preflight` tells it; without it
+no function reserves any), and of the managed database `database_engine_version`, `database_min_capacity`,
 `database_max_capacity`, `database_readers` and `availability_zones` (separated by commas).
 """
 
@@ -19,6 +20,7 @@ from typing import Any, Final
 from aws_cdk import App, Tags
 
 from infra.assets import AssetError
+from infra.data_stack import DataStack
 from infra.payments import PaymentProvider, stripe
 from infra.stack import OrdersStack
 from infra.stages import STAGES, UNRESERVED_CONCURRENCY, DatabasePolicy, Stage
@@ -36,15 +38,16 @@ _SUBSCRIBER: Final = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+|https://[^\s@]+")
 
 
 def orders_stack(app: App) -> OrdersStack:
-    """The stack of the stage that the app's context names.
+    """The application's stack of the stage that the app's context names, and the stack of its data.
 
     Raises:
         ValueError: the context lacks something, or names a stage that there is not.
     """
     stage = stage_of(app)
-    stack = OrdersStack(app, stage=stage, local_database=app.node.try_get_context("database"))
+    data = DataStack(app, stage=stage, local_database=app.node.try_get_context("database"))
+    stack = OrdersStack(app, stage=stage, data=data)
     for key, value in {"application": "orders", "stage": stage.name}.items():
-        Tags.of(stack).add(key, value, exclude_resource_types=_UNTAGGABLE)
+        Tags.of(app).add(key, value, exclude_resource_types=_UNTAGGABLE)
     return stack
 
 
@@ -64,6 +67,8 @@ def stage_of(app: App) -> Stage:
         changes["allowed_origins"] = tuple(map(_origin, origins.split(",")))
     if subscribers := app.node.try_get_context("alarm_subscribers"):
         changes["alarm_subscribers"] = tuple(map(_subscriber, subscribers.split(",")))
+    if app.node.try_get_context("first_deploy") == "true":
+        changes["is_first_deploy"] = True
     if app.node.try_get_context("create_sender") == "true":
         changes["creates_sender"] = True
     if quota := app.node.try_get_context("lambda_quota"):

@@ -7,51 +7,47 @@ from constructs import Construct
 
 from infra.constructs.api import OrdersApi
 from infra.constructs.custom_resources import keep_logs_of_custom_resources
-from infra.constructs.database import Database, LocalDatabase, ManagedDatabase
-from infra.constructs.function import FunctionRuntime
-from infra.constructs.identity import Identity
-from infra.constructs.mail_feedback import MailFeedback
+from infra.constructs.function import FunctionRuntime, QueueConsumer
 from infra.constructs.migrations import Migrations
 from infra.constructs.monitoring import Monitoring
-from infra.constructs.network import Network
 from infra.constructs.notifications import Notifications
 from infra.constructs.operations import Operations
-from infra.constructs.payment_key import PaymentKey
 from infra.constructs.payment_webhooks import PaymentWebhooks
-from infra.constructs.queues import Queues
 from infra.constructs.recovery import Recovery
 from infra.constructs.refund import OrderRefund
 from infra.constructs.relay import OutboxRelay
 from infra.constructs.saga import OrderSaga
 from infra.constructs.webhooks import Webhooks
+from infra.data_stack import DataStack
 from infra.names import pascal
 from infra.stages import Stage
 from orders.domain import COMPENSATIONS, FORWARD_STEPS, SagaStep
 from orders.events import Queue
+
+_MAIL_FEEDBACK_BATCH_SIZE: Final = 10
 
 # An order may fail at these for a reason of its own, which is an error to Lambda.
 _MAY_REFUSE: Final = (SagaStep.VERIFY_STOCK, SagaStep.RESERVE_INVENTORY, SagaStep.PROCESS_PAYMENT)
 
 
 class OrdersStack(Stack):
-    """API ▸ Postgres and its outbox ▸ relay ▸ queues ▸ saga and notifications."""
+    """API ▸ Postgres and its outbox ▸ relay ▸ queues ▸ saga and notifications.
 
-    def __init__(self, scope: Construct, *, stage: Stage, local_database: str | None = None) -> None:
-        """`local_database` is the secret's JSON for a stage that brings its own database."""
+    All of it can be removed and deployed again: what has to be kept is in the stack of the stage's data.
+    """
+
+    def __init__(self, scope: Construct, *, stage: Stage, data: DataStack) -> None:
         super().__init__(
             scope,
             f"orders-{stage.name}",
             description=f"Order pipeline, stage {stage.name}",
-            termination_protection=stage.keeps_data,
             analytics_reporting=False,
         )
-        database = self._database(stage, local_database)
-        runtime = FunctionRuntime(self, "Runtime", stage=stage, database=database)
+        identity, queues, keys = data.identity, data.queues, data.keys
+        runtime = FunctionRuntime(self, "Runtime", stage=stage, database=data.database)
 
-        identity = Identity(self, "Identity", stage=stage)
         api = OrdersApi(self, "Api", runtime=runtime, identity=identity)
 
-        queues = Queues(self, "Queues", stage=stage)
         relay = OutboxRelay(self, "Relay", runtime=runtime, queues=queues)
 
         saga = OrderSaga(self, "Saga", runtime=runtime)
@@ -59,7 +55,14 @@ class OrdersStack(Stack):
         saga.grant_wake(api.functions["CancelOrder"])
         saga.start_from(queues[Queue.ORDER_PROCESSING], refund=refund, runtime=runtime)
 
-        mail_feedback = MailFeedback(self, "MailFeedback", runtime=runtime, queue=queues[Queue.MAIL_FEEDBACK])
+        mail_feedback = QueueConsumer(
+            self,
+            "MailFeedback",
+            queue=queues[Queue.MAIL_FEEDBACK],
+            batch_size=_MAIL_FEEDBACK_BATCH_SIZE,
+            runtime=runtime,
+            description="mail-feedback: an address that bounced or complained gets no mail any more",
+        )
         notifications = Notifications(
             self,
             "Notifications",
@@ -67,13 +70,15 @@ class OrdersStack(Stack):
             queue=queues[Queue.NOTIFICATION_SENDING],
             identity=identity,
             api=api.functions["Recipients"],
-            configuration_set=mail_feedback.configuration_set,
+            configuration_set=data.mails.configuration_set,
+            code_key=keys.codes,
         )
         webhooks = Webhooks(
             self,
             "Webhooks",
             runtime=runtime,
             queue=queues[Queue.WEBHOOK_DELIVERY],
+            key=keys.webhooks,
             api=api.functions["Webhooks"],
         )
         payment_webhooks = PaymentWebhooks(
@@ -81,6 +86,7 @@ class OrdersStack(Stack):
             "PaymentWebhooks",
             runtime=runtime,
             queue=queues[Queue.PAYMENT_WEBHOOKS],
+            secret=keys.payment_webhooks,
             saga=saga,
             api=api.functions["PaymentWebhooks"],
         )
@@ -98,7 +104,9 @@ class OrdersStack(Stack):
             recovery.payment_events,
             operations.operations,
         ]
-        PaymentKey(self, "PaymentKey", stage=stage, callers=payment_callers)
+        if keys.payment_provider:
+            for caller in payment_callers:
+                keys.payment_provider.grant_read(caller.function)
 
         migrations = Migrations(
             self,
@@ -111,7 +119,7 @@ class OrdersStack(Stack):
                 *saga.steps.values(),
                 refund.steps,
                 notifications.notify,
-                mail_feedback.consumer,
+                mail_feedback,
                 webhooks.deliver,
                 payment_webhooks.events,
                 recovery.maintenance,
@@ -120,10 +128,11 @@ class OrdersStack(Stack):
                 operations.operations,
             ],
         )
-        monitoring = Monitoring(
+        Monitoring(
             self,
             "Monitoring",
             stage=stage,
+            topic=data.alarms,
             api=api.http_api,
             queues=queues.pairs,
             state_machine=saga.state_machine,
@@ -139,7 +148,7 @@ class OrdersStack(Stack):
             payment_events=recovery.payment_events.function,
             inventory_events=recovery.inventory_events.function,
             notify=notifications.notify.function,
-            mail_feedback=mail_feedback.consumer.function,
+            mail_feedback=mail_feedback.function,
             roles={
                 "api": [*api.functions.values(), operations.operations],
                 "steps": [saga.steps[step] for step in (*_MAY_REFUSE, SagaStep.WAIT_FOR_PAYMENT)],
@@ -150,13 +159,13 @@ class OrdersStack(Stack):
                     recovery.payment_events,
                     recovery.inventory_events,
                     notifications.notify,
-                    mail_feedback.consumer,
+                    mail_feedback,
                     webhooks.deliver,
                     payment_webhooks.events,
                 ],
                 "background": [relay.relay, recovery.maintenance, migrations.migrate],
             },
-            database=database,
+            database=data.database,
         )
         keep_logs_of_custom_resources(self, stage)
 
@@ -170,22 +179,11 @@ class OrdersStack(Stack):
             "UserPoolId": identity.user_pool.user_pool_id,
             "UserPoolClientId": identity.client.user_pool_client_id,
             "RelayFunctionName": relay.relay.function.function_name,
-            "MailFeedbackTopicArn": mail_feedback.topic.topic_arn,
-            "AlarmTopicArn": monitoring.topic.topic_arn,
+            "MailFeedbackTopicArn": data.mails.topic.topic_arn,
+            "AlarmTopicArn": data.alarms.topic_arn,
         }
         for pair in queues.pairs:
             outputs[f"{pascal(pair.name)}QueueUrl"] = pair.queue.queue_url
             outputs[f"{pascal(pair.name)}DlqUrl"] = pair.dlq.queue_url
         for id, value in outputs.items():
             CfnOutput(self, id, value=value)
-
-    def _database(self, stage: Stage, local_database: str | None) -> Database:
-        if stage.database:
-            network = Network(self, "Network", stage=stage, policy=stage.database)
-            return ManagedDatabase(self, "Database", stage=stage, policy=stage.database, network=network)
-        if local_database is None:
-            raise ValueError(
-                f"stage {stage.name!r} makes no database of its own: give its credentials as "
-                """-c database='{"username":…,"password":…,"host":…,"port":…,"dbname":…}'"""
-            )
-        return LocalDatabase(self, "Database", stage=stage, credentials=local_database)

@@ -102,6 +102,8 @@ class Stage:
     """Who is told of alarms: e-mail addresses, which have to confirm it, and https URLs."""
     sender_email: str = ""
     """The address that mails come from, or a deploy has to say it. SES has verified it, or its domain."""
+    is_first_deploy: bool = False
+    """Whether nothing is protected from deletion yet: what a failed first deploy made could not be removed."""
     creates_sender: bool = False
     """Whether the stack makes SES's identity of that address, which must not be there yet."""
     sms_sender_id: str = "Orders"
@@ -129,6 +131,11 @@ class Stage:
         """What happens to data when the stack goes. What a failed first deploy made goes in either case, so that it can
         be repeated."""
         return RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if self.keeps_data else RemovalPolicy.DESTROY
+
+    @property
+    def is_protected(self) -> bool:
+        """Whether nobody deletes the data before they have switched that off: the stack, the database, the users."""
+        return self.keeps_data and not self.is_first_deploy
 
     @property
     def reserves_concurrency(self) -> bool:

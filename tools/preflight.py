@@ -21,6 +21,7 @@ _TOOLKIT_STACK: Final = "CDKToolkit"
 _BOOTSTRAP_VERSION: Final = 6
 """The oldest that CDK 2 deploys with."""
 _STANDING: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"})
+_FAILED_AT_FIRST: Final = frozenset({"CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED"})
 _AURORA: Final = "aurora-postgresql"
 _SERVERLESS: Final = "db.serverless"
 _ZONES_NEEDED: Final = 2
@@ -285,6 +286,32 @@ def _bootstrap(look: _Look) -> str:
     return f"{region} is bootstrapped, version {version}."
 
 
+def _data_stack(look: _Look) -> str:
+    name = look.stage.resource_name("data")
+    if not look.stage.keeps_data:
+        return f"The stage keeps no data: {name} is not protected from deletion."
+    stack = _stack(look, name)
+    if stack is None:
+        return (
+            f"There is no {name} yet: make the first deploy with -c first_deploy=true, then one without it."
+        )
+    is_protected = stack.get("EnableTerminationProtection", False)
+    if stack["StackStatus"] in _FAILED_AT_FIRST:
+        if is_protected:
+            raise _Missing(
+                f"The first deploy of {name} failed, and what is left of it is protected from deletion.",
+                "Switch that off: aws cloudformation update-termination-protection --no-enable-termination-protection "
+                f"--stack-name {name}, and deploy with -c first_deploy=true.",
+            )
+        return f"The first deploy of {name} failed; the next one removes what is left of it."
+    if not (is_protected or look.stage.is_first_deploy):
+        raise _Missing(
+            f"{name} stands, and is not protected from deletion: neither are the database and the users in it.",
+            "Deploy again, without -c first_deploy=true.",
+        )
+    return f"{name} is protected from deletion." if is_protected else f"{name} stands."
+
+
 def _aurora(look: _Look) -> str:
     policy = look.stage.database
     if policy is None:
@@ -328,6 +355,7 @@ CHECKS: Final[dict[str, Check]] = {
     "Text messages": _text_messages,
     "Cognito mail": _cognito_mail,
     "CDK bootstrap": _bootstrap,
+    "Stack of the data": _data_stack,
     "Aurora": _aurora,
     "RDS Proxy": _proxy,
 }

@@ -8,6 +8,7 @@ from typing import Final
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, pool, text
 
 from orders.db import Credentials
@@ -44,7 +45,9 @@ def upgrade(
 ) -> str | None:
     """Migrates the orders' tables to `revision`, and the provider's to their newest one.
 
-    A second run at the same time waits for the first. Returns the revision of the orders' tables.
+    A second run at the same time waits for the first. What a later release has migrated stays as it is: a deploy that
+    is rolled back runs the release before once more, whose code works on the newer tables too. Returns the revision of
+    the orders' tables.
     """
     # No socket timeout: a migration takes as long as it takes.
     engine = create_engine(
@@ -56,16 +59,37 @@ def upgrade(
         _wait_for_turn(connection)
         connection.commit()
         try:
-            command.upgrade(config(connection, ORDERS), revision)
+            _upgrade(connection, ORDERS, revision)
             if provider and (chain := provider_chain(provider)):
-                # Alembic commits only the transactions that it begins, and its look at a revision leaves one open.
-                connection.commit()
-                command.upgrade(config(connection, chain), "head")
-            return MigrationContext.configure(connection).get_current_revision()
+                _upgrade(connection, chain, "head")
+            return _current_revision(connection, ORDERS)
         finally:
             connection.rollback()
             connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _ADVISORY_LOCK})
             connection.commit()
+
+
+def _upgrade(connection: Connection, chain: Chain, revision: str) -> None:
+    settings = config(connection, chain)
+    current = _current_revision(connection, chain)
+    # Alembic commits only the transactions that it begins, and a look at a revision leaves one open.
+    connection.commit()
+    known = {script.revision for script in ScriptDirectory.from_config(settings).walk_revisions()}
+    if current is None or current in known:
+        command.upgrade(settings, revision)
+        return
+    # Here, since it reads a function's environment when it is imported, and tools migrate too.
+    from orders.observability import logger
+
+    logger.warning(
+        "A later release has migrated the tables", revision=current, version_table=chain.version_table
+    )
+
+
+def _current_revision(connection: Connection, chain: Chain) -> str | None:
+    return MigrationContext.configure(
+        connection, opts={"version_table": chain.version_table}
+    ).get_current_revision()
 
 
 def _wait_for_turn(connection: Connection) -> None:

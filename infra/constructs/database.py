@@ -82,9 +82,7 @@ class ManagedDatabase(Construct):
                 )
             ),
             default_database_name="orders",
-            credentials=rds.Credentials.from_generated_secret(
-                "orders", secret_name=stage.resource_name("database")
-            ),
+            credentials=rds.Credentials.from_generated_secret("orders"),
             vpc=network.vpc,
             vpc_subnets=network.database_subnets,
             security_groups=[network.database],
@@ -101,7 +99,7 @@ class ManagedDatabase(Construct):
             parameters={"log_error_verbosity": "terse"},
             backup=rds.BackupProps(retention=Duration.days(policy.backup_days)),
             copy_tags_to_snapshot=True,
-            deletion_protection=stage.keeps_data,
+            deletion_protection=stage.is_protected,
             removal_policy=RemovalPolicy.SNAPSHOT if stage.keeps_data else RemovalPolicy.DESTROY,
         )
         cluster.node.add_dependency(log_group)

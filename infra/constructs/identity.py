@@ -39,7 +39,7 @@ class Identity(Construct):
             ),
             mfa=cognito.Mfa.OPTIONAL,
             mfa_second_factor=cognito.MfaSecondFactor(otp=True, sms=False),
-            deletion_protection=stage.keeps_data,
+            deletion_protection=stage.is_protected,
             removal_policy=stage.removal_policy,
         )
         self.client = self.user_pool.add_client(

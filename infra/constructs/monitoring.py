@@ -8,11 +8,11 @@ from aws_cdk import aws_apigatewayv2 as apigatewayv2
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as stepfunctions
 from constructs import Construct
 
-from infra.constructs.alarm_topic import AlarmTopic
 from infra.constructs.database import Database, ManagedDatabase
 from infra.constructs.function import OrdersFunction
 from infra.constructs.queues import QueuePair
@@ -63,6 +63,7 @@ class Monitoring(Construct):
         id: str,
         *,
         stage: Stage,
+        topic: sns.Topic,
         api: apigatewayv2.HttpApi,
         queues: Iterable[QueuePair],
         state_machine: stepfunctions.StateMachine,
@@ -86,8 +87,7 @@ class Monitoring(Construct):
         super().__init__(scope, id)
         self._stage = stage
         self._alarms: dict[str, cloudwatch.Alarm] = {}
-        self.topic = AlarmTopic(self, "Alarms", stage=stage).topic
-        self._action = actions.SnsAction(self.topic)
+        self._action = actions.SnsAction(topic)
         pairs = tuple(queues)
         callers = tuple(payment_callers)
         lag = _orders_metric(Metric.OUTBOX_LAG, relay, "Maximum")

@@ -4,15 +4,15 @@ import json
 from dataclasses import asdict
 from typing import Final
 
-from aws_cdk import RemovalPolicy, Stack, custom_resources
+from aws_cdk import Stack, custom_resources
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_ses as ses
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.constructs.function import FunctionRuntime, OrdersFunction, QueueConsumer
-from infra.constructs.generated_secret import GeneratedSecret
 from infra.constructs.identity import Identity
 from infra.findings import accept
 from infra.stages import Stage
@@ -24,10 +24,7 @@ _BATCH_SIZE: Final = 5
 
 class Notifications(Construct):
     """Sends what `notification-sending` asks for: mails from one verified sender and no other, text messages to
-    telephones and to nothing else. It looks accounts up, to send to their own addresses.
-
-    Confirmation codes are derived from a key, which is made anew with a new stack: codes live for minutes.
-    """
+    telephones and to nothing else. It looks accounts up, to send to their own addresses."""
 
     def __init__(
         self,
@@ -39,28 +36,12 @@ class Notifications(Construct):
         identity: Identity,
         api: OrdersFunction,
         configuration_set: ses.ConfigurationSet,
+        code_key: secretsmanager.Secret,
     ) -> None:
         """`api` is the function in which customers name and confirm recipients. Every mail is sent with the
-        configuration set."""
+        configuration set. Confirmation codes are derived from the key."""
         super().__init__(scope, id)
         stage = runtime.stage
-        key = GeneratedSecret(
-            self,
-            "CodeKey",
-            stage=stage,
-            name="code-key",
-            description="What the codes that confirm recipients are derived from",
-            why_not_rotated="It makes codes that live for ten minutes and five attempts.",
-            # With its name free, the next stack can make another one.
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        if stage.creates_sender:
-            ses.EmailIdentity(
-                self,
-                "Sender",
-                identity=ses.Identity.email(stage.sender_email),
-                configuration_set=configuration_set,
-            )
         self.notify = QueueConsumer(
             self,
             "Notify",
@@ -81,8 +62,8 @@ class Notifications(Construct):
         )
         identity.user_pool.grant(self.notify.function, "cognito-idp:AdminGetUser")
         for function in (api, self.notify):
-            function.function.add_environment("CODE_KEY_ID", key.secret_arn)
-            key.grant_read(function.function)
+            function.function.add_environment("CODE_KEY_ID", code_key.secret_arn)
+            code_key.grant_read(function.function)
         self.notify.function.add_to_role_policy(
             iam.PolicyStatement(
                 actions=["ses:SendEmail"],

@@ -2,11 +2,11 @@
 
 from typing import Final
 
+from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.constructs.function import FunctionRuntime, OrdersFunction, QueueConsumer
-from infra.constructs.generated_secret import GeneratedSecret
 from infra.constructs.saga import OrderSaga
 
 # A message takes three looks at a gateway, which may need two seconds for each.
@@ -14,10 +14,7 @@ _BATCH_SIZE: Final = 3
 
 
 class PaymentWebhooks(Construct):
-    """The secret that the provider signs with, and the function that acts on what it says.
-
-    The simulator signs with the secret that is made here. A real provider makes its own: an operator puts it here.
-    """
+    """Who checks what the provider has signed, and the function that acts on what it says."""
 
     def __init__(
         self,
@@ -26,20 +23,13 @@ class PaymentWebhooks(Construct):
         *,
         runtime: FunctionRuntime,
         queue: sqs.Queue,
+        secret: secretsmanager.Secret,
         saga: OrderSaga,
         api: OrdersFunction,
     ) -> None:
-        """`api` is the function that the provider calls."""
+        """`api` is the function that the provider calls; `secret` is what it signs with."""
         super().__init__(scope, id)
         stage = runtime.stage
-        secret = GeneratedSecret(
-            self,
-            "Secret",
-            stage=stage,
-            name="payment-webhook-secret",
-            description="What the payment provider signs its webhooks with; two of them while it is rotated",
-            why_not_rotated="It is the provider's: it is rotated there first, by an operator.",
-        )
         api.function.add_environment("SIGNING_SECRET_ID", secret.secret_arn)
         api.function.add_environment("QUEUE_URL", queue.queue_url)
         secret.grant_read(api.function)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from aws_cdk import ArnFormat, Stack
+from aws_cdk import ArnFormat, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as stepfunctions
@@ -55,7 +55,9 @@ class OrdersStateMachine(Construct):
                 level=stepfunctions.LogLevel.ERROR,
                 include_execution_data=True,
             ),
-            removal_policy=stage.removal_policy,
+            # With its name free, it can be made again: what an execution did is in the journal, and maintenance resumes
+            # orders whose executions ended with it.
+            removal_policy=RemovalPolicy.DESTROY,
         )
         accept(
             self.state_machine,

@@ -3,11 +3,11 @@
 import json
 from typing import Final
 
+from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.constructs.function import FunctionRuntime, OrdersFunction, QueueConsumer
-from infra.constructs.generated_secret import GeneratedSecret
 
 # A customer's server may take ten seconds. In a larger batch others' messages would wait behind it, or go back to the
 # queue untouched until they count as poison.
@@ -15,10 +15,7 @@ _BATCH_SIZE: Final = 1
 
 
 class Webhooks(Construct):
-    """The key that all webhooks' secrets are derived from, and the function that sends.
-
-    The key is kept when the stack goes, as the endpoints are: with another one, no customer could verify anything.
-    """
+    """The function that sends; it and the API derive all webhooks' secrets from one key."""
 
     def __init__(
         self,
@@ -27,19 +24,12 @@ class Webhooks(Construct):
         *,
         runtime: FunctionRuntime,
         queue: sqs.Queue,
+        key: secretsmanager.Secret,
         api: OrdersFunction,
     ) -> None:
         """`api` is the function in which customers register."""
         super().__init__(scope, id)
         stage = runtime.stage
-        key = GeneratedSecret(
-            self,
-            "Key",
-            stage=stage,
-            name="webhook-key",
-            description="What the secrets of customers' webhooks are derived from",
-            why_not_rotated="Every customer would have to be given a new secret with it.",
-        )
         self.deliver = QueueConsumer(
             self,
             "DeliverWebhooks",

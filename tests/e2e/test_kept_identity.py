@@ -99,8 +99,9 @@ def subs(settings: Settings, stack: Stack) -> dict[str, str]:
 
 
 def webhook_key(settings: Settings) -> str:
-    secrets = aws.secrets(settings)
-    return str(secrets.get_secret_value(SecretId="orders-local-webhook-key")["SecretString"])
+    function = aws.functions(settings).get_function_configuration(FunctionName="orders-local-webhooks")
+    key_id = function["Environment"]["Variables"]["WEBHOOK_KEY_ID"]
+    return str(aws.secrets(settings).get_secret_value(SecretId=key_id)["SecretString"])
 
 
 def code_sent_to(settings: Settings, email: str) -> str:

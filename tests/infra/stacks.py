@@ -1,6 +1,7 @@
-"""A synthesized stage, and the questions that the tests ask of its template."""
+"""A synthesized stage, and the questions that the tests ask of its templates."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from aws_cdk import App
-from aws_cdk.assertions import Template
 
 from infra.app import orders_stack
+from infra.names import kebab
 from infra.stages import STAGES, Stage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,13 +57,38 @@ class Statement:
 
 
 class SynthesizedStack:
-    """The template of one stage."""
+    """The two stacks of one stage, as they are together: what one of them imports is what the other one exports."""
+
+    template: dict[str, Any]
+    """The resources of both, and the outputs of the application's."""
 
     def __init__(self, stage: Stage, output_directory: Path, **context: str) -> None:
         self.stage = stage
         self.output_directory = output_directory
         app = App(outdir=str(output_directory), context=context_of(stage.name) | context)
-        self.template = dict(Template.from_stack(orders_stack(app)).to_json())
+        orders_stack(app)
+        app.synth()
+        self.name, self.data_name = f"orders-{stage.name}", f"orders-{stage.name}-data"
+        self.templates: dict[str, dict[str, Any]] = {
+            name: json.loads((output_directory / f"{name}.template.json").read_text())
+            for name in (self.name, self.data_name)
+        }
+        application, data = self.templates[self.name], self.templates[self.data_name]
+        assert not application["Resources"].keys() & data["Resources"].keys()
+        exported = {output["Export"]["Name"]: output["Value"] for output in data["Outputs"].values()}
+        self.template = _imported(
+            {
+                "Resources": application["Resources"] | data["Resources"],
+                "Outputs": application["Outputs"],
+            },
+            exported,
+        )
+
+    @cached_property
+    def manifest(self) -> dict[str, dict[str, Any]]:
+        """What the CDK command line is told of each stack."""
+        artifacts = json.loads((self.output_directory / "manifest.json").read_text())["artifacts"]
+        return {name: artifacts[name] for name in self.templates}
 
     def of_type(self, resource_type: str) -> dict[str, Properties]:
         """The properties of all resources of a type, by logical id."""
@@ -115,11 +141,17 @@ class SynthesizedStack:
 
     @cached_property
     def secrets(self) -> dict[str, Properties]:
-        """All secrets by short name."""
+        """All secrets by short name, generated or not."""
         return {
-            self.short(secret["Name"]): secret
-            for secret in self.of_type("AWS::SecretsManager::Secret").values()
+            self._secret_name(logical_id, secret): secret
+            for logical_id, secret in self.of_type("AWS::SecretsManager::Secret").items()
         }
+
+    def _secret_name(self, logical_id: str, secret: Properties) -> str:
+        if "Name" in secret:
+            return self.short(secret["Name"])
+        key = re.fullmatch(r"Keys(\w+Key)[0-9A-F]{8}", logical_id)
+        return kebab(key[1]) if key else "database"
 
     @cached_property
     def consumers(self) -> dict[str, tuple[str, Properties]]:
@@ -202,9 +234,11 @@ class SynthesizedStack:
                 return f"queue {self.short(properties['QueueName'])}"
             case "AWS::Logs::LogGroup":
                 return f"logs of {self.short(properties.get('LogGroupName', logical_id).rpartition('/')[2])}"
-            case "AWS::SecretsManager::Secret" | "AWS::SecretsManager::SecretTargetAttachment":
-                name = self.short(properties.get("Name", ""))
-                return name.replace("-", " ") if name.endswith(("-key", "-secret")) else "database secret"
+            case "AWS::SecretsManager::Secret":
+                name = self._secret_name(logical_id, properties).replace("-", " ")
+                return name if name.endswith(("key", "secret")) else f"{name} secret"
+            case "AWS::SecretsManager::SecretTargetAttachment":
+                return "database secret"
             case "AWS::StepFunctions::StateMachine":
                 is_saga = properties["StateMachineName"].endswith("-order-saga")
                 return "state machine" if is_saga else "refund state machine"
@@ -236,6 +270,19 @@ class SynthesizedStack:
                     conditions=statement.get("Condition", {}),
                 ),
             )
+
+
+def _imported(value: Any, exported: Mapping[str, Any]) -> Any:
+    """The value with each import replaced by what is exported under its name."""
+    match value:
+        case {"Fn::ImportValue": name}:
+            return exported[name]
+        case dict():
+            return {key: _imported(part, exported) for key, part in value.items()}
+        case list():
+            return [_imported(part, exported) for part in value]
+        case _:
+            return value
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -62,7 +62,7 @@ def test_who_is_named_is_subscribed(tmp_path: Path) -> None:
     app = App(outdir=str(tmp_path), context={**context_of("dev"), "alarm_subscribers": subscribers})
     orders_stack(app)
     app.synth()
-    template = json.loads((tmp_path / "orders-dev.template.json").read_text())
+    template = json.loads((tmp_path / "orders-dev-data.template.json").read_text())
 
     subscribed = {
         (resource["Properties"]["Protocol"], resource["Properties"]["Endpoint"])

@@ -71,11 +71,25 @@ def test_a_deploy_waits_as_long_for_the_migrations_as_they_may_take(stack: Synth
 
 
 def test_migrations_wait_for_the_proxy_and_the_cluster(managed: SynthesizedStack) -> None:
-    (trigger,) = managed.of_type("Custom::Trigger")
-    awaited = {
-        managed.template["Resources"][logical_id]["Type"] for logical_id in managed.dependencies(trigger)
+    """They run in the application's stack, which is deployed when the other one stands."""
+    database = {
+        "AWS::RDS::DBInstance",
+        "AWS::RDS::DBProxy",
+        "AWS::RDS::DBProxyTargetGroup",
+        "Custom::Trigger",
     }
-    assert {"AWS::RDS::DBInstance", "AWS::RDS::DBProxy", "AWS::RDS::DBProxyTargetGroup"} <= awaited
+    owners = {
+        resource["Type"]: name
+        for name, template in managed.templates.items()
+        for resource in template["Resources"].values()
+        if resource["Type"] in database
+    }
+    assert owners == {
+        **dict.fromkeys(database, managed.data_name),
+        "Custom::Trigger": managed.name,
+    }
+    assert managed.data_name in managed.manifest[managed.name]["dependencies"]
+    assert managed.name not in managed.manifest[managed.data_name].get("dependencies", [])
 
 
 def test_functions_reach_the_database_only_by_the_proxy_over_tls(managed: SynthesizedStack) -> None:

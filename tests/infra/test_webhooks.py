@@ -35,8 +35,7 @@ def test_production_keeps_the_key_when_the_stack_goes(prod: SynthesizedStack) ->
     (policy,) = [
         resource["DeletionPolicy"]
         for resource in prod.template["Resources"].values()
-        if resource["Type"] == "AWS::SecretsManager::Secret"
-        and prod.short(resource["Properties"]["Name"]) == "webhook-key"
+        if resource.get("Properties") == prod.secrets["webhook-key"]
     ]
     assert policy == "RetainExceptOnCreate"
 

@@ -252,4 +252,26 @@ GUARDS: Final[tuple[Mutant, ...]] = (
         "        raise\n",
         "tests/integration/db/test_over_network.py::test_a_password_that_was_rotated_is_read_again",
     ),
+    mutant(
+        "The migrations of a release before stop at the tables of a later one",
+        "functions/migrate/migrate.py",
+        "    if current is None or current in known:\n",
+        "    if True:\n",
+        "tests/integration/migrate/test_upgrade.py::test_tables_of_a_later_release_stay_as_they_are",
+    ),
+    mutant(
+        "A first deploy protects what it may have to take back",
+        "infra/stages.py",
+        "        return self.keeps_data and not self.is_first_deploy\n",
+        "        return self.keeps_data\n",
+        "tests/infra/test_data_stack.py::test_the_first_deploy_protects_nothing_so_that_it_can_fail",
+    ),
+    mutant(
+        "What a first deploy that failed has made stays and keeps its name",
+        "infra/stages.py",
+        "RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE if",
+        "RemovalPolicy.RETAIN if",
+        "tests/infra/test_data_stack.py::test_nothing_with_a_name_of_ours_stays_after_a_first_deploy_that_failed",
+        "tests/infra/test_stack.py::test_a_first_deploy_that_failed_can_be_repeated",
+    ),
 )

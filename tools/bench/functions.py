@@ -17,7 +17,7 @@ from infra.assets import function_directory, runtime_interpreter
 from orders.db import Credentials
 from tools.bench import events, worker
 from tools.cloud import deploy, postgres
-from tools.cloud.settings import STACK_NAME, Settings
+from tools.cloud.settings import Settings
 
 _NO_LIMIT_SECONDS: Final = 3600
 
@@ -32,12 +32,10 @@ _OURS: Final = {
 def deployed(settings: Settings) -> dict[str, dict[str, str]]:
     """The packages that the local stage deploys, each with its environment."""
     assembly = deploy.synthesize(settings, deploy.context(postgres.credentials(settings), "simulator", None))
-    template = json.loads((assembly / f"{STACK_NAME}.template.json").read_text())
     found = {}
-    for resource in template["Resources"].values():
-        properties = resource.get("Properties", {})
-        folder, _, rest = properties.get("Handler", "").partition(".")
-        if resource["Type"] == "AWS::Lambda::Function" and folder == "functions":
+    for properties in deploy.resources(assembly, "AWS::Lambda::Function"):
+        folder, _, rest = properties["Handler"].partition(".")
+        if folder == "functions":
             variables = properties["Environment"]["Variables"]
             found[rest.split(".")[0]] = {name: _resolved(value) for name, value in variables.items()}
     return found
@@ -143,7 +141,7 @@ def order_ids(placed: Round) -> list[str]:
 def _resolved(value: Any) -> str:
     """A template's value with the resources that it refers to by their names: they exist nowhere yet."""
     match value:
-        case {"Ref": name}:
+        case {"Ref": name} | {"Fn::ImportValue": name}:
             return str(name)
         case {"Fn::GetAtt": [name, attribute]}:
             return f"{name}.{attribute}"

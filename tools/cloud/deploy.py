@@ -3,14 +3,14 @@
 import hashlib
 import json
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from infra import assets
 from tools.cloud import aws
 from tools.cloud.processes import log_tail
-from tools.cloud.settings import ACCOUNT, REGION, ROOT, STACK_NAME, STAGE, Settings
+from tools.cloud.settings import ACCOUNT, DATA_STACK_NAME, REGION, ROOT, STACK_NAME, STAGE, Settings
 from tools.errors import LocalCloudError
 
 _CDK: Final = ROOT / "node_modules" / ".bin" / "cdk"
@@ -79,10 +79,13 @@ def bootstrap(settings: Settings) -> None:
 
 
 def deploy(settings: Settings, assembly: Path) -> dict[str, str]:
-    """Deploys the assembly; returns the stack's outputs by id.
+    """Deploys the assembly, data first; returns the outputs of the application's stack by id.
 
     Raises LocalCloudError with the end of the log if that fails.
     """
+    if _deployed(settings, STACK_NAME) and not _deployed(settings, DATA_STACK_NAME):
+        # The application's update would delete, by their names, the resources that the other stack has just made.
+        raise LocalCloudError(f"{STACK_NAME} was deployed before it had a stack of data. Run: make down")
     outputs = settings.temporary / "outputs.json"
     outputs.unlink(missing_ok=True)
     options = ["--app", str(assembly), "--outputs-file", str(outputs)]
@@ -93,12 +96,10 @@ def deploy(settings: Settings, assembly: Path) -> dict[str, str]:
 
 def apply_reserved_concurrency(settings: Settings, assembly: Path) -> None:
     """Sets what the template reserves for each function: MiniStack reads it from API calls only."""
-    template = json.loads((assembly / f"{STACK_NAME}.template.json").read_text())
     client = aws.functions(settings)
-    for resource in template["Resources"].values():
-        properties = resource.get("Properties", {})
+    for properties in resources(assembly, "AWS::Lambda::Function"):
         reserved = properties.get("ReservedConcurrentExecutions")
-        if resource["Type"] == "AWS::Lambda::Function" and reserved is not None:
+        if reserved is not None:
             client.put_function_concurrency(
                 FunctionName=properties["FunctionName"], ReservedConcurrentExecutions=reserved
             )
@@ -108,20 +109,25 @@ def tell_of_mails(settings: Settings, assembly: Path, topic_arn: str) -> None:
     """Has the emulator tell the topic of bounces and complaints: MiniStack knows those of a sender, and none of a
     configuration set. As on AWS, a mail to `bounce@simulator.amazonses.com` comes back, and one to `complaint@…` is
     complained of."""
-    template = json.loads((assembly / f"{STACK_NAME}.template.json").read_text())
     client = aws.mails(settings)
-    for resource in template["Resources"].values():
-        if resource["Type"] == "AWS::SES::EmailIdentity":
-            for kind in ("Bounce", "Complaint"):
-                client.set_identity_notification_topic(
-                    Identity=resource["Properties"]["EmailIdentity"],
-                    NotificationType=kind,
-                    SnsTopic=topic_arn,
-                )
+    for properties in resources(assembly, "AWS::SES::EmailIdentity"):
+        for kind in ("Bounce", "Complaint"):
+            client.set_identity_notification_topic(
+                Identity=properties["EmailIdentity"], NotificationType=kind, SnsTopic=topic_arn
+            )
+
+
+def resources(assembly: Path, resource_type: str) -> Iterator[dict[str, Any]]:
+    """The properties of each resource of a type, in either stack's template."""
+    for name in (DATA_STACK_NAME, STACK_NAME):
+        template = json.loads((assembly / f"{name}.template.json").read_text())
+        for resource in template["Resources"].values():
+            if resource["Type"] == resource_type:
+                yield resource.get("Properties", {})
 
 
 def stack_id(settings: Settings) -> str | None:
-    """The deployed stack's unique id; None if there is none or its last deploy did not succeed."""
+    """The unique id of the application's deployed stack; None if there is none or its last deploy did not succeed."""
     return _deployed(settings, STACK_NAME)
 
 

@@ -60,7 +60,8 @@ class KeptIdentity:
         generate = provisioners._sm_secret_string
 
         def generate_once(properties: dict[str, Any]) -> str:
-            name = properties.get("Name")
+            # One whose name is generated is known by its description.
+            name = properties.get("Name") or properties.get("Description")
             if name is None or "GenerateSecretString" not in properties:
                 return str(generate(properties))
             if name not in self._kept["secrets"]:

@@ -14,6 +14,7 @@ from tools.loopback import is_loopback
 ROOT: Final = Path(__file__).resolve().parents[2]
 STAGE: Final = "local"
 STACK_NAME: Final = f"orders-{STAGE}"
+DATA_STACK_NAME: Final = f"{STACK_NAME}-data"
 REGION: Final = "us-east-1"
 ACCOUNT: Final = "000000000000"
 # Emulators check signatures against no account, but every SDK wants something to sign with.

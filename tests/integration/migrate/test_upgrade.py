@@ -57,6 +57,28 @@ def test_a_second_run_changes_nothing(credentials: Credentials, head: str) -> No
     assert catalogue(credentials) == before
 
 
+@pytest.mark.parametrize("chain", [ORDERS, provider_chain(PaymentProvider.SIMULATOR)])
+def test_tables_of_a_later_release_stay_as_they_are(
+    empty_database: Callable[[], Credentials], logs: Logs, chain: Chain | None
+) -> None:
+    """CloudFormation runs the migrations of the release before, when it rolls a deploy back."""
+    assert chain
+    ahead = empty_database()
+    upgrade(ahead, provider=PaymentProvider.SIMULATOR)
+    with connected(ahead) as connection:
+        connection.execute(text(f"UPDATE {chain.version_table} SET version_num = '9999'"))
+        connection.execute(text("ALTER TABLE orders ADD COLUMN of_the_next_release int"))
+    before = catalogue(ahead)
+
+    upgrade(ahead, provider=PaymentProvider.SIMULATOR)
+
+    assert catalogue(ahead) == before
+    with connected(ahead) as connection:
+        assert connection.scalar(text(f"SELECT version_num FROM {chain.version_table}")) == "9999"
+    (warning,) = [line for line in logs.lines if line["level"] == "WARNING"]
+    assert (warning["revision"], warning["version_table"]) == ("9999", chain.version_table)
+
+
 def test_a_run_waits_for_another_one_however_long_that_takes(
     empty_database: Callable[[], Credentials], postgres_server: Server, head: str
 ) -> None:

@@ -297,6 +297,43 @@ def test_the_sandboxes_are_enough_for_a_stage_that_takes_no_real_orders(
     assert "verified recipients only" in found["SES account"]["detail"]
 
 
+def data_stack(status: str, *, is_protected: bool) -> dict[str, Any]:
+    (stack,) = toolkit(status=status)["Stacks"]
+    return {"Stacks": [stack | {"EnableTerminationProtection": is_protected}]}
+
+
+@pytest.mark.parametrize(
+    ("status", "is_protected", "context", "action"),
+    [
+        ("CREATE_COMPLETE", False, (), "without -c first_deploy=true"),
+        ("CREATE_COMPLETE", False, ("-c", "first_deploy=true"), None),
+        ("UPDATE_COMPLETE", True, (), None),
+        ("ROLLBACK_COMPLETE", False, (), None),
+        ("ROLLBACK_COMPLETE", True, (), "--no-enable-termination-protection --stack-name orders-prod-data"),
+        ("ROLLBACK_FAILED", True, (), "deploy with -c first_deploy=true"),
+    ],
+)
+def test_data_that_stands_has_to_be_protected_and_what_failed_must_not_be(
+    shell: Shell,
+    account: Account,
+    status: str,
+    is_protected: bool,
+    context: tuple[str, ...],
+    action: str | None,
+) -> None:
+    account.responses["DescribeStacks orders-prod-data"] = data_stack(status, is_protected=is_protected)
+
+    code, found = findings(shell, *PROD, *context)
+
+    assert code == (1 if action else 0)
+    assert (action or "") in (found["Stack of the data"]["action"] or "")
+
+
+def test_before_the_first_deploy_it_is_told_how_to_make_it(shell: Shell, account: Account) -> None:
+    _, found = findings(shell, *PROD)
+    assert "-c first_deploy=true" in found["Stack of the data"]["detail"]
+
+
 OPERATIONS = {
     "Lambda quota": "GetAccountSettings",
     "SES account": "GetAccount",
@@ -304,6 +341,7 @@ OPERATIONS = {
     "Text messages": "GetSMSAttributes",
     "Cognito mail": "ListUserPools",
     "CDK bootstrap": "DescribeStacks CDKToolkit",
+    "Stack of the data": "DescribeStacks orders-prod-data",
     "Aurora": "DescribeOrderableDBInstanceOptions",
     "RDS Proxy": "DescribeDBProxies",
 }

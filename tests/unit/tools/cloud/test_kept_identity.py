@@ -29,7 +29,9 @@ client, _ = provisioners._cognito_user_pool_client_create(
 )
 provisioners._cognito_user_pool_group_create("Group", {"UserPoolId": pool, "GroupName": "admin"}, "stack")
 api, _ = provisioners._apigw_v2_api_create("Api", {"Name": "api"}, "stack")
-secret = provisioners._sm_secret_string({"Name": "key", "GenerateSecretString": {"PasswordLength": 64}})
+generated = {"GenerateSecretString": {"PasswordLength": 64}}
+known_by = ({"Name": "key"}, {"Description": "A key"}, {"Name": "other", "Description": "A key"})
+secrets = [provisioners._sm_secret_string(known | generated) for known in known_by]
 names = {user["Username"] for user in call("ListUsers", UserPoolId=pool)["Users"]}
 if not names:
     call("AdminCreateUser", UserPoolId=pool, Username="ada", MessageAction="SUPPRESS")
@@ -47,7 +49,7 @@ print(json.dumps({
     "refresh": signed_in["AuthenticationResult"]["RefreshToken"],
     "is_refreshed": bool(refreshed and refreshed["AuthenticationResult"]["AccessToken"]),
     "kept": {
-        "pool": pool, "client": client, "api": api, "secret": secret,
+        "pool": pool, "client": client, "api": api, "secrets": secrets,
         "subs": {u["Username"]: a["Value"] for u in users for a in u["Attributes"] if a["Name"] == "sub"},
         "admins": [u["Username"] for u in call("ListUsersInGroup", UserPoolId=pool, GroupName="admin")["Users"]],
     },
@@ -84,4 +86,6 @@ def test_ids_subs_members_passwords_sessions_and_secrets_outlive_a_killed_emulat
 
 def test_without_the_file_everybody_is_somebody_else(tmp_path: Path) -> None:
     first, second = (emulator(tmp_path / f"{number}.json", state=tmp_path)["kept"] for number in range(2))
-    assert [name for name in ("pool", "client", "api", "secret", "subs") if first[name] == second[name]] == []
+    assert [
+        name for name in ("pool", "client", "api", "secrets", "subs") if first[name] == second[name]
+    ] == []
