@@ -8,7 +8,7 @@ from constructs import Construct
 from infra.constructs.api import OrdersApi
 from infra.constructs.custom_resources import keep_logs_of_custom_resources
 from infra.constructs.database import Database, LocalDatabase, ManagedDatabase
-from infra.constructs.function import FunctionRuntime
+from infra.constructs.function import FunctionRuntime, OrdersFunction
 from infra.constructs.identity import Identity
 from infra.constructs.mail_feedback import MailFeedback
 from infra.constructs.migrations import Migrations
@@ -119,6 +119,9 @@ class OrdersStack(Stack):
                 recovery.inventory_events,
                 operations.operations,
             ],
+        )
+        operations.read_logs_of(
+            [each for each in self.node.find_all() if isinstance(each, OrdersFunction)], stage
         )
         monitoring = Monitoring(
             self,

@@ -134,6 +134,11 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.GET, "/admin/orders", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/admin/orders/{orderId}", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/admin/orders/{orderId}/timeline", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/orders/{orderId}/logs", "Operations"),
+    Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/notifications", "Operations"),
+    Route(
+        apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/deliveries/{deliveryId}/redeliver", "Operations"
+    ),
     Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/resume", "Operations"),
     Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/close", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/admin/orders/{orderId}/refunds", "Operations"),
@@ -142,7 +147,11 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/refunds/{refundId}/reject", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/admin/refunds", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/admin/outbox", "Operations"),
+    Route(apigatewayv2.HttpMethod.POST, "/admin/outbox/redrive", "Operations"),
     Route(apigatewayv2.HttpMethod.POST, "/admin/outbox/{eventId}/redrive", "Operations"),
+    Route(apigatewayv2.HttpMethod.POST, "/admin/outbox/{eventId}/discard", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/payments", "Operations"),
+    Route(apigatewayv2.HttpMethod.GET, "/admin/webhooks", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/admin/sagas/{orderId}", "Operations"),
     Route(apigatewayv2.HttpMethod.GET, "/admin/stats", "Operations"),
     Route(apigatewayv2.HttpMethod.POST, "/admin/customers/{userId}/erasure", "Operations"),
