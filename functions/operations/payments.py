@@ -193,7 +193,9 @@ def _finding(row: Row[Any]) -> str | None:
     if row.order_status == OrderStatus.NEEDS_REVIEW:
         found.append("the order needs review")
     elif OrderStatus(row.order_status).is_terminal and held != row.due:
-        found.append(f"the order is {row.order_status}, but {money(held)} is held instead of {money(row.due)}")
+        found.append(
+            f"the order is {row.order_status}, but {money(held)} is held instead of {money(row.due)}"
+        )
     if row.conflict is not None:
         found.append(f"the payment provider's record differs: {row.conflict}")
     return "; ".join(found) or None

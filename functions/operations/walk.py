@@ -16,9 +16,9 @@ from orders.ids import FIRST_ID, LAST_ID
 from orders.pages import cursor_after, id_before
 
 Statement = Callable[[UUID | None, int], tuple[TextClause, dict[str, Any]]]
-"""The statement that reads up to so many rows after the id, and its parameters. `examined` among them says how many rows
-it looks at. It returns the columns `examined` (how many it did look at), `last_id` (the last of them) and `id`, and a
-row without an `id` if none is wanted."""
+"""The statement that reads up to so many rows after the id, and its parameters. `examined` among them says how many
+rows it looks at. It returns the columns `examined` (how many it did look at), `last_id` (the last of them) and `id`,
+and a row without an `id` if none is wanted."""
 MayGoOn = Callable[[], bool]
 """Whether there is time for another statement."""
 

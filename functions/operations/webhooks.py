@@ -125,9 +125,7 @@ def get_all_webhooks(
 @router.post(
     f"{API_PREFIX}/admin/orders/<order_id>/deliveries/<delivery_id>/redeliver",
     status_code=HTTPStatus.ACCEPTED,
-    responses=responses(
-        HTTPStatus.ACCEPTED, errors=[DeliveryNotFound, WebhookDisabled, TooManyRedeliveries]
-    ),
+    responses=responses(HTTPStatus.ACCEPTED, errors=[DeliveryNotFound, WebhookDisabled, TooManyRedeliveries]),
 )
 def post_order_redeliver(
     order_id: str, delivery_id: str, why: Annotated[MaybeNote, Body()]

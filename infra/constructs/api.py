@@ -137,7 +137,9 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.GET, "/admin/orders/{orderId}/logs", "Operations"),
     Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/notifications", "Operations"),
     Route(
-        apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/deliveries/{deliveryId}/redeliver", "Operations"
+        apigatewayv2.HttpMethod.POST,
+        "/admin/orders/{orderId}/deliveries/{deliveryId}/redeliver",
+        "Operations",
     ),
     Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/resume", "Operations"),
     Route(apigatewayv2.HttpMethod.POST, "/admin/orders/{orderId}/close", "Operations"),

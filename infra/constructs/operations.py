@@ -77,7 +77,9 @@ class Operations(Construct):
     def read_logs_of(self, functions: Iterable[OrdersFunction], stage: Stage) -> None:
         """Lets operators look for an order's lines in the logs of these functions of the stage."""
         names = sorted(function.name for function in functions)
-        self.operations.function.add_environment("LOGGING_FUNCTIONS", json.dumps(names, separators=(",", ":")))
+        self.operations.function.add_environment(
+            "LOGGING_FUNCTIONS", json.dumps(names, separators=(",", ":"))
+        )
         groups = f"{log_group_prefix(stage)}*"
         self.operations.function.add_to_role_policy(
             iam.PolicyStatement(

@@ -43,7 +43,9 @@ STRIPE_KEY: Rights = {"stripe api key": DATABASE["database secret"]}
 
 EXECUTIONS = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:orders-{stage}-order-saga:*"
 REFUND_EXECUTIONS = EXECUTIONS.replace("order-saga", "order-refund")
-LOGS_OF_THE_STAGE = "arn:AWS::Partition:logs:AWS::Region:AWS::AccountId:log-group:/aws/lambda/orders-{stage}-*"
+LOGS_OF_THE_STAGE = (
+    "arn:AWS::Partition:logs:AWS::Region:AWS::AccountId:log-group:/aws/lambda/orders-{stage}-*"
+)
 WAITING = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:stateMachine:orders-{stage}-order-saga"
 """The state machine by its name: a task token has no ARN."""
 

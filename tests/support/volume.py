@@ -178,7 +178,10 @@ def fill(credentials: Credentials) -> None:
     _load(credentials, [create for _, create in indexes if not create.startswith("ALTER")])
     _load(credentials, ["DROP TABLE numbered"])
     # Before anybody looks, so that no autovacuum does it in the middle of a measurement.
-    _load(credentials, [f"VACUUM (ANALYZE) {table}" for table in (*_TABLES, "products", "stock", "webhook_endpoints")])
+    _load(
+        credentials,
+        [f"VACUUM (ANALYZE) {table}" for table in (*_TABLES, "products", "stock", "webhook_endpoints")],
+    )
 
 
 def _load(

@@ -226,7 +226,8 @@ def discard_event(event: EventId, note: Note) -> None:
 def resend_notification(
     order: OrderId,
     kind: Annotated[
-        str, typer.Argument(metavar="TYPE", help="Which message, as review show has it, e.g. order_confirmed.")
+        str,
+        typer.Argument(metavar="TYPE", help="Which message, as review show has it, e.g. order_confirmed."),
     ],
     channel: Annotated[Literal["email", "sms"], typer.Option(help="How it is sent.")] = "email",
     refund: Annotated[
@@ -239,13 +240,18 @@ def resend_notification(
         sent = api.post(
             f"admin/orders/{order}/notifications", type=kind, channel=channel, refundId=refund, note=note
         )
-    show(sent, f"{kind} by {channel} is {sent['status']} again. What becomes of it: bin/orders review show {order}")
+    show(
+        sent,
+        f"{kind} by {channel} is {sent['status']} again. What becomes of it: bin/orders review show {order}",
+    )
 
 
 @app.command("redeliver")
 def redeliver_of_order(
     order: OrderId,
-    delivery: Annotated[str, typer.Argument(metavar="DELIVERY", help="The delivery's id, as timeline has it.")],
+    delivery: Annotated[
+        str, typer.Argument(metavar="DELIVERY", help="The delivery's id, as timeline has it.")
+    ],
     note: MaybeNote = None,
 ) -> None:
     """Send a delivery of an order to its customer's webhook again."""
@@ -266,7 +272,8 @@ def list_payments(
     with client(default="admin") as api:
         payments = list(islice(api.items("admin/payments", **asked, limit=min(limit, 100)), limit))
     rows = [
-        payment | {name: money(payment[name], payment["currency"]) for name in ("amount", "captured", "refunded")}
+        payment
+        | {name: money(payment[name], payment["currency"]) for name in ("amount", "captured", "refunded")}
         for payment in payments
     ]
     show({"items": payments}, listing(rows, _PAYMENT_COLUMNS) if rows else "No payment is like that.")

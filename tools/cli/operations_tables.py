@@ -78,7 +78,11 @@ def _possibilities(actions: Sequence[Mapping[str, Any]]) -> list[RenderableType]
     possible = [each["action"] for each in actions if each["isPossible"]]
     return [
         Text(f"May be done now: {', '.join(possible) or 'nothing'}"),
-        *(Text(f"  not {each['action']}: {each['reason']}", "dim") for each in actions if not each["isPossible"]),
+        *(
+            Text(f"  not {each['action']}: {each['reason']}", "dim")
+            for each in actions
+            if not each["isPossible"]
+        ),
     ]
 
 

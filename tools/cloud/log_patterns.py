@@ -1,7 +1,7 @@
 """Filter patterns of CloudWatch Logs for lines that are JSON, which MiniStack takes for "everything".
 
-As AWS has them (Amazon CloudWatch Logs User Guide, Filter pattern syntax), as far as the system uses them: fields of the
-line that are equal to a text, of which one is enough: `{ ($.order_id = "…") || ($.correlation_id = "…") }`.
+As AWS has them (Amazon CloudWatch Logs User Guide, Filter pattern syntax), as far as the system uses them: fields of
+the line that are equal to a text, of which one is enough: `{ ($.order_id = "…") || ($.correlation_id = "…") }`.
 """
 
 import json

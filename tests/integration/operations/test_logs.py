@@ -44,7 +44,9 @@ class FakeLogs:
         if function in self.refusing:
             raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "x"}}, "FilterLogEvents")
         if function not in self.lines:
-            raise NotThere({"Error": {"Code": "ResourceNotFoundException", "Message": "x"}}, "FilterLogEvents")
+            raise NotThere(
+                {"Error": {"Code": "ResourceNotFoundException", "Message": "x"}}, "FilterLogEvents"
+            )
         start = int(request.get("nextToken", "0"))
         found = [
             event
@@ -94,7 +96,9 @@ def read(operations: Operations, order_id: object, query: str = "") -> Answer:
 def test_lines_of_all_functions_are_in_the_order_of_time(
     operations: Operations, cloudwatch: FakeLogs, order_id: UUID
 ) -> None:
-    cloudwatch.write("notify", "Notification sent", at=2, order_id=str(order_id), notification="order_confirmed")
+    cloudwatch.write(
+        "notify", "Notification sent", at=2, order_id=str(order_id), notification="order_confirmed"
+    )
     cloudwatch.write("create-order", "Order accepted", at=0, correlation_id=TRACE.correlation_id)
     cloudwatch.write("notify", "Claimed", at=1, order_id=str(order_id))
     cloudwatch.write("webhooks", "Operator's action", at=3, target=str(order_id), correlation_id="another")
@@ -164,7 +168,9 @@ def test_pages_go_on_where_the_one_before_has_ended(
 ) -> None:
     for number in range(7):
         # Three of them in one millisecond.
-        cloudwatch.write("notify", f"line {number}", at=1 if number in (2, 3, 4) else number, order_id=str(order_id))
+        cloudwatch.write(
+            "notify", f"line {number}", at=1 if number in (2, 3, 4) else number, order_id=str(order_id)
+        )
     expected = [line["message"] for line in read(operations, order_id).json["items"]]
     assert len(expected) == 7
 

@@ -135,9 +135,7 @@ def story(database: Database, draw: random.Random) -> object:
 CASES["the rest of an order's story"] = Case(story, 100)
 
 
-def listed(
-    statement: walk.Statement, start: Callable[[random.Random], UUID] | None = None
-) -> Read:
+def listed(statement: walk.Statement, start: Callable[[random.Random], UUID] | None = None) -> Read:
     """A page of one of the lists that are walked through: the first one, or one that begins anywhere."""
 
     def read(database: Database, draw: random.Random) -> object:

@@ -67,7 +67,8 @@ def test_a_mail_is_sent_once_more_and_that_is_on_record(operations: Operations) 
         "status": "QUEUED",
     }
     (event,) = rows(
-        database, "SELECT data, correlation_id FROM outbox WHERE type = :type ORDER BY id DESC LIMIT 1",
+        database,
+        "SELECT data, correlation_id FROM outbox WHERE type = :type ORDER BY id DESC LIMIT 1",
         type=NotificationRequested.type,
     )
     assert (event["data"]["notification"], event["data"]["channel"]) == ("order_confirmed", "email")
@@ -176,7 +177,9 @@ def test_what_is_not_true_any_more_is_not_told_again(operations: Operations) -> 
     assert "the order is CONFIRMED" in refusal(resend(operations, order_id, "payment_failed"))
 
 
-@pytest.mark.parametrize("body", [{"channel": "email", "type": "order_cancelled"}, {"refundId": str(uuid4())}])
+@pytest.mark.parametrize(
+    "body", [{"channel": "email", "type": "order_cancelled"}, {"refundId": str(uuid4())}]
+)
 def test_what_was_never_asked_for_is_not_found(operations: Operations, body: dict[str, Any]) -> None:
     order_id = ended(operations.database)
     told(operations.database, order_id)

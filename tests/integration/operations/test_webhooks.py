@@ -40,7 +40,8 @@ def test_failing_webhooks_come_first_whose_ever_they_are(operations: Operations)
     database = operations.database
     order_id = add_order(database)
     failing, disabled, fine, idle = (
-        add_endpoint(database, user_id=user, slot=slot) for user, slot in ((BOB, 1), (ALICE, 1), (ALICE, 2), (BOB, 2))
+        add_endpoint(database, user_id=user, slot=slot)
+        for user, slot in ((BOB, 1), (ALICE, 1), (ALICE, 2), (BOB, 2))
     )
     add_delivery(database, failing, order_id, **DELIVERED)
     add_delivery(database, failing, order_id, **FAILED)
@@ -113,7 +114,9 @@ def test_what_is_sent_again_for_an_operator_counts_as_its_owner_s(
     assert answers[-1].headers["retry-after"]
     assert len(operations.actions()) == 2
     (delivery,) = rows(operations.database, "SELECT attempts, first_attempt FROM webhook_deliveries")
-    assert delivery == {"attempts": 3, "first_attempt": 4}, "one round of attempts, however often it is asked for"
+    assert delivery == {"attempts": 3, "first_attempt": 4}, (
+        "one round of attempts, however often it is asked for"
+    )
 
 
 def test_nothing_is_sent_to_a_disabled_webhook(operations: Operations) -> None:

@@ -102,9 +102,13 @@ _FIND_OF_REFUND: Final = _find(_OF_REFUND)
 _QUEUE: Final = text("""
     UPDATE notifications SET status = 'QUEUED', attempts = 0, error = NULL, lease_until = now() WHERE id = :id
 """)
+
+
 # Nobody asks for it any more, so that nothing waits for it either: it can be asked for once more, or be erased.
 def _give_up(which: str) -> TextClause:
-    return text(f"UPDATE notifications SET status = 'FAILED', error = :error WHERE status = 'QUEUED' AND {which}")
+    return text(
+        f"UPDATE notifications SET status = 'FAILED', error = :error WHERE status = 'QUEUED' AND {which}"
+    )
 
 
 _GIVE_UP: Final = _give_up(_OF_ORDER)
@@ -119,8 +123,8 @@ def request_again(
     refund_id: UUID | None,
     trace: Trace,
 ) -> NotificationStatus:
-    """Asks, in the caller's transaction, for a message that was asked for before; returns what had become of it. Whether
-    it may be sent is decided when it is sent, as for any other: the recipient's consent and all limits hold.
+    """Asks, in the caller's transaction, for a message that was asked for before; returns what had become of it.
+    Whether it may be sent is decided when it is sent, as for any other: the recipient's consent and all limits hold.
 
     Raises:
         NotificationNotFound: nobody has asked for it before.
@@ -176,7 +180,11 @@ def refusal_to_resend(
 
 def give_up(connection: Connection, order_id: UUID, requested: NotificationRequested, error: str) -> None:
     """Marks a message FAILED that will never be sent, since the event that asks for it is discarded."""
-    asked: dict[str, Any] = {"order_id": order_id, "type": requested.notification, "channel": requested.channel}
+    asked: dict[str, Any] = {
+        "order_id": order_id,
+        "type": requested.notification,
+        "channel": requested.channel,
+    }
     if requested.refund_id is None:
         connection.execute(_GIVE_UP, {**asked, "error": error})
     else:

@@ -307,7 +307,9 @@ def refusal(connection: Connection, order_id: UUID) -> OrderNotRefundable | Refu
     if order.status != OrderStatus.CONFIRMED:
         return _not_refundable(order.status)
     row = connection.execute(_LEFT, {"order_id": order_id}).one()
-    return None if row.left > 0 else RefundExceedsCapture(_what_is_left(row.left, row.captured, order.currency))
+    return (
+        None if row.left > 0 else RefundExceedsCapture(_what_is_left(row.left, row.captured, order.currency))
+    )
 
 
 def record_made_at_provider(

@@ -77,7 +77,9 @@ def test_it_follows_an_order_to_its_end_and_shows_each_line_once(
 
 
 @pytest.mark.parametrize("seconds", [0.0, 1.5])
-def test_a_terminal_is_told_that_a_command_waits_if_it_does(api: FakeApi, shell: Shell, seconds: float) -> None:
+def test_a_terminal_is_told_that_a_command_waits_if_it_does(
+    api: FakeApi, shell: Shell, seconds: float
+) -> None:
     """In a process of its own: a terminal is one from its start."""
     answer = api.respond
 

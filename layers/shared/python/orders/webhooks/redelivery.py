@@ -24,7 +24,13 @@ _AGAIN: Final = text("""
 
 
 def redeliver(
-    connection: Connection, delivery_id: UUID, *, owner: str, endpoint_status: str, trace: Trace, per_hour: int
+    connection: Connection,
+    delivery_id: UUID,
+    *,
+    owner: str,
+    endpoint_status: str,
+    trace: Trace,
+    per_hour: int,
 ) -> None:
     """Sends a delivery once more, soon, and with retries if it fails; the `webhook-id` stays. The caller has locked
     its endpoint, whose `owner` may have `per_hour` deliveries sent again.
