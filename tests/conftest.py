@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import signal
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,8 @@ FUNCTION_ENVIRONMENT = {
 }
 # Before any test module is imported: handlers read their settings when they are imported.
 os.environ.update(FUNCTION_ENVIRONMENT)
+# A run in a shell's background ignores it, and so would every process that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # A developer's endpoint must not be where a test's calls go.
 os.environ.pop("AWS_ENDPOINT_URL", None)
 
