@@ -92,5 +92,5 @@ def send_again(database: Database, operator: Operator, order_id: UUID, resend: R
         )
 
     database.transact(work)
-    operator_actions.report(operator, Action.NOTIFICATION_RESENT, f"{order_id}/{target}")
+    operator_actions.report(operator, Action.NOTIFICATION_RESENT, target, order_id)
     return Resent(order_id=order_id, type=resend.type, channel=resend.channel)

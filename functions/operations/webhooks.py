@@ -204,7 +204,7 @@ def redeliver_of_order(
         )
 
     database.transact(work)
-    operator_actions.report(operator, Action.WEBHOOK_REDELIVERED, str(uuid))
+    operator_actions.report(operator, Action.WEBHOOK_REDELIVERED, str(uuid), order_id)
     return Redelivered(order_id=order_id, delivery_id=uuid, status=DeliveryStatus.PENDING)
 
 

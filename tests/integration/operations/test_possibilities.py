@@ -1,5 +1,6 @@
 """What an operator may do to an order now, and in words why they may not do the rest."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -29,8 +30,11 @@ def operations(
     pipeline: Pipeline,  # noqa: F811
     aws: Aws,
     monkeypatch: pytest.MonkeyPatch,
-) -> Operations:
-    return Operations.deployed(pipeline.database, aws, monkeypatch, pipeline.gateway)
+) -> Iterator[Operations]:
+    yield Operations.deployed(pipeline.database, aws, monkeypatch, pipeline.gateway)
+    # Others use the database after this.
+    pipeline.execute("DELETE FROM webhook_endpoints")
+    pipeline.execute("DELETE FROM suppressed_addresses")
 
 
 def reasons(operations: Operations, order: Order) -> dict[str, Any]:

@@ -110,7 +110,10 @@ def test_a_message_that_is_being_sent_is_left_alone_until_its_sender_is_gone(ope
 def test_the_limits_of_an_hour_hold(operations: Operations) -> None:
     database = operations.database
     order_id = ended(database)
-    told(database, order_id)
+    database.transact(
+        lambda connection: notifications.request(connection, order_id, Notification.ORDER_CONFIRMED, TRACE)
+    )
+    execute(database, "UPDATE notifications SET status = 'SENT', attempts = 1")
     one = ChannelLimits(recipient=1, user=10, stage=10, unconfirmed=0)
     allowed = permission(mail=one, text=PLENTY)
 

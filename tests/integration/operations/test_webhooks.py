@@ -89,7 +89,7 @@ def test_a_delivery_is_sent_again_and_that_is_on_record(operations: Operations) 
         operations.database,
         "SELECT data, correlation_id FROM outbox WHERE type = 'com.orders.webhook.attempt_scheduled.v1'",
     )
-    assert event["data"] == {"deliveryId": str(delivery_id), "attempt": 4}
+    assert event["data"] == {"deliveryId": str(delivery_id), "attempt": 4, "postponed": 0}
     (action,) = operations.actions()
     assert (action["action"], action["operator"], action["target"]) == (
         "WEBHOOK_REDELIVERED",
