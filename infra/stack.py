@@ -7,7 +7,7 @@ from constructs import Construct
 
 from infra.constructs.api import OrdersApi
 from infra.constructs.custom_resources import keep_logs_of_custom_resources
-from infra.constructs.function import FunctionRuntime, QueueConsumer
+from infra.constructs.function import FunctionRuntime, OrdersFunction, QueueConsumer
 from infra.constructs.migrations import Migrations
 from infra.constructs.monitoring import Monitoring
 from infra.constructs.notifications import Notifications
@@ -127,6 +127,9 @@ class OrdersStack(Stack):
                 recovery.inventory_events,
                 operations.operations,
             ],
+        )
+        operations.read_logs_of(
+            [each for each in self.node.find_all() if isinstance(each, OrdersFunction)], stage
         )
         Monitoring(
             self,

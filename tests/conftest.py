@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import signal
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,9 @@ FUNCTION_ENVIRONMENT = {
     "STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:orders-test-order-saga",
     "REFUND_STATE_MACHINE_ARN": "arn:aws:states:us-east-1:123456789012:stateMachine:orders-test-order-refund",
     "CONTACT_RETENTION_DAYS": "90",
+    "REDELIVERIES_PER_HOUR": "60",
+    "LOG_GROUP_PREFIX": "/aws/lambda/orders-test-",
+    "LOGGING_FUNCTIONS": '["create-order","notify"]',
     "QUEUE_URLS": _QUEUE_URLS,
     "DLQ_URLS": _QUEUE_URLS,
     "DLQ_URL": "https://sqs.example/dlq",
@@ -47,6 +51,8 @@ FUNCTION_ENVIRONMENT = {
 }
 # Before any test module is imported: handlers read their settings when they are imported.
 os.environ.update(FUNCTION_ENVIRONMENT)
+# A run in a shell's background ignores it, and so would every process that a test starts and interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # A developer's endpoint must not be where a test's calls go.
 os.environ.pop("AWS_ENDPOINT_URL", None)
 

@@ -10,14 +10,11 @@ from sqlalchemy import Connection, text
 from orders import cancellations, refunds, saga
 from orders.cancellations import CancellationState
 from orders.db import Database
-from orders.domain import OrderStatus, RefundOrigin, public_failure_reason
+from orders.domain import OrderStatus, RefundOrigin
 from orders.errors import (
-    CancellationClosed,
     CancellationRequested,
-    OrderAlreadyCancelled,
     OrderAlreadyCompleted,
     OrderAlreadyRefunded,
-    OrderInReview,
     OrderNotFound,
     RefundExceedsCapture,
     ServiceUnavailable,
@@ -109,17 +106,9 @@ def _look(connection: Connection, request: CancellationRequest) -> CancellationS
     if row is None:
         raise OrderNotFound("You have no such order")
     looked = CancellationState.of(row)
-    if looked.requested_at is None and not looked.is_in_time:
-        match looked.status:
-            case OrderStatus.NEEDS_REVIEW:
-                raise OrderInReview("An operator looks at the order, and decides how it ends")
-            case OrderStatus.CANCELLED:
-                raise OrderAlreadyCancelled(
-                    f"The order is cancelled already: {public_failure_reason(row.failure_reason)}"
-                )
-            case _:
-                assert looked.possible_until is not None, "it is confirmed"
-                raise CancellationClosed(looked.possible_until)
+    refused = looked.refusal(row.failure_reason)
+    if refused is not None:
+        raise refused
     return looked
 
 

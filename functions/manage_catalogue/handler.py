@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Body, Header
+from aws_lambda_powertools.event_handler.openapi.params import Body, Header, Query
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.manage_catalogue import models, products, stock, versions
@@ -54,9 +54,15 @@ def post_product(
 
 
 @api.get(PRODUCTS, responses=responses(errors=[InvalidCursor]))
-def get_all_products(limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> models.StockedProductList:
+def get_all_products(
+    low_stock: Annotated[
+        bool, Query(alias="lowStock", description="Only products with a low-stock alert")
+    ] = False,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> models.StockedProductList:
     """All products with their stock, also those that are not on sale; oldest first."""
-    return products.list_products(database, limit=limit, cursor=cursor)
+    return products.list_products(database, only_low=low_stock, limit=limit, cursor=cursor)
 
 
 @api.get(PRODUCT, responses=responses(headers=["ETag"], errors=[ProductNotFound]))

@@ -52,6 +52,17 @@ _LOCK: Final = text("SELECT id FROM products WHERE id = :product_id FOR NO KEY U
 _PAGE: Final = text(
     _WITH_STOCK.format(products="SELECT * FROM products WHERE id > :after ORDER BY id LIMIT :limit")
 )
+# The condition is that of an index which holds nothing else.
+_LOW_PAGE: Final = text(
+    _WITH_STOCK.format(
+        products="""
+        SELECT products.* FROM (
+            SELECT product_id FROM stock WHERE low_since IS NOT NULL AND product_id > :after
+            ORDER BY product_id LIMIT :limit
+        ) AS low JOIN products ON products.id = low.product_id
+        """
+    )
+)
 
 _CHANGE: Final = text("""
     WITH warned AS (
@@ -135,17 +146,20 @@ def read_product(database: Database, product_id: str) -> StockedProduct:
     return database.transact_alone(lambda connection: read(connection, uuid))
 
 
-def list_products(database: Database, *, limit: int, cursor: str | None) -> StockedProductList:
-    """A page of all products, oldest first.
+def list_products(
+    database: Database, *, only_low: bool = False, limit: int, cursor: str | None
+) -> StockedProductList:
+    """A page of all products, or of those with a low-stock alert, oldest first.
 
     Raises:
         InvalidCursor: the cursor does not belong to this list.
     """
-    after = pages.id_before(_LISTING, cursor, ids.FIRST_ID)
+    listing, statement = ("products low on stock", _LOW_PAGE) if only_low else (_LISTING, _PAGE)
+    after = pages.id_before(listing, cursor, ids.FIRST_ID)
     rows = database.transact_alone(
-        lambda connection: connection.execute(_PAGE, {"after": after, "limit": limit + 1}).all()
+        lambda connection: connection.execute(statement, {"after": after, "limit": limit + 1}).all()
     )
-    page, next_cursor = pages.cut(_LISTING, rows, limit)
+    page, next_cursor = pages.cut(listing, rows, limit)
     items = [StockedProduct.of(row._mapping, product_id=row.id) for row in page]
     return StockedProductList(items=items, next_cursor=next_cursor)
 

@@ -6,6 +6,8 @@ from typing import Final
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from functions.operations.logs import reader
+from functions.operations.logs.reader import FunctionLogs
 from functions.operations.metrics.request_durations import RequestDurations
 from functions.operations.metrics.request_durations import connect as connect_to_cloudwatch
 from functions.operations.orders.review import Review
@@ -43,6 +45,11 @@ def dead_letters() -> DeadLetters:
 @functools.cache
 def request_durations() -> RequestDurations:
     return RequestDurations(connect_to_cloudwatch(), settings.stage)
+
+
+@functools.cache
+def function_logs() -> FunctionLogs:
+    return FunctionLogs(reader.connect(), settings.log_group_prefix, settings.logging_functions)
 
 
 def review() -> Review:

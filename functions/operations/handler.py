@@ -4,7 +4,17 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.operations import customers, health, outbox, stats, suppressed_addresses
+from functions.operations import (
+    customers,
+    health,
+    notifications,
+    outbox,
+    payments,
+    stats,
+    suppressed_addresses,
+    webhooks,
+)
+from functions.operations.logs import routes as logs
 from functions.operations.metrics import routes as metrics
 from functions.operations.orders import routes as orders
 from functions.operations.queues import routes as queues
@@ -18,6 +28,10 @@ for subject in (
     outbox,
     orders,
     refunds,
+    logs,
+    notifications,
+    payments,
+    webhooks,
     customers,
     suppressed_addresses,
     health,

@@ -46,12 +46,16 @@ class Action(StrEnum):
     """A refund that the payment provider has not given was taken back."""
     EVENT_REDRIVEN = "EVENT_REDRIVEN"
     """A dead event of the outbox was made pending again."""
+    EVENT_DISCARDED = "EVENT_DISCARDED"
     MESSAGE_REDRIVEN = "MESSAGE_REDRIVEN"
     QUEUE_REDRIVEN = "QUEUE_REDRIVEN"
     """All messages of a dead-letter queue."""
     MESSAGE_DISCARDED = "MESSAGE_DISCARDED"
     CUSTOMER_ERASED = "CUSTOMER_ERASED"
     """A customer's personal data was erased, or will be once their orders have ended."""
+    NOTIFICATION_RESENT = "NOTIFICATION_RESENT"
+    """A message of an order was asked for once more."""
+    WEBHOOK_REDELIVERED = "WEBHOOK_REDELIVERED"
     ADDRESS_ALLOWED = "ADDRESS_ALLOWED"
     """An address to which a mail bounced, or that complained of one, may get mail again."""
 
@@ -92,7 +96,8 @@ def record(
     )
 
 
-def report(operator: Operator, action: Action, target: str) -> None:
+def report(operator: Operator, action: Action, target: str, order_id: UUID | None = None) -> None:
     """Counts and logs an action, once it is recorded. The note is not logged."""
     count(Metric.OPERATOR_ACTIONS)
-    logger.info("Operator's action", action=action, operator=operator.id, target=target)
+    of_order = {} if order_id is None else {"order_id": str(order_id)}
+    logger.info("Operator's action", action=action, operator=operator.id, target=target, **of_order)

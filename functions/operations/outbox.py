@@ -1,20 +1,23 @@
 """Events of the outbox that the relay has given up."""
 
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from functools import partial
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
-from pydantic import Field
-from sqlalchemy import Connection, text
+from pydantic import Field, ValidationError
+from sqlalchemy import Connection, Row, text
 
 from functions.operations import dependencies, operator_actions
 from functions.operations.operator_actions import Action, MaybeNote, Operator
+from functions.operations.walk import MayGoOn
+from orders import notifications
 from orders.contract import API_PREFIX
 from orders.db import Database
-from orders.errors import EventNotFound, InvalidCursor, NothingToRedrive
-from orders.events import CATALOGUE
+from orders.errors import EventNeeded, EventNotFound, InvalidCursor, NothingToRedrive
+from orders.events import CATALOGUE, NotificationRequested
 from orders.http import ApiModel
 from orders.ids import FIRST_ID, parse_uuid
 from orders.openapi import responses
@@ -41,6 +44,38 @@ _REDRIVE: Final = text("""
 """)
 _STATUS: Final = text("SELECT status FROM outbox WHERE id = :event_id")
 
+REDRIVEN_AT_ONCE: Final = 200
+"""Events in one transaction."""
+# By what `LIST` finds: each event once, also if it is dead again by the time that the last one has its turn.
+_REDRIVE_SOME: Final = text("""
+    WITH dead AS MATERIALIZED (
+        SELECT id FROM outbox
+        WHERE CASE WHEN status = 'DEAD' THEN true ELSE false END AND id > :after
+        ORDER BY id
+        LIMIT :limit
+        FOR UPDATE
+    ), redriven AS (
+        UPDATE outbox
+        SET status = 'PENDING', attempts = 0, refusals = 0, available_at = now(), claim_token = NULL
+        WHERE id = ANY (ARRAY(SELECT id FROM dead)) AND status = 'DEAD'
+        RETURNING id, subject, last_error
+    )
+    SELECT * FROM redriven ORDER BY id
+""")
+_COUNT: Final = text("""
+    SELECT count(*) FROM outbox WHERE CASE WHEN status = 'DEAD' THEN true ELSE false END AND id > :after
+""")
+
+# An order that has not begun is begun by its first event alone.
+_DISCARD: Final = text("""
+    DELETE FROM outbox
+    WHERE id = :event_id AND status = 'DEAD'
+      AND NOT (type = 'com.orders.order.created.v1' AND EXISTS (
+          SELECT FROM orders WHERE orders.id = subject AND orders.status = 'PENDING'
+      ))
+    RETURNING subject, type, data, last_error
+""")
+
 
 class DeadEvent(ApiModel):
     event_id: UUID
@@ -64,6 +99,15 @@ class EventRedriven(ApiModel):
     status: Literal["PENDING"] = "PENDING"
 
 
+class EventsRedriven(ApiModel):
+    redriven: int
+    left: int = Field(description="Dead events for which there was no time: ask again")
+
+
+class EventDiscarded(ApiModel):
+    event_id: UUID
+
+
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools' own gap
 
 
@@ -82,6 +126,25 @@ def get_dead_events(
 def post_event_redrive(event_id: str, why: Annotated[MaybeNote, Body()]) -> EventRedriven:
     """Publishes a dead event after all: it is pending again."""
     return redrive(dependencies.database, Operator.calling(router, why.note), event_id)
+
+
+@router.post(f"{API_PREFIX}/admin/outbox/redrive", responses=responses())
+def post_outbox_redrive(why: Annotated[MaybeNote, Body()]) -> EventsRedriven:
+    """Publishes all dead events after all: they are pending again."""
+    return redrive_all(
+        dependencies.database,
+        Operator.calling(router, why.note),
+        dependencies.may_go_on(router.lambda_context),
+    )
+
+
+@router.post(
+    f"{API_PREFIX}/admin/outbox/<event_id>/discard",
+    responses=responses(errors=[EventNotFound, NothingToRedrive, EventNeeded]),
+)
+def post_event_discard(event_id: str, why: Annotated[MaybeNote, Body()]) -> EventDiscarded:
+    """Deletes a dead event for good. A message that it asks for is marked as failed."""
+    return discard(dependencies.database, Operator.calling(router, why.note), event_id)
 
 
 def list_dead(database: Database, cursor: str | None, limit: int) -> DeadEventList:
@@ -125,19 +188,103 @@ def redrive(database: Database, operator: Operator, event_id: str) -> EventRedri
     def work(connection: Connection) -> None:
         dead = connection.execute(_REDRIVE, {"event_id": uuid}).first()
         if dead is None:
-            status = connection.scalar(_STATUS, {"event_id": uuid})
-            if status is None:
-                raise EventNotFound("There is no such event")
-            raise NothingToRedrive(f"The event is {status}")
-        operator_actions.record(
-            connection,
-            operator,
-            Action.EVENT_REDRIVEN,
-            str(uuid),
-            order_id=dead.subject,
-            detail=f"last_error={dead.last_error}",
-        )
+            raise _not_dead(connection, uuid)
+        _record_redriven(connection, operator, uuid, dead)
 
     database.transact(work)
     operator_actions.report(operator, Action.EVENT_REDRIVEN, str(uuid))
     return EventRedriven(event_id=uuid)
+
+
+def redrive_all(database: Database, operator: Operator, may_go_on: MayGoOn) -> EventsRedriven:
+    """Makes all dead events pending again, each once, as far as the time goes. It may be asked for again.
+
+    Raises:
+        DatabaseUnavailable: try again; some may be pending again by now.
+    """
+    after, number = FIRST_ID, 0
+    while True:
+        redriven = database.transact(partial(_redrive_some, operator=operator, after=after))
+        for event_id in redriven:
+            operator_actions.report(operator, Action.EVENT_REDRIVEN, str(event_id))
+        number += len(redriven)
+        if len(redriven) < REDRIVEN_AT_ONCE:
+            return EventsRedriven(redriven=number, left=0)
+        after = redriven[-1]
+        if not may_go_on():
+            return EventsRedriven(redriven=number, left=database.transact_alone(partial(_count, after=after)))
+
+
+def discard(database: Database, operator: Operator, event_id: str) -> EventDiscarded:
+    """Deletes a dead event. The book keeps what it was.
+
+    Raises:
+        EventNotFound: there is no such event, or not any more.
+        NothingToRedrive: it is not dead, or not any more.
+        EventNeeded: its order has not begun, and would never begin.
+        DatabaseUnavailable: try again.
+    """
+    uuid = parse_uuid(event_id)
+    if uuid is None:
+        raise EventNotFound("There is no such event")
+
+    def work(connection: Connection) -> None:
+        dead = connection.execute(_DISCARD, {"event_id": uuid}).first()
+        if dead is None:
+            raise _not_dead(connection, uuid)
+        if dead.type == NotificationRequested.type:
+            _give_up_message(connection, dead)
+        operator_actions.record(
+            connection,
+            operator,
+            Action.EVENT_DISCARDED,
+            str(uuid),
+            order_id=dead.subject if _is_of_order(dead.type) else None,
+            detail=f"type={dead.type} last_error={dead.last_error}",
+        )
+
+    database.transact(work)
+    operator_actions.report(operator, Action.EVENT_DISCARDED, str(uuid))
+    return EventDiscarded(event_id=uuid)
+
+
+def _redrive_some(connection: Connection, operator: Operator, after: UUID) -> list[UUID]:
+    dead = connection.execute(_REDRIVE_SOME, {"after": after, "limit": REDRIVEN_AT_ONCE}).all()
+    for event in dead:
+        _record_redriven(connection, operator, event.id, event)
+    return [event.id for event in dead]
+
+
+def _count(connection: Connection, after: UUID) -> int:
+    return int(connection.execute(_COUNT, {"after": after}).scalar_one())
+
+
+def _record_redriven(connection: Connection, operator: Operator, event_id: UUID, dead: Row[Any]) -> None:
+    operator_actions.record(
+        connection,
+        operator,
+        Action.EVENT_REDRIVEN,
+        str(event_id),
+        order_id=dead.subject,
+        detail=f"last_error={dead.last_error}",
+    )
+
+
+def _not_dead(connection: Connection, event_id: UUID) -> EventNotFound | NothingToRedrive | EventNeeded:
+    """Why nothing was done to the event."""
+    status = connection.scalar(_STATUS, {"event_id": event_id})
+    if status is None:
+        return EventNotFound("There is no such event")
+    if status == "DEAD":
+        return EventNeeded("The event starts its order, which has not begun: redrive it")
+    return NothingToRedrive(f"The event is {status}")
+
+
+def _give_up_message(connection: Connection, dead: Row[Any]) -> None:
+    """Nobody asks for the message any more: it waits no longer, and an operator may send it again."""
+    try:
+        requested = NotificationRequested.model_validate(dead.data, strict=False)
+    except ValidationError:
+        # It may be dead because it says nothing that makes sense.
+        return
+    notifications.give_up(connection, dead.subject, requested, "EventDiscarded")

@@ -1,16 +1,24 @@
-from pydantic import Json, model_validator
+from pydantic import Json, NonNegativeInt, model_validator
 
 from orders.events import Queue
 from orders.payments.settings import PaymentSettings
+from orders.settings import CancellationSettings
 
 
-class Settings(PaymentSettings):
+class Settings(PaymentSettings, CancellationSettings):
     state_machine_arn: str
     refund_state_machine_arn: str
     queue_urls: Json[dict[Queue, str]]
     """A JSON object from queue names to URLs."""
     dlq_urls: Json[dict[Queue, str]]
     """The same for their dead-letter queues."""
+
+    redeliveries_per_hour: NonNegativeInt
+    """How many webhook deliveries one customer may have sent again."""
+    log_group_prefix: str
+    """What the names of all functions' log groups begin with; a function's name follows."""
+    logging_functions: Json[list[str]]
+    """A JSON array of these functions' names."""
 
     @model_validator(mode="after")
     def _every_queue(self) -> "Settings":

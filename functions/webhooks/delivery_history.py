@@ -10,19 +10,13 @@ from sqlalchemy import Connection, Row, text
 from functions.webhooks.models import Delivery, DeliveryList, WebhookTestData, WebhookTestEvent
 from functions.webhooks.repeatable import Effect, Outcome, once
 from orders import ids, outbox, pages
-from orders.allowances import Allowance, spend
 from orders.db import Database
-from orders.errors import (
-    DeliveryNotFound,
-    TooManyRedeliveries,
-    TooManyTests,
-    WebhookDisabled,
-    WebhookNotFound,
-)
+from orders.errors import TooManyTests, WebhookNotFound
 from orders.events import Trace, WebhookAttemptScheduled
 from orders.idempotency import IdempotentRequest
 from orders.ids import parse_uuid, uuid7
-from orders.webhooks.states import TEST_EVENT_TYPE, EndpointStatus
+from orders.webhooks.redelivery import no_delivery, redeliver, require_enabled
+from orders.webhooks.states import TEST_EVENT_TYPE
 
 TEST_BURST: Final = 10
 """Tests that may be sent to one webhook at once."""
@@ -75,17 +69,6 @@ _TEST: Final = text("""
     VALUES (:id, :webhook_id, :event_id, :event_type, :webhook_id, :body, now())
 """)
 
-# A delivery that is still being tried only has its next attempt brought forward: the attempt that was scheduled finds
-# it made. One that has ended begins a new round of them.
-_AGAIN: Final = text("""
-    UPDATE webhook_deliveries
-    SET status = 'PENDING', next_attempt_at = now(),
-        first_attempt = CASE status WHEN 'PENDING' THEN first_attempt ELSE attempts + 1 END,
-        started_at = CASE status WHEN 'PENDING' THEN started_at ELSE now() END
-    WHERE id = :delivery_id
-    RETURNING id, order_id, attempts
-""")
-
 
 def list_page(
     database: Database, user_id: str, webhook_id: str, *, limit: int, cursor: str | None
@@ -135,17 +118,16 @@ def send_again(
     def take_effect(connection: Connection) -> Effect:
         found = _find(connection, asked)
         if found.id is None:
-            raise _no_delivery()
-        _require_enabled(found)
-        refused = spend(connection, Allowance("redeliveries of user", user_id, per_hour))
-        if refused:
-            raise TooManyRedeliveries(refused.retry_after_seconds)
-        row = connection.execute(_AGAIN, asked).first()
-        if row is None:
-            raise _no_delivery()
-        scheduled = WebhookAttemptScheduled(delivery_id=row.id, attempt=row.attempts + 1)
-        outbox.add(connection, row.order_id, scheduled, trace)
-        return Effect(asked["webhook_id"], delivery_id=row.id)
+            raise no_delivery()
+        redeliver(
+            connection,
+            found.id,
+            owner=user_id,
+            endpoint_status=found.endpoint_status,
+            trace=trace,
+            per_hour=per_hour,
+        )
+        return Effect(asked["webhook_id"], delivery_id=found.id)
 
     return once(database, request, take_effect, lambda connection, effect: _read(connection, effect, user_id))
 
@@ -168,7 +150,7 @@ def send_test(
 
     def take_effect(connection: Connection) -> Effect:
         found = _find(connection, asked)
-        _require_enabled(found)
+        require_enabled(found.endpoint_status)
         too_soon = (found.spent_seconds or 0.0) - (TEST_BURST - 1) * TEST_INTERVAL_SECONDS
         if too_soon > 0:
             raise TooManyTests(math.ceil(too_soon))
@@ -206,19 +188,10 @@ def _find(connection: Connection, asked: dict[str, Any]) -> Row[Any]:
     return found
 
 
-def _require_enabled(found: Row[Any]) -> None:
-    if found.endpoint_status == EndpointStatus.DISABLED:
-        raise WebhookDisabled("Enable the webhook before you have anything sent to it")
-
-
 def _read(connection: Connection, effect: Effect, user_id: str) -> Delivery:
     """The delivery that a request is answered with, which may be an earlier request's."""
     asked = {"webhook_id": effect.endpoint_id, "delivery_id": effect.delivery_id, "user_id": user_id}
     row = connection.execute(_READ, asked).first()
     if row is None:
-        raise _no_delivery()
+        raise no_delivery()
     return Delivery.of(row._mapping, delivery_id=row.id)
-
-
-def _no_delivery() -> DeliveryNotFound:
-    return DeliveryNotFound("This webhook has no such delivery")

@@ -26,6 +26,11 @@ DEFAULT_MEMORY_MB: Final = 256
 _LOG_LEVEL: Final = lambda_.ApplicationLogLevel.INFO
 
 
+def log_group_prefix(stage: Stage) -> str:
+    """What the names of the stage's functions' log groups begin with."""
+    return f"/aws/lambda/{stage.resource_name('')}"
+
+
 class FunctionRuntime(Construct):
     """What the functions of a stack run on: Python 3.13 on arm64 (20 % cheaper than x86) with the shared layer.
     Functions that use the payment provider get a second layer: the code of the provider that the stage chooses. Those
@@ -116,7 +121,7 @@ class OrdersFunction(Construct):
         log_group = logs.LogGroup(
             self,
             "Logs",
-            log_group_name=f"/aws/lambda/{name}",
+            log_group_name=log_group_prefix(stage) + self.name,
             retention=stage.log_retention,
             removal_policy=stage.removal_policy,
         )

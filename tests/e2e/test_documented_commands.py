@@ -38,9 +38,9 @@ NOT_RUN: Final = {
 }
 """What of the documents does not run here, and why."""
 MAY_BE_REFUSED: Final = (
-    r"bin/orders (dlq (redrive|discard)|outbox redrive|review (show|resume|close)|webhook (trigger|update)"
+    r"bin/orders (dlq (redrive|discard)|outbox (redrive|discard)|review (show|resume|close)|webhook (trigger|update)"
     r"|recipients (confirm|remove)|addresses (show|allow)|erase-customer|payment (complete|fail)"
-    r"|cancel|timeline|refunds?|refund-(resume|reject)) .*\$"
+    r"|cancel|timeline|logs|resend|redeliver|refunds?|refund-(resume|reject)) .*\$"
 )
 """They repair what is broken. Where nothing is, the API refuses (exit code 3), and it must have understood."""
 ASKS_FIRST: Final = r"bin/orders (erase-customer|cancel) "
@@ -90,6 +90,7 @@ def shell(running_cloud: Cloud, tmp_path: Path) -> dict[str, str]:
         "PRODUCT": str(uuid4()),
         "REFUND": str(uuid4()),
         "MESSAGE": str(uuid4()),
+        "DELIVERY": str(uuid4()),
         "EVENT": str(uuid4()),
         "WEBHOOK": str(uuid4()),
         "RECIPIENT": str(uuid4()),

@@ -265,3 +265,62 @@ def test_customers_are_no_operators(customer: Caller, path: str) -> None:
     answer = customer.get(path)
 
     assert (answer.status, answer.body["type"].rpartition("/")[2]) == (403, "administrators-only")
+
+
+def test_the_log_lines_of_an_order_are_found_in_all_functions_and_are_its_own(
+    admin: Caller, customer: Caller, orders: Commands
+) -> None:
+    placed, other = (customer.post(ORDER) for _ in range(2))
+    order_id, another = placed.body["orderId"], other.body["orderId"]
+    for each in (order_id, another):
+        assert await_end(customer, each)["status"] == "CONFIRMED"
+
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    wanted = {"create-order", "start-saga", "process-payment", "complete-order", "notify"}
+    while True:
+        logs = found(admin.get(f"/admin/orders/{order_id}/logs?limit=500"))
+        if wanted <= {line["function"] for line in logs["items"]}:
+            break
+        assert time.monotonic() < deadline, logs
+        time.sleep(0.5)
+
+    assert logs["isComplete"]
+    assert [line["time"] for line in logs["items"]] == sorted(line["time"] for line in logs["items"])
+    assert another not in json.dumps(logs)
+    assert "@" not in json.dumps(logs), "no address"
+    first = found(admin.get(f"/admin/orders/{order_id}/logs?limit=3"))
+    second = found(admin.get(f"/admin/orders/{order_id}/logs?limit=3&cursor={first['nextCursor']}"))
+    assert first["items"] + second["items"] == logs["items"][:6]
+    shown = orders("logs", order_id, "--follow")
+    assert all(function in shown for function in wanted)
+
+
+def test_a_mail_is_sent_again_by_the_command_line(
+    running_cloud: Cloud, customer: Caller, orders: Commands
+) -> None:
+    # Of its own, so that no other test has used up what it may get in an hour.
+    contact = {"email": f"{uuid4()}@example.com", "locale": "en"}
+    order_id = customer.post({**ORDER, "contact": contact}).body["orderId"]
+    assert await_end(customer, order_id)["status"] == "CONFIRMED"
+
+    def mail() -> dict[str, Any]:
+        with running_cloud.engine.connect() as connection:
+            row = connection.execute(
+                text("SELECT id, status FROM notifications WHERE order_id = :id AND channel = 'email'"),
+                {"id": order_id},
+            ).one()
+        return dict(row._mapping)
+
+    def await_sent(before: object = None) -> object:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not (mail()["status"] == "SENT" and mail()["id"] != before):
+            assert time.monotonic() < deadline, mail()
+            time.sleep(0.2)
+        return mail()["id"]
+
+    first = await_sent()
+    assert "QUEUED again" in orders("resend", order_id, "order_confirmed", "-n", "lost by a test")
+    await_sent(first)
+    assert "NOTIFICATION_RESENT" in orders("review", "show", order_id)
+    listed = json.loads(orders("payments", "--status", "CAPTURED", "--json"))
+    assert order_id in {payment["orderId"] for payment in listed["items"]}

@@ -171,6 +171,18 @@ def test_who_works_with_many_queues_knows_them_by_name(
     assert set(json.loads(deployed(stack.environment(function)[variable]))) == set(queues)
 
 
+def test_operators_read_the_logs_of_every_function(stack: SynthesizedStack) -> None:
+    environment = stack.environment("operations")
+    groups = {group["LogGroupName"] for group in stack.of_type("AWS::Logs::LogGroup").values()}
+
+    names = json.loads(environment["LOGGING_FUNCTIONS"])
+
+    assert set(names) == set(FUNCTIONS)
+    assert {environment["LOG_GROUP_PREFIX"] + name for name in names} <= groups
+    # AWS gives a function 4 KiB for all of them; what only a deploy knows is longer than here.
+    assert len(environment["LOGGING_FUNCTIONS"]) < 1024
+
+
 def test_a_message_that_an_operator_looks_at_is_held_for_longer_than_the_function_runs(
     stack: SynthesizedStack,
 ) -> None:

@@ -43,6 +43,9 @@ STRIPE_KEY: Rights = {"stripe api key": DATABASE["database secret"]}
 
 EXECUTIONS = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:execution:orders-{stage}-order-saga:*"
 REFUND_EXECUTIONS = EXECUTIONS.replace("order-saga", "order-refund")
+LOGS_OF_THE_STAGE = (
+    "arn:AWS::Partition:logs:AWS::Region:AWS::AccountId:log-group:/aws/lambda/orders-{stage}-*"
+)
 WAITING = "arn:AWS::Partition:states:AWS::Region:AWS::AccountId:stateMachine:orders-{stage}-order-saga"
 """The state machine by its name: a task token has no ARN."""
 
@@ -111,6 +114,7 @@ RIGHTS: dict[str, Rights] = {
         EXECUTIONS: frozenset({"states:DescribeExecution", "states:GetExecutionHistory"}),
         "refund state machine": frozenset({"states:StartExecution"}),
         REFUND_EXECUTIONS: frozenset({"states:DescribeExecution"}),
+        LOGS_OF_THE_STAGE: frozenset({"logs:FilterLogEvents"}),
     },
     "payment-events": {
         **DATABASE,

@@ -6,6 +6,7 @@ from tests.mutants.cancellations import CANCELLATIONS
 from tests.mutants.guards import GUARDS
 from tests.mutants.messages import MESSAGES
 from tests.mutants.mutant import Edit, Mutant, mutant
+from tests.mutants.operators import OPERATORS
 from tests.mutants.provider_events import PROVIDER_EVENTS
 from tests.mutants.reads import READS
 from tests.mutants.requests import REQUESTS
@@ -610,6 +611,7 @@ MUTANTS: Final = (
     *PERSONAL_DATA,
     *READS,
     *SEARCHES,
+    *OPERATORS,
     *REQUESTS,
     *STRIPE,
     *WAITING,

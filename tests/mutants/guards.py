@@ -171,8 +171,8 @@ GUARDS: Final[tuple[Mutant, ...]] = (
     mutant(
         "Disputed money is granted",
         _REFUNDS,
-        "            WHERE order_id = :order_id AND status IN ('OPEN', 'LOST'))",
-        "            WHERE order_id = :order_id AND status IN ('NONE'))",
+        "       WHERE order_id = :order_id AND status IN ('OPEN', 'LOST'))",
+        "       WHERE order_id = :order_id AND status IN ('NONE'))",
         f"{_GRANTS}::test_disputed_money_is_not_granted",
     ),
     mutant(

@@ -105,8 +105,8 @@ MESSAGES: Final = (
     ),
     mutant(
         "Deliveries are sent again without end",
-        "functions/webhooks/delivery_history.py",
-        "        if refused:\n            raise TooManyRedeliveries(refused.retry_after_seconds)\n",
+        "layers/shared/python/orders/webhooks/redelivery.py",
+        "    if refused:\n        raise TooManyRedeliveries(refused.retry_after_seconds)\n",
         "",
         "tests/integration/webhooks/test_deliveries.py"
         "::test_a_user_has_only_so_many_sent_again_in_an_hour_of_all_their_webhooks",

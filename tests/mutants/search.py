@@ -21,7 +21,7 @@ SEARCHES: Final[tuple[Mutant, ...]] = (
     ),
     mutant(
         "A search ends with the first orders that were looked at",
-        _SEARCH,
+        "functions/operations/walk.py",
         "cursor_after(listing, rows[0].last_id) if is_cut else None",
         "None",
         f"{_SEARCHING}::test_what_is_combined_is_read_in_pieces_and_nothing_is_left_out",

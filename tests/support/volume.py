@@ -37,12 +37,19 @@ ORDERS_WITH_STEPS: Final = 2
 BUSIEST_PRODUCT: Final = 1
 IDLE_PRODUCT: Final = PRODUCTS
 
+UNKNOWN_PAYMENTS: Final = 20
+LOW: Final = 100
+"""Products with a low-stock alert."""
+WEBHOOKS: Final = 10_000
+"""One in a hundred fails, and one in a thousand is disabled; each has some dozens of deliveries, or none."""
+
 _LOADERS: Final = 2
 _FIRST_MILLISECOND: Final = 1_700_000_000_000
 SPACING_MILLISECONDS: Final = 100
 """Between two orders."""
 _ORDER_TAIL: Final = "7000800000000000000a"
 _PRODUCT_TAIL: Final = "7000800000000000000b"
+_ENDPOINT_TAIL: Final = "7000800000000000000c"
 
 _LARGEST: Final = f"number % {STRIDE} = 0 AND number <= {STRIDE * ORDERS_OF_LARGEST}"
 _PRODUCT: Final = f"""
@@ -52,13 +59,27 @@ _PRODUCT_OF_ORDER: Final = _PRODUCT.format(
     number=f"CASE WHEN {_LARGEST} THEN {BUSIEST_PRODUCT} ELSE 2 + number % {PRODUCTS - 2} END"
 )
 
+_ENDPOINT: Final = f"""
+    CAST(lpad(to_hex({_FIRST_MILLISECOND} + {{number}}), 12, '0') || '{_ENDPOINT_TAIL}' AS uuid)
+"""
+
 _CATALOGUE: Final = (
     f"""
     INSERT INTO products (id, name, unit_price, currency, active)
     SELECT {_PRODUCT.format(number="number")}, 'Product ' || number, 100, 'USD', number > {PRODUCTS - ON_SALE}
     FROM generate_series(1, {PRODUCTS}) AS number
     """,
-    "INSERT INTO stock (product_id, stocked, available) SELECT id, 1000000000, 1000000000 FROM products",
+    f"""
+    INSERT INTO stock (product_id, stocked, available, low_since)
+    SELECT id, 1000000000, 1000000000, CASE WHEN row_number() OVER (ORDER BY id) % {PRODUCTS // LOW} = 0 THEN now() END
+    FROM products
+    """,
+    f"""
+    INSERT INTO webhook_endpoints (id, user_id, slot, url, status)
+    SELECT {_ENDPOINT.format(number="number")}, 'user-' || number, 1, 'https://shop.example.com/hooks',
+           CASE WHEN number % 1000 = 1 THEN 'DISABLED' ELSE 'ENABLED' END
+    FROM generate_series(0, {WEBHOOKS - 1}) AS number
+    """,
 )
 
 # Making an id costs more than reading it.
@@ -95,9 +116,24 @@ _TABLES: Final[Mapping[str, str]] = {
                to_timestamp(milliseconds / 1000.0)
         FROM numbered
     """,
+    "payments": f"""
+        (order_id, provider_key, status, amount, currency, captured)
+        SELECT order_id, 'order-' || number, status, 200, 'USD', CASE status WHEN 'CAPTURED' THEN 200 ELSE 0 END
+        FROM numbered CROSS JOIN LATERAL (
+            SELECT CASE WHEN number % {ORDERS // UNKNOWN_PAYMENTS} = 1 THEN 'UNKNOWN'
+                        WHEN number % 33 = 0 AND NOT ({_LARGEST}) THEN 'DECLINED' ELSE 'CAPTURED' END
+        ) AS payment (status)
+    """,
     "order_items": """
         (order_id, line_no, product_id, quantity, unit_price, product_name)
         SELECT order_id, 1, product_id, 2, 100, 'Made up' FROM numbered
+    """,
+    "webhook_deliveries": f"""
+        (id, endpoint_id, event_id, event_type, order_id, body, status, attempts, last_status, last_error)
+        SELECT order_id, {_ENDPOINT.format(number=f"number % {WEBHOOKS}")}, order_id, 'com.orders.order.confirmed.v1',
+               order_id, '', 'DELIVERED', 1, CASE WHEN number % {WEBHOOKS} % 100 = 0 THEN 500 ELSE 200 END,
+               CASE WHEN number % {WEBHOOKS} % 100 = 0 THEN 'HTTP_STATUS' END
+        FROM numbered WHERE number % {STRIDE} = 1
     """,
     "idempotency_keys": """
         (user_id, key, fingerprint, order_id)
@@ -142,7 +178,10 @@ def fill(credentials: Credentials) -> None:
     _load(credentials, [create for _, create in indexes if not create.startswith("ALTER")])
     _load(credentials, ["DROP TABLE numbered"])
     # Before anybody looks, so that no autovacuum does it in the middle of a measurement.
-    _load(credentials, [f"VACUUM (ANALYZE) {table}" for table in (*_TABLES, "products", "stock")])
+    _load(
+        credentials,
+        [f"VACUUM (ANALYZE) {table}" for table in (*_TABLES, "products", "stock", "webhook_endpoints")],
+    )
 
 
 def _load(

@@ -13,6 +13,7 @@ from tools.cli import (
     commands,
     erasure,
     gateway,
+    logs,
     mails,
     operations,
     orders,
@@ -49,6 +50,7 @@ app.add_typer(preflight.app)
 app.add_typer(smoke.app)
 app.add_typer(operations.app)
 app.add_typer(search.app)
+app.add_typer(logs.app)
 app.add_typer(refunds.app)
 app.add_typer(erasure.app)
 app.add_typer(addresses.app, name="addresses")

@@ -3,12 +3,12 @@
 import asyncio
 import json
 from base64 import urlsafe_b64decode
-from collections.abc import Coroutine
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 from tools.cli import session
-from tools.cli.commands import current
+from tools.cli.commands import current, working
 from tools.cli.target import Target, find_target, say_where
 from tools.client.http import ApiClient, refusals_told
 from tools.client.orders_client import OrdersClient
@@ -66,9 +66,12 @@ def address_of(user: str | None = None, default: str = "customer") -> str:
     return session.address_of(settings, target, user or (default if target.is_local else session.ME))
 
 
-def client(user: str | None = None, default: str = "customer") -> AbstractContextManager[ApiClient]:
+@contextmanager
+def client(user: str | None = None, default: str = "customer") -> Iterator[ApiClient]:
     """A client for the user. Raises as `access` does, and inside the block as `refusals_told` does."""
-    return ApiClient.connect(*access(user, default))
+    shown = access(user, default)
+    with working("Waiting for the API"), ApiClient.connect(*shown) as api:
+        yield api
 
 
 def connect(

@@ -8,8 +8,9 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import FrameType
@@ -38,6 +39,8 @@ down), or it failed; 2 wrong usage; 3 refused by the API or by Cognito; 4 nothin
 
 # Wider than anything: what is printed here is broken into lines by nobody, so that ids can be copied and piped.
 _UNLIMITED: Final = 100_000
+
+_A_MOMENT_SECONDS: Final = 1.0
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Place = Literal["api", "local", "anywhere"]
@@ -212,6 +215,25 @@ class _UnlimitedConsole(Console):
 console: Final = _UnlimitedConsole()
 notes: Final = _UnlimitedConsole(stderr=True)
 """For what is not the result: where a command talks to, what it is waiting for."""
+
+
+@contextlib.contextmanager
+def working(what: str) -> Iterator[None]:
+    """Shows on a terminal that something is under way, if the block takes longer than a moment. What the block itself
+    prints belongs on `notes`."""
+    if not notes.is_terminal:
+        yield
+        return
+    shown = notes.status(what)
+    waiting = threading.Timer(_A_MOMENT_SECONDS, shown.start)
+    waiting.daemon = True
+    waiting.start()
+    try:
+        yield
+    finally:
+        waiting.cancel()
+        waiting.join()
+        shown.stop()
 
 
 def show(document: Any, *lines: RenderableType) -> None:

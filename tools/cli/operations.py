@@ -1,5 +1,9 @@
-"""The commands of operators: `dlq`, `review`, `outbox` and `health`. docs/operations.md says when to use which."""
+"""The commands of operators: `dlq`, `review`, `outbox`, `resend`, `redeliver`, `payments` and `health`.
 
+docs/operations.md says when to use which.
+"""
+
+from itertools import islice
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import typer
@@ -7,7 +11,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tools.cli.api import client
-from tools.cli.commands import Commands, listing, show
+from tools.cli.commands import Commands, listing, notes, show
 from tools.cli.operations_tables import execution_table, health_table, order_report
 from tools.console import cell, in_one_line, money
 
@@ -56,6 +60,17 @@ _EVENT_COLUMNS: Final = {
     "Order": "orderId",
     "Attempts": "attempts",
     "Last error": "lastError",
+}
+
+_PAYMENT_COLUMNS: Final = {
+    "Order": "orderId",
+    "Is": "orderStatus",
+    "Payment": "status",
+    "Amount": "amount",
+    "Captured": "captured",
+    "Refunded": "refunded",
+    "Changed": "updatedAt",
+    "Look at it": "finding",
 }
 
 
@@ -176,11 +191,92 @@ def list_dead_events() -> None:
 
 
 @outbox.command("redrive")
-def redrive_event(event: EventId, note: MaybeNote = None) -> None:
-    """Publish a dead event after all."""
+def redrive_event(
+    event: Annotated[str | None, typer.Argument(metavar="[EVENT]", help="The event's id.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All dead events.")] = False,
+    note: MaybeNote = None,
+) -> None:
+    """Publish a dead event, or all of them, after all."""
+    if everything == (event is not None):
+        raise typer.BadParameter("name one event, or say --all")
+    if event is not None:
+        with client(default="admin") as api:
+            api.post(f"admin/outbox/{event}/redrive", note=note)
+        show({"eventId": event}, f"{event} is the relay's again")
+        return
+    redriven, left = 0, 1
     with client(default="admin") as api:
-        api.post(f"admin/outbox/{event}/redrive", note=note)
-    show({"eventId": event}, f"{event} is the relay's again")
+        while left:
+            answer = api.post("admin/outbox/redrive", note=note)
+            redriven, left = redriven + answer["redriven"], answer["left"]
+            if left:
+                notes.print(f"{redriven} redriven, {left} left")
+    show({"redriven": redriven, "left": left}, f"{redriven} are the relay's again")
+
+
+@outbox.command("discard")
+def discard_event(event: EventId, note: Note) -> None:
+    """Delete a dead event for good. A message that it asks for is marked as failed."""
+    with client(default="admin") as api:
+        api.post(f"admin/outbox/{event}/discard", note=note)
+    show({"eventId": event}, f"{event} is discarded")
+
+
+@app.command("resend")
+def resend_notification(
+    order: OrderId,
+    kind: Annotated[
+        str,
+        typer.Argument(metavar="TYPE", help="Which message, as review show has it, e.g. order_confirmed."),
+    ],
+    channel: Annotated[Literal["email", "sms"], typer.Option(help="How it is sent.")] = "email",
+    refund: Annotated[
+        str | None, typer.Option(metavar="ID", help="Of order_refunded: the refund that it tells of.")
+    ] = None,
+    note: MaybeNote = None,
+) -> None:
+    """Send a mail or a text message of an order again."""
+    with client(default="admin") as api:
+        sent = api.post(
+            f"admin/orders/{order}/notifications", type=kind, channel=channel, refundId=refund, note=note
+        )
+    show(
+        sent,
+        f"{kind} by {channel} is {sent['status']} again. What becomes of it: bin/orders review show {order}",
+    )
+
+
+@app.command("redeliver")
+def redeliver_of_order(
+    order: OrderId,
+    delivery: Annotated[
+        str, typer.Argument(metavar="DELIVERY", help="The delivery's id, as timeline has it.")
+    ],
+    note: MaybeNote = None,
+) -> None:
+    """Send a delivery of an order to its customer's webhook again."""
+    with client(default="admin") as api:
+        again = api.post(f"admin/orders/{order}/deliveries/{delivery}/redeliver", note=note)
+    show(again, f"It is {again['status']} and will be sent again now.")
+
+
+@app.command("payments")
+def list_payments(
+    status: Annotated[
+        str | None, typer.Option(help="E.g. UNKNOWN; or CONFLICT: books that disagree with the order's end.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+) -> None:
+    """Payments of all orders; first those that somebody should look at."""
+    asked: dict[str, Any] = {} if status is None else {"status": status}
+    with client(default="admin") as api:
+        payments = list(islice(api.items("admin/payments", **asked, limit=min(limit, 100)), limit))
+    rows = [
+        payment
+        | {name: money(payment[name], payment["currency"]) for name in ("amount", "captured", "refunded")}
+        for payment in payments
+    ]
+    show({"items": payments}, listing(rows, _PAYMENT_COLUMNS) if rows else "No payment is like that.")
 
 
 @app.command("health")

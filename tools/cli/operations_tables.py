@@ -1,6 +1,6 @@
 """What the API of operators returns, as tables for a terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Group, RenderableType
@@ -37,7 +37,7 @@ def order_report(report: Mapping[str, Any]) -> RenderableType:
         Text(_payment(order["payment"], report["gateway"], order["currency"])),
         *(Text(line, "bold") for line in _review(report["review"])),
         *(table_of(order[name], columns) for name, columns in _LISTS.items() if order[name]),
-        Text(f"May be done now: {', '.join(report['actions']) or 'nothing'}"),
+        *_possibilities(report["operatorActions"]),
     ]
     return Group(*lines)
 
@@ -72,6 +72,18 @@ def _review(review: Mapping[str, Any] | None) -> list[str]:
         return []
     reasons = [f"  {reason['text']}" for reason in review["reasons"]]
     return ["Under review:", *reasons, f"  suggested: {review['suggested']}"]
+
+
+def _possibilities(actions: Sequence[Mapping[str, Any]]) -> list[RenderableType]:
+    possible = [each["action"] for each in actions if each["isPossible"]]
+    return [
+        Text(f"May be done now: {', '.join(possible) or 'nothing'}"),
+        *(
+            Text(f"  not {each['action']}: {each['reason']}", "dim")
+            for each in actions
+            if not each["isPossible"]
+        ),
+    ]
 
 
 def _execution(execution: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import typer
 
 from tools.cli.api import connect, run
-from tools.cli.commands import Commands, listing
+from tools.cli.commands import Commands, listing, working
 from tools.cli.commands import show as show_result
 from tools.client.orders_client import CatalogueClient, StockedProduct
 from tools.console import money
@@ -27,9 +27,11 @@ Key = Annotated[str | None, typer.Option(help="Idempotency-Key; a new one unless
 
 
 @app.command("list")
-def show_all() -> None:
+def show_all(
+    low: Annotated[bool, typer.Option("--low", help="Only those with a low-stock alert.")] = False,
+) -> None:
     """Show all products with their stock, also those that are not on sale."""
-    show(_ask(lambda catalogue: catalogue.all_products()))
+    show(_ask(lambda catalogue: catalogue.all_products(only_low=low)))
 
 
 @app.command()
@@ -107,7 +109,8 @@ def _ask(request: Callable[[CatalogueClient], Coroutine[Any, Any, T]]) -> T:
         async with connect(CatalogueClient, None, default="admin") as catalogue:
             return await request(catalogue)
 
-    return run(connected())
+    with working("Waiting for the API"):
+        return run(connected())
 
 
 def show(products: Sequence[StockedProduct], *, one: bool = False) -> None:

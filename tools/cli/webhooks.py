@@ -1,5 +1,6 @@
 """The commands of a customer whose server is told about their orders: `webhook add`, `list`, `deliveries`, …"""
 
+from itertools import islice
 from typing import Annotated, Final
 from uuid import uuid4
 
@@ -22,6 +23,16 @@ _WEBHOOK_COLUMNS: Final = {
     "Status": "status",
     "Why": "disabledReason",
     "Description": "description",
+}
+_ALL_COLUMNS: Final = {
+    "Webhook": "webhookId",
+    "Customer": "customerId",
+    "URL": "url",
+    "Status": "status",
+    "Failures": "consecutiveFailures",
+    "HTTP": "lastStatus",
+    "Error": "lastError",
+    "Last": "lastAttemptAt",
 }
 _DELIVERY_COLUMNS: Final = {
     "Delivery": "deliveryId",
@@ -52,8 +63,19 @@ def add(
 
 
 @app.command("list")
-def list_webhooks(user: User = None) -> None:
+def list_webhooks(
+    user: User = None,
+    everybody: Annotated[
+        bool, typer.Option("--all", help="Of all customers, failing ones first; for administrators.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Of all customers': how many at most.")] = 50,
+) -> None:
     """List the webhooks."""
+    if everybody:
+        with client(user, default="admin") as api:
+            found = list(islice(api.items("admin/webhooks", limit=min(limit, 100)), limit))
+        show({"items": found}, listing(found, _ALL_COLUMNS))
+        return
     with client(user) as api:
         webhooks = list(api.items("webhooks"))
     show({"items": webhooks}, listing(webhooks, _WEBHOOK_COLUMNS))

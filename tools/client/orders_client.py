@@ -223,10 +223,10 @@ class OrdersClient:
         """The catalogue."""
         return [Product.model_validate(item) for item in await self._all("products")]
 
-    async def _all(self, path: str) -> list[dict[str, Any]]:
+    async def _all(self, path: str, **query: str) -> list[dict[str, Any]]:
         """The items of all pages of a list."""
         items: list[dict[str, Any]] = []
-        asked = {"limit": str(_PAGE)}
+        asked = {"limit": str(_PAGE), **query}
         while True:
             page = content_of(await self._send("GET", path, params=asked))
             items += page["items"]
@@ -265,9 +265,10 @@ class CatalogueClient(OrdersClient):
         httpx.TransportError: no answer.
     """
 
-    async def all_products(self) -> list[StockedProduct]:
-        """Also those that are not on sale, oldest first."""
-        return [StockedProduct.model_validate(item) for item in await self._all("admin/products")]
+    async def all_products(self, *, only_low: bool = False) -> list[StockedProduct]:
+        """Also those that are not on sale, oldest first; or only those with a low-stock alert."""
+        asked = {"lowStock": "true"} if only_low else {}
+        return [StockedProduct.model_validate(item) for item in await self._all("admin/products", **asked)]
 
     async def add(self, name: str, unit_price: int, currency: str, stock: int, *, key: str) -> StockedProduct:
         """Puts a product on sale; with the same key it may be sent again. The price is in minor units."""

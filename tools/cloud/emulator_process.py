@@ -1,4 +1,4 @@
-"""The emulator's process: MiniStack, with twelve things changed before it starts.
+"""The emulator's process: MiniStack, with thirteen things changed before it starts.
 
 Its Lambda runtime API writes headers and body separately. With Nagle's algorithm the second write waits for the
 ACK of the first, which Linux delays by 40 ms: 52 ms for an invocation instead of 9.
@@ -22,6 +22,8 @@ It builds the pattern of every route anew for every request.
 
 Its SQS has no message move tasks, by which AWS redrives a dead-letter queue.
 
+Its CloudWatch Logs take a filter pattern for JSON for "everything": see `log_patterns`.
+
 Its HTTP APIs know no origin with any port, leave CORS headers off their own refusals, and destroy compressed JSON.
 
 It forgets who is who when it ends: see `kept_identity`.
@@ -40,7 +42,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
-from tools.cloud import http_api
+from tools.cloud import http_api, log_patterns
 from tools.cloud.function_starter import FunctionStarter
 from tools.cloud.message_moves import MessageMoves
 from tools.cloud.settings import IDENTITY_FILE, LOOPBACK
@@ -131,7 +133,7 @@ def main() -> None:
     from ministack.app import main as serve
     from ministack.core import lambda_runtime, persistence
     from ministack.core.lambda_runtime import ProvidedWorker
-    from ministack.services import apigateway, cognito, lambda_svc, sqs
+    from ministack.services import apigateway, cloudwatch_logs, cognito, lambda_svc, sqs
     from ministack.services.cloudformation import provisioners
 
     from tools.cloud.kept_identity import KeptIdentity
@@ -157,6 +159,7 @@ def main() -> None:
     lambda_svc._release_execution_slot = turns.release
     KeptIdentity(Path(persistence.STATE_DIR) / IDENTITY_FILE).install(cognito, apigateway, provisioners)
     sqs._HANDLERS.update(MessageMoves(sqs).handlers())
+    cloudwatch_logs._compile_filter_pattern = log_patterns.with_json(cloudwatch_logs._compile_filter_pattern)
     with contextlib.ExitStack() as stack:
         if FunctionStarter.is_possible():
             starter = stack.enter_context(FunctionStarter())

@@ -130,7 +130,11 @@ def get_orders(
 def get_order_report(order_id: str) -> sagas.OrderReport:
     """One order with everything around it, and what an operator may do to it."""
     return sagas.read_report(
-        dependencies.database, dependencies.executions(), dependencies.gateway, parse_order_id(order_id)
+        dependencies.database,
+        dependencies.executions(),
+        dependencies.gateway,
+        parse_order_id(order_id),
+        dependencies.settings.cancellation_window_minutes,
     )
 
 

@@ -8,7 +8,9 @@ from uuid import UUID
 
 from pydantic import Field
 
+from functions.operations.orders import possibilities
 from functions.operations.orders.advice import OperatorAction, ReviewAdvice, advise, possible_actions
+from functions.operations.orders.possibilities import Possibility
 from functions.operations.orders.records import OrderRecords, read_records
 from orders import closing, lifecycle
 from orders.aws import sdk_calls
@@ -68,7 +70,10 @@ class OrderReport(ApiModel):
     order: OrderRecords
     execution: ExecutionSummary = Field(description="The newest one")
     gateway: GatewayRecord | None = Field(description="null: the order has no payment")
-    actions: list[OperatorAction] = Field(description="What an operator may do now")
+    actions: list[OperatorAction] = Field(description="What an operator may do about its review now")
+    operator_actions: list[Possibility] = Field(
+        description="All that operators do to orders, always in the same order, and whether it may be done now"
+    )
     review: ReviewAdvice | None = Field(description="Why it is under review; null: it is not")
 
 
@@ -98,7 +103,11 @@ def newest_executions(executions: Executions, order_id: UUID, known: int) -> Ite
 
 
 def read_report(
-    database: Database, executions: Executions, gateway: PaymentGateway, order_id: UUID
+    database: Database,
+    executions: Executions,
+    gateway: PaymentGateway,
+    order_id: UUID,
+    cancellation_window_minutes: int,
 ) -> OrderReport:
     """An order with its newest execution, the gateway's word, and what may be done to it.
 
@@ -117,6 +126,13 @@ def read_report(
         execution=execution,
         gateway=at_gateway,
         actions=actions,
+        operator_actions=possibilities.look(
+            database,
+            order_id,
+            findings=findings,
+            execution=execution.status,
+            cancellation_window_minutes=cancellation_window_minutes,
+        ),
         review=advise(records, execution.status, execution.error, findings, actions) if findings else None,
     )
 

@@ -1,33 +1,30 @@
 """The search over all orders, for operators: by an index whatever is asked for, and bounded.
 
-One of the filters chooses the index; what it finds is held against the others, so many orders at a time. A page may
-therefore have fewer orders than asked for, and be followed by another one all the same.
+One of the filters chooses the index; what it finds is held against the others, so many orders at a time: see `walk`.
 """
 
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final, Literal
 from uuid import UUID
 
 from pydantic import Field
-from sqlalchemy import Row, TextClause, text
+from sqlalchemy import TextClause, text
 
+from functions.operations import walk
 from functions.operations.orders.records import AdminOrder
+from functions.operations.walk import MayGoOn
 from orders.conditional import digest
 from orders.db import Database
 from orders.domain import FailureReason, OrderStatus
 from orders.http import ApiModel
 from orders.ids import FIRST_ID, LAST_ID
-from orders.pages import cursor_after, id_before
 
 Sort = Literal["newest", "oldest"]
-MayGoOn = Callable[[], bool]
-"""Whether there is time for another statement."""
-
 EXAMINED: Final = 100
 """Orders that one statement holds against the other filters, at least: it takes milliseconds."""
 STATEMENTS: Final = 10
@@ -140,8 +137,7 @@ def search(
         InvalidCursor: it is not of this search.
         DatabaseUnavailable: try again.
     """
-    left = iter(range(statements - 1))
-    orders, next_cursor = _collect(database, wanted, cursor, limit, lambda: next(left, None) is not None)
+    orders, next_cursor = _collect(database, wanted, cursor, limit, walk.at_most(statements))
     return AdminOrderList(items=orders, next_cursor=next_cursor)
 
 
@@ -225,28 +221,11 @@ def statement(wanted: OrderSearch, start: UUID | None, limit: int) -> tuple[Text
 def _collect(
     database: Database, wanted: OrderSearch, cursor: str | None, limit: int, may_go_on: MayGoOn
 ) -> tuple[list[AdminOrder], str | None]:
-    """Up to `limit` orders, by as many statements as it takes, and the cursor of what may follow them."""
-    orders: list[AdminOrder] = []
-    while True:
-        rows, cursor = _read(database, wanted, cursor, limit - len(orders))
-        orders += (AdminOrder.of(row._mapping, order_id=row.id) for row in rows)
-        if cursor is None or len(orders) == limit or not may_go_on():
-            return orders, cursor
-
-
-def _read(
-    database: Database, wanted: OrderSearch, cursor: str | None, limit: int
-) -> tuple[Sequence[Row[Any]], str | None]:
-    """Up to `limit` orders, and the cursor of what follows them, if anything may."""
-    listing = wanted.listing
-    start = None if cursor is None else id_before(listing, cursor, FIRST_ID)
-    sql, parameters = statement(wanted, start, limit)
-    rows = database.transact_alone(lambda connection: connection.execute(sql, parameters).all())
-    orders = [row for row in rows if row.id is not None]
-    if len(orders) > limit:
-        return orders[:limit], cursor_after(listing, orders[limit - 1].id)
-    is_cut = rows[0].examined == parameters["examined"]
-    return orders, cursor_after(listing, rows[0].last_id) if is_cut else None
+    """Up to `limit` orders, and the cursor of what may follow them."""
+    rows, next_cursor = walk.collect(
+        database, wanted.listing, partial(statement, wanted), cursor, limit, may_go_on
+    )
+    return [AdminOrder.of(row._mapping, order_id=row.id) for row in rows], next_cursor
 
 
 def _chosen(wanted: OrderSearch, given: dict[str, Any]) -> str | None:

@@ -27,6 +27,12 @@ def all_products(*, deep: bool) -> Read:
     return read
 
 
+def low_products(database: Database, draw: random.Random) -> object:
+    after = volume.product_id(draw.randint(1, volume.PRODUCTS))
+    cursor = pages.cursor_after("products low on stock", after)
+    return products.list_products(database, only_low=True, limit=LIMIT, cursor=cursor)
+
+
 def product(database: Database, draw: random.Random) -> object:
     return products.read_product(database, str(volume.product_id(draw.randint(1, volume.PRODUCTS))))
 
@@ -45,6 +51,7 @@ def movements(number: int | None, *, after: tuple[int, int] | None = None) -> Re
 CASES = {
     "all products, first page": Case(all_products(deep=False), 2 * PAGE),
     "all products, any page": Case(all_products(deep=True), 2 * PAGE),
+    "products that are low on stock": Case(low_products, 3 * PAGE),
     "product": Case(product, 2),
     "movements, first page": Case(movements(None), 1 + PAGE),
     "movements of the busiest product, first page": Case(movements(volume.BUSIEST_PRODUCT), 1 + PAGE),

@@ -15,7 +15,7 @@ from tests.support.plans import Plans, explaining
 from tests.support.reads import BUDGET_MS, EXECUTIONS
 
 GROWS_WITH_ORDERS = ("orders", "order_items", "saga_steps", "stock_movements")
-UNFINISHED = volume.ORDERS // 1_000 + volume.IN_REVIEW
+UNFINISHED = volume.ORDERS // 1_000 + volume.IN_REVIEW + volume.UNKNOWN_PAYMENTS
 
 INDEXES = ("orders_unfinished", "orders_in_review", "outbox_due", "outbox_dead", "payments_undecided")
 

@@ -9,11 +9,13 @@ from sqlalchemy import text
 from functions.operations import health, outbox
 from functions.operations.orders import records
 from functions.outbox_relay.claims import Claims
+from orders import notifications
 from orders.db import Database
+from orders.domain import Notification
 from orders.ids import FIRST_ID, uuid7
 from orders.payments.breaker import CIRCUIT
 from tests.integration.operations.support import ADMIN, OPERATOR, Operations
-from tests.support.factories import add_order, execute, rows
+from tests.support.factories import TRACE, add_order, execute, rows
 
 
 def dead_event(operations: Operations, status: str = "DEAD") -> str:
@@ -122,3 +124,96 @@ def test_a_list_reads_the_index_that_holds_nothing_else(
         return "\n".join(connection.execute(text(f"EXPLAIN {statement}"), parameters).scalars())
 
     assert f"using {index}" in database.transact(plan) or f"on {index}" in database.transact(plan)
+
+
+def redrive_all(operations: Operations, **body: Any) -> Any:
+    answer = operations.admin.post(f"{ADMIN}/outbox/redrive", body)
+    assert answer.status == 200, answer.text
+    return answer.json
+
+
+def discard(operations: Operations, event_id: str, **body: Any) -> Any:
+    return operations.admin.post(f"{ADMIN}/outbox/{event_id}/discard", body)
+
+
+def test_all_dead_events_are_the_relay_s_again_and_each_is_on_record(operations: Operations) -> None:
+    events = [dead_event(operations) for _ in range(3)]
+    published = dead_event(operations, "PUBLISHED")
+
+    assert redrive_all(operations, note="the schema is deployed") == {"redriven": 3, "left": 0}
+
+    assert sorted(str(claim.id) for claim in Claims(operations.database).claim(10)) == events
+    actions = operations.actions()
+    assert [action["target"] for action in actions] == events
+    assert {action["action"] for action in actions} == {"EVENT_REDRIVEN"}
+    assert {action["note"] for action in actions} == {"the schema is deployed"}
+    assert published not in events
+    assert redrive_all(operations) == {"redriven": 0, "left": 0}, "there is nothing left"
+
+
+def test_when_time_is_over_the_rest_is_counted(
+    operations: Operations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "REDRIVEN_AT_ONCE", 2)
+    monkeypatch.setattr(outbox.dependencies, "may_go_on", lambda context: lambda: False)
+    for _ in range(5):
+        dead_event(operations)
+
+    assert [redrive_all(operations) for _ in range(3)] == [
+        {"redriven": 2, "left": 3},
+        {"redriven": 2, "left": 1},
+        {"redriven": 1, "left": 0},
+    ]
+
+
+def test_a_discarded_event_is_gone_and_on_record(operations: Operations) -> None:
+    event_id = dead_event(operations)
+    execute(operations.database, "UPDATE orders SET status = 'PROCESSING'")
+
+    assert discard(operations, event_id, note="its order is processed").json == {"eventId": event_id}
+
+    assert rows(operations.database, "SELECT id FROM outbox") == []
+    (action,) = operations.actions()
+    assert (action["action"], action["target"]) == ("EVENT_DISCARDED", event_id)
+    assert action["order_id"] is not None
+    assert action["detail"] == "type=com.orders.order.created.v1 last_error=InvalidEventData"
+    assert discard(operations, event_id).status == 404, "and is not discarded twice"
+
+
+def test_an_event_that_its_order_cannot_begin_without_is_kept(operations: Operations) -> None:
+    event_id = dead_event(operations)
+
+    answer = discard(operations, event_id)
+
+    assert (answer.status, answer.json["type"].rpartition("/")[2]) == (409, "event-needed")
+    assert len(rows(operations.database, "SELECT id FROM outbox")) == 1
+    assert operations.actions() == []
+
+
+@pytest.mark.parametrize("status", ["PENDING", "PUBLISHED"])
+def test_an_event_that_is_not_dead_is_not_discarded(operations: Operations, status: str) -> None:
+    event_id = dead_event(operations, status)
+
+    assert discard(operations, event_id).status == 409
+    assert len(rows(operations.database, "SELECT id FROM outbox")) == 1
+
+
+def test_a_message_whose_event_is_discarded_waits_no_longer(operations: Operations) -> None:
+    order_id = add_order(operations.database)
+    for status in ("PROCESSING", "CONFIRMED"):
+        execute(operations.database, "UPDATE orders SET status = :status", status=status)
+    operations.database.transact(
+        lambda connection: notifications.request(connection, order_id, Notification.ORDER_CONFIRMED, TRACE)
+    )
+    (event,) = rows(
+        operations.database,
+        "UPDATE outbox SET status = 'DEAD' WHERE data ->> 'channel' = 'email' RETURNING id",
+    )
+
+    assert discard(operations, str(event["id"])).status == 200
+
+    found = rows(operations.database, "SELECT channel, status, error FROM notifications ORDER BY channel")
+    assert found == [
+        {"channel": "email", "status": "FAILED", "error": "EventDiscarded"},
+        {"channel": "sms", "status": "QUEUED", "error": None},
+    ]

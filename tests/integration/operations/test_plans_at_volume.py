@@ -4,15 +4,16 @@ with."""
 import random
 from collections.abc import Callable
 from typing import Any, Final
+from uuid import UUID
 
 import pytest
 
-from functions.operations import stats
+from functions.operations import payments, stats, walk, webhooks
 from functions.operations.orders import timeline
 from functions.operations.orders.search import EXAMINED, OrderSearch, search
 from orders import pages
 from orders.db import Credentials, Database
-from orders.domain import FailureReason, OrderStatus
+from orders.domain import FailureReason, OrderStatus, PaymentStatus
 from tests.support import volume
 from tests.support.plans import explaining
 from tests.support.reads import Case, Read
@@ -131,7 +132,37 @@ def story(database: Database, draw: random.Random) -> object:
     return database.transact_alone(lambda connection: connection.scalar(timeline.STORY, parameters))
 
 
-CASES["the rest of an order's story"] = Case(story, 1)
+CASES["the rest of an order's story"] = Case(story, 100)
+
+
+def listed(statement: walk.Statement, start: Callable[[random.Random], UUID] | None = None) -> Read:
+    """A page of one of the lists that are walked through: the first one, or one that begins anywhere."""
+
+    def read(database: Database, draw: random.Random) -> object:
+        sql, parameters = statement(start(draw) if start else None, LIMIT)
+        return database.transact_alone(lambda connection: connection.execute(sql, parameters).all())
+
+    return read
+
+
+def any_order(draw: random.Random) -> UUID:
+    return volume.order_id(draw.randint(*ANY))
+
+
+SEEN: Final = payments.EXAMINED
+BOOKS: Final = 4
+"""Tables that a payment is held against, and itself."""
+for wanted in (None, *PaymentStatus, "CONFLICT"):
+    for name, statement in payments.lists(wanted):  # type: ignore[arg-type]
+        CASES[name] = Case(listed(statement), BOOKS * SEEN + volume.ORDERS // 1_000 + 100)
+        CASES[f"{name}, any page"] = Case(
+            listed(statement, any_order), BOOKS * SEEN + volume.ORDERS // 1_000 + 100
+        )
+for name, statement in webhooks.lists(None):
+    CASES[name] = Case(
+        listed(statement),
+        webhooks.EXAMINED * (2 + webhooks.LATEST) + 2 * (LIMIT + 1) * webhooks.LATEST**2,
+    )
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -142,7 +173,7 @@ def test_a_search_goes_by_an_index_and_takes_milliseconds(million_orders: Creden
 
 
 def test_numbers_are_counted_without_reading_the_orders(million_orders: Credentials) -> None:
-    """Payments and events are none in this database."""
+    """Events are none in this database."""
     database = Database(lambda: million_orders)
     with explaining(database) as plans:
         database.transact_alone(
@@ -153,4 +184,4 @@ def test_numbers_are_counted_without_reading_the_orders(million_orders: Credenti
     of_orders = [scan for scan in plans.scans if " on orders: " in scan]
     assert of_orders
     assert all(scan.startswith("Index Only Scan") for scan in of_orders), of_orders
-    assert plans.rows_scanned == 0
+    assert plans.rows_scanned <= volume.UNKNOWN_PAYMENTS + volume.LOW

@@ -104,6 +104,10 @@ def report(text: str) -> dict[str, Any]:
         "execution": execution(text),
         "gateway": None,
         "actions": ["resume"],
+        "operatorActions": [
+            {"action": "resume", "isPossible": True, "reason": None},
+            {"action": "refund", "isPossible": False, "reason": text},
+        ],
         "review": {"reasons": [{"text": text}], "suggested": text},
     }
 

@@ -24,7 +24,7 @@ SHORTEST_KEY: Final = 32
 
 
 def connect(
-    service: Literal["cloudwatch", "cognito-idp", "ses", "sns", "sqs", "stepfunctions"],
+    service: Literal["cloudwatch", "cognito-idp", "logs", "ses", "sns", "sqs", "stepfunctions"],
     *,
     read_timeout_seconds: float,
     attempts: int,

@@ -12,7 +12,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-from orders.domain import CancellationOutcome, OrderStatus
+from orders.domain import CancellationOutcome, FailureReason, OrderStatus, public_failure_reason
+from orders.errors import CancellationClosed, OrderAlreadyCancelled, OrderInReview, RequestRefused
 
 JOIN: Final = "LEFT JOIN order_cancellations AS cancellation ON cancellation.order_id = orders.id"
 COLUMNS: Final = """
@@ -74,6 +75,22 @@ class CancellationState:
     def is_possible(self) -> bool:
         """Whether a request would have an effect now."""
         return self.requested_at is None and self.is_in_time
+
+    def refusal(self, failure_reason: FailureReason | None) -> RequestRefused | None:
+        """Why a request would be refused now; None if it would have an effect, or repeats one that has had its own.
+        `failure_reason` is the order's."""
+        if self.requested_at is not None or self.is_in_time:
+            return None
+        match self.status:
+            case OrderStatus.NEEDS_REVIEW:
+                return OrderInReview("An operator looks at the order, and decides how it ends")
+            case OrderStatus.CANCELLED:
+                return OrderAlreadyCancelled(
+                    f"The order is cancelled already: {public_failure_reason(failure_reason)}"
+                )
+            case _:
+                assert self.possible_until is not None, "it is confirmed"
+                return CancellationClosed(self.possible_until)
 
     @property
     def outcome(self) -> CancellationOutcome | None:

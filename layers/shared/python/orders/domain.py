@@ -257,6 +257,11 @@ class Notification(StrEnum):
             return cls.CANCELLATION_CONFIRMED
         return cls.PAYMENT_FAILED if reason in _PAYMENT_REASONS else cls.ORDER_CANCELLED
 
+    def is_true_of(self, status: OrderStatus) -> bool:
+        """Whether an order of this status may be told of so. An order with refunds stays CONFIRMED."""
+        tells_of_success = self in (Notification.ORDER_CONFIRMED, Notification.ORDER_REFUNDED)
+        return status is (OrderStatus.CONFIRMED if tells_of_success else OrderStatus.CANCELLED)
+
 
 _PAYMENT_REASONS = frozenset(
     {

@@ -45,6 +45,7 @@ types to HTTP statuses. Nothing dispatches on message text.
     │   ├── EventNotFound
     │   ├── CustomerNotFound
     │   ├── SuppressedAddressNotFound
+    │   ├── NotificationNotFound       the order never asked for such a message
     │   ├── RefundNotFound
     │   ├── InvalidRefund              a line that the order does not have
     │   ├── OrderNotRefundable         it is not CONFIRMED
@@ -57,6 +58,8 @@ types to HTTP statuses. Nothing dispatches on message text.
     │       ├── RefundNotInReview          it is on its way, or over
     │       ├── RefundGivenBack            it cannot be rejected: its money has moved, or may have
     │       ├── OrderDoesNotFit            its money or stock is not what its end would need
+    │       ├── NotificationNotResendable  it is on its way, untrue by now, or nobody may get it
+    │       ├── EventNeeded                discarded, it would leave its order where it is for ever
     │       └── NothingToRedrive           it took effect, or somebody else is moving it
     ├── BusinessFailure            final for the order; never retried
     │   ├── InsufficientStock
@@ -279,6 +282,10 @@ class SuppressedAddressNotFound(RequestRefused):
     """No mail to the address has come back or was complained of, or an operator has allowed it since."""
 
 
+class NotificationNotFound(RequestRefused):
+    """No message of this type was asked for on this channel for the order, or for this refund of it."""
+
+
 class RefundNotFound(RequestRefused):
     """The order has no such refund."""
 
@@ -329,6 +336,14 @@ class RefundGivenBack(OperationRefused):
 
 class OrderDoesNotFit(OperationRefused):
     """The order cannot be closed so: its money or its stock says something else (promises I3 and I5)."""
+
+
+class NotificationNotResendable(OperationRefused):
+    """The message is on its way, or it is not true of the order any more, or nobody is left who may get it."""
+
+
+class EventNeeded(OperationRefused):
+    """The event cannot be discarded: without it its order never begins."""
 
 
 class NothingToRedrive(OperationRefused):

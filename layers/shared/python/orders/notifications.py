@@ -9,11 +9,14 @@ import json
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
-from orders.domain import Channel, Notification
+from orders import outbox
+from orders.domain import Channel, MailFeedback, Notification, NotificationStatus, OrderStatus
+from orders.errors import NotificationNotFound, NotificationNotResendable
 from orders.events import NotificationRequested, Trace
 from orders.ids import uuid7
+from orders.suppressed_addresses import reason_of
 
 
 def request_parts(recipients: str) -> str:
@@ -76,3 +79,113 @@ def request_parameters(
         "correlation_id": trace.correlation_id,
         "traceparent": trace.traceparent,
     }
+
+
+_OF_ORDER: Final = "(order_id, type, channel) = (:order_id, :type, :channel)"
+_OF_REFUND: Final = """(refund_id, type, channel) = (:refund_id, :type, :channel) AND EXISTS (
+    SELECT FROM refunds WHERE refunds.id = :refund_id AND refunds.order_id = :order_id)"""
+
+
+# The lock makes a sender and others who ask for the same wait. Who waited sees what they have left.
+def _find(which: str) -> TextClause:
+    return text(f"""
+        SELECT told.id, told.status, told.lease_until > now() AS is_leased, orders.status AS order_status,
+               orders.contact_email IS NULL AS is_erased,
+               CASE told.channel WHEN 'email' THEN {reason_of("orders.contact_email")} END AS suppressed
+        FROM (SELECT * FROM notifications WHERE {which} FOR UPDATE) AS told JOIN orders ON orders.id = :order_id
+    """)
+
+
+_FIND: Final = _find(_OF_ORDER)
+_FIND_OF_REFUND: Final = _find(_OF_REFUND)
+# No attempt is counted yet, so that the first one is counted against the recipient's limits again.
+_QUEUE: Final = text("""
+    UPDATE notifications SET status = 'QUEUED', attempts = 0, error = NULL, lease_until = now() WHERE id = :id
+""")
+
+
+# Nobody asks for it any more, so that nothing waits for it either: it can be asked for once more, or be erased.
+def _give_up(which: str) -> TextClause:
+    return text(
+        f"UPDATE notifications SET status = 'FAILED', error = :error WHERE status = 'QUEUED' AND {which}"
+    )
+
+
+_GIVE_UP: Final = _give_up(_OF_ORDER)
+_GIVE_UP_OF_REFUND: Final = _give_up(_OF_REFUND)
+
+
+def request_again(
+    connection: Connection,
+    order_id: UUID,
+    notification: Notification,
+    channel: Channel,
+    refund_id: UUID | None,
+    trace: Trace,
+) -> NotificationStatus:
+    """Asks, in the caller's transaction, for a message that was asked for before; returns what had become of it.
+    Whether it may be sent is decided when it is sent, as for any other: the recipient's consent and all limits hold.
+
+    Raises:
+        NotificationNotFound: nobody has asked for it before.
+        NotificationNotResendable: see `refusal_to_resend`.
+    """
+    asked: dict[str, Any] = {"order_id": order_id, "type": notification, "channel": channel}
+    find = _FIND
+    if refund_id is not None:
+        find, asked = _FIND_OF_REFUND, {**asked, "refund_id": refund_id}
+    found = connection.execute(find, asked).first()
+    if found is None:
+        raise NotificationNotFound(
+            "No such message was asked for: send again what the order's `notifications` show"
+        )
+    refused = refusal_to_resend(
+        notification,
+        NotificationStatus(found.status),
+        OrderStatus(found.order_status),
+        is_leased=found.is_leased,
+        is_erased=found.is_erased,
+        suppressed=MailFeedback(found.suppressed) if found.suppressed else None,
+    )
+    if refused is not None:
+        raise refused
+    connection.execute(_QUEUE, {"id": found.id})
+    event = NotificationRequested(notification=notification, channel=channel, refund_id=refund_id)
+    outbox.add(connection, order_id, event, trace)
+    return NotificationStatus(found.status)
+
+
+def refusal_to_resend(
+    notification: Notification,
+    status: NotificationStatus,
+    order_status: OrderStatus,
+    *,
+    is_leased: bool,
+    is_erased: bool,
+    suppressed: MailFeedback | None,
+) -> NotificationNotResendable | None:
+    """Why a message that is `status` cannot be sent again; None if it can. `is_leased`: its sender may be at work."""
+    if status is NotificationStatus.QUEUED or (status is NotificationStatus.SENDING and is_leased):
+        return NotificationNotResendable(f"The message is on its way: it is {status}")
+    if not notification.is_true_of(order_status):
+        return NotificationNotResendable(f"The message is not true any more: the order is {order_status}")
+    if is_erased:
+        return NotificationNotResendable("Nobody is left to be told: the order's contact data is erased")
+    if suppressed is not None:
+        return NotificationNotResendable(
+            f"The address gets no mail: it has {suppressed}. Allow it first, if its owner wants that"
+        )
+    return None
+
+
+def give_up(connection: Connection, order_id: UUID, requested: NotificationRequested, error: str) -> None:
+    """Marks a message FAILED that will never be sent, since the event that asks for it is discarded."""
+    asked: dict[str, Any] = {
+        "order_id": order_id,
+        "type": requested.notification,
+        "channel": requested.channel,
+    }
+    if requested.refund_id is None:
+        connection.execute(_GIVE_UP, {**asked, "error": error})
+    else:
+        connection.execute(_GIVE_UP_OF_REFUND, {**asked, "error": error, "refund_id": requested.refund_id})

@@ -139,6 +139,12 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.SuppressedAddressNotFound: Kind(
         404, "suppressed-address-not-found", "The address is not suppressed"
     ),
+    errors.NotificationNotFound: Kind(
+        404,
+        "notification-not-found",
+        "No such message",
+        example="No such message was asked for: send again what the order's `notifications` show",
+    ),
     errors.RefundNotFound: Kind(404, "refund-not-found", "No such refund"),
     errors.InvalidRefund: INVALID,
     errors.OrderNotRefundable: Kind(
@@ -160,6 +166,13 @@ _KINDS: Final[dict[type[errors.OrdersError], Kind]] = {
     errors.RefundBusy: Kind(409, "refund-busy", "Something is still at work on the refund"),
     errors.RefundGivenBack: Kind(409, "refund-given-back", "The refund's money has moved, or may have"),
     errors.OrderDoesNotFit: Kind(409, "order-does-not-fit", "The order's money or stock does not fit"),
+    errors.NotificationNotResendable: Kind(
+        409,
+        "notification-not-resendable",
+        "The message cannot be sent again",
+        example="The message is on its way: it is QUEUED",
+    ),
+    errors.EventNeeded: Kind(409, "event-needed", "The event cannot be discarded"),
     errors.NothingToRedrive: Kind(409, "nothing-to-redrive", "There is nothing left to redrive"),
     errors.ServiceUnavailable: Kind(
         503, "service-unavailable", "A service that this needs does not answer", retry_after=5

@@ -41,10 +41,14 @@ _LOOK: Final = text("SELECT status, currency, correlation_id FROM orders WHERE i
 # before it have granted.
 _LOCK: Final = text("SELECT captured FROM payments WHERE order_id = :order_id FOR NO KEY UPDATE")
 
-_TAKEN: Final = text("""
-    SELECT (SELECT coalesce(sum(amount), 0) FROM refunds WHERE order_id = :order_id AND status <> 'REJECTED')
-         + (SELECT coalesce(sum(amount), 0) FROM payment_disputes
-            WHERE order_id = :order_id AND status IN ('OPEN', 'LOST'))
+_ALL_TAKEN: Final = """
+    (SELECT coalesce(sum(amount), 0) FROM refunds WHERE order_id = :order_id AND status <> 'REJECTED')
+    + (SELECT coalesce(sum(amount), 0) FROM payment_disputes
+       WHERE order_id = :order_id AND status IN ('OPEN', 'LOST'))
+"""
+_TAKEN: Final = text(f"SELECT {_ALL_TAKEN}")
+_LEFT: Final = text(f"""
+    SELECT captured, CAST(captured - ({_ALL_TAKEN}) AS bigint) AS left FROM payments WHERE order_id = :order_id
 """)
 
 _LINES: Final = text("""
@@ -262,7 +266,7 @@ def grant(
     assert amount is None or not lines, "the price of lines is what they were sold for"
     order = _look(connection, order_id)
     if order.status != OrderStatus.CONFIRMED:
-        raise OrderNotRefundable(f"The order is {order.status}: only a CONFIRMED one can be refunded")
+        raise _not_refundable(order.status)
     captured: int = connection.execute(_LOCK, {"order_id": order_id}).scalar_one()
     left = captured - int(connection.execute(_TAKEN, {"order_id": order_id}).scalar_one())
     if amount is None:
@@ -291,6 +295,21 @@ def grant(
     )
     outbox.add(connection, order_id, RefundRequested(refund_id=refund_id), trace)
     return Granted(refund_id, amount)
+
+
+def refusal(connection: Connection, order_id: UUID) -> OrderNotRefundable | RefundExceedsCapture | None:
+    """Why `grant` would refuse any refund of the order now; None if it would grant one.
+
+    Raises:
+        OrderNotFound: there is no such order.
+    """
+    order = _look(connection, order_id)
+    if order.status != OrderStatus.CONFIRMED:
+        return _not_refundable(order.status)
+    row = connection.execute(_LEFT, {"order_id": order_id}).one()
+    return (
+        None if row.left > 0 else RefundExceedsCapture(_what_is_left(row.left, row.captured, order.currency))
+    )
 
 
 def record_made_at_provider(
@@ -442,6 +461,10 @@ def _price(sold: Mapping[UUID, Row[Any]], lines: Mapping[UUID, int]) -> int:
                 f"{sold[product_id].units_left} of product {product_id} are left to be refunded, not {quantity}"
             )
     return sum(quantity * int(sold[product_id].unit_price) for product_id, quantity in lines.items())
+
+
+def _not_refundable(status: str) -> OrderNotRefundable:
+    return OrderNotRefundable(f"The order is {status}: only a CONFIRMED one can be refunded")
 
 
 def _what_is_left(left: int, captured: int, currency: str) -> str:

@@ -117,6 +117,10 @@ REPORT = {
     "execution": {"name": "order-1", "status": "FAILED", "error": None},
     "gateway": None,
     "actions": ["resume"],
+    "operatorActions": [
+        {"action": "resume", "isPossible": True, "reason": None},
+        {"action": "refund", "isPossible": False, "reason": "The order is NEEDS_REVIEW"},
+    ],
     "review": {"reasons": [{"text": "money: nothing captured"}], "suggested": "resume"},
 }
 STORY = {
@@ -137,6 +141,35 @@ STORY = {
             },
         }
     ],
+}
+LOG_LINE = {
+    "time": NOON,
+    "level": "INFO",
+    "function": "notify",
+    "message": "Notification sent",
+    "fields": {"order_id": ORDER, "error": None},
+}
+LOGS = {"items": [LOG_LINE], "nextCursor": None, "isComplete": True}
+PAYMENT = {
+    "orderId": ORDER,
+    "orderStatus": "PROCESSING",
+    "status": "UNKNOWN",
+    "amount": 12900,
+    "currency": "USD",
+    "captured": 0,
+    "refunded": 0,
+    "updatedAt": NOON,
+    "finding": "nobody knows yet whether it was captured",
+}
+FAILING = {
+    "webhookId": WEBHOOK,
+    "customerId": CUSTOMER,
+    "url": "https://shop.example.com/hooks",
+    "status": "ENABLED",
+    "consecutiveFailures": 3,
+    "lastStatus": 500,
+    "lastError": "HTTP_STATUS",
+    "lastAttemptAt": NOON,
 }
 NUMBERS = {
     "orders": {"pending": 1, "processing": 2, "needsReview": 3},
@@ -248,6 +281,22 @@ COMMANDS: list[tuple[list[str], dict[tuple[str, str], Any]]] = [
     ),
     (["outbox", "dead"], {("GET", "/admin/outbox"): page(DEAD)}),
     (["outbox", "redrive", EVENT], {("POST", f"/admin/outbox/{EVENT}/redrive"): {"eventId": EVENT}}),
+    (["outbox", "redrive", "--all"], {("POST", "/admin/outbox/redrive"): {"redriven": 2, "left": 0}}),
+    (
+        ["outbox", "discard", EVENT, "-n", "why"],
+        {("POST", f"/admin/outbox/{EVENT}/discard"): {"eventId": EVENT}},
+    ),
+    (["logs", ORDER], {("GET", f"/admin/orders/{ORDER}/logs"): LOGS}),
+    (["payments"], {("GET", "/admin/payments"): page(PAYMENT)}),
+    (["webhook", "list", "--all"], {("GET", "/admin/webhooks"): page(FAILING)}),
+    (
+        ["resend", ORDER, "order_confirmed"],
+        {("POST", f"/admin/orders/{ORDER}/notifications"): {"orderId": ORDER, "status": "QUEUED"}},
+    ),
+    (
+        ["redeliver", ORDER, DELIVERY],
+        {("POST", f"/admin/orders/{ORDER}/deliveries/{DELIVERY}/redeliver"): SENT},
+    ),
     (["health"], {("GET", "/health/detailed"): DETAILED}),
     (["webhook", "update", WEBHOOK, "--event", "all"], {("PATCH", f"/webhooks/{WEBHOOK}"): HOOK}),
     (["recipients", "add", "friend@example.com"], {("POST", "/recipients"): RECIPIENT}),
@@ -280,6 +329,8 @@ SHOWING: Final = {  # with ids, times and others' text
     ("addresses", "list"),
     ("dlq", "show", "q"),
     ("find", "--email", "ada@example.com"),
+    ("logs", ORDER),
+    ("payments",),
 }
 LOCAL: Final = (["up"], ["down"], ["status"], ["demo"], ["audit"], ["mails"], ["gateway", "down"])
 

@@ -107,6 +107,10 @@ def test_a_report_shows_money_stock_errors_and_what_may_be_done() -> None:
                 "execution": {"name": "order-order-1", "status": "FAILED", "error": "States.Timeout"},
                 "gateway": {"status": "CAPTURED"},
                 "actions": ["resume"],
+                "operatorActions": [
+                    {"action": "resume", "isPossible": True, "reason": None},
+                    {"action": "refund", "isPossible": False, "reason": "the order is [/] NEEDS_REVIEW"},
+                ],
                 "review": {
                     "reasons": [
                         {"text": "stock not back: 2 × Headphones [/] reserved"},
@@ -122,6 +126,7 @@ def test_a_report_shows_money_stock_errors_and_what_may_be_done() -> None:
     assert "order-order-1 FAILED: States.Timeout" in shown
     assert "13" in shown
     assert "May be done now: resume" in shown
+    assert "  not refund: the order is [/] NEEDS_REVIEW" in shown
     assert [line.strip() for line in shown.splitlines() if line.startswith("  ")][:3] == [
         "stock not back: 2 × Headphones [/] reserved",
         "money: nothing captured",
