@@ -32,7 +32,7 @@ export default function Order({ id }) {
           ${!known.executionsKnown && html`<p class="notice info">${t("executionsUnknown")}</p>`}
           <${Executions} story=${known} />
           <${Loaded} state=${machine}>${(asl) => html`
-            <div class="drawing"><${SagaGraph} machine=${asl} executions=${executionsOf(known)} steps=${stepsOf(known)} /></div>`}<//>`}<//>
+            <div class="drawing" role="region" aria-label=${t("saga")} tabindex="0"><${SagaGraph} machine=${asl} executions=${executionsOf(known)} steps=${stepsOf(known)} /></div>`}<//>`}<//>
       </section>
       <section class="card"><h2>${t("timeline")}</h2>
         ${story.data && html`<${Timeline} items=${story.data.items} />`}

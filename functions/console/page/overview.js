@@ -16,12 +16,12 @@ export default function Overview() {
     <div class="tiles">
       <${Tile} label=${t("pending")} value=${body.orders.pending} href="#/orders?status=PENDING" />
       <${Tile} label=${t("sagasInFlight")} value=${body.sagasInFlight} href="#/orders?status=PROCESSING" />
-      <${Tile} label=${t("needsReview")} value=${body.orders.needsReview} href="#/orders?status=NEEDS_REVIEW" isBad=${body.orders.needsReview > 0} />
-      <${Tile} label=${t("unknownPayments")} value=${body.unknownPayments} href="#/payments?status=UNKNOWN" isBad=${body.unknownPayments > 0} />
+      <${Tile} label=${t("needsReview")} value=${body.orders.needsReview} href="#/orders?status=NEEDS_REVIEW" tone=${body.orders.needsReview > 0 && "bad"} />
+      <${Tile} label=${t("unknownPayments")} value=${body.unknownPayments} href="#/payments?status=UNKNOWN" tone=${body.unknownPayments > 0 && "bad"} />
       <${Tile} label=${t("refundsOpen")} value=${body.refunds.requested} href="#/payments?refunds=REQUESTED" />
-      <${Tile} label=${t("refundsReview")} value=${body.refunds.needsReview} href="#/payments?refunds=NEEDS_REVIEW" isBad=${body.refunds.needsReview > 0} />
-      <${Tile} label=${t("stockAlerts")} value=${body.lowStockProducts} href="#/stock?lowStock=true" isBad=${body.lowStockProducts > 0} />
-      <${Tile} label=${t("deadEvents")} value=${body.relay.dead} href="#/queues" isBad=${body.relay.dead > 0} />
+      <${Tile} label=${t("refundsReview")} value=${body.refunds.needsReview} href="#/payments?refunds=NEEDS_REVIEW" tone=${body.refunds.needsReview > 0 && "bad"} />
+      <${Tile} label=${t("stockAlerts")} value=${body.lowStockProducts} href="#/stock?lowStock=true" tone=${body.lowStockProducts > 0 && "warn"} />
+      <${Tile} label=${t("deadEvents")} value=${body.relay.dead} href="#/queues" tone=${body.relay.dead > 0 && "bad"} />
     </div>
     <div class="columns">
       <section class="card">
@@ -43,8 +43,8 @@ export default function Overview() {
     </section>`}<//>`;
 }
 
-function Tile({ label, value, href, isBad = false }) {
-  return html`<a class=${`tile ${isBad ? "bad" : ""}`} href=${href}><strong>${number(value)}</strong><span>${label}</span></a>`;
+function Tile({ label, value, href, tone = "" }) {
+  return html`<a class=${`tile ${tone || ""}`} href=${href}><strong>${number(value)}</strong><span>${label}</span></a>`;
 }
 
 function LastHour({ counts }) {

@@ -4,7 +4,7 @@ import { t } from "./messages.js";
 import { Graph, layout } from "./dagre.js";
 import { toneOf } from "./ui.js";
 
-const WIDTH = 178;
+const WIDTH = 150;
 const HEIGHT = 42;
 
 let loading = null;
@@ -59,7 +59,7 @@ function outcomeOf(state, visit, next, status) {
 export function SagaGraph({ machine, executions, steps }) {
   const { states, taken } = whatHappened(machine, executions, steps);
   const names = Object.keys(machine.States).filter((name) => states[name] || machine.States[name].Type === "Task");
-  const graph = drawn(machine, names);
+  const { graph, lines } = drawn(machine, names);
   const { width, height } = graph.graph();
   const label = (name) => {
     const { outcome = "notReached", retries = 0 } = states[name] ?? {};
@@ -71,10 +71,9 @@ export function SagaGraph({ machine, executions, steps }) {
         ${["", "taken"].map((kind) => html`
           <marker id=${`arrow${kind}`} class=${kind} viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6" markerHeight="6" orient="auto-start-reverse"><path d="M0 0 8 4 0 8z" /></marker>`)}
       </defs>
-      ${graph.edges().map((edge) => {
-        const { points, kind } = graph.edge(edge);
-        const isTaken = taken.has(`${edge.v}>${edge.w}`);
-        return html`<path class=${`edge ${kind} ${isTaken ? "taken" : ""}`} d=${curve(points)} marker-end=${`url(#arrow${isTaken ? "taken" : ""})`} />`;
+      ${lines.map(({ from, to, kind, path }) => {
+        const isTaken = taken.has(`${from}>${to}`);
+        return html`<path class=${`edge ${kind} ${isTaken ? "taken" : ""}`} d=${path} marker-end=${`url(#arrow${isTaken ? "taken" : ""})`} />`;
       })}
       ${names.map((name) => {
         const { x, y } = graph.node(name);
@@ -93,19 +92,33 @@ export function SagaGraph({ machine, executions, steps }) {
     </ol>`;
 }
 
+/**
+ * Laid out along the states that follow each other: the steps and their compensations become a column each, in which
+ * steps and what undoes them are near. What leads from a failure to its compensation is drawn across.
+ */
 function drawn({ States }, names) {
-  const graph = new Graph().setGraph({ rankdir: "TB", nodesep: 26, ranksep: 26, edgesep: 14, marginx: 4, marginy: 4 });
+  const graph = new Graph().setGraph({ rankdir: "TB", nodesep: 34, ranksep: 28, marginx: 6, marginy: 6 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const name of names) graph.setNode(name, { width: WIDTH, height: HEIGHT });
   for (const name of names) {
-    const { Next, Catch = [] } = States[name];
-    for (const { Next: target } of Catch) {
-      if (names.includes(target)) graph.setEdge(name, target, { kind: "caught", weight: 1 });
-    }
-    if (names.includes(Next)) graph.setEdge(name, Next, { kind: "next", weight: 8 });
+    if (names.includes(States[name].Next)) graph.setEdge(name, States[name].Next);
   }
   layout(graph);
-  return graph;
+  const lines = graph.edges().map((edge) => ({ from: edge.v, to: edge.w, kind: "next", path: curve(graph.edge(edge).points) }));
+  for (const name of names) {
+    for (const to of new Set((States[name].Catch ?? []).map(({ Next }) => Next))) {
+      if (names.includes(to) && to !== States[name].Next) lines.push({ from: name, to, kind: "caught", path: across(graph.node(name), graph.node(to)) });
+    }
+  }
+  return { graph, lines };
+}
+
+/** From one state's side to the other's. */
+function across(from, to) {
+  const side = to.x > from.x ? 1 : -1;
+  const [x1, x2] = [from.x + (side * WIDTH) / 2, to.x - (side * WIDTH) / 2];
+  const bend = Math.max(24, Math.abs(x2 - x1) / 2) * side;
+  return `M${x1} ${from.y} C${x1 + bend} ${from.y} ${x2 - bend} ${to.y} ${x2} ${to.y}`;
 }
 
 /** A smooth line through the points. */

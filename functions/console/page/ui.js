@@ -70,7 +70,7 @@ export function Time({ value, withDate = true }) {
   const at = new Date(value);
   const shown = at.toLocaleString(language(), {
     ...(withDate ? { year: "numeric", month: "short", day: "2-digit" } : {}),
-    hour: "2-digit", minute: "2-digit", second: "2-digit", ...(withDate ? {} : { fractionalSecondDigits: 3 }),
+    hourCycle: "h23", hour: "2-digit", minute: "2-digit", second: "2-digit", ...(withDate ? {} : { fractionalSecondDigits: 3 }),
   });
   return html`<time datetime=${value} title=${value}>${shown}</time>`;
 }
@@ -106,7 +106,10 @@ export function Table({ caption, columns, rows, empty = t("nothing") }) {
         ${rows.length === 0 && html`<tr role="row"><td role="cell" class="empty" colspan=${columns.length}>${empty}</td></tr>`}
         ${rows.map((row) => html`
           <tr role="row">
-            ${columns.map(([label, cell, kind]) => html`<td role="cell" class=${kind} data-label=${label}><div>${cell(row)}</div></td>`)}
+            ${columns.map(([label, cell, kind = ""]) => {
+              const shown = cell(row);
+              return html`<td role="cell" class=${`${kind} ${shown === "–" ? "none" : ""}`} data-label=${label}><div>${shown}</div></td>`;
+            })}
           </tr>`)}
       </tbody>
     </table>`;
