@@ -51,9 +51,7 @@ def get_document() -> Response[str]:
 )
 def get_page() -> Response[str]:
     """The page that shows this document to people."""
-    return respond(
-        SITE.render(), MEDIA_TYPES[".html"], {**SHORTLY, "Content-Security-Policy": page_policy()}
-    )
+    return respond(SITE.render(), MEDIA_TYPES[".html"], {**SHORTLY, "Content-Security-Policy": page_policy()})
 
 
 @api.get(

@@ -16,7 +16,7 @@ export default function Order({ id }) {
   const path = `admin/orders/${encodeURIComponent(id)}`;
   // Only the time line is asked for again and again: the report asks the payment provider each time.
   const story = useLoad(() => get(`${path}/timeline`), [id], (known) => (isUnderWay(known) ? LIVE_MS : CALM_MS));
-  const report = useLoad(() => get(path), [id, fingerprint(story.data)]);
+  const report = useLoad(() => get(path), [id, fingerprint(story.data)], (known) => (known?.review ? CALM_MS : 0));
   const machine = useLoad(definition, []);
   const again = () => { story.reload(); report.reload(); };
   return html`

@@ -1,7 +1,7 @@
 """Files that a function serves from its own package: a page, and what the page loads.
 
-Whatever the page loads has a name with a digest in it, e.g. `start.8d5f….js`. What has such a name never changes, and may
-be kept for ever; the page itself is asked for again after a few minutes, and leads to today's names.
+Whatever the page loads has a name with a digest in it, e.g. `start.8d5f….js`. What has such a name never changes, and
+may be kept for ever; the page itself is asked for again after a few minutes, and leads to today's names.
 """
 
 import html
@@ -106,7 +106,7 @@ class ModuleSite(Site):
         text = content(path).text
         if path.suffix != ".js":
             return tagged(text)
-        return tagged(re.sub(r'\b(from\s*|import\()"([^"]+)"', self._import, text))
+        return tagged(re.sub(r'\b(from\s*|import\()"([\w./@-]+)"', self._import, text))
 
     def _import(self, found: re.Match[str]) -> str:
         name = f"{found[2].removeprefix('./').removesuffix('.js')}.js"
