@@ -15,8 +15,17 @@ export const usesManagedLogin = Boolean(configuration.loginDomain);
 export const whenSessionEnds = (listener) => { onEnd = listener; };
 
 export function signOut(reason = "") {
+  const { refreshToken } = session ?? {};
   session = null;
   onEnd(reason);
+  // Nobody else is to renew a session that was ended here.
+  if (refreshToken && reason === "out") revoke(refreshToken).catch(() => {});
+}
+
+function revoke(token) {
+  return usesManagedLogin
+    ? fetch(`${configuration.loginDomain}/oauth2/revoke`, { method: "POST", body: new URLSearchParams({ token, client_id: configuration.clientId }) })
+    : cognito("RevokeToken", { Token: token });
 }
 
 /** A token that is good for another minute; null if nobody is signed in any more. */
@@ -79,7 +88,7 @@ async function cognito(action, request) {
     },
     body: JSON.stringify({ ClientId: configuration.clientId, ...request }),
   });
-  const answer = await response.json();
+  const answer = await response.json().catch(() => ({}));
   if (!response.ok) throw new Error(answer.message ?? `Cognito responded with ${response.status}`);
   return answer;
 }

@@ -175,7 +175,8 @@ export function Action({ label, explanation, act, onDone, note = "optional", not
     setError(null);
     try {
       const said = await act(values);
-      close();
+      // Closed by itself, it gives the focus back to its button.
+      dialog.current.close();
       announce(said);
       onDone?.();
     } catch (failure) {
