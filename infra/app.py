@@ -6,9 +6,10 @@ fake is), `sender_email` (the address that mails come from, which SES has verifi
 of yours), `create_sender` (true: the stack makes SES's identity of it), `first_deploy` (true: nothing is protected from
 deletion yet, so that a first deploy can fail and be given again), `allowed_origins` (whose pages may call the API from
 a browser, separated by commas), `alarm_subscribers` (who is told of alarms: e-mail addresses and https URLs, separated
-by commas), `lambda_quota` (the account's quota of concurrent executions, as `bin/orders preflight` tells it; without it
-no function reserves any), and of the managed database `database_engine_version`, `database_min_capacity`,
-`database_max_capacity`, `database_readers` and `availability_zones` (separated by commas).
+by commas), `login_domain` (the user pool's, where operators sign in to the console), `lambda_quota` (the account's quota
+of concurrent executions, as `bin/orders preflight` tells it; without it no function reserves any), and of the managed
+database `database_engine_version`, `database_min_capacity`, `database_max_capacity`, `database_readers` and
+`availability_zones` (separated by commas).
 """
 
 import dataclasses
@@ -69,6 +70,8 @@ def stage_of(app: App) -> Stage:
         changes["alarm_subscribers"] = tuple(map(_subscriber, subscribers.split(",")))
     if app.node.try_get_context("first_deploy") == "true":
         changes["is_first_deploy"] = True
+    if login_domain := app.node.try_get_context("login_domain"):
+        changes["login_domain"] = _login_domain(login_domain)
     if app.node.try_get_context("create_sender") == "true":
         changes["creates_sender"] = True
     if quota := app.node.try_get_context("lambda_quota"):
@@ -176,6 +179,14 @@ def _quota(text: str, stage: Stage) -> int:
 def _origin(text: str) -> str:
     if not _ORIGIN.fullmatch(text):
         raise ValueError(f"allowed_origins: {text!r} is no origin, e.g. https://shop.example.com")
+    return text
+
+
+def _login_domain(text: str) -> str:
+    if not _ORIGIN.fullmatch(text):
+        raise ValueError(
+            f"login_domain: {text!r} is no origin, e.g. https://orders.auth.us-east-1.amazoncognito.com"
+        )
     return text
 
 

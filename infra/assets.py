@@ -185,7 +185,14 @@ def _bootstrap(interpreter: Path) -> str:
 
 
 def _sources(directory: Path) -> list[Path]:
-    """Every file below the directory, relative to it and sorted, without what tools leave behind."""
+    """Every file below the directory, relative to it and sorted, without what tools leave behind. A link stands for
+    the file that it leads to, e.g. in `node_modules`.
+
+    Raises AssetError when a link leads nowhere.
+    """
+    for path in directory.rglob("*"):
+        if path.is_symlink() and not path.exists():
+            raise AssetError(f"{path} leads to {path.readlink()}, which is not there: run make setup")
     return sorted(
         path.relative_to(directory)
         for path in directory.rglob("*")

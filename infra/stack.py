@@ -53,6 +53,10 @@ class OrdersStack(Stack):
         saga = OrderSaga(self, "Saga", runtime=runtime)
         refund = OrderRefund(self, "Refund", runtime=runtime)
         saga.grant_wake(api.functions["CancelOrder"])
+        # To lead to executions in AWS's own console; it may do nothing with them.
+        api.functions["Console"].function.add_environment(
+            "STATE_MACHINE_ARN", saga.state_machine.state_machine_arn
+        )
         saga.start_from(queues[Queue.ORDER_PROCESSING], refund=refund, runtime=runtime)
 
         mail_feedback = QueueConsumer(

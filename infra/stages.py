@@ -98,6 +98,9 @@ class Stage:
     allowed_origins: tuple[str, ...] = ()
     """Pages of these origins may call the API from a browser, e.g. `https://shop.example.com`. API Gateway compares the
     whole text; the local cloud also takes `:*` for any port."""
+    login_domain: str = ""
+    """Where operators sign in to the console: a domain of the user pool that there is, e.g.
+    `https://orders.auth.us-east-1.amazoncognito.com`. None: on the page itself, with their password."""
     alarm_subscribers: tuple[str, ...] = ()
     """Who is told of alarms: e-mail addresses, which have to confirm it, and https URLs."""
     sender_email: str = ""

@@ -1,26 +1,23 @@
 """Parses the documentation's routes, returns what the package holds."""
 
-from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
 from aws_lambda_powertools.event_handler import Response, content_types
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from functions.api_docs.files import ASSETS, Content, content, document, find_asset, methods_of, page
-from functions.api_docs.settings import Settings
+from functions.api_docs.files import SITE, document, methods_of
 from orders.contract import API_PREFIX
 from orders.errors import AddressNotFound
 from orders.http import Api
 from orders.observability import instrumented
 from orders.openapi import responses
+from orders.settings import SignInSettings
+from orders.static_files import MEDIA_TYPES, SHORTLY, Content, respond
 
-_TYPES: Final = {".css": "text/css", ".html": "text/html", ".js": "text/javascript"}
 _HEADERS: Final = ("ETag", "Cache-Control")
-_SHORTLY: Final = {"Cache-Control": "public, max-age=300"}
-_FOR_EVER: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 
-settings = Settings.from_environment()
+settings = SignInSettings.from_environment()
 api = Api(methods_of)
 
 
@@ -46,7 +43,7 @@ def page_policy() -> str:
 )
 def get_document() -> Response[str]:
     """This document."""
-    return _file(the_document(), content_types.APPLICATION_JSON, _SHORTLY)
+    return respond(the_document(), content_types.APPLICATION_JSON)
 
 
 @api.get(
@@ -54,7 +51,7 @@ def get_document() -> Response[str]:
 )
 def get_page() -> Response[str]:
     """The page that shows this document to people."""
-    return _file(page(), _TYPES[".html"], {**_SHORTLY, "Content-Security-Policy": page_policy()})
+    return respond(SITE.render(), MEDIA_TYPES[".html"], {**SHORTLY, "Content-Security-Policy": page_policy()})
 
 
 @api.get(
@@ -62,26 +59,13 @@ def get_page() -> Response[str]:
     compress=True,
     responses=responses(
         headers=_HEADERS,
-        content={_TYPES[suffix]: {"type": "string"} for suffix in (".css", ".js")},
+        content={MEDIA_TYPES[suffix]: {"type": "string"} for suffix in (".css", ".js")},
         errors=[AddressNotFound],
     ),
 )
 def get_asset(asset: str) -> Response[str]:
     """What that page loads. A name with a digest in it stands for one content, which may be kept for ever."""
-    found = find_asset(asset)
-    if found is None:
-        raise AddressNotFound
-    path, is_current = ASSETS[found[0]], found[1]
-    return _file(content(path), _TYPES[path.suffix], _FOR_EVER if is_current else _SHORTLY)
-
-
-def _file(file: Content, media_type: str, headers: Mapping[str, str]) -> Response[str]:
-    return Response(
-        status_code=200,
-        content_type=media_type,
-        headers={"ETag": file.etag, **headers},
-        body=file.text,
-    )
+    return SITE.respond(asset)
 
 
 @instrumented

@@ -62,9 +62,10 @@ _FUNCTIONS: Final = {
     "PaymentWebhooks": "Takes in what the payment provider's webhooks say, and queues it",
     "Recipients": "Customers say where messages may go, and confirm it with a code",
     "ApiDocs": "The API's document and its page; the answer where there is no route",
+    "Console": "The page of operators: its files",
     "ManageCatalogue": "Products and their stock, for administrators",
 }
-WITHOUT_DATABASE: Final = frozenset({"ApiDocs", "PaymentWebhooks"})
+WITHOUT_DATABASE: Final = frozenset({"ApiDocs", "Console", "PaymentWebhooks"})
 _KNOW_PAYMENT_PROVIDER: Final = frozenset({"CreateOrder", "PaymentWebhooks", "ReadOrders"})
 """They have the code of the payment provider, and do not call it: its payment methods, its name, its signatures."""
 
@@ -167,6 +168,9 @@ ROUTES: Final = (
     Route(apigatewayv2.HttpMethod.GET, "/openapi.json", "ApiDocs", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/docs", "ApiDocs", is_open=True),
     Route(apigatewayv2.HttpMethod.GET, "/docs/{asset}", "ApiDocs", is_open=True),
+    # Anybody may load the page. What it shows comes from `/admin`, with the operator's own token.
+    Route(apigatewayv2.HttpMethod.GET, "/console", "Console", is_open=True, is_documented=False),
+    Route(apigatewayv2.HttpMethod.GET, "/console/{asset}", "Console", is_open=True, is_documented=False),
 )
 
 DOCUMENTED: Final = tuple(route for route in ROUTES if route.is_documented)
@@ -182,10 +186,11 @@ _WEIGHTS: Final = {
     f"GET {API_PREFIX}/products": 4,
     f"GET {API_PREFIX}/products/{{productId}}": 4,
     f"GET {API_PREFIX}/docs/{{asset}}": 4,
-    f"POST {API_PREFIX}/webhooks/payments/{{provider}}": 8,
+    f"GET {API_PREFIX}/console/{{asset}}": 12,
+    f"POST {API_PREFIX}/webhooks/payments/{{provider}}": 12,
 }
-"""Of open routes that are asked more often than the others: a shop window, what one page loads, and the payment
-provider, which sends some events for each order. Others have 1."""
+"""Of open routes that are asked more often than the others: a shop window, what one page loads (the console ten modules
+at once), and the payment provider, which sends some events for each order. Others have 1."""
 ADMIN_SHARE: Final = 0.5
 """Of each route under `/admin`: few people call them."""
 METRICS_SHARE: Final = 0.05
@@ -208,6 +213,10 @@ class OrdersApi(Construct):
         super().__init__(scope, id)
         stage = self._policy = runtime.stage
         cancellation = {"CANCELLATION_WINDOW_MINUTES": str(stage.cancellation_window_minutes)}
+        sign_in = {
+            "USER_POOL_ID": identity.user_pool.user_pool_id,
+            "USER_POOL_CLIENT_ID": identity.client.user_pool_client_id,
+        }
         environments = {
             "CreateOrder": {
                 "ORDERS_PER_MINUTE": str(stage.orders_per_minute),
@@ -215,10 +224,8 @@ class OrdersApi(Construct):
             },
             "ReadOrders": cancellation,
             "CancelOrder": cancellation,
-            "ApiDocs": {
-                "USER_POOL_ID": identity.user_pool.user_pool_id,
-                "USER_POOL_CLIENT_ID": identity.client.user_pool_client_id,
-            },
+            "ApiDocs": sign_in,
+            "Console": {**sign_in, **({"LOGIN_DOMAIN": stage.login_domain} if stage.login_domain else {})},
             "Webhooks": {"REDELIVERIES_PER_HOUR": str(stage.redeliveries_per_hour)},
             "Recipients": {"CODE_LIMITS": json.dumps(asdict(stage.codes))},
         }
@@ -249,6 +256,8 @@ class OrdersApi(Construct):
             ),
             default_authorization_scopes=[ACCESS_TOKEN_SCOPE],
         )
+        if stage.login_domain:
+            identity.allow_managed_login(f"{self.http_api.api_endpoint}{API_PREFIX}/console")
         self._open_routes: list[str] = []
         self._head_routes: list[str] = []
         self._admin_routes: list[str] = []
@@ -305,7 +314,8 @@ class OrdersApi(Construct):
                 for http_route in added:
                     accept(
                         http_route,
-                        "The catalogue, the health and the document are for everyone; the payment provider signs.",
+                        "The catalogue, the health, the document and the pages' files are for everyone; the payment "
+                        "provider signs.",
                         "APIG4",
                     )
         return integration

@@ -64,3 +64,14 @@ class Identity(Construct):
         self.user_pool.add_group(
             "Priority", group_name=PRIORITY_GROUP, description="Customers whose orders may be urgent"
         )
+
+    def allow_managed_login(self, page: str) -> None:
+        """Lets the page at this address sign people in at the pool's login domain: with a code and PKCE, and for the
+        scope that the API asks for."""
+        client = self.client.node.default_child
+        assert isinstance(client, cognito.CfnUserPoolClient)
+        client.allowed_o_auth_flows_user_pool_client = True
+        client.allowed_o_auth_flows = ["code"]
+        client.allowed_o_auth_scopes = ["openid", ACCESS_TOKEN_SCOPE]
+        client.callback_ur_ls = [page]
+        client.supported_identity_providers = ["COGNITO"]

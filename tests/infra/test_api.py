@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from aws_cdk import App
-from aws_cdk.assertions import Template
+from aws_cdk.assertions import Match, Template
 
 from infra.app import orders_stack
 from infra.constructs.identity import ACCESS_TOKEN_SCOPE
@@ -85,6 +85,8 @@ ROUTES = {
     "GET /api/v1/openapi.json": ("api-docs", ANYONE),
     "GET /api/v1/docs": ("api-docs", ANYONE),
     "GET /api/v1/docs/{asset}": ("api-docs", ANYONE),
+    "GET /api/v1/console": ("console", ANYONE),
+    "GET /api/v1/console/{asset}": ("console", ANYONE),
     "$default": ("api-docs", ANYONE),
     **dict.fromkeys(ADMINISTRATION, ("operations", USER)),
 }
@@ -173,9 +175,10 @@ def test_what_orders_have_and_what_anonymous_callers_have_fit_into_the_stages_li
     assert burst + sum(burst for _, burst in limited.values()) <= stack.stage.request_burst
 
 
-def test_a_page_of_the_documentation_loads_within_its_limit(stack: SynthesizedStack) -> None:
-    _, burst = limits(stack)["GET /api/v1/docs/{asset}"]
-    assert burst >= 5
+@pytest.mark.parametrize(("page", "files"), [("docs", 5), ("console", 10)])
+def test_a_page_loads_within_its_limit(stack: SynthesizedStack, page: str, files: int) -> None:
+    _, burst = limits(stack)[f"GET /api/v1/{page}/{{asset}}"]
+    assert burst >= files
 
 
 def test_no_route_can_use_up_the_accounts_limit(stack: SynthesizedStack) -> None:
@@ -308,3 +311,39 @@ def test_production_s_origins_come_with_the_deploy(tmp_path: Path) -> None:
     template.has_resource_properties(
         "AWS::ApiGatewayV2::Api", {"CorsConfiguration": {"AllowOrigins": given.split(",")}}
     )
+
+
+LOGIN_DOMAIN = "https://orders.auth.us-east-1.amazoncognito.com"
+
+
+def test_operators_sign_in_on_the_page_unless_a_login_domain_is_named(stack: SynthesizedStack) -> None:
+    assert "LOGIN_DOMAIN" not in stack.environment("console")
+    assert stack.the("AWS::Cognito::UserPoolClient")["AllowedOAuthFlowsUserPoolClient"] is False
+    assert not stack.of_type("AWS::Cognito::UserPoolDomain")
+
+
+def test_a_login_domain_signs_operators_in_for_the_console_alone_by_code_and_for_the_apis_scope(
+    tmp_path: Path,
+) -> None:
+    app = App(outdir=str(tmp_path), context={**context_of("prod"), "login_domain": LOGIN_DOMAIN})
+
+    template = Template.from_stack(orders_stack(app))
+
+    client = next(iter(template.find_resources("AWS::Cognito::UserPoolClient").values()))["Properties"]
+    assert client["AllowedOAuthFlows"] == ["code"]
+    assert "aws.cognito.signin.user.admin" in client["AllowedOAuthScopes"]
+    (page,) = client["CallbackURLs"]
+    assert page["Fn::Join"][1][-1].endswith("/api/v1/console")
+    template.has_resource_properties(
+        "AWS::Lambda::Function",
+        {
+            "FunctionName": "orders-prod-console",
+            "Environment": {"Variables": Match.object_like({"LOGIN_DOMAIN": LOGIN_DOMAIN})},
+        },
+    )
+
+
+@pytest.mark.parametrize("domain", ["orders.auth.us-east-1.amazoncognito.com", f"{LOGIN_DOMAIN}/login", "*"])
+def test_a_login_domain_that_is_no_origin_is_refused(domain: str) -> None:
+    with pytest.raises(ValueError, match="login_domain"):
+        orders_stack(App(context={**context_of("prod"), "login_domain": domain}))

@@ -33,6 +33,7 @@ FUNCTIONS = [
     "read-orders",
     "cancel-order",
     "api-docs",
+    "console",
     "manage-catalogue",
     "outbox-relay",
     "start-saga",

@@ -57,6 +57,7 @@ RIGHTS: dict[str, Rights] = {
     "read-orders": DATABASE,
     "cancel-order": {**DATABASE, WAITING: frozenset({"states:SendTaskSuccess"})},
     "api-docs": {},
+    "console": {},
     "manage-catalogue": DATABASE,
     "outbox-relay": {**DATABASE, **{f"queue {queue}": SEND for queue in EVENT_QUEUES}},
     "start-saga": {

@@ -61,6 +61,7 @@ STRIPE = (("PAYMENT_PROVIDER", "stripe"), ("STRIPE_API_KEY_SECRET_ID", "orders-t
 ROUTED = {
     "api_docs",
     "cancel_order",
+    "console",
     "create_order",
     "manage_catalogue",
     "operations",
@@ -69,7 +70,7 @@ ROUTED = {
     "recipients",
     "webhooks",
 }
-WITHOUT_DATABASE = {"api_docs", "payment_webhooks"}
+WITHOUT_DATABASE = {"api_docs", "console", "payment_webhooks"}
 CALL_PAYMENT_PROVIDER = {
     "maintenance",
     "operations",

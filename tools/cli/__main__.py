@@ -86,6 +86,7 @@ def up() -> None:
     show(
         {"apiUrl": stack["api_url"], "docsUrl": f"{api_url}/docs", "stackFile": str(settings.stack_file)},
         f"\nThe API is {stack['api_url']}: {api_url}/products, and {api_url}/docs to try it.",
+        f"Operators look at {stack['console_url']}.",
         "Look at it with bin/orders status, stop it with make down.",
     )
 

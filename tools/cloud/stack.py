@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NotRequired, TypedDict, cast
 
-from orders.contract import ADMIN_GROUP
+from orders.contract import ADMIN_GROUP, API_PREFIX
 from orders.events import Queue
 from tools.cloud import aws
 from tools.cloud.settings import Settings
@@ -80,18 +80,18 @@ def describe(
     stripe: StripeFake | None = None,
 ) -> Stack:
     """The stack from the outputs of its deploy."""
+    api_url = f"{settings.endpoint_url}/_aws/execute-api/{outputs['ApiId']}"
     described = Stack(
         region=outputs["Region"],
         endpoint_url=settings.endpoint_url,
-        api_url=f"{settings.endpoint_url}/_aws/execute-api/{outputs['ApiId']}",
+        api_url=api_url,
         database_url=database_url,
         state_machine_arn=outputs["StateMachineArn"],
         user_pool_id=outputs["UserPoolId"],
         user_pool_client_id=outputs["UserPoolClientId"],
         queues={name: _queue(outputs, name) for name in Queue},
         users=users,
-        # Emulators have no console; this page tells which services run.
-        console_url=f"{settings.endpoint_url}/_localstack/health",
+        console_url=f"{api_url}{API_PREFIX}/console",
         payment_provider=settings.payment_provider,
     )
     if stripe:

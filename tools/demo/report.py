@@ -105,7 +105,7 @@ def show_next(settings: Settings, stack: Stack, console: Console, *, is_up: bool
         (f"{stack['api_url']}/api/v1/products", "the API, for any HTTP client"),
         (str(settings.stack_file), "URLs, users and passwords, the database, the queues"),
         (f"{stack['api_url']}/api/v1/docs", "its document, to try it in a browser"),
-        (stack["console_url"], "the emulator"),
+        (stack["console_url"], "the console, the page of operators"),
     )
     console.print(Text("\nWhere to look next", "bold"))
     for place, what in places:

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from functions.api_docs.files import ASSETS, versioned
+from functions.api_docs.files import SITE
 from functions.api_docs.handler import handler
 from tests.support.api import Client
 from tools.openapi.document import TARGET
@@ -75,11 +75,11 @@ def test_everything_that_the_page_loads_is_here() -> None:
         assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
 
 
-@pytest.mark.parametrize("name", ASSETS)
+@pytest.mark.parametrize("name", SITE.assets)
 def test_only_a_name_of_todays_content_may_be_kept_for_ever(name: str) -> None:
     stem, _, suffix = name.rpartition(".")
-    digest = versioned(name).removeprefix(f"{stem}.").removesuffix(f".{suffix}")
-    current = ANYONE.get(f"/api/v1/docs/{versioned(name)}")
+    digest = SITE.versioned(name).removeprefix(f"{stem}.").removesuffix(f".{suffix}")
+    current = ANYONE.get(f"/api/v1/docs/{SITE.versioned(name)}")
     assert "immutable" in current.headers["cache-control"]
     for other in (name, f"{stem}.{digest[::-1]}.{suffix}", f"{stem}.{'0' * 32}.{suffix}"):
         answer = ANYONE.get(f"/api/v1/docs/{other}")

@@ -40,7 +40,7 @@ MAX_ERROR_TEXT: Final = 300
 """Characters of an error's text, as the runtime prints it and Step Functions keeps it."""
 _MAX_DEPTH: Final = 4
 _MAX_BITS: Final = 128
-# `service` is the function's name, and the template knows the rest: 180 bytes that CloudWatch charges for, on each line.
+# `service` is the function's name, and the template knows the rest: 180 bytes of each line, which cost money.
 _LEFT_OUT: Final = frozenset({"function_name", "function_memory_size", "function_arn"})
 
 

@@ -43,6 +43,27 @@ class DatabaseSettings(FunctionSettings):
     """An RDS Proxy endpoint to use instead of the secret's host."""
 
 
+class SignInSettings(FunctionSettings):
+    """For functions that tell a page where callers of this stage sign in."""
+
+    user_pool_id: str
+    """It begins with its region."""
+    user_pool_client_id: str
+    aws_endpoint_url: str | None = None
+    """The local cloud's. On AWS Cognito has its own."""
+
+    @property
+    def sign_in(self) -> dict[str, str]:
+        """What a client needs to call Cognito's `InitiateAuth`."""
+        region = self.user_pool_id.partition("_")[0]
+        return {
+            "endpoint": self.aws_endpoint_url or f"https://cognito-idp.{region}.amazonaws.com",
+            "region": region,
+            "userPoolId": self.user_pool_id,
+            "clientId": self.user_pool_client_id,
+        }
+
+
 class CancellationSettings(DatabaseSettings):
     """For functions that know whether an order may be cancelled."""
 

@@ -36,6 +36,7 @@ def test_what_is_written_is_what_clients_are_promised(settings: Settings) -> Non
 
     assert written is not None
     assert written["api_url"] == "http://127.0.0.1:4566/_aws/execute-api/abc123"
+    assert written["console_url"] == f"{written['api_url']}/api/v1/console"
     assert set(written["queues"]) == set(Queue)
     assert written["queues"]["notification-sending"] == {
         "url": "http://queues/notification-sending",

@@ -1,0 +1,1 @@
+../../../node_modules/@dagrejs/dagre/dist/dagre.esm.js

@@ -1,0 +1,1 @@
+../../../node_modules/preact/dist/preact.mjs
