@@ -6,9 +6,9 @@ fake is), `sender_email` (the address that mails come from, which SES has verifi
 of yours), `create_sender` (true: the stack makes SES's identity of it), `first_deploy` (true: nothing is protected from
 deletion yet, so that a first deploy can fail and be given again), `allowed_origins` (whose pages may call the API from
 a browser, separated by commas), `alarm_subscribers` (who is told of alarms: e-mail addresses and https URLs, separated
-by commas), `login_domain` (the user pool's, where operators sign in to the console), `lambda_quota` (the account's quota
-of concurrent executions, as `bin/orders preflight` tells it; without it no function reserves any), and of the managed
-database `database_engine_version`, `database_min_capacity`, `database_max_capacity`, `database_readers` and
+by commas), `login_domain` (the user pool's, where operators sign in to the console), `lambda_quota` (the account's
+quota of concurrent executions, as `bin/orders preflight` tells it; without it no function reserves any), and of the
+managed database `database_engine_version`, `database_min_capacity`, `database_max_capacity`, `database_readers` and
 `availability_zones` (separated by commas).
 """
 

@@ -10,13 +10,17 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, pool, text
+from sqlalchemy.exc import DatabaseError
 
-from orders.db import Credentials
+from orders.db import Credentials, sqlstate
 from orders.payments.provider import PaymentProvider, migrations
 
 _ADVISORY_LOCK: Final = 0x6F72646572  # "order"
 _TURN_SECONDS: Final = 0.5
 """Between two looks whether another deploy has finished."""
+ATTEMPTS: Final = 5
+_GAVE_WAY: Final = frozenset({"55P03", "40P01"})
+"""Postgres's lock_not_available and deadlock_detected: a migration gives up rather than hold everybody up."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ def _upgrade(connection: Connection, chain: Chain, revision: str) -> None:
     connection.commit()
     known = {script.revision for script in ScriptDirectory.from_config(settings).walk_revisions()}
     if current is None or current in known:
-        command.upgrade(settings, revision)
+        _repeat(connection, settings, revision)
         return
     # Here, since it reads a function's environment when it is imported, and tools migrate too.
     from orders.observability import logger
@@ -84,6 +88,21 @@ def _upgrade(connection: Connection, chain: Chain, revision: str) -> None:
     logger.warning(
         "A later release has migrated the tables", revision=current, version_table=chain.version_table
     )
+
+
+def _repeat(connection: Connection, settings: Config, revision: str) -> None:
+    """Goes on from the last migration that succeeded, when the next one had to give way to the functions' work."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            command.upgrade(settings, revision)
+        except DatabaseError as error:
+            if sqlstate(error) not in _GAVE_WAY or attempt == ATTEMPTS:
+                raise
+            connection.rollback()
+            connection.execute(text("RESET lock_timeout"))
+            connection.commit()
+        else:
+            return
 
 
 def _current_revision(connection: Connection, chain: Chain) -> str | None:

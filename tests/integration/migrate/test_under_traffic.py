@@ -14,11 +14,10 @@ import pg8000.dbapi
 import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, event
-from sqlalchemy.exc import DatabaseError
 
 from functions.migrate import migrate
 from functions.migrate.migrate import upgrade
-from orders.db import Credentials, Database, sqlstate
+from orders.db import Credentials, Database
 from orders.payments.provider import PaymentProvider
 from tests.integration.migrate.earlier_ledger import make_earlier_ledger
 from tests.integration.migrate.filling import fill
@@ -37,11 +36,8 @@ ORDERS: Final = 5_000
 TELLERS: Final = 2
 LOCK_TIMEOUT_SECONDS: Final = 4.0
 """The functions' own: who waits longer for a lock fails."""
-DEPLOYS: Final = 5
-"""A migration that gives up rather than hold everybody up is deployed again."""
 PATIENCE_SECONDS: Final = 60
 
-_LOCK_NOT_AVAILABLE: Final = "55P03"
 _DEADLOCK_DETECTED: Final = "40P01"
 
 
@@ -101,14 +97,7 @@ class Traffic:
 
 
 def deploy(credentials: Credentials, revision: str, provider: PaymentProvider | None = None) -> None:
-    for attempt in range(DEPLOYS):
-        try:
-            assert upgrade(credentials, revision, provider=provider) == revision
-        except DatabaseError as error:
-            if sqlstate(error) != _LOCK_NOT_AVAILABLE or attempt == DEPLOYS - 1:
-                raise
-        else:
-            return
+    assert upgrade(credentials, revision, provider=provider) == revision
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +144,7 @@ def test_the_code_goes_on_while_the_ledger_of_an_earlier_release_is_taken_over(i
 def test_todays_code_works_on_what_the_code_before_it_has_left(
     in_use: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deploy(in_use, REVISIONS[-1])
+    deploy(in_use, REVISIONS[-1], PaymentProvider.SIMULATOR)
     database = Database(lambda: in_use)
     pipelines = Pipelines(database, monkeypatch)
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
@@ -128,6 +129,30 @@ def test_a_failed_migration_leaves_nothing_behind_and_lets_the_next_one_try(
     with connected(empty) as connection:
         connection.execute(text("DROP TABLE notifications"))
     assert upgrade(empty) == head
+
+
+def test_a_migration_that_gives_way_to_the_functions_is_tried_again(
+    empty_database: Callable[[], Credentials], monkeypatch: pytest.MonkeyPatch, head: str
+) -> None:
+    empty = empty_database()
+    upgrade(empty, "0008")
+    order = empty.connect()
+    order.cursor().execute("LOCK TABLE order_rates")
+    run, reached = command.upgrade, list[str | None]()
+
+    def attempt(config: Config, revision: str) -> None:
+        connection = config.attributes["connection"]
+        reached.append(MigrationContext.configure(connection).get_current_revision())
+        connection.commit()
+        if len(reached) > 1:
+            order.rollback()
+        run(config, revision)
+
+    monkeypatch.setattr(command, "upgrade", attempt)
+
+    assert upgrade(empty) == head
+    assert reached == ["0008", "0008"]
+    order.close()
 
 
 @pytest.mark.parametrize(
