@@ -11,7 +11,9 @@ from tests.support.named_tests import is_test
 
 _INTEGRATION: Final = "tests/integration"
 _NEEDS_REVIEW: Final = "test_an_order_that_needs_review_is_counted_until_the_call_comes_through"
-_CONFLICT: Final = "test_where_no_rule_says_who_is_right_it_is_recorded_for_an_operator_and_nothing_is_touched"
+_CONFLICT: Final = (
+    "test_where_no_rule_says_who_is_right_it_is_recorded_for_an_operator_and_nothing_is_touched"
+)
 
 FAULTS: Final = {
     "orders-needing-review": ("OrdersNeedingReview", f"saga/test_handlers.py::{_NEEDS_REVIEW}"),
@@ -54,7 +56,10 @@ FAULTS: Final = {
         "provider_events/test_look.py"
         "::test_a_refund_that_we_know_and_the_provider_does_not_is_shown_to_an_operator",
     ),
-    "payment-dispute-opened": ("PaymentDisputesOpened", "provider_events/test_look.py::test_a_dispute_is_recorded_and_counted_once"),
+    "payment-dispute-opened": (
+        "PaymentDisputesOpened",
+        "provider_events/test_look.py::test_a_dispute_is_recorded_and_counted_once",
+    ),
     "payment-dispute-lost": (
         "PaymentDisputesLost",
         "provider_events/test_look.py::test_its_end_is_recorded_whatever_order_the_events_come_in",
