@@ -146,7 +146,9 @@ class Played:
         assert self.ask("GET", f"/admin/orders?email={email}").status == 403
         for query, status in (("", 400), (f"?{email}", 422)):
             hook = f"/webhooks/payments/simulator{query}"
-            assert self.ask("POST", hook, all_of_it, simulator_signature=f"t=1,v1={self.token}").status == status
+            assert (
+                self.ask("POST", hook, all_of_it, simulator_signature=f"t=1,v1={self.token}").status == status
+            )
 
     def poisoned(self) -> dict[str, str]:
         """Messages that are none of ours, one on each queue. Returns their queues by their ids."""
@@ -154,13 +156,14 @@ class Played:
             {**self.canaries.everything, "id": self.canaries.email, "type": self.canaries.email}
         )
         sqs, sent = aws.queues(self.cloud.settings), {}
-        attribute = {"DataType": "String", "StringValue": self.canaries.email}
         for queue, urls in self.cloud.stack["queues"].items():
             message = sqs.send_message(
                 QueueUrl=urls["url"],
                 MessageBody=body,
-                MessageAttributes={"type": attribute},
-                MessageSystemAttributes={"AWSTraceHeader": attribute},
+                MessageAttributes={"type": {"DataType": "String", "StringValue": self.canaries.email}},
+                MessageSystemAttributes={
+                    "AWSTraceHeader": {"DataType": "String", "StringValue": self.canaries.email}
+                },
             )
             sent[message["MessageId"]] = queue
         return sent

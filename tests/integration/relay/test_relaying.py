@@ -157,9 +157,7 @@ def test_rows_that_cannot_be_messages_die_and_block_nobody(
     assert times_accepted(sqs, good) == [1] * len(good)
 
 
-def test_an_event_that_waited_for_minutes_says_so(
-    database: Database, sqs: SqsServer, relays: Relays
-) -> None:
+def test_an_event_that_waited_for_minutes_says_so(database: Database, sqs: SqsServer, relays: Relays) -> None:
     add_events(database)
     execute(database, "UPDATE outbox SET created_at = now() - interval '5 minutes'")
     with recorded() as written:
