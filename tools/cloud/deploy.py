@@ -85,7 +85,7 @@ def deploy(settings: Settings, assembly: Path) -> dict[str, str]:
     """
     if _deployed(settings, STACK_NAME) and not _deployed(settings, DATA_STACK_NAME):
         # The application's update would delete, by their names, the resources that the other stack has just made.
-        raise LocalCloudError(f"{STACK_NAME} was deployed before it had a stack of data. Run: make down")
+        raise LocalCloudError(f"{STACK_NAME} stands without {DATA_STACK_NAME}: start the emulator anew.")
     outputs = settings.temporary / "outputs.json"
     outputs.unlink(missing_ok=True)
     options = ["--app", str(assembly), "--outputs-file", str(outputs)]
