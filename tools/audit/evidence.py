@@ -28,6 +28,10 @@ _NEEDS_REVIEW: Final = "needs review"
 _STATUSES: Final = "SELECT id, status FROM orders"
 _IN_REVIEW: Final = "SELECT id FROM orders WHERE status = 'NEEDS_REVIEW' AND updated_at >= :since"
 
+_RESENT: Final = """
+    SELECT order_id, count(*) AS number FROM operator_actions WHERE action = 'NOTIFICATION_RESENT' GROUP BY order_id
+"""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -58,10 +62,11 @@ def gather(
     with engine.connect() as connection:
         statuses = {row.id: OrderStatus(row.status) for row in connection.execute(text(_STATUSES))}
         in_review = frozenset(connection.scalars(text(_IN_REVIEW), {"since": _logs_begin(settings)}))
+        resent = {row.order_id: row.number for row in connection.execute(text(_RESENT))}
     return Evidence(
         verdicts=(
             *check_database(engine, scope, ledger.read(engine, stack)),
-            *check_mailbox(settings, statuses.keys()),
+            *check_mailbox(settings, statuses.keys(), resent),
         ),
         statuses=statuses,
         executions=read_executions(aws.sagas(settings), stack["state_machine_arn"]),

@@ -7,7 +7,7 @@ import pytest
 from orders.db import Database
 from tests.integration.manage_catalogue.catalogue_api import PRODUCTS, Product
 from tests.support.api import Answer, Client, every_page
-from tests.support.factories import add_product
+from tests.support.factories import add_product, execute
 
 
 def test_all_products_are_listed_with_their_stock_also_those_that_are_not_on_sale(
@@ -93,3 +93,31 @@ def test_nobody_but_administrators_is_let_in(
 
     assert admin.get(PRODUCTS).json["items"] == [before]
     assert len(coffee.movements) == 1
+
+
+def test_products_that_are_low_on_stock_are_listed_alone_page_by_page(
+    admin: Client, database: Database
+) -> None:
+    low = [add_product(database, name=f"Low {number}", active=number != 1).product_id for number in range(3)]
+    add_product(database, name="Plenty")
+    execute(
+        database,
+        "UPDATE stock SET low_since = now() WHERE product_id = ANY (CAST(:ids AS uuid[]))",
+        ids=low,
+    )
+
+    pages = every_page(admin, PRODUCTS, limit=2, lowStock="true")
+
+    assert [[item["productId"] for item in page] for page in pages] == [
+        [str(low[0]), str(low[1])],
+        [str(low[2])],
+    ]
+    assert len(admin.get(f"{PRODUCTS}?lowStock=false").json["items"]) == 4
+
+
+def test_a_cursor_of_all_products_is_none_of_those_that_are_low(admin: Client, database: Database) -> None:
+    for _ in range(2):
+        add_product(database)
+    cursor = admin.get(f"{PRODUCTS}?limit=1").json["nextCursor"]
+
+    assert admin.get(f"{PRODUCTS}?limit=1&lowStock=true&cursor={cursor}").status == 422

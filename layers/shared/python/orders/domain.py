@@ -280,7 +280,7 @@ class Channel(StrEnum):
 
 class NotificationStatus(StrEnum):
     """Of one notification on one channel. From SENT on they are final, except that an UNCERTAIN one may turn out SENT,
-    and a mail that is SENT may come back or be complained of."""
+    a mail that is SENT may come back or be complained of, and an operator may have it sent again: it is QUEUED."""
 
     QUEUED = "QUEUED"
     """Asked for. With an error: tried, certainly not sent, and to be tried again."""

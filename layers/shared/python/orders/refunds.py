@@ -306,10 +306,9 @@ def refusal(connection: Connection, order_id: UUID) -> OrderNotRefundable | Refu
     order = _look(connection, order_id)
     if order.status != OrderStatus.CONFIRMED:
         return _not_refundable(order.status)
-    row = connection.execute(_LEFT, {"order_id": order_id}).one()
-    return (
-        None if row.left > 0 else RefundExceedsCapture(_what_is_left(row.left, row.captured, order.currency))
-    )
+    row = connection.execute(_LEFT, {"order_id": order_id}).first()
+    left, captured = (row.left, row.captured) if row else (0, 0)
+    return None if left > 0 else RefundExceedsCapture(_what_is_left(left, captured, order.currency))
 
 
 def record_made_at_provider(

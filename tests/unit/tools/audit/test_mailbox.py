@@ -45,3 +45,10 @@ def test_mails_about_other_orders_are_not_looked_at() -> None:
     verdict = check_messages([mail(OTHER), mail(OTHER)], [ORDER])
     assert verdict.holds
     assert verdict.checked == 0
+
+
+def test_what_an_operator_had_sent_again_breaks_nothing() -> None:
+    twice = [mail(ORDER), mail(ORDER)]
+    assert check_messages(twice, [ORDER], resent={ORDER: 1}).holds
+    assert not check_messages([*twice, mail(ORDER)], [ORDER], resent={ORDER: 1}).holds
+    assert not check_messages(twice, [ORDER], resent={OTHER: 1}).holds
