@@ -72,6 +72,6 @@ class Identity(Construct):
         assert isinstance(client, cognito.CfnUserPoolClient)
         client.allowed_o_auth_flows_user_pool_client = True
         client.allowed_o_auth_flows = ["code"]
-        client.allowed_o_auth_scopes = ["openid", ACCESS_TOKEN_SCOPE]
+        client.allowed_o_auth_scopes = ["openid", "email", ACCESS_TOKEN_SCOPE]
         client.callback_ur_ls = [page]
         client.supported_identity_providers = ["COGNITO"]

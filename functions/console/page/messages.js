@@ -163,7 +163,7 @@ const MESSAGES = {
   group_messages: ["messages", "mensajes"],
   group_operators: ["operators", "operadores"],
   passed: ["passed", "superado"],
-  retried: ["passed,", "superado,"],
+  retried: ["passed", "superado"],
   retries: ["retried ×{0}", "reintentado ×{0}"],
   failed: ["failed", "fallido"],
   compensated: ["compensated", "compensado"],

@@ -4,7 +4,7 @@ import { t } from "./messages.js";
 import { Graph, layout } from "./dagre.js";
 import { toneOf } from "./ui.js";
 
-const WIDTH = 150;
+const WIDTH = 160;
 const HEIGHT = 42;
 
 let loading = null;
@@ -63,7 +63,7 @@ export function SagaGraph({ machine, executions, steps }) {
   const { width, height } = graph.graph();
   const label = (name) => {
     const { outcome = "notReached", retries = 0 } = states[name] ?? {};
-    return `${t(outcome)}${retries > 0 ? ` ${t("retries", retries)}` : ""}`;
+    return retries > 0 ? `${t(outcome)}, ${t("retries", retries)}` : t(outcome);
   };
   return html`
     <svg class="saga" viewBox=${`0 0 ${width} ${height}`} width=${width} height=${height} aria-hidden="true">
@@ -97,7 +97,7 @@ export function SagaGraph({ machine, executions, steps }) {
  * steps and what undoes them are near. What leads from a failure to its compensation is drawn across.
  */
 function drawn({ States }, names) {
-  const graph = new Graph().setGraph({ rankdir: "TB", nodesep: 34, ranksep: 28, marginx: 6, marginy: 6 });
+  const graph = new Graph().setGraph({ rankdir: "TB", nodesep: 30, ranksep: 28, marginx: 6, marginy: 6 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const name of names) graph.setNode(name, { width: WIDTH, height: HEIGHT });
   for (const name of names) {

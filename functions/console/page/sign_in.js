@@ -2,7 +2,7 @@
 
 export const configuration = JSON.parse(document.querySelector("meta[name=configuration]").content);
 export const ADMIN_GROUP = "admin";
-const SCOPES = "openid aws.cognito.signin.user.admin";
+const SCOPES = "openid email aws.cognito.signin.user.admin";
 const PENDING = "orders-console-login";
 const REFRESH_SECONDS = 60;
 
