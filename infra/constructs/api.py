@@ -15,7 +15,7 @@ from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infra.constructs.function import FunctionRuntime, OrdersFunction
-from infra.constructs.identity import ACCESS_TOKEN_SCOPE, Identity
+from infra.constructs.identity import ACCESS_TOKEN_SCOPE, ConsoleClient, Identity
 from infra.findings import accept
 from orders.contract import API_PREFIX, NEXT_CURSOR_HEADER
 
@@ -225,10 +225,20 @@ class OrdersApi(Construct):
             "ReadOrders": cancellation,
             "CancelOrder": cancellation,
             "ApiDocs": sign_in,
-            "Console": {**sign_in, **({"LOGIN_DOMAIN": stage.login_domain} if stage.login_domain else {})},
+            "Console": sign_in,
             "Webhooks": {"REDELIVERIES_PER_HOUR": str(stage.redeliveries_per_hour)},
             "Recipients": {"CODE_LIMITS": json.dumps(asdict(stage.codes))},
         }
+        clients = [identity.client]
+        console_client = None
+        if stage.login_domain:
+            console_client = ConsoleClient(self, "ConsoleClient", identity=identity)
+            clients.append(console_client.client)
+            environments["Console"] = {
+                **sign_in,
+                "USER_POOL_CLIENT_ID": console_client.client.user_pool_client_id,
+                "LOGIN_DOMAIN": stage.login_domain,
+            }
         self.functions = {
             name: OrdersFunction(
                 self,
@@ -252,12 +262,12 @@ class OrdersApi(Construct):
             cors_preflight=_cors(stage.allowed_origins),
             # A route is protected unless it says otherwise.
             default_authorizer=authorizers.HttpUserPoolAuthorizer(
-                "AccessToken", identity.user_pool, user_pool_clients=[identity.client]
+                "AccessToken", identity.user_pool, user_pool_clients=clients
             ),
             default_authorization_scopes=[ACCESS_TOKEN_SCOPE],
         )
-        if stage.login_domain:
-            identity.allow_managed_login(f"{self.http_api.api_endpoint}{API_PREFIX}/console")
+        if console_client:
+            console_client.return_to(f"{self.http_api.api_endpoint}{API_PREFIX}/console")
         self._open_routes: list[str] = []
         self._head_routes: list[str] = []
         self._admin_routes: list[str] = []

@@ -13,6 +13,8 @@ from orders.contract import ADMIN_GROUP, PRIORITY_GROUP
 ACCESS_TOKEN_SCOPE: Final = "aws.cognito.signin.user.admin"
 """In every access token that Cognito hands out for a password, and in no ID token: requiring it keeps ID tokens,
 which carry personal data and are not for APIs, out."""
+# Signing out revokes the refresh token. The API cannot see that, so access tokens are short-lived.
+_ACCESS: Final = Duration.minutes(15)
 
 
 class Identity(Construct):
@@ -48,10 +50,9 @@ class Identity(Construct):
             disable_o_auth=True,
             generate_secret=False,
             prevent_user_existence_errors=True,
-            # Signing out revokes the refresh token. The API cannot see that, so access tokens are short-lived.
             enable_token_revocation=True,
-            access_token_validity=Duration.minutes(15),
-            id_token_validity=Duration.minutes(15),
+            access_token_validity=_ACCESS,
+            id_token_validity=_ACCESS,
             refresh_token_validity=Duration.days(7),
         )
         accept(self.user_pool, "Customers choose whether to use a second factor.", "COG2")
@@ -65,9 +66,26 @@ class Identity(Construct):
             "Priority", group_name=PRIORITY_GROUP, description="Customers whose orders may be urgent"
         )
 
-    def allow_managed_login(self, page: str) -> None:
-        """Lets the page at this address sign people in at the pool's login domain: with a code and PKCE, and for the
-        scope that the API asks for."""
+
+class ConsoleClient(Construct):
+    """The client by which the console's page has Cognito's managed login sign operators in: with a code and PKCE, for
+    the scope that the API asks for. It is the application's, since it knows the API's address."""
+
+    def __init__(self, scope: Construct, id: str, *, identity: Identity) -> None:
+        super().__init__(scope, id)
+        self.client = cognito.UserPoolClient(
+            self,
+            "Client",
+            user_pool=identity.user_pool,
+            generate_secret=False,
+            prevent_user_existence_errors=True,
+            enable_token_revocation=True,
+            access_token_validity=_ACCESS,
+            id_token_validity=_ACCESS,
+        )
+
+    def return_to(self, page: str) -> None:
+        """Where people come back to once they have signed in: the page's address."""
         client = self.client.node.default_child
         assert isinstance(client, cognito.CfnUserPoolClient)
         client.allowed_o_auth_flows_user_pool_client = True

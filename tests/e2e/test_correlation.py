@@ -73,11 +73,7 @@ def test_an_id_is_found_in_the_logs_of_every_function_that_worked_for_it(
 
 def functions_that_logged(running_cloud: Cloud, correlation_id: str) -> set[str]:
     """The functions with a line in their log groups whose `correlation_id` this is."""
-    return {
-        function
-        for function in FUNCTIONS
-        if lines_about(running_cloud, function, correlation_id)
-    }
+    return {function for function in FUNCTIONS if lines_about(running_cloud, function, correlation_id)}
 
 
 def lines_about(running_cloud: Cloud, function: str, correlation_id: str) -> list[str]:

@@ -236,6 +236,7 @@ def test_no_action_and_no_other_resource_has_a_wildcard(stack: SynthesizedStack)
         EXECUTIONS.format(stage=stack.stage.name),
         REFUND_EXECUTIONS.format(stage=stack.stage.name),
         TELEPHONES,
+        LOGS_OF_THE_STAGE.format(stage=stack.stage.name),
     }
 
 
