@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -206,12 +207,17 @@ class Played:
     def dead_letters_are_explained(self, sent: Mapping[str, str]) -> None:
         """They are shown without what they hold, and then discarded."""
         self.found |= self.canaries.found(canaries.given_up(self.cloud.settings, self.cloud.stack))
-        for message_id, queue in sent.items():
+
+        def explain_and_discard(message_id: str, queue: str) -> tuple[str, str]:
             path = f"/admin/dlqs/{queue}/messages"
             shown = self.ask("GET", path, user="admin").body["items"]
             (now,) = [one["messageId"] for one in shown if one["originalMessageId"] == message_id]
-            self.responses.append((f"explanation of a dead letter of {queue}", str(shown)))
             assert self.ask("POST", f"{path}/{now}/discard", {"note": "read"}, user="admin").status == 200
+            return f"explanation of a dead letter of {queue}", str(shown)
+
+        # SQS lets each of them wait for more messages.
+        with ThreadPoolExecutor(len(sent)) as pool:
+            self.responses += pool.map(explain_and_discard, sent.keys(), sent.values())
 
     def bounced(self) -> None:
         """A mail came back, and an operator allows the address again. It stands in the path of that request."""

@@ -218,6 +218,13 @@ GUARDS: Final[tuple[Mutant, ...]] = (
         "tests/unit/test_tracing.py::test_a_malformed_header_is_ignored",
     ),
     mutant(
+        "An error that is logged names the payment method",
+        "layers/payment_simulator/python/payment_simulator/gateway.py",
+        '"the payment failed technically"',
+        'f"{charge.method} failed technically"',
+        "tests/integration/saga/test_handlers.py::test_no_personal_data_is_logged_counted_answered_or_published",
+    ),
+    mutant(
         "A message is sent without its trace",
         "functions/outbox_relay/publisher.py",
         "message_attributes(message.event.traceparent)",

@@ -186,7 +186,7 @@ def test_what_the_release_before_has_counted_is_no_part_of_a_window(process: Pro
 @pytest.mark.parametrize(
     "error",
     [
-        PaymentGatewayUnavailable("pm_card_down is unavailable", gateway_at_fault=False),
+        PaymentGatewayUnavailable("the payment failed technically", gateway_at_fault=False),
         PaymentGatewayTimeout("pm_card_timeout did not answer", gateway_at_fault=False),
     ],
     ids=lambda error: type(error).__name__,

@@ -108,6 +108,8 @@ def test_the_review_s_log_line_says_what_an_operator_has_to_look_at(pipeline: Pi
     [
         ("pm_card_visa", None),
         ("pm_card_declined", None),
+        ("pm_card_down", None),
+        ("pm_card_flaky", None),
         ("pm_card_timeout", Fault("ConfirmReservation", When.BEFORE)),
         ("pm_card_visa", Fault("RefundPayment", When.BEFORE)),
     ],

@@ -162,7 +162,7 @@ class SimulatedGateway:
                 raise failure(f"the gateway declined payment {payment.payment_id}")
             case _Outcome.FAIL:
                 raise PaymentGatewayUnavailable(
-                    f"{charge.method} is unavailable", gateway_at_fault=gateway_at_fault
+                    "the payment failed technically", gateway_at_fault=gateway_at_fault
                 )
             case _Outcome.CHARGE_THEN_TIME_OUT:
                 raise PaymentGatewayTimeout(
