@@ -31,13 +31,15 @@ RECENT_REPAIRS: Final = 1_000
 
 Wanted = PaymentStatus | Literal["CONFLICT"]
 
-# The CASEs are the conditions of `payments_undecided`, `orders_in_review` and `orders_unfinished`.
+# The CASEs are the conditions of `payments_undecided` and `orders_in_review`.
 _UNDECIDED: Final = """
     SELECT order_id AS id FROM payments WHERE CASE WHEN status IN ('PENDING', 'UNKNOWN') THEN true ELSE false END
 """
 _IN_REVIEW: Final = "SELECT id FROM orders WHERE CASE WHEN status = 'NEEDS_REVIEW' THEN true ELSE false END"
-_UNFINISHED: Final = f"""
-    SELECT id FROM orders WHERE CASE WHEN status IN ('PENDING', 'PROCESSING') THEN true ELSE false END
+# An array of one, and an order by what is the same in all rows: only the index of orders by status has them in it.
+_WAITING: Final = f"""
+    (SELECT id FROM orders WHERE status = ANY (ARRAY['PROCESSING']) AND id < :before
+     ORDER BY status, id DESC LIMIT :examined)
     UNION ALL {_IN_REVIEW}
 """
 _TO_LOOK_AT: Final = f"""
@@ -148,7 +150,7 @@ def lists(wanted: Wanted | None) -> list[tuple[str, walk.Statement]]:
             chosen = {wanted: (f"{_UNDECIDED} AND status = '{wanted}'", "true")}
         case PaymentStatus.ACTION_REQUIRED:
             # Only orders on their way, or under review, have one.
-            chosen = {wanted: (_UNFINISHED, f"payments.status = '{wanted}'")}
+            chosen = {wanted: (_WAITING, f"payments.status = '{wanted}'")}
         case _:
             chosen = {wanted: (_ALL, f"payments.status = '{wanted}'")}
     return [(f"admin payments {name}", partial(_statement, *parts)) for name, parts in chosen.items()]

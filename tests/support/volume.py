@@ -38,6 +38,9 @@ BUSIEST_PRODUCT: Final = 1
 IDLE_PRODUCT: Final = PRODUCTS
 
 UNKNOWN_PAYMENTS: Final = 20
+REPAIRS: Final = 10_000
+CONFLICTS: Final = 20
+"""Of these repairs."""
 LOW: Final = 100
 """Products with a low-stock alert."""
 WEBHOOKS: Final = 10_000
@@ -134,6 +137,11 @@ _TABLES: Final[Mapping[str, str]] = {
                order_id, '', 'DELIVERED', 1, CASE WHEN number % {WEBHOOKS} % 100 = 0 THEN 500 ELSE 200 END,
                CASE WHEN number % {WEBHOOKS} % 100 = 0 THEN 'HTTP_STATUS' END
         FROM numbered WHERE number % {STRIDE} = 1
+    """,
+    "repairs": f"""
+        (kind, order_id, detail)
+        SELECT CASE WHEN number % {ORDERS // CONFLICTS} = 0 THEN 'PAYMENT_CONFLICT' ELSE 'SAGA_RESUMED' END, order_id, ''
+        FROM numbered WHERE number % {ORDERS // REPAIRS} = 0
     """,
     "idempotency_keys": """
         (user_id, key, fingerprint, order_id)
