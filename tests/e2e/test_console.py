@@ -9,7 +9,6 @@ from uuid import UUID, uuid4
 
 import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
-
 from sqlalchemy import text
 
 from orders import inventory
@@ -310,5 +309,6 @@ def give_back(cloud: Cloud, order_id: UUID) -> None:
     with cloud.engine.begin() as connection:
         inventory.release(connection, order_id)
         connection.execute(
-            text("UPDATE orders SET updated_at = now() - interval '5 minutes' WHERE id = :id"), {"id": order_id}
+            text("UPDATE orders SET updated_at = now() - interval '5 minutes' WHERE id = :id"),
+            {"id": order_id},
         )
