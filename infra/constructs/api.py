@@ -185,9 +185,9 @@ _METRICS: Final = f"GET {API_PREFIX}/metrics"
 _WEIGHTS: Final = {
     f"GET {API_PREFIX}/products": 4,
     f"GET {API_PREFIX}/products/{{productId}}": 4,
-    f"GET {API_PREFIX}/docs/{{asset}}": 4,
-    f"GET {API_PREFIX}/console/{{asset}}": 12,
-    f"POST {API_PREFIX}/webhooks/payments/{{provider}}": 12,
+    f"GET {API_PREFIX}/docs/{{asset}}": 5,
+    f"GET {API_PREFIX}/console/{{asset}}": 10,
+    f"POST {API_PREFIX}/webhooks/payments/{{provider}}": 10,
 }
 """Of open routes that are asked more often than the others: a shop window, what one page loads (the console ten modules
 at once), and the payment provider, which sends some events for each order. Others have 1."""

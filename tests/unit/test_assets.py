@@ -94,6 +94,27 @@ def test_a_function_that_is_not_there_is_named(project: Path) -> None:
         function_directory("greeet", "local")
 
 
+def test_a_link_into_node_modules_becomes_a_file(project: Path) -> None:
+    library = project / "node_modules" / "library.mjs"
+    library.parent.mkdir()
+    library.write_text("export default 1;")
+    (project / "functions" / "greet" / "library.js").symlink_to("../../node_modules/library.mjs")
+
+    staged = function_directory("greet", "aws") / "functions" / "greet" / "library.js"
+
+    assert not staged.is_symlink()
+    assert staged.read_text() == "export default 1;"
+    library.write_text("export default 2;")
+    assert function_directory("greet", "aws") not in staged.parents, "another version is another build"
+
+
+def test_a_link_that_leads_nowhere_is_told_with_what_installs_it(project: Path) -> None:
+    (project / "functions" / "greet" / "library.js").symlink_to("../../node_modules/library.mjs")
+
+    with pytest.raises(AssetError, match=r"library\.mjs, which is not there: run make setup"):
+        function_directory("greet", "local")
+
+
 def test_a_payment_provider_is_staged_alone(project: Path) -> None:
     files = _files(provider_layer_directory("paper", "local"))
 

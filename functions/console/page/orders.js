@@ -2,7 +2,7 @@
 import { html, useState } from "./view.js";
 import { t } from "./messages.js";
 import { get, getCsv } from "./api.js";
-import { announce, filled, Loaded, money, Notice, OrderLink, Pager, Status, Table, Time, useLoad } from "./ui.js";
+import { announce, filled, Loaded, money, Notice, orderLink, Pager, Status, Table, Time, useLoad } from "./ui.js";
 
 export const STATUSES = ["PENDING", "PROCESSING", "CONFIRMED", "CANCELLED", "NEEDS_REVIEW"];
 const REASONS = [
@@ -21,7 +21,7 @@ export default function Orders({ query }) {
       <${Loaded} state=${state}>${({ items, nextCursor }) => html`
         <div class="above"><p class="muted">${t("shown", items.length)}</p><${Download} query=${query} /></div>
         <${Table} caption=${t("orders")} rows=${items} columns=${[
-          [t("order"), (order) => html`<${OrderLink} id=${order.orderId} />`],
+          [t("order"), (order) => orderLink(order.orderId)],
           [t("state"), (order) => html`<${Status} value=${order.status} />`],
           [t("failureReason"), (order) => order.failureReason ?? "–"],
           [t("amount"), (order) => money(order.totalAmount, order.currency), "number"],

@@ -2,7 +2,7 @@
 import { html } from "./view.js";
 import { t } from "./messages.js";
 import { get } from "./api.js";
-import { Choice, Loaded, money, number, OrderLink, Pager, Status, Table, Time, useLoad } from "./ui.js";
+import { Choice, Loaded, money, number, orderLink, Pager, Status, Table, Time, useLoad } from "./ui.js";
 
 const STATUSES = ["CONFLICT", "UNKNOWN", "PENDING", "ACTION_REQUIRED", "CAPTURED", "DECLINED", "VOIDED", "REFUNDED"];
 const REFUND_STATUSES = ["REQUESTED", "COMPLETED", "NEEDS_REVIEW", "REJECTED"];
@@ -23,7 +23,7 @@ function List({ query }) {
       <${Choice} view="payments" name="status" label=${t("state")} options=${STATUSES} query=${query} />
       <${Loaded} state=${state}>${({ items, nextCursor }) => html`
         <${Table} caption=${t("ledger")} rows=${items} columns=${[
-          [t("order"), (row) => html`<${OrderLink} id=${row.orderId} />`],
+          [t("order"), (row) => orderLink(row.orderId)],
           [t("orderState"), (row) => html`<${Status} value=${row.orderStatus} />`],
           [t("payment"), (row) => html`<${Status} value=${row.status} />`],
           [t("amount"), (row) => money(row.amount, row.currency), "number"],
@@ -45,7 +45,7 @@ function RefundList({ query: { refunds = ANY, cursor } }) {
       <${Choice} view="payments" name="refunds" label=${t("state")} options=${REFUND_STATUSES} query=${{ refunds: status }} />
       <${Loaded} state=${state}>${({ items, nextCursor }) => html`
         <${Table} caption=${t("refunds")} rows=${items} columns=${[
-          [t("order"), (row) => html`<${OrderLink} id=${row.orderId} />`],
+          [t("order"), (row) => orderLink(row.orderId)],
           [t("amount"), (row) => money(row.amount, row.currency), "number"],
           [t("state"), (row) => html`<${Status} value=${row.status} />`],
           [t("origin"), (row) => row.origin],

@@ -3,7 +3,7 @@ import { html, useState } from "./view.js";
 import { t } from "./messages.js";
 import { get, post } from "./api.js";
 import { Queues } from "./overview.js";
-import { Action, duration, Facts, filled, Loaded, Notice, number, OrderLink, Status, Table, Time, useLoad } from "./ui.js";
+import { Action, duration, Facts, filled, Loaded, Notice, number, orderLink, Status, Table, Time, useLoad } from "./ui.js";
 
 const EVERY_MS = 5_000;
 const LOOK_MS = 1_000;
@@ -57,7 +57,7 @@ function DeadLetter({ message, path, onDone }) {
       ${message.errors.length > 0 && html`<ul>${message.errors.map((error) => html`<li><code>${error}</code></li>`)}</ul>`}
       <${Facts} items=${[
         [t("cause"), html`<code>${message.cause}</code>`],
-        [t("order"), html`<${OrderLink} id=${message.orderId} /> ${message.orderStatus && html`<${Status} value=${message.orderStatus} />`}`],
+        [t("order"), html`${orderLink(message.orderId)} ${message.orderStatus && html`<${Status} value=${message.orderStatus} />`}`],
         [t("age"), duration(message.ageSeconds)],
         [t("deliveries"), number(message.deliveries)],
         [t("sentAt"), html`<${Time} value=${message.sentAt} />`],
@@ -108,7 +108,7 @@ function Outbox({ query }) {
             begin=${async () => items.length} left=${async () => (await get("admin/outbox")).items.length} step=${(note) => post("admin/outbox/redrive", filled({ note }))} /></div>`}
         <${Table} caption=${t("outbox")} rows=${items} empty=${t("noDeadEvents")} columns=${[
           [t("type"), (event) => event.type],
-          [t("order"), (event) => html`<${OrderLink} id=${event.orderId} />`],
+          [t("order"), (event) => orderLink(event.orderId)],
           [t("attempts"), (event) => number(event.attempts), "number"],
           [t("error"), (event) => event.lastError ?? "–"],
           [t("createdAt"), (event) => html`<${Time} value=${event.createdAt} />`],

@@ -2,7 +2,7 @@
 import { html } from "./view.js";
 import { t } from "./messages.js";
 import { get, postOnce } from "./api.js";
-import { Action, Facts, Loaded, money, number, OrderLink, Pager, Status, Table, Time, useLoad } from "./ui.js";
+import { Action, Facts, Loaded, money, number, orderLink, Pager, Status, Table, Time, useLoad } from "./ui.js";
 
 const LIMIT = 50;
 
@@ -69,7 +69,7 @@ function Product({ id, query }) {
           [t("time"), (move) => html`<${Time} value=${move.createdAt} />`],
           [t("kind"), (move) => html`<${Status} value=${move.kind} />`],
           [t("quantity"), (move) => number(move.quantity), "number"],
-          [t("order"), (move) => html`<${OrderLink} id=${move.orderId} />`],
+          [t("order"), (move) => orderLink(move.orderId)],
           [t("operator"), (move) => move.actor ?? "–"],
           [t("reason"), (move) => move.reason ?? "–"],
         ]} />

@@ -93,7 +93,7 @@ export function duration(seconds) {
   return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }
 
-export const OrderLink = ({ id }) => id ? html`<a class="id" href=${`#/order/${id}`}>${id}</a>` : "–";
+export const orderLink = (id) => id ? html`<a class="id" href=${`#/order/${id}`}>${id}</a>` : "–";
 
 /** `columns`: [heading, what a row shows, "number" for numbers]. On a phone each row is a card. */
 export function Table({ caption, columns, rows, empty = t("nothing") }) {
