@@ -3,8 +3,9 @@
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -555,7 +556,8 @@ class TestManyToOneEndpoint:
     ) -> None:
         for _ in range(8):
             setup.fan_out()
-        others = [WebhookSetup(Database(lambda: credentials)) for _ in range(8)]
+        events = setup.due()
+        others = [WebhookSetup(Database(lambda: credentials)) for _ in events]
         release = threading.Event()
 
         def hold() -> None:
@@ -564,10 +566,9 @@ class TestManyToOneEndpoint:
         for other in others:
             other.sender.during = hold
 
-        with ThreadPoolExecutor(8) as pool:
-            handled = [
-                pool.submit(other.handle, event) for other, event in zip(others, setup.due(), strict=True)
-            ]
+        with commits_held(credentials) as let_go, ThreadPoolExecutor(8) as pool:
+            handled = [pool.submit(other.handle, event) for other, event in zip(others, events, strict=True)]
+            let_go(8)
             # Those that may not go return at once.
             done = wait_until(lambda: sum(one.done() for one in handled) == 8 - MAX_UNDER_WAY)
             release.set()
@@ -576,6 +577,37 @@ class TestManyToOneEndpoint:
 
         assert done
         assert sum(len(other.sender.sent) for other in others) == MAX_UNDER_WAY
+
+
+@contextmanager
+def commits_held(credentials: Credentials) -> Iterator[Callable[[int], None]]:
+    """Whoever changes a delivery waits before the commit, until so many wait there, or for somebody who does."""
+    gate = credentials.connect()
+    gate.autocommit = True
+    cursor = gate.cursor()
+    cursor.execute(
+        "CREATE FUNCTION wait_at_the_gate() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END $$"
+    )
+    cursor.execute(
+        "CREATE CONSTRAINT TRIGGER gate AFTER UPDATE ON webhook_deliveries DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION wait_at_the_gate()"
+    )
+    cursor.execute("SELECT pg_advisory_lock(1)")
+
+    def are_waiting(number: int) -> bool:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return bool(cursor.fetchone()[0] >= number)
+
+    def let_go(number: int) -> None:
+        assert wait_until(lambda: are_waiting(number))
+        cursor.execute("SELECT pg_advisory_unlock(1)")
+
+    yield let_go
+    gate.close()
 
 
 class TestASlowEndpoint:
