@@ -1,7 +1,7 @@
 """Parses `POST /orders/{orderId}/cancellation`, cancels the order, returns 202."""
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -27,7 +27,9 @@ from orders.settings import CancellationSettings
 
 settings = CancellationSettings.from_environment()
 database = Database.from_settings(settings)
-wake = actions.waker()
+# A customer waits for the response, and the execution looks by itself in a few minutes.
+WAKE_ATTEMPTS: Final = 1
+wake = actions.waker(WAKE_ATTEMPTS)
 api = Api()
 
 

@@ -13,12 +13,15 @@ from unittest.mock import patch
 import pytest
 from aws_cdk import App
 
+from functions.cancel_order.handler import WAKE_ATTEMPTS
 from functions.operations.queues.dead_letters import HOLD_SECONDS
 from infra.app import orders_stack
 from infra.names import kebab
 from infra.stages import STAGES, UNRESERVED_CONCURRENCY, Stage
+from orders.aws import CONNECT_TIMEOUT_SECONDS
 from orders.domain import SagaStep
 from orders.events import EVENT_QUEUES, Queue
+from orders.executions import READ_TIMEOUT_SECONDS
 from orders.payments.settings import PaymentSettings
 from orders.settings import EnvironmentSettings, FunctionSettings
 from payment_simulator.settings import SimulatorSettings
@@ -333,3 +336,8 @@ def reserved_concurrency(stack: SynthesizedStack) -> dict[str, int]:
         for name, function in stack.functions.items()
         if "ReservedConcurrentExecutions" in function
     }
+
+
+def test_who_cancels_gets_a_response_while_step_functions_gives_none(stack: SynthesizedStack) -> None:
+    longest_wake = WAKE_ATTEMPTS * (CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS)
+    assert stack.functions["cancel-order"]["Timeout"] >= 2 * longest_wake

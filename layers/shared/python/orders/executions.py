@@ -90,10 +90,10 @@ def execution_input(subject_id: UUID, trace: Trace, subject: Subject = Subject.O
     )
 
 
-def connect() -> "SFNClient":
+def connect(attempts: int = ATTEMPTS) -> "SFNClient":
     """A client of Step Functions."""
     client: SFNClient = aws.connect(
-        "stepfunctions", read_timeout_seconds=READ_TIMEOUT_SECONDS, attempts=ATTEMPTS
+        "stepfunctions", read_timeout_seconds=READ_TIMEOUT_SECONDS, attempts=attempts
     )
     return client
 

@@ -116,7 +116,7 @@ def wake(client: "SFNClient", token: str) -> bool:
     return True
 
 
-def waker() -> Callable[[str], bool]:
+def waker(attempts: int = executions.ATTEMPTS) -> Callable[[str], bool]:
     """`wake` with a client of Step Functions that is made at its first use: most orders wait for nobody."""
     connect = functools.cache(executions.connect)
-    return lambda token: wake(connect(), token)
+    return lambda token: wake(connect(attempts), token)
