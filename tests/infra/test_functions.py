@@ -173,7 +173,7 @@ def test_who_works_with_many_queues_knows_them_by_name(
 
 def test_operators_read_the_logs_of_every_function(stack: SynthesizedStack) -> None:
     environment = stack.environment("operations")
-    groups = {group["LogGroupName"] for group in stack.of_type("AWS::Logs::LogGroup").values()}
+    groups = {group.get("LogGroupName") for group in stack.of_type("AWS::Logs::LogGroup").values()}
 
     names = json.loads(environment["LOGGING_FUNCTIONS"])
 

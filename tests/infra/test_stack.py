@@ -163,6 +163,8 @@ def test_cdk_nag_finds_nothing_in_production_that_is_not_accepted_with_a_reason(
         "AwsSolutions-COG2",
         "AwsSolutions-COG8",
         "AwsSolutions-IAM5[Resource::*]",
+        "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:logs:<AWS::Region>:<AWS::AccountId>:log-group:"
+        "/aws/lambda/orders-prod-*]",
         "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:"
         "orders-prod-order-saga:*]",
         "AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:execution:"
