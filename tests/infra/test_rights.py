@@ -230,8 +230,10 @@ def test_no_action_and_no_other_resource_has_a_wildcard(stack: SynthesizedStack)
         for resource in statement.resources
         if "*" in resource and resource != "*"
     }
-    # The trigger of the migrations invokes whichever version of them is new; an execution's name has its order's id.
+    # The trigger of the migrations invokes whichever version of them is new; an execution's name has its order's id;
+    # operators read the logs of all the stage's functions.
     assert partly == {
+        LOGS_OF_THE_STAGE.format(stage=stack.stage.name),
         "function migrate:*",
         EXECUTIONS.format(stage=stack.stage.name),
         REFUND_EXECUTIONS.format(stage=stack.stage.name),

@@ -140,7 +140,8 @@ _TABLES: Final[Mapping[str, str]] = {
     """,
     "repairs": f"""
         (kind, order_id, detail)
-        SELECT CASE WHEN number % {ORDERS // CONFLICTS} = 0 THEN 'PAYMENT_CONFLICT' ELSE 'SAGA_RESUMED' END, order_id, ''
+        SELECT CASE WHEN number % {ORDERS // CONFLICTS} = 0 THEN 'PAYMENT_CONFLICT' ELSE 'SAGA_RESUMED' END,
+               order_id, ''
         FROM numbered WHERE number % {ORDERS // REPAIRS} = 0
     """,
     "idempotency_keys": """
