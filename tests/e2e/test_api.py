@@ -17,7 +17,7 @@ from tests.e2e.conftest import Cloud
 from tools.audit import executions
 from tools.cloud import aws, catalogue
 
-ORDER = {
+ORDER: dict[str, Any] = {
     "items": [
         {"productId": str(catalogue.KEYBOARD.id), "quantity": 1},
         {"productId": str(catalogue.MOUSE.id), "quantity": 2},

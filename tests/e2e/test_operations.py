@@ -289,7 +289,8 @@ def test_the_log_lines_of_an_order_are_found_in_all_functions_and_are_its_own(
     assert another not in json.dumps(logs)
     assert ORDER["contact"]["email"] not in json.dumps(logs)
     first = found(admin.get(f"/admin/orders/{order_id}/logs?limit=3"))
-    second = found(admin.get(f"/admin/orders/{order_id}/logs?limit=3&cursor={first['nextCursor']}"))
+    cursor = first["nextCursor"]
+    second = found(admin.get(f"/admin/orders/{order_id}/logs?limit=3&cursor={cursor}"))
     assert first["items"] + second["items"] == logs["items"][:6]
     shown = orders("logs", order_id, "--follow")
     assert all(function in shown for function in wanted)

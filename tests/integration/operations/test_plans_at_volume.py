@@ -153,7 +153,7 @@ SEEN: Final = payments.EXAMINED
 BOOKS: Final = 4
 """Tables that a payment is held against, and itself."""
 for wanted in (None, *PaymentStatus, "CONFLICT"):
-    for name, statement in payments.lists(wanted):  # type: ignore[arg-type]
+    for name, statement in payments.lists(wanted):
         CASES[name] = Case(listed(statement), BOOKS * SEEN + volume.ORDERS // 1_000 + 100)
         CASES[f"{name}, any page"] = Case(
             listed(statement, any_order), BOOKS * SEEN + volume.ORDERS // 1_000 + 100
