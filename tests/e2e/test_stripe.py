@@ -81,9 +81,9 @@ def test_the_secret_of_a_payment_that_waits_for_its_customer_is_theirs_alone(
     assert wait_until(lambda: action() is not None, 120, every=0.2)
     canaries = Canaries()
     canaries.words.clear()
-    (signing,) = aws.secrets(settings).get_secret_value(SecretId=WEBHOOK_SECRET)["SecretString"].split()
+    signing = aws.secrets(settings).get_secret_value(SecretId=WEBHOOK_SECRET)["SecretString"].split()
     canaries.words[CLIENT_SECRET] = [action()["clientSecret"]]
-    canaries.words[CREDENTIAL] = [API_KEY, signing]
+    canaries.words[CREDENTIAL] = [API_KEY, *signing]
     canaries.words[PAYMENT_METHOD] = ["pm_card_"]
     meanwhile = canaries.found(columns(engine, canaries.words))
 
