@@ -99,5 +99,10 @@ def record(
 def report(operator: Operator, action: Action, target: str, order_id: UUID | None = None) -> None:
     """Counts and logs an action, once it is recorded. The note is not logged."""
     count(Metric.OPERATOR_ACTIONS)
-    of_order = {} if order_id is None else {"order_id": str(order_id)}
-    logger.info("Operator's action", action=action, operator=operator.id, target=target, **of_order)
+    logger.info(
+        "Operator's action",
+        action=action,
+        operator=operator.id,
+        target=target,
+        extra={} if order_id is None else {"order_id": str(order_id)},
+    )

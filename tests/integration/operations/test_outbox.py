@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from functions.operations import health, outbox
+from functions.operations import dependencies, health, outbox
 from functions.operations.orders import records
 from functions.outbox_relay.claims import Claims
 from orders import notifications
@@ -155,7 +155,7 @@ def test_when_time_is_over_the_rest_is_counted(
     operations: Operations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "REDRIVEN_AT_ONCE", 2)
-    monkeypatch.setattr(outbox.dependencies, "may_go_on", lambda context: lambda: False)
+    monkeypatch.setattr(dependencies, "may_go_on", lambda context: lambda: False)
     for _ in range(5):
         dead_event(operations)
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from functions.operations import payments
+from functions.operations import dependencies, payments
 from orders import repairs
 from orders.db import Database
 from orders.repairs import Repair
@@ -158,7 +158,7 @@ def test_a_page_may_be_empty_and_be_followed_by_another(
     operations: Operations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(payments, "EXAMINED", 2)
-    monkeypatch.setattr(payments.dependencies, "may_go_on", lambda context: lambda: False)
+    monkeypatch.setattr(dependencies, "may_go_on", lambda context: lambda: False)
     wrong = add_payment(operations.database, order="CANCELLED")
     for _ in range(4):
         add_payment(operations.database)
