@@ -230,8 +230,8 @@ def _moments(order: OrderRecords, now: datetime) -> Iterator[datetime]:
         yield message.sent_at or message.queued_at
     for refund in order.refunds:
         yield from (refund.created_at, refund.updated_at)
-    for recorded in (*order.repairs, *order.actions):
-        yield recorded.at
+    yield from (repair.at for repair in order.repairs)
+    yield from (action.at for action in order.actions)
 
 
 def _numbered(lines: Iterable[LogLine]) -> Iterator[tuple[int, LogLine]]:
