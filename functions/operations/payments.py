@@ -138,6 +138,7 @@ def list_payments(
 
 def lists(wanted: Wanted | None) -> list[tuple[str, walk.Statement]]:
     """The listings that make up the list, each with its statement."""
+    chosen: dict[str, tuple[str, str]]
     match wanted:
         case None:
             chosen = {
@@ -153,7 +154,10 @@ def lists(wanted: Wanted | None) -> list[tuple[str, walk.Statement]]:
             chosen = {wanted: (_WAITING, f"payments.status = '{wanted}'")}
         case _:
             chosen = {wanted: (_ALL, f"payments.status = '{wanted}'")}
-    return [(f"admin payments {name}", partial(_statement, *parts)) for name, parts in chosen.items()]
+    return [
+        (f"admin payments {name}", partial(_statement, source, condition))
+        for name, (source, condition) in chosen.items()
+    ]
 
 
 def _statement(
