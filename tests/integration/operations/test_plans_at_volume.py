@@ -152,8 +152,9 @@ def any_order(draw: random.Random) -> UUID:
 SEEN: Final = payments.EXAMINED
 BOOKS: Final = 4
 """Tables that a payment is held against, and itself."""
-for wanted in (None, *PaymentStatus, "CONFLICT"):
-    for name, statement in payments.lists(wanted):
+WANTED: Final[tuple[payments.Wanted | None, ...]] = (None, *PaymentStatus, "CONFLICT")
+for status in WANTED:
+    for name, statement in payments.lists(status):
         CASES[name] = Case(listed(statement), BOOKS * SEEN + volume.ORDERS // 1_000 + 100)
         CASES[f"{name}, any page"] = Case(
             listed(statement, any_order), BOOKS * SEEN + volume.ORDERS // 1_000 + 100
