@@ -194,7 +194,7 @@ DEV: Final = Stage(
     payments=simulator(latency_min_ms=100, latency_max_ms=2_000),
     log_retention=logs.RetentionDays.ONE_WEEK,
     requests_per_second=50,
-    request_burst=200,
+    request_burst=100,
     orders_per_minute=60,
     step_concurrency=5,
     payment_concurrency=10,

@@ -12,6 +12,8 @@ from functions.operations.metrics.request_durations import RequestDurations
 from functions.operations.metrics.request_durations import connect as connect_to_cloudwatch
 from functions.operations.orders.review import Review
 from functions.operations.queues.dead_letters import DeadLetters, connect
+from functions.operations.queues.message_ages import MessageAges
+from functions.operations.queues.message_ages import connect as connect_for_ages
 from functions.operations.queues.queue_operations import QueueOperations
 from functions.operations.refunds.desk import RefundDesk
 from functions.operations.settings import Settings
@@ -43,6 +45,11 @@ def dead_letters() -> DeadLetters:
 
 
 @functools.cache
+def message_ages() -> MessageAges:
+    return MessageAges(connect_for_ages(), settings.queue_urls)
+
+
+@functools.cache
 def request_durations() -> RequestDurations:
     return RequestDurations(connect_to_cloudwatch(), settings.stage)
 
@@ -62,7 +69,7 @@ def refund_desk() -> RefundDesk:
 
 def queue_operations(context: LambdaContext) -> QueueOperations:
     """For one request, within what is left of the function's time."""
-    return QueueOperations(database, dead_letters(), may_go_on(context))
+    return QueueOperations(database, dead_letters(), message_ages(), may_go_on(context))
 
 
 def may_go_on(context: LambdaContext) -> Callable[[], bool]:

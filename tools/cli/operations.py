@@ -45,6 +45,7 @@ _QUEUE_COLUMNS: Final = {
     "Waiting": "visible",
     "In flight": "inFlight",
     "Delayed": "delayed",
+    "Oldest": "age",
     "Given up": "givenUp",
 }
 _ORDER_COLUMNS: Final = {
@@ -81,7 +82,11 @@ def list_queues() -> None:
         queues = api.get("admin/queues")["items"]
     rows = [
         queue["queue"]
-        | {"name": queue["name"], "givenUp": queue["dlq"]["visible"] + queue["dlq"]["inFlight"]}
+        | {
+            "name": queue["name"],
+            "age": "-" if (age := queue["oldestMessageAgeSeconds"]) is None else f"{age} s",
+            "givenUp": queue["dlq"]["visible"] + queue["dlq"]["inFlight"],
+        }
         for queue in queues
     ]
     show({"items": queues}, listing(rows, _QUEUE_COLUMNS))

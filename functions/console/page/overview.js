@@ -74,14 +74,12 @@ function partsOf({ relay, paymentGateway, queues, orders, refunds }) {
 
 /** Every queue with its dead letters; also what the view of queues begins with. */
 export function Queues({ queues }) {
-  const age = ({ queue }) => duration(queue.oldestMessageAgeSeconds ?? queue.ageSeconds);
-  const isAged = queues.some(({ queue }) => "oldestMessageAgeSeconds" in queue || "ageSeconds" in queue);
   return html`<${Table} caption=${t("queues")} rows=${queues} columns=${[
     [t("queue"), ({ name }) => html`<a href=${`#/queues/${name}`}>${name}</a>`],
     [t("visible"), ({ queue }) => number(queue.visible), "number"],
     [t("inFlight"), ({ queue }) => number(queue.inFlight), "number"],
     [t("delayed"), ({ queue }) => number(queue.delayed), "number"],
-    ...(isAged ? [[t("oldestMessage"), age, "number"]] : []),
+    [t("oldestMessage"), ({ oldestMessageAgeSeconds }) => duration(oldestMessageAgeSeconds), "number"],
     [t("dlq"), ({ name, dlq }) => {
       const count = dlq.visible + dlq.inFlight;
       return html`<a class=${count ? "badge bad" : ""} href=${`#/queues/${name}`} aria-label=${`${t("dlq")} ${name}: ${count}`}>${number(count)}</a>`;

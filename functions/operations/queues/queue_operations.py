@@ -10,6 +10,7 @@ from functions.operations import operator_actions
 from functions.operations.operator_actions import Action, Note, Operator
 from functions.operations.queues.dead_letters import DeadLetter, DeadLetters, MayGoOn, QueueDepth
 from functions.operations.queues.explanation import DeadMessage, explain, is_done
+from functions.operations.queues.message_ages import MessageAges
 from orders.db import Database
 from orders.errors import MessageNotFound, NothingToRedrive, QueueNotFound
 from orders.events import Queue
@@ -20,6 +21,9 @@ class QueueState(ApiModel):
     name: Queue
     queue: QueueDepth
     dlq: QueueDepth
+    oldest_message_age_seconds: int | None = Field(
+        description="Of the queue's oldest message, as CloudWatch had it some minutes ago; null: it has no figure"
+    )
 
 
 class QueueList(ApiModel):
@@ -71,13 +75,15 @@ class QueueOperations:
 
     database: Database
     dead_letters: DeadLetters
+    ages: MessageAges
     may_go_on: MayGoOn
 
     def list_queues(self) -> QueueList:
         """Every queue and its dead-letter queue, with their messages counted."""
+        ages = self.ages.read()
         return QueueList(
             items=[
-                QueueState(name=queue, queue=depth, dlq=dead)
+                QueueState(name=queue, queue=depth, dlq=dead, oldest_message_age_seconds=ages.get(queue))
                 for queue, (depth, dead) in self.dead_letters.depths().items()
             ]
         )

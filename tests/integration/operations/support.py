@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from functions.operations import dependencies, handler
 from functions.operations.queues.dead_letters import DeadLetters
+from functions.operations.queues.message_ages import MessageAges
 from orders.db import Database
 from orders.events import CloudEvent, Queue
 from orders.payments.gateway import PaymentGateway
@@ -80,6 +81,7 @@ class Aws:
     """Queues and a state machine in moto. Making clients is what costs, so the tests of a module share them."""
 
     sqs: "SQSClient"
+    cloudwatch: Any
     step_functions: StepFunctions
     names: Iterator[int] = field(default_factory=itertools.count)
 
@@ -87,7 +89,11 @@ class Aws:
     @contextmanager
     def running(cls) -> Iterator["Aws"]:
         with StepFunctions.running() as step_functions:
-            yield cls(boto3.client("sqs", region_name="us-east-1"), step_functions)
+            yield cls(
+                boto3.client("sqs", region_name="us-east-1"),
+                boto3.client("cloudwatch", region_name="us-east-1"),
+                step_functions,
+            )
 
     def new_queues(self) -> tuple[dict[Queue, str], dict[Queue, str]]:
         """Empty queues and dead-letter queues: their URLs."""
@@ -129,6 +135,8 @@ class Operations:
         admin = Client(HANDLER, user_id=OPERATOR, groups="[admin]")
         operations = cls(database, aws, *aws.new_queues(), admin, monkeypatch)
         operations.talk_to(MovingSqs(aws.sqs))
+        ages = MessageAges(aws.cloudwatch, operations.queue_urls)
+        monkeypatch.setattr(dependencies, "message_ages", lambda: ages)
         return operations
 
     @property

@@ -1,11 +1,15 @@
 """Dead letters: every one is explained, redriven once, or discarded with a reason (promise I12)."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
+from functions.operations import dependencies
+from functions.operations.queues.message_ages import MessageAges
 from orders.domain import Notification
 from orders.events import (
     CONSUMER_OF,
@@ -80,6 +84,55 @@ def test_every_queue_is_listed_with_its_depth_and_its_dlq_s(operations: Operatio
     assert set(by_name) == set(Queue)
     assert by_name[ORDERS]["dlq"] == {"visible": 1, "inFlight": 0, "delayed": 0}
     assert by_name[ORDERS]["queue"] == {"visible": 0, "inFlight": 0, "delayed": 0}
+
+
+def age(operations: Operations, queue: Queue, seconds: float, minutes_ago: float) -> None:
+    """What SQS tells CloudWatch."""
+    operations.aws.cloudwatch.put_metric_data(
+        Namespace="AWS/SQS",
+        MetricData=[
+            {
+                "MetricName": "ApproximateAgeOfOldestMessage",
+                "Dimensions": [
+                    {"Name": "QueueName", "Value": operations.queue_urls[queue].rpartition("/")[2]}
+                ],
+                "Timestamp": datetime.now(UTC) - timedelta(minutes=minutes_ago),
+                "Value": seconds,
+            }
+        ],
+    )
+
+
+def ages(operations: Operations) -> dict[str, int | None]:
+    listed = operations.admin.get(f"{ADMIN}/queues").json["items"]
+    return {item["name"]: item["oldestMessageAgeSeconds"] for item in listed}
+
+
+def test_a_queue_tells_the_age_of_its_oldest_message_as_cloudwatch_had_it_last(
+    operations: Operations,
+) -> None:
+    age(operations, ORDERS, 20, minutes_ago=4.5)
+    age(operations, ORDERS, 80, minutes_ago=2.5)
+    age(operations, Queue("notification-sending"), 3600, minutes_ago=60)
+
+    assert ages(operations) == {**dict.fromkeys(Queue), ORDERS: 80}
+
+
+def test_cloudwatch_is_asked_once_a_minute_also_when_it_does_not_respond(operations: Operations) -> None:
+    asked: list[float] = []
+    clock = [0.0]
+
+    class Silent:
+        def get_metric_data(self, **request: Any) -> Any:
+            asked.append(clock[0])
+            raise EndpointConnectionError(endpoint_url="https://monitoring.example")
+
+    silent = MessageAges(Silent(), operations.queue_urls, clock=lambda: clock[0])
+    operations.monkeypatch.setattr(dependencies, "message_ages", lambda: silent)
+    for clock[0] in (0.0, 30.0, 59.0, 60.0, 61.0):
+        assert ages(operations) == dict.fromkeys(Queue)
+
+    assert asked == [0.0, 60.0]
 
 
 def test_a_dead_letter_tells_which_order_which_event_and_how_often_it_was_tried(

@@ -29,6 +29,7 @@ CUSTOMER: Final = "018f3f7e-0000-7000-8000-000000000011"
 NOON: Final = "2026-07-01T12:00:00.123456Z"
 
 DEPTH = {"visible": 1, "inFlight": 0, "delayed": 0}
+QUEUE = {"name": "order-processing", "queue": DEPTH, "dlq": DEPTH, "oldestMessageAgeSeconds": 7}
 STOCKED = {
     "productId": PRODUCT,
     "name": "Café ☕ keyboard",
@@ -248,7 +249,7 @@ COMMANDS: list[tuple[list[str], dict[tuple[str, str], Any]]] = [
     ),
     (
         ["dlq", "list"],
-        {("GET", "/admin/queues"): page({"name": "order-processing", "queue": DEPTH, "dlq": DEPTH})},
+        {("GET", "/admin/queues"): page(QUEUE)},
     ),
     (["dlq", "show", "q"], {("GET", "/admin/dlqs/q/messages"): page(LETTER)}),
     (["dlq", "redrive", "q", "--all"], {("POST", "/admin/dlqs/q/redrive"): {"moved": None}}),
@@ -261,7 +262,7 @@ COMMANDS: list[tuple[list[str], dict[tuple[str, str], Any]]] = [
     (["timeline", ORDER], {("GET", f"/admin/orders/{ORDER}/timeline"): STORY}),
     (
         ["queues"],
-        {("GET", "/admin/queues"): page({"name": "order-processing", "queue": DEPTH, "dlq": DEPTH})},
+        {("GET", "/admin/queues"): page(QUEUE)},
     ),
     (["stats"], {("GET", "/admin/stats"): NUMBERS}),
     (["review", "show", ORDER], {("GET", f"/admin/orders/{ORDER}"): REPORT}),
