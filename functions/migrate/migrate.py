@@ -17,7 +17,7 @@ from orders.payments.provider import PaymentProvider, migrations
 
 _ADVISORY_LOCK: Final = 0x6F72646572  # "order"
 _TURN_SECONDS: Final = 0.5
-"""Between two looks whether another deploy has finished."""
+"""Between two looks whether another deploy has finished; what others get between two attempts, more each time."""
 ATTEMPTS: Final = 5
 _GAVE_WAY: Final = frozenset({"55P03", "40P01"})
 """Postgres's lock_not_available and deadlock_detected: a migration gives up rather than hold everybody up."""
@@ -101,6 +101,8 @@ def _repeat(connection: Connection, settings: Config, revision: str) -> None:
             connection.rollback()
             connection.execute(text("RESET lock_timeout"))
             connection.commit()
+            # Whoever has queued behind it goes first, and what it met may be over then.
+            time.sleep(attempt * _TURN_SECONDS)
         else:
             return
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID, uuid4
@@ -67,8 +67,9 @@ class Played:
                 ClientId=client,
                 AuthParameters={"USERNAME": email, "PASSWORD": self.canaries.password},
             )
-        self.cloud.stack["users"]["canary"] = User(email=email, password=password)
-        given = tokens(self.cloud, "canary")
+        # The cloud is shared, and its stack with it.
+        users = {**self.cloud.stack["users"], "canary": User(email=email, password=password)}
+        given = tokens(replace(self.cloud, stack={**self.cloud.stack, "users": users}), "canary")
         self.token = given["AccessToken"]
         self.canaries.words[CREDENTIAL] += [
             given[name].rpartition(".")[2] for name in ("AccessToken", "IdToken", "RefreshToken")

@@ -148,7 +148,7 @@ GUARDS: Final[tuple[Mutant, ...]] = (
     mutant(
         "A log line is as long as what it is about",
         _OBSERVABILITY,
-        "logger: Final = Logger(json_serializer=_line)\n",
+        "logger: Final = Logger(json_serializer=_line, use_rfc3339=True)\n",
         "logger: Final = Logger()\n",
         f"{_BOUNDS}::test_one_value_makes_a_short_line_of_json",
         f"{_BOUNDS}::test_a_validation_error_of_24_000_fields_makes_a_short_line",

@@ -47,6 +47,8 @@ _RUNNING: Final = {"status": "RUNNING", "stoppedAt": None, "error": None}
 
 EXAMPLES: Final[dict[str, Any]] = {
     "productId": str(KEYBOARD.id),
+    "customerId": CUSTOMER,
+    "LogLine.message": "Step done",
     "Product.name": KEYBOARD.name,
     "StockedProduct.name": KEYBOARD.name,
     "unitPrice": KEYBOARD.unit_price,

@@ -53,7 +53,6 @@ _OF_THE_FUNCTION: Final = frozenset(
 )
 _METRICS: Final = "_aws"
 """Marks what is written for CloudWatch's metrics."""
-_TIME_FORMAT: Final = "%Y-%m-%d %H:%M:%S,%f%z"
 _SAME_MILLISECOND: Final = 10_000
 """Lines of one order in one millisecond, more than there ever are."""
 
@@ -273,7 +272,7 @@ def _lines(
 def _time_of(line: Mapping[str, Any], arrived_ms: int) -> datetime:
     """What the line itself says; CloudWatch Logs has the time at which it was told."""
     try:
-        return datetime.strptime(str(line.get("timestamp")), _TIME_FORMAT).astimezone(UTC)
+        return datetime.fromisoformat(str(line.get("timestamp"))).astimezone(UTC)
     except ValueError:
         return datetime.fromtimestamp(arrived_ms / 1000, UTC)
 

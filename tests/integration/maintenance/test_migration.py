@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError
 
+from functions.migrate import migrate
 from functions.migrate.migrate import upgrade
 from orders.db import Credentials, Database
 from orders.ids import uuid7
@@ -111,8 +112,9 @@ def test_writers_go_on_while_the_indexes_are_built(
 
 
 def test_it_gives_up_rather_than_make_everybody_wait_behind_it_and_can_be_repeated(
-    before: Credentials, connect: Callable[[], Database]
+    before: Credentials, connect: Callable[[], Database], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(migrate, "ATTEMPTS", 1)
     busy, other = connect(), connect()
     with busy.engine.begin() as open_transaction:
         open_transaction.execute(text("LOCK TABLE stock IN ROW EXCLUSIVE MODE"))

@@ -18,7 +18,6 @@ from tests.support.api import Answer, every_page
 from tests.support.factories import EMAIL, PHONE, TRACE, add_order
 
 PREFIX = "/aws/lambda/orders-test-"
-NOW = datetime.now(UTC)
 
 
 class NotThere(ClientError):
@@ -33,6 +32,7 @@ class FakeLogs:
     page: int = 1_000
     refusing: set[str] = field(default_factory=set)
     asked: list[dict[str, Any]] = field(default_factory=list)
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
     def exceptions(self) -> Any:
@@ -58,12 +58,12 @@ class FakeLogs:
 
     def write(self, function: str, message: str, *, at: float = 0, **fields: Any) -> None:
         """A line that was written `at` seconds from now, and arrived at the end of its invocation."""
-        moment = NOW + timedelta(seconds=at)
+        moment = self.now + timedelta(seconds=at)
         line = {
             "level": "INFO",
             "location": "handler:42",
             "message": message,
-            "timestamp": f"{moment:%Y-%m-%d %H:%M:%S},{moment.microsecond // 1000:03}+0000",
+            "timestamp": moment.isoformat(timespec="milliseconds"),
             "service": "orders-test-" + function,
             "cold_start": True,
             "function_arn": "arn",
@@ -72,7 +72,7 @@ class FakeLogs:
         self.tell(function, json.dumps(line), at + 0.5)
 
     def tell(self, function: str, text: str, at: float = 0) -> None:
-        arrived = int(1000 * (NOW + timedelta(seconds=at)).timestamp())
+        arrived = int(1000 * (self.now + timedelta(seconds=at)).timestamp())
         self.lines.setdefault(function, []).append({"timestamp": arrived, "message": text})
 
 

@@ -18,6 +18,7 @@ from tests.support.reads import Case, Read
 
 LIMIT: Final = 20
 DETAIL: Final = 2
+PAYMENT: Final = 1
 STEPS: Final = 6
 
 
@@ -107,9 +108,9 @@ CASES: dict[str, Case] = {
     "orders in a status that none of theirs is in": Case(
         orders(volume.LARGEST_CUSTOMER, status=OrderStatus.PENDING), 0
     ),
-    "order": Case(order, DETAIL),
-    "order of one who has one": Case(order_of_smallest, DETAIL),
-    "status of an order": Case(progress, 1 + STEPS),
+    "order": Case(order, DETAIL + PAYMENT),
+    "order of one who has one": Case(order_of_smallest, DETAIL + PAYMENT),
+    "status of an order": Case(progress, 1 + PAYMENT + STEPS),
     "products, first page": Case(products(deep=False), PAGE),
     "products, any page": Case(products(deep=True), PAGE),
     "product": Case(product, 2),

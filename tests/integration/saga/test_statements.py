@@ -90,7 +90,7 @@ def test_no_transaction_of_ours_is_open_while_the_gateway_is_asked(pipeline: Pip
     shared = SimulatedGateway(pipeline.database, BEHAVIOUR)
 
     for _ in range(2):
-        with pytest.raises(Exception, match="unavailable"):
+        with pytest.raises(Exception, match="failed technically"):
             payment.process(pipeline.database, shared, order.order_id, TRACE)
     assert payment.process(pipeline.database, shared, order.order_id, TRACE) == "CAPTURED"
     assert payment.refund(pipeline.database, shared, order.order_id, TRACE) == "REFUNDED"

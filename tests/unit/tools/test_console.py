@@ -173,6 +173,7 @@ QUEUE = {
     "name": "{0}",
     "queue": {"visible": 0, "inFlight": 0, "delayed": 0},
     "dlq": {"visible": 0, "inFlight": 0},
+    "oldestMessageAgeSeconds": None,
 }
 ORDER = {
     "orderId": "{0}",
