@@ -193,6 +193,8 @@ def test_an_event_that_its_order_cannot_begin_without_is_kept(operations: Operat
 @pytest.mark.parametrize("status", ["PENDING", "PUBLISHED"])
 def test_an_event_that_is_not_dead_is_not_discarded(operations: Operations, status: str) -> None:
     event_id = dead_event(operations, status)
+    # That its order has not begun would be another reason.
+    execute(operations.database, "UPDATE orders SET status = 'PROCESSING'")
 
     assert discard(operations, event_id).status == 409
     assert len(rows(operations.database, "SELECT id FROM outbox")) == 1
