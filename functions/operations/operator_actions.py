@@ -3,6 +3,7 @@
 An action is recorded before it is done: one that died half-way is recorded too.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Final, Self
@@ -33,7 +34,9 @@ class MaybeNote(ApiRequest):
 
 _RECORD: Final = text("""
     INSERT INTO operator_actions (action, operator, target, order_id, note, detail)
-    VALUES (:action, :operator, :target, :order_id, :note, :detail)
+    SELECT :action, :operator, target, order_id, :note, detail
+    FROM unnest(CAST(:targets AS text[]), CAST(:order_ids AS uuid[]), CAST(:details AS text[]))
+        AS acted_on (target, order_id, detail)
 """)
 
 
@@ -73,6 +76,15 @@ class Operator:
         return cls(caller(router.current_event), note or "")
 
 
+@dataclass(frozen=True)
+class ActedOn:
+    """What an action was done to. `detail` holds ids and codes, never personal data."""
+
+    target: str
+    order_id: UUID | None
+    detail: str
+
+
 def record(
     connection: Connection,
     operator: Operator,
@@ -82,16 +94,23 @@ def record(
     order_id: UUID | None = None,
     detail: str = "",
 ) -> None:
-    """Records an action in the caller's transaction. `detail` holds ids and codes, never personal data."""
+    """Records an action in the caller's transaction."""
+    record_each(connection, operator, action, [ActedOn(target, order_id, detail)])
+
+
+def record_each(
+    connection: Connection, operator: Operator, action: Action, acted_on: Sequence[ActedOn]
+) -> None:
+    """The same for an action on many things at once, in one statement."""
     connection.execute(
         _RECORD,
         {
             "action": action,
             "operator": operator.id,
-            "target": target,
-            "order_id": order_id,
             "note": operator.note,
-            "detail": detail,
+            "targets": [one.target for one in acted_on],
+            "order_ids": [one.order_id for one in acted_on],
+            "details": [one.detail for one in acted_on],
         },
     )
 

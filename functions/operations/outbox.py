@@ -1,5 +1,6 @@
 """Events of the outbox that the relay has given up."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any, Final, Literal
@@ -11,7 +12,7 @@ from pydantic import Field, ValidationError
 from sqlalchemy import Connection, Row, text
 
 from functions.operations import dependencies, operator_actions
-from functions.operations.operator_actions import Action, MaybeNote, Operator
+from functions.operations.operator_actions import ActedOn, Action, MaybeNote, Operator
 from functions.operations.walk import MayGoOn
 from orders import notifications
 from orders.contract import API_PREFIX
@@ -40,7 +41,7 @@ _REDRIVE: Final = text("""
     UPDATE outbox
     SET status = 'PENDING', attempts = 0, refusals = 0, available_at = now(), claim_token = NULL
     WHERE id = :event_id AND status = 'DEAD'
-    RETURNING subject, last_error
+    RETURNING id, type, subject, last_error
 """)
 _STATUS: Final = text("SELECT status FROM outbox WHERE id = :event_id")
 
@@ -58,7 +59,7 @@ _REDRIVE_SOME: Final = text("""
         UPDATE outbox
         SET status = 'PENDING', attempts = 0, refusals = 0, available_at = now(), claim_token = NULL
         WHERE id = ANY (ARRAY(SELECT id FROM dead)) AND status = 'DEAD'
-        RETURNING id, subject, last_error
+        RETURNING id, type, subject, last_error
     )
     SELECT * FROM redriven ORDER BY id
 """)
@@ -189,7 +190,7 @@ def redrive(database: Database, operator: Operator, event_id: str) -> EventRedri
         dead = connection.execute(_REDRIVE, {"event_id": uuid}).first()
         if dead is None:
             raise _not_dead(connection, uuid)
-        _record_redriven(connection, operator, uuid, dead)
+        _record_redriven(connection, operator, [dead])
 
     database.transact(work)
     operator_actions.report(operator, Action.EVENT_REDRIVEN, str(uuid))
@@ -250,8 +251,7 @@ def discard(database: Database, operator: Operator, event_id: str) -> EventDisca
 
 def _redrive_some(connection: Connection, operator: Operator, after: UUID) -> list[UUID]:
     dead = connection.execute(_REDRIVE_SOME, {"after": after, "limit": REDRIVEN_AT_ONCE}).all()
-    for event in dead:
-        _record_redriven(connection, operator, event.id, event)
+    _record_redriven(connection, operator, dead)
     return [event.id for event in dead]
 
 
@@ -259,15 +259,16 @@ def _count(connection: Connection, after: UUID) -> int:
     return int(connection.execute(_COUNT, {"after": after}).scalar_one())
 
 
-def _record_redriven(connection: Connection, operator: Operator, event_id: UUID, dead: Row[Any]) -> None:
-    operator_actions.record(
-        connection,
-        operator,
-        Action.EVENT_REDRIVEN,
-        str(event_id),
-        order_id=dead.subject,
-        detail=f"last_error={dead.last_error}",
-    )
+def _record_redriven(connection: Connection, operator: Operator, dead: Sequence[Row[Any]]) -> None:
+    redriven = [
+        ActedOn(
+            str(event.id),
+            event.subject if _is_of_order(event.type) else None,
+            f"last_error={event.last_error}",
+        )
+        for event in dead
+    ]
+    operator_actions.record_each(connection, operator, Action.EVENT_REDRIVEN, redriven)
 
 
 def _not_dead(connection: Connection, event_id: UUID) -> EventNotFound | NothingToRedrive | EventNeeded:
