@@ -21,7 +21,6 @@ from orders.errors import NotificationNotFound, NotificationNotResendable, Order
 from orders.events import Trace
 from orders.http import ApiModel, ApiRequest, json_response
 from orders.openapi import responses
-from orders.tracing import current_traceparent
 
 _ORDER: Final = text("SELECT correlation_id FROM orders WHERE id = :order_id")
 
@@ -77,7 +76,7 @@ def send_again(database: Database, operator: Operator, order_id: UUID, resend: R
         correlation_id = connection.scalar(_ORDER, {"order_id": order_id})
         if correlation_id is None:
             raise OrderNotFound("There is no such order")
-        trace = Trace(correlation_id, current_traceparent())
+        trace = Trace(correlation_id, operator.traceparent)
         before = notifications.request_again(
             connection, order_id, resend.type, resend.channel, resend.refund_id, trace
         )

@@ -4,7 +4,7 @@ An action is recorded before it is done: one that died half-way is recorded too.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Final, Self
 from uuid import UUID
@@ -17,6 +17,7 @@ from orders.contract import Metric
 from orders.fields import OneLine
 from orders.http import ApiRequest, caller
 from orders.observability import count, logger
+from orders.tracing import current_traceparent
 
 MAX_NOTE: Final = 500
 
@@ -69,11 +70,14 @@ class Operator:
 
     id: str
     note: str = ""
+    traceparent: str = field(default_factory=current_traceparent)
+    """The trace of their request, in which goes on what they ask for."""
 
     @classmethod
     def calling(cls, router: APIGatewayHttpRouter, note: str | None) -> Self:
         """Who sent the request that the router's route is called for."""
-        return cls(caller(router.current_event), note or "")
+        request = router.current_event
+        return cls(caller(request), note or "", current_traceparent(request.headers))
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,6 @@ from orders.http import ApiModel, json_response
 from orders.ids import LAST_ID, parse_uuid
 from orders.openapi import responses
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
-from orders.tracing import current_traceparent
 from orders.webhooks.redelivery import redeliver
 from orders.webhooks.states import (
     TEST_EVENT_TYPE,
@@ -191,7 +190,7 @@ def redeliver_of_order(
             uuid,
             owner=found.user_id,
             endpoint_status=found.endpoint_status,
-            trace=Trace(found.correlation_id, current_traceparent()),
+            trace=Trace(found.correlation_id, operator.traceparent),
             per_hour=per_hour,
         )
         operator_actions.record(

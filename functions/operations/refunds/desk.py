@@ -163,7 +163,7 @@ class RefundDesk:
             operator_actions.report(operator, Action.REFUND_GRANTED, str(requested.refund.refund_id))
         return requested
 
-    def resume(self, operator: Operator, order_id: UUID, refund_id: UUID, traceparent: str) -> ResumedRefund:
+    def resume(self, operator: Operator, order_id: UUID, refund_id: UUID) -> ResumedRefund:
         """The refund is REQUESTED again, and another execution goes on with it from the first step.
 
         Raises:
@@ -189,7 +189,7 @@ class RefundDesk:
         resumes, refund = self.database.transact(work)
         operator_actions.report(operator, Action.REFUND_RESUMED, str(refund_id))
         name = self.executions().name(refund_id, resumes)
-        trace = Trace(looked.correlation_id, traceparent)
+        trace = Trace(looked.correlation_id, operator.traceparent)
         return ResumedRefund(refund=refund, execution=name, started=self._start(refund_id, trace, resumes))
 
     def reject(self, operator: Operator, order_id: UUID, refund_id: UUID) -> RefundRecord:

@@ -108,7 +108,6 @@ def post_refund_resume(
         Operator.calling(router, why.note),
         _parse(order_id),
         _parse(refund_id),
-        current_traceparent(router.current_event.headers),
     )
     return Response(
         status_code=HTTPStatus.ACCEPTED, content_type=content_types.APPLICATION_JSON, body=resumed
