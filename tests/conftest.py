@@ -21,6 +21,7 @@ from tests.support.postgres import Server
 
 if TYPE_CHECKING:
     from tests.infra.stacks import SynthesizedStack
+    from tools.cloud.local_cloud import Sandbox
 
 _QUEUE_URLS = json.dumps({queue: f"https://sqs.example/{queue}" for queue in Queue})
 
@@ -67,10 +68,11 @@ settings.load_profile("orders")
 
 _TOGETHER = {
     # They wait more than they work: for leases to end, and for processes.
-    "tests/chaos/": "clouds of their own",
-    "tests/e2e/test_kept_identity.py": "clouds of their own",
-    "tests/e2e/test_killed_cloud.py": "clouds of their own",
-    "tests/e2e/test_stripe.py": "clouds of their own",
+    "tests/chaos/": "the cloud that tests break",
+    "tests/e2e/test_interruption.py": "the cloud that tests break",
+    "tests/e2e/test_kept_identity.py": "the cloud that tests break",
+    "tests/e2e/test_killed_cloud.py": "the cloud that tests break",
+    "tests/e2e/test_stripe.py": "a cloud with another payment provider",
     "tests/e2e/": "the cloud that tests share",
     "tests/infra/": "one synthesis of each stage",
     "tests/integration/relay/test_bindings.py": "one synthesis of each stage",
@@ -84,7 +86,8 @@ _TOGETHER = {
 file is by itself."""
 _FIRST = (
     "the cloud that tests share",
-    "clouds of their own",
+    "the cloud that tests break",
+    "a cloud with another payment provider",
     "a million orders",
     "histories",
     "one synthesis of each stage",
@@ -151,6 +154,18 @@ def synthesize(tmp_path_factory: pytest.TempPathFactory) -> "Callable[[str], Syn
     from tests.infra.stacks import SynthesizedStack
 
     return cache(lambda name: SynthesizedStack(STAGES[name], tmp_path_factory.mktemp(f"cdk.out.{name}-")))
+
+
+@pytest.fixture(scope="session")
+def breakable_cloud() -> "Iterator[Sandbox]":
+    """A local cloud that tests kill, break and throw away. Each test brings it up or down as it needs it, and leaves
+    none that does not work; so it is synthesized once."""
+    # Here, since only a few tests need the SDK and the CDK.
+    from tools.cloud import local_cloud
+
+    sandbox = local_cloud.new_sandbox("test-breakable")
+    yield sandbox
+    local_cloud.down(sandbox.settings, print)
 
 
 @pytest.fixture

@@ -1,6 +1,4 @@
-"""A small run of what `make chaos` does, on a cloud of its own."""
-
-from collections.abc import Iterator
+"""A small run of what `make chaos` does."""
 
 import pytest
 
@@ -8,8 +6,7 @@ from tools.chaos import plan
 from tools.chaos.plan import Fault
 from tools.chaos.run import run
 from tools.cloud import local_cloud
-from tools.cloud.local_cloud import new_sandbox
-from tools.cloud.settings import Settings
+from tools.cloud.local_cloud import Sandbox
 
 SEED = 1
 ORDERS = 40
@@ -19,15 +16,12 @@ TOO_SLOW = {Fault.KILL_RELAY, Fault.POISON_MESSAGE}
 pytestmark = pytest.mark.timeout(600)
 
 
-@pytest.fixture
-def settings() -> Iterator[Settings]:
-    settings = new_sandbox("test-chaos").settings
-    yield settings
-    local_cloud.down(settings, print)
-
-
-def test_no_promise_is_broken_and_every_fault_strikes(settings: Settings) -> None:
+def test_no_promise_is_broken_and_every_fault_strikes(breakable_cloud: Sandbox) -> None:
+    settings = breakable_cloud.settings
     planned = plan.make(SEED, ORDERS, set(Fault) - TOO_SLOW)
-    report = run(settings, local_cloud.up(settings, print), planned, print)
+    try:
+        report = run(settings, local_cloud.up(settings, print), planned, print)
+    finally:
+        local_cloud.down(settings, print)
     assert report.failures == ()
     assert sum(report.statuses.values()) == ORDERS + len(planned.warm_up)

@@ -1,8 +1,9 @@
 """The API's page in a real browser, which is the only one who can say that it works."""
 
+import itertools
 import re
 from collections.abc import Iterator
-from typing import Literal
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,6 +15,7 @@ from tests.e2e.conftest import Cloud
 from tests.support.browser import executable
 
 PATIENCE_MS = 60_000
+THEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 
 
 @pytest.fixture(scope="module")
@@ -106,23 +108,20 @@ def test_operations_are_found_by_their_path_and_their_name(running_cloud: Cloud,
         assert {operation.split(API_PREFIX)[1] for operation in operations(page)} == found
 
 
-@pytest.mark.parametrize("width", [375, 1280])
-@pytest.mark.parametrize(("theme", "is_dark"), [("light", False), ("dark", True)])
-def test_the_page_follows_the_theme_and_fits_its_width(
-    running_cloud: Cloud, browser: Browser, theme: Literal["light", "dark"], is_dark: bool, width: int
-) -> None:
-    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=theme)
+def test_the_page_follows_the_theme_and_fits_its_width(running_cloud: Cloud, page: Page) -> None:
     open_page(page, running_cloud)
     post = page.locator("#operations-Orders-postOrder")
     post.locator(".opblock-summary-control").click()
     post.get_by_role("button", name="Try it out").click()
 
-    brightness = page.evaluate(
-        "getComputedStyle(document.querySelector('.swagger-ui .opblock-tag')).color.match(/[0-9]+/g).map(Number)[0]"
-    )
-    assert (brightness > 128) is is_dark, "bright text on a dark page, or the other way round"
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.close()
+    for theme, width in itertools.product(THEMES, (375, 1280)):
+        page.emulate_media(color_scheme=theme)
+        page.set_viewport_size({"width": width, "height": 800})
+        brightness = page.evaluate(
+            "getComputedStyle(document.querySelector('.swagger-ui .opblock-tag')).color.match(/[0-9]+/g).map(Number)[0]"
+        )
+        assert (brightness > 128) is (theme == "dark"), "bright text on a dark page, or the other way round"
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, (theme, width)
 
 
 def operations(page: Page) -> set[str]:

@@ -9,21 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import Cloud
 from tools.cloud import emulator, local_cloud, postgres
-from tools.cloud.local_cloud import Sandbox, new_sandbox
+from tools.cloud.local_cloud import Sandbox
 from tools.cloud.settings import ROOT
 
 PATIENCE_SECONDS = 120
 INTERRUPTED = 130
 
 
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    """Where no cloud is yet."""
-    own = new_sandbox("test-interruption")
-    yield own
-    local_cloud.down(own.settings, print)
+pytestmark = pytest.mark.timeout(300)
 
 
 @contextmanager
@@ -54,35 +48,37 @@ def await_line(process: subprocess.Popen[bytes], output: Path, part: str) -> Non
 
 
 def test_killed_in_the_middle_of_its_deploy_it_starts_again_and_interrupted_it_leaves_nothing_running(
-    sandbox: Sandbox, tmp_path: Path
+    breakable_cloud: Sandbox, tmp_path: Path
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    with demonstration(sandbox.environment, first) as process:
+    local_cloud.down(breakable_cloud.settings, print)
+    with demonstration(breakable_cloud.environment, first) as process:
         await_line(process, first, "Synthesized")
         process.send_signal(signal.SIGKILL)
 
-    with demonstration(sandbox.environment, second) as process:
+    with demonstration(breakable_cloud.environment, second) as process:
         await_line(process, second, ": CONFIRMED")
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE_SECONDS) == INTERRUPTED, second.read_text()
     assert "Interrupted" in second.read_text()
     assert "Traceback" not in second.read_text()
-    assert postgres.daemon(sandbox.settings).find() is None
-    assert emulator.daemon(sandbox.settings).find() is None
+    assert postgres.daemon(breakable_cloud.settings).find() is None
+    assert emulator.daemon(breakable_cloud.settings).find() is None
 
 
 def test_killed_among_its_orders_it_runs_again_to_its_end_on_the_cloud_that_was_up(
-    running_cloud: Cloud, tmp_path: Path
+    breakable_cloud: Sandbox, tmp_path: Path
 ) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    with demonstration(running_cloud.environment, first) as process:
+    local_cloud.up(breakable_cloud.settings, print)
+    with demonstration(breakable_cloud.environment, first) as process:
         await_line(process, first, ": CONFIRMED")
         process.send_signal(signal.SIGKILL)
 
-    with demonstration(running_cloud.environment, second) as process:
+    with demonstration(breakable_cloud.environment, second) as process:
         assert process.wait(PATIENCE_SECONDS) == 0, second.read_text()
     printed = second.read_text()
     assert "Nothing to deploy" in printed
     assert "8 race for the last 5" in printed
     assert "Every order ended as expected, and every promise held." in printed
-    assert emulator.daemon(running_cloud.settings).find() is not None, "it was up before, so it stays up"
+    assert emulator.daemon(breakable_cloud.settings).find() is not None, "it was up before, so it stays up"

@@ -1,18 +1,20 @@
 """The host dies: `kill -9` of everything but Postgres while orders are under way, and `up` again."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Sequence
+from uuid import UUID
 
 import psutil
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
 from orders.domain import OrderStatus
+from tests.e2e.identities import Identities
 from tools.audit.database import Scope, await_rest, check_database
 from tools.audit.mailbox import check_mailbox
 from tools.client.orders_client import Accepted, Contact, Line, NewOrder, OrdersClient
 from tools.cloud import catalogue, emulator, local_cloud
-from tools.cloud.local_cloud import new_sandbox
+from tools.cloud.local_cloud import Sandbox
 from tools.cloud.settings import Settings
 from tools.cloud.stack import Stack, sign_in
 
@@ -27,27 +29,23 @@ REST_SECONDS = 300
 pytestmark = pytest.mark.timeout(600)
 
 
-@pytest.fixture
-def settings() -> Iterator[Settings]:
-    settings = new_sandbox("test-killed").settings
-    yield settings
-    local_cloud.down(settings, print)
-
-
-def test_all_orders_end_and_no_promise_is_broken(settings: Settings) -> None:
+def test_all_orders_end_no_promise_is_broken_and_everybody_is_who_they_were(breakable_cloud: Sandbox) -> None:
+    settings = breakable_cloud.settings
     stack = local_cloud.up(settings, print)
     engine = create_engine(stack["database_url"])
-    ids = [accepted.order_id for accepted in asyncio.run(place_and_await_some(settings, stack, engine))]
+    identities = Identities.of(breakable_cloud, stack)
+    placed = asyncio.run(place_and_await_some(settings, stack, engine))
+    ids = [accepted.order_id for accepted in placed]
     kill_everything_but_postgres(settings)
-    ended_before = statuses(engine)
+    ended_before = statuses(engine, ids)
     assert 0 < sum(status.is_terminal for status in ended_before) < ORDERS, "it was killed in the middle"
 
-    local_cloud.up(settings, print)
+    identities.assert_kept(local_cloud.up(settings, print))
     scope = Scope.of(ids)
     assert await_rest(engine, scope, REST_SECONDS) == []
     verdicts = [*check_database(engine, scope), *check_mailbox(settings, ids)]
     assert [verdict for verdict in verdicts if not verdict.holds] == []
-    assert OrderStatus.NEEDS_REVIEW not in statuses(engine)
+    assert OrderStatus.NEEDS_REVIEW not in statuses(engine, ids)
     engine.dispose()
 
 
@@ -62,7 +60,8 @@ async def place_and_await_some(settings: Settings, stack: Stack, engine: Engine)
 
     async with OrdersClient.connect(stack["api_url"], token) as client:
         placed = await asyncio.gather(*(place(number) for number in range(ORDERS)))
-        while sum(status.is_terminal for status in statuses(engine)) < DONE_BEFORE:
+        ids = [accepted.order_id for accepted in placed]
+        while sum(status.is_terminal for status in statuses(engine, ids)) < DONE_BEFORE:
             await asyncio.sleep(0.05)
     return placed
 
@@ -79,9 +78,10 @@ def order(number: int) -> NewOrder:
     )
 
 
-def statuses(engine: Engine) -> list[OrderStatus]:
+def statuses(engine: Engine, ids: Sequence[UUID]) -> list[OrderStatus]:
     with engine.connect() as connection:
-        return [OrderStatus(status) for status in connection.scalars(text("SELECT status FROM orders"))]
+        found = connection.scalars(text("SELECT status FROM orders WHERE id = ANY(:ids)"), {"ids": list(ids)})
+        return [OrderStatus(status) for status in found]
 
 
 def kill_everything_but_postgres(settings: Settings) -> None:

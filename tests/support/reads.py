@@ -1,5 +1,8 @@
-"""Reads at volume: what one takes is what Postgres itself says of each execution. So the machine's other work counts,
-and the network does not."""
+"""Reads at volume: what one takes is what Postgres itself says of each execution, so the network does not count.
+
+Postgres tells elapsed time, in which a busy machine's other processes have their turns. Each draw of parameters is
+executed three times, and the shortest is the statement's own.
+"""
 
 import random
 import statistics
@@ -8,9 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from orders.db import Credentials, Database
-from tests.support.plans import explaining
+from tests.support.plans import Plans, explaining
 
-EXECUTIONS: Final = 120
+DRAWS: Final = 40
+TIMES: Final = 3
 BUDGET_MS: Final = 10
 """p95, in the database."""
 
@@ -28,15 +32,30 @@ class Case:
     def hold(self, credentials: Credentials, draw: random.Random) -> None:
         """Asserts that it is one statement, goes by indexes, reads few rows, and takes milliseconds."""
         database = Database(lambda: credentials)
-        seen = []
-        for _ in range(EXECUTIONS):
-            with explaining(database) as plans:
-                self.read(database, draw)
-            seen.append(plans)
+        seen, p95 = executed(database, lambda: self.read(database, draw), draw)
         database.engine.dispose()
 
-        assert [len(plans.executed) for plans in seen] == [1] * EXECUTIONS
+        assert [len(plans.executed) for plans in seen] == [1] * DRAWS * TIMES
         widest = max(seen, key=lambda plans: plans.rows_scanned)
         assert widest.rows_scanned <= self.rows, widest.scans
         assert {scan for plans in seen for scan in plans.scans if scan.startswith("Seq Scan")} == set()
-        assert statistics.quantiles([plans.milliseconds[0] for plans in seen], n=20)[-1] <= BUDGET_MS
+        assert p95 <= BUDGET_MS
+
+
+def executed(
+    database: Database, read: Callable[[], object], draw: random.Random | None = None
+) -> tuple[list[Plans], float]:
+    """The plans of every execution of a read, and the milliseconds that 95 % of its draws stay below."""
+    draw = draw or random.Random()
+    seen, milliseconds = [], []
+    for _ in range(DRAWS):
+        parameters = draw.getstate()
+        alike = []
+        for _ in range(TIMES):
+            draw.setstate(parameters)
+            with explaining(database) as plans:
+                read()
+            alike.append(plans)
+        seen += alike
+        milliseconds.append(min(sum(plans.milliseconds) for plans in alike))
+    return seen, statistics.quantiles(milliseconds, n=20)[-1]
