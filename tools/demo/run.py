@@ -18,7 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, text
 
 from orders.domain import OrderStatus
 from tools.audit import REST_SECONDS, dead_letters, executions, ledger
@@ -42,7 +42,7 @@ from tools.cloud.stack import Stack, sign_in
 from tools.console import COLOURS, Console
 from tools.demo import cards
 from tools.demo.comparison import Records, compare
-from tools.demo.placing import ADMINISTRATOR, Observer, Run, SignedIn, play
+from tools.demo.placing import ADMINISTRATOR, PATIENCE_SECONDS, Observer, Run, SignedIn, play
 from tools.demo.report import Report
 from tools.demo.scenarios import scenarios
 from tools.errors import LocalCloudError
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 _USERS: Final = ("customer", "other", ADMINISTRATOR)
+_IS_WAITED_FOR: Final = text("SELECT task_token IS NOT NULL FROM payment_actions WHERE order_id = :order_id")
 
 
 def run_demo(settings: Settings, stack: Stack, console: Console) -> Report:
@@ -102,6 +103,8 @@ def _run(settings: Settings, stack: Stack, console: Console, engine: Engine) -> 
 
 async def _play(settings: Settings, stack: Stack, runs: list[Run], observe: Observer, engine: Engine) -> None:
     def act(order_id: UUID) -> None:
+        # The execution of a customer who is faster does not wait, and the wait is what is to be seen.
+        wait_until(lambda: _is_waited_for(engine, order_id), PATIENCE_SECONDS)
         customers.act_on(engine, settings, stack, order_id, Act.COMPLETE)
 
     async with AsyncExitStack() as connections:
@@ -116,6 +119,11 @@ async def _play(settings: Settings, stack: Stack, runs: list[Run], observe: Obse
             for user in _USERS
         }
         await play(runs, clients, observe, act)
+
+
+def _is_waited_for(engine: Engine, order_id: UUID) -> bool:
+    with engine.connect() as connection:
+        return bool(connection.scalar(_IS_WAITED_FOR, {"order_id": order_id}))
 
 
 def _records(
