@@ -1,4 +1,4 @@
-"""Who is who outlives the local cloud: after `down` and `up` a user finds the same orders. A new database has new users.
+"""Who is who outlives the local cloud: after `down` and `up` a user finds the same orders. A new database knows nobody.
 
 What a killed emulator keeps is looked at where it is killed: see `test_killed_cloud`.
 """

@@ -16,8 +16,11 @@ from tools.cloud.settings import Settings
 STOCK = "SELECT stocked, available, reserved, sold FROM stock WHERE product_id = :id"
 
 
-@pytest.fixture
-def settings() -> Iterator[Settings]:
+MIGRATED = "migrated"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Settings]:
     # Not below tmp_path: for root, Postgres runs as another account, and every pytest that starts closes the
     # directory above to others again.
     with tempfile.TemporaryDirectory(prefix="orders-local-") as home:
@@ -28,9 +31,31 @@ def settings() -> Iterator[Settings]:
 
 
 @pytest.fixture
-def migrated(settings: Settings) -> Settings:
-    upgrade(Credentials.model_validate(postgres.credentials(settings)))
-    return settings
+def settings(server: Settings) -> Settings:
+    """A server with an empty database."""
+    _renew_database(server, "template1")
+    return server
+
+
+@pytest.fixture(scope="module")
+def template(server: Settings) -> str:
+    """The name of a migrated database, to copy."""
+    upgrade(Credentials.model_validate(postgres.credentials(server)))
+    with postgres.connect(server, postgres.SUPERUSER, "postgres") as connection:
+        connection.run(f"ALTER DATABASE {postgres.DATABASE} RENAME TO {MIGRATED}")
+    return MIGRATED
+
+
+@pytest.fixture
+def migrated(server: Settings, template: str) -> Settings:
+    _renew_database(server, template)
+    return server
+
+
+def _renew_database(server: Settings, template: str) -> None:
+    with postgres.connect(server, postgres.SUPERUSER, "postgres") as connection:
+        connection.run(f"DROP DATABASE IF EXISTS {postgres.DATABASE} WITH (FORCE)")
+        connection.run(f"CREATE DATABASE {postgres.DATABASE} TEMPLATE {template} OWNER {postgres.OWNER}")
 
 
 def _run(settings: Settings, statement: str, **parameters: Any) -> list[list[Any]]:
