@@ -117,10 +117,12 @@ def test_the_page_follows_the_theme_and_fits_its_width(running_cloud: Cloud, pag
     for theme, width in itertools.product(THEMES, (375, 1280)):
         page.emulate_media(color_scheme=theme)
         page.set_viewport_size({"width": width, "height": 800})
-        brightness = page.evaluate(
-            "getComputedStyle(document.querySelector('.swagger-ui .opblock-tag')).color.match(/[0-9]+/g).map(Number)[0]"
+        # Bright text on a dark page, or the other way round.
+        page.wait_for_function(
+            "isDark => (getComputedStyle(document.querySelector('.swagger-ui .opblock-tag')).color"
+            ".match(/[0-9]+/g).map(Number)[0] > 128) === isDark",
+            arg=theme == "dark",
         )
-        assert (brightness > 128) is (theme == "dark"), "bright text on a dark page, or the other way round"
         assert page.evaluate("document.documentElement.scrollWidth") <= width, (theme, width)
 
 
