@@ -25,7 +25,10 @@ _TOKEN_HINT: Final = "\nThe token is not good here, or not any more. Sign in: bi
 class Body(BaseModel):
     """A body. Unknown fields of responses are ignored: the API may grow without breaking its clients."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+    # Made at the first use: a command uses two or three of them.
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True, defer_build=True
+    )
 
 
 class ProblemField(Body):

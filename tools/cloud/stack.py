@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final, NotRequired, TypedDict, cast
 
 from orders.contract import ADMIN_GROUP, API_PREFIX
-from orders.events import Queue
 from tools.cloud import aws
 from tools.cloud.settings import Settings
 
@@ -80,6 +79,9 @@ def describe(
     stripe: StripeFake | None = None,
 ) -> Stack:
     """The stack from the outputs of its deploy."""
+    # Only a deploy needs it: it makes the models of all events.
+    from orders.events import Queue
+
     api_url = f"{settings.endpoint_url}/_aws/execute-api/{outputs['ApiId']}"
     described = Stack(
         region=outputs["Region"],
