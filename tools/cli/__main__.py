@@ -1,5 +1,6 @@
 """The `orders` command line. Every command lives in its own module; `lazy.MODULES` lists them."""
 
+import sys
 import tomllib
 from typing import Annotated
 
@@ -42,4 +43,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    # httpx imports its own command line and HTTP/2 if they are installed; nothing here uses them.
+    sys.modules |= dict.fromkeys(("httpx._main", "h2"))  # type: ignore[arg-type]
     main()

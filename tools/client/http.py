@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from orders.contract import API_PREFIX, NEXT_CURSOR_HEADER
 from tools.errors import Refused, Unavailable
-from tools.loopback import is_loopback
+from tools.loopback import is_encrypted, is_loopback
 
 _TIMEOUT_SECONDS: Final = 30
 """Above what API Gateway grants a function, so that it is never the client who gives up first."""
@@ -141,6 +141,7 @@ def _options(api_url: str, token: str | None) -> dict[str, Any]:
         "limits": httpx.Limits(max_connections=_MAX_CONNECTIONS),
         # A proxy of this machine must not stand between it and its own loopback.
         "trust_env": not is_loopback(api_url),
+        "verify": is_encrypted(api_url),
     }
 
 
