@@ -115,7 +115,7 @@ def function_directory(name: str, target: Target) -> Path:
     package = FUNCTIONS / name
     if not (package / "handler.py").is_file():
         raise AssetError(f"there is no function {name!r}: functions/{name}/handler.py is missing")
-    sources = [path for path in _sources(FUNCTIONS) if path.parts[0] in {name, "__init__.py"}]
+    sources = [Path("__init__.py"), *(name / path for path in _sources(package))]
     bootstrap = _bootstrap(runtime_interpreter()) if target == "local" else ""
     digest = _digest(target, name, _bytecode_tag(target), bootstrap, FUNCTIONS, sources)
 

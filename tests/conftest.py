@@ -147,13 +147,16 @@ def database(credentials: Credentials) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def synthesize(tmp_path_factory: pytest.TempPathFactory) -> "Callable[[str], SynthesizedStack]":
-    """Synthesizes a stage, once: it takes seconds."""
+def synthesize(tmp_path_factory: pytest.TempPathFactory) -> "Callable[..., SynthesizedStack]":
+    """Synthesizes a stage, with what a deploy chooses as context, once: it takes seconds."""
     # Here, since the CDK takes seconds too, and a process of Node's.
     from infra.stages import STAGES
     from tests.infra.stacks import SynthesizedStack
 
-    return cache(lambda name: SynthesizedStack(STAGES[name], tmp_path_factory.mktemp(f"cdk.out.{name}-")))
+    def synthesize(stage: str, **context: str) -> SynthesizedStack:
+        return SynthesizedStack(STAGES[stage], tmp_path_factory.mktemp(f"cdk.out.{stage}-"), **context)
+
+    return cache(synthesize)
 
 
 @pytest.fixture(scope="session")

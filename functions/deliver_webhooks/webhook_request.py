@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 from standardwebhooks import Webhook
 
-from orders.domain import OrderStatus, ToldFailureReason
+from orders.domain import OrderStatus
 from orders.events import SOURCE, CloudEvent, OrderEnded, OrderRefunded
+from orders.told_failure import ToldFailureReason
 
 USER_AGENT: Final = "orders-webhooks/1"
 

@@ -17,10 +17,10 @@ from orders.domain import (
     SagaStep,
     StepOutcome,
     SuppressionReason,
-    ToldFailureReason,
 )
 from orders.http import ApiModel
 from orders.payments.provider import PaymentProvider
+from orders.told_failure import ToldFailureReason
 
 
 class OrderLine(ApiModel):

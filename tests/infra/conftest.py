@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from infra.stages import STAGES
-from tests.infra.stacks import SynthesizedStack
+from tests.infra.stacks import SynthesizedStack, choices_of
 
 # The first synthesis of a stage stages its assets, which may have to download the wheels of the layer.
 _TIMEOUT_SECONDS = 600
@@ -31,6 +31,12 @@ def local(synthesize: Callable[[str], SynthesizedStack]) -> SynthesizedStack:
 @pytest.fixture(scope="session")
 def prod(synthesize: Callable[[str], SynthesizedStack]) -> SynthesizedStack:
     return synthesize("prod")
+
+
+@pytest.fixture(scope="session", params=["dev", "prod"])
+def chosen(request: pytest.FixtureRequest, synthesize: Callable[..., SynthesizedStack]) -> SynthesizedStack:
+    """Each stage on AWS in turn, with everything that a deploy may choose; `context` says what it chose."""
+    return synthesize(request.param, **choices_of(request.param))
 
 
 @pytest.fixture(scope="session", params=sorted(name for name, stage in STAGES.items() if stage.database))

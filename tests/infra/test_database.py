@@ -1,7 +1,6 @@
 """The database: out of reach, encrypted, kept; and migrated before it is used."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +8,6 @@ from aws_cdk import App
 
 from infra.app import orders_stack
 from infra.names import kebab
-from infra.stages import STAGES
 from orders.domain import SagaStep
 from tests.infra.stacks import LOCAL_DATABASE, SynthesizedStack, context_of
 
@@ -160,23 +158,22 @@ def test_production_survives_a_zone_and_a_slip(prod: SynthesizedStack) -> None:
     assert deletion == "Snapshot"
 
 
-def test_what_a_deploy_says_of_the_database_holds(tmp_path: Path) -> None:
-    stack = SynthesizedStack(
-        STAGES["dev"],
-        tmp_path,
-        database_engine_version="16.9",
-        database_min_capacity="2",
-        database_max_capacity="8.5",
-        database_readers="2",
-        availability_zones="us-east-1a,us-east-1c,us-east-1d",
+@pytest.mark.parametrize("chosen", ["dev"], indirect=True)
+def test_what_a_deploy_says_of_the_database_holds(chosen: SynthesizedStack) -> None:
+    said = chosen.context
+    cluster = chosen.the("AWS::RDS::DBCluster")
+    assert (cluster["Engine"], cluster["EngineVersion"]) == (
+        "aurora-postgresql",
+        said["database_engine_version"],
     )
-    cluster = stack.the("AWS::RDS::DBCluster")
-    assert (cluster["Engine"], cluster["EngineVersion"]) == ("aurora-postgresql", "16.9")
-    assert cluster["ServerlessV2ScalingConfiguration"] == {"MinCapacity": 2, "MaxCapacity": 8.5}
-    assert len(stack.of_type("AWS::RDS::DBInstance")) == 3
-    zones = {subnet["AvailabilityZone"] for subnet in stack.of_type("AWS::EC2::Subnet").values()}
-    assert zones == {"us-east-1a", "us-east-1c", "us-east-1d"}
-    (proxy,) = stack.of_type("AWS::RDS::DBProxy").values()
+    assert cluster["ServerlessV2ScalingConfiguration"] == {
+        "MinCapacity": float(said["database_min_capacity"]),
+        "MaxCapacity": float(said["database_max_capacity"]),
+    }
+    assert len(chosen.of_type("AWS::RDS::DBInstance")) == 1 + int(said["database_readers"]) == 3
+    zones = {subnet["AvailabilityZone"] for subnet in chosen.of_type("AWS::EC2::Subnet").values()}
+    assert zones == set(said["availability_zones"].split(","))
+    (proxy,) = chosen.of_type("AWS::RDS::DBProxy").values()
     assert len(proxy["VpcSubnetIds"]) == 3
 
 

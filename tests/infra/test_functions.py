@@ -285,15 +285,12 @@ def test_nothing_is_reserved_of_an_account_whose_quota_nobody_told(managed: Synt
     assert reserved_concurrency(managed) == {}
 
 
-@pytest.mark.parametrize("stage", ["dev", "prod"])
 def test_with_the_smallest_quota_that_is_enough_a_storm_of_orders_is_bounded_at_every_step(
-    stage: str, tmp_path: Path
+    chosen: SynthesizedStack,
 ) -> None:
-    policy = STAGES[stage]
-    stack = SynthesizedStack(
-        policy, tmp_path, lambda_quota=str(policy.reserved_concurrency + UNRESERVED_CONCURRENCY)
-    )
-    reserved = reserved_concurrency(stack)
+    policy = chosen.stage
+    assert int(chosen.context["lambda_quota"]) == policy.reserved_concurrency + UNRESERVED_CONCURRENCY
+    reserved = reserved_concurrency(chosen)
     assert reserved == bounds_of_the_steps(policy)
     assert sum(reserved.values()) == policy.reserved_concurrency
 

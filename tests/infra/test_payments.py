@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from aws_cdk import App
 from infra import app, assets
 from infra.payments import PaymentProvider
 from infra.stages import STAGES
-from tests.infra.stacks import CALL_PAYMENT_PROVIDER, SynthesizedStack, context_of
+from tests.infra.stacks import CALL_PAYMENT_PROVIDER, SynthesizedStack, choices_of, context_of
 
 OF_THE_SIMULATOR = ("payment_simulator", "gateway.entries", "SimulatedGateway")
 
@@ -140,9 +140,12 @@ def test_the_template_of_another_provider_names_no_simulator(with_paper: Synthes
 
 
 @pytest.fixture(scope="module", params=["dev", "local"])
-def with_stripe(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SynthesizedStack:
-    output = tmp_path_factory.mktemp("stripe")
-    return SynthesizedStack(STAGES[request.param], output, payment_provider="stripe")
+def with_stripe(
+    request: pytest.FixtureRequest, synthesize: Callable[..., SynthesizedStack]
+) -> SynthesizedStack:
+    if request.param == "local":
+        return synthesize("local", payment_provider="stripe")
+    return synthesize("dev", **choices_of("dev"))
 
 
 def test_with_stripe_nothing_of_the_simulator_is_shipped(with_stripe: SynthesizedStack) -> None:

@@ -85,11 +85,11 @@ def test_a_sender_that_ses_knows_is_used_and_none_is_made_unless_a_deploy_says_s
     assert not managed.of_type("AWS::SES::EmailIdentity")
 
 
-def test_the_sender_can_be_chosen_and_made(tmp_path: Path) -> None:
-    chosen = {"sender_email": "shop@example.net", "create_sender": "true"}
-    stack = SynthesizedStack(STAGES["dev"], tmp_path, **chosen)
-    assert stack.the("AWS::SES::EmailIdentity")["EmailIdentity"] == "shop@example.net"
-    assert stack.environment("notify")["SENDER_EMAIL"] == "shop@example.net"
+def test_the_sender_can_be_chosen_and_made(chosen: SynthesizedStack) -> None:
+    sender = chosen.context["sender_email"]
+    assert sender != STAGES["dev"].sender_email
+    assert chosen.the("AWS::SES::EmailIdentity")["EmailIdentity"] == sender
+    assert chosen.environment("notify")["SENDER_EMAIL"] == sender
 
 
 def test_a_first_deploy_that_failed_can_be_repeated(stack: SynthesizedStack) -> None:
@@ -127,16 +127,23 @@ def log_groups(stack: SynthesizedStack) -> list[str]:
     ]
 
 
-# A development stage has no resource of another kind than production, and fewer of each.
-@pytest.mark.parametrize("stack", ["local", "prod"], indirect=True)
-def test_cfn_lint_finds_nothing(stack: SynthesizedStack) -> None:
-    for name, template in stack.templates.items():
+# With everything that a deploy may choose production has every kind of resource that goes to AWS.
+@pytest.mark.parametrize("chosen", ["prod"], indirect=True)
+def test_cfn_lint_finds_nothing(chosen: SynthesizedStack) -> None:
+    for name, template in chosen.templates.items():
         assert findings_of_cfn_lint(template) == [], name
 
 
-def test_cfn_lint_does_look(local: SynthesizedStack) -> None:
+@pytest.mark.parametrize("chosen", ["prod"], indirect=True)
+def test_nothing_goes_to_aws_that_cfn_lint_has_not_seen(
+    managed: SynthesizedStack, chosen: SynthesizedStack
+) -> None:
+    assert properties_in_use(managed) - properties_in_use(chosen) == set()
+
+
+def test_cfn_lint_does_look(prod: SynthesizedStack) -> None:
     resources = {
-        kind: next(item for item in local.template["Resources"].items() if item[1]["Type"] == kind)
+        kind: next(item for item in prod.template["Resources"].items() if item[1]["Type"] == kind)
         for kind in ("AWS::SQS::Queue", "AWS::StepFunctions::StateMachine")
     }
     template = json.loads(json.dumps({"Resources": dict(resources.values())}))
@@ -152,10 +159,10 @@ def test_cfn_lint_does_look(local: SynthesizedStack) -> None:
     assert [finding for finding in findings if "'Type' is a required property" in finding]
 
 
-def test_cdk_nag_finds_nothing_in_production_that_is_not_accepted_with_a_reason(tmp_path: Path) -> None:
-    app = App(outdir=str(tmp_path), context=context_of("prod"))
-    orders_stack(app)
-    report = checked_by_cdk_nag(app, tmp_path)
+def test_cdk_nag_finds_nothing_in_production_that_is_not_accepted_with_a_reason(
+    prod: SynthesizedStack,
+) -> None:
+    report = checked_by_cdk_nag(prod.app, prod.output_directory)
     assert report["violations"] == []
     assert report["conclusion"] == "success"
     accepted = report["suppressedViolations"]
@@ -179,7 +186,7 @@ def test_cdk_nag_finds_nothing_in_production_that_is_not_accepted_with_a_reason(
 
 
 def test_cdk_nag_does_look(tmp_path: Path) -> None:
-    app = App(outdir=str(tmp_path))
+    app = App(outdir=str(tmp_path), builtin_cloud_formation_validation=False)
     sqs.Queue(Stack(app, "careless"), "Queue")
     report = checked_by_cdk_nag(app, tmp_path)
     assert {finding["ruleName"] for finding in report["violations"]} >= {
@@ -188,7 +195,9 @@ def test_cdk_nag_does_look(tmp_path: Path) -> None:
     }
 
 
-def test_synthesis_needs_no_credentials_and_no_network(tmp_path: Path, prod: SynthesizedStack) -> None:
+def test_synthesis_needs_no_credentials_and_no_network_and_cdk_s_own_check_finds_nothing(
+    tmp_path: Path, prod: SynthesizedStack
+) -> None:
     """`prod` comes first so that the wheels are there: fetching those does need a network, once."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     environment |= {
@@ -211,6 +220,7 @@ def test_synthesis_needs_no_credentials_and_no_network(tmp_path: Path, prod: Syn
     assert {
         name: json.loads((tmp_path / f"{name}.template.json").read_text()) for name in prod.templates
     } == prod.templates
+    assert json.loads((tmp_path / "validation-report.json").read_text())["pluginReports"] == []
 
 
 def test_cdk_json_starts_this_app_also_without_the_environment_that_make_sets() -> None:
@@ -220,6 +230,15 @@ def test_cdk_json_starts_this_app_also_without_the_environment_that_make_sets() 
         app, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     assert "choose a stage with -c stage=" in done.stderr
+
+
+def properties_in_use(stack: SynthesizedStack) -> set[tuple[str, str]]:
+    """Types of resources, each with a name of a property."""
+    return {
+        (resource["Type"], name)
+        for resource in stack.template["Resources"].values()
+        for name in resource.get("Properties", {})
+    }
 
 
 def findings_of_cfn_lint(template: dict[str, Any]) -> list[str]:
@@ -232,7 +251,7 @@ def checked_by_cdk_nag(app: App, output_directory: Path) -> dict[str, Any]:
     """The report of cdk-nag's AwsSolutions rules; with findings, synthesis fails after writing it."""
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     with contextlib.suppress(RuntimeError):  # the report says more than the error does
-        app.synth()
+        app.synth(force=True)
     (report,) = json.loads((output_directory / "validation-report.json").read_text())["pluginReports"]
     assert report["pluginName"] == "AwsSolutions"
     return dict(report)

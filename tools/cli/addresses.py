@@ -10,7 +10,9 @@ from tools.cli.commands import Commands, listing, show
 from tools.cli.operations import Note
 
 app = Commands(
-    help="Addresses that get no mail any more: one came back, or was complained of.", no_args_is_help=True
+    name="addresses",
+    help="Addresses that get no mail any more: one came back, or was complained of.",
+    no_args_is_help=True,
 )
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The e-mail address.")]

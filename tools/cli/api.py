@@ -1,23 +1,24 @@
 """The API from a command: as whom, and with its refusals in its own words."""
 
-import asyncio
 import json
 from base64 import urlsafe_b64decode
 from collections.abc import Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from tools.cli import session
 from tools.cli.commands import current, working
 from tools.cli.target import Target, find_target, say_where
 from tools.client.http import ApiClient, refusals_told
-from tools.client.orders_client import OrdersClient
 from tools.cloud import stack
 from tools.cloud.settings import Settings
 from tools.errors import LocalCloudError, Misused, Refused
 
+if TYPE_CHECKING:
+    from tools.client.orders_client import OrdersClient
+
 T = TypeVar("T")
-Client = TypeVar("Client", bound=OrdersClient)
+Client = TypeVar("Client", bound="OrdersClient")
 
 
 class Access(NamedTuple):
@@ -87,6 +88,8 @@ def run(requests: Coroutine[Any, Any, T]) -> T:
     Raises:
         LocalCloudError: the API refused, or did not answer.
     """
+    import asyncio
+
     with refusals_told():
         return asyncio.run(requests)
 

@@ -1,9 +1,8 @@
 """One order on a terminal: where it stands and the steps of its saga, once or live."""
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from rich.console import Group, RenderableType
@@ -15,9 +14,11 @@ from rich.text import Text
 
 from orders.domain import FORWARD_STEPS, UNDOES, OrderStatus, PaymentStatus, SagaStep, StepOutcome
 from orders.errors import public_error
-from tools.audit.executions import Visit
 from tools.client.orders_client import OrdersClient, Progress
 from tools.console import COLOURS, Console
+
+if TYPE_CHECKING:
+    from tools.audit.executions import Visit
 
 _POLL_SECONDS: Final = 0.2
 _BAR_WIDTH: Final = 40
@@ -54,6 +55,8 @@ async def watch_order(client: OrdersClient, order_id: UUID, console: Console) ->
     Raises:
         ApiError: there is no such order, or it is somebody else's.
     """
+    import asyncio
+
     progress = await client.progress(order_id)
     # Anywhere but on a terminal a picture cannot move: its end is enough.
     moving = Live(picture_of(progress), console=console) if console.is_terminal else None
@@ -68,7 +71,7 @@ async def watch_order(client: OrdersClient, order_id: UUID, console: Console) ->
     return progress
 
 
-def history_of(visits: Iterable[Visit]) -> RenderableType:
+def history_of(visits: "Iterable[Visit]") -> RenderableType:
     """The history of an execution: each state with the errors of the attempts before it succeeded, or failed."""
     table = Table.grid(padding=(0, 2))
     for visit in visits:

@@ -9,7 +9,6 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from orders.domain import CancellationOutcome, Locale, OrderStatus, Priority
-from tools.audit import executions
 from tools.cli.api import address_of, client, connect, run
 from tools.cli.commands import Commands, console, current, listing, notes, show
 from tools.cli.order_view import history_of, picture_of, watch_order
@@ -134,6 +133,8 @@ def show_one(
     document = _document(progress) | _document(order)
     lines = [*([] if watch else [picture_of(progress)]), *_sold(order)]
     if history:
+        from tools.audit import executions
+
         execution = executions.execution_arn(local_cloud.require_up(settings)["state_machine_arn"], order_id)
         visits = list(executions.visits(aws.sagas(settings), execution))
         document["history"] = [

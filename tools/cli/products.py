@@ -15,7 +15,9 @@ from tools.errors import LocalCloudError
 
 T = TypeVar("T")
 
-app = Commands(help="The catalogue, as administrators see and change it.", no_args_is_help=True)
+app = Commands(
+    name="product", help="The catalogue, as administrators see and change it.", no_args_is_help=True
+)
 
 _NUMBERS: Final = ("Price", "On sale", "Stocked", "Available", "Reserved", "Sold")
 _COLUMNS: Final = {"Id": "productId", "Product": "name"} | dict(

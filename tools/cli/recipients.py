@@ -10,7 +10,9 @@ from tools.cli.api import client
 from tools.cli.commands import Commands, listing, show
 
 app = Commands(
-    help="Where messages about your orders may go, besides your account's own address.", no_args_is_help=True
+    name="recipients",
+    help="Where messages about your orders may go, besides your account's own address.",
+    no_args_is_help=True,
 )
 
 User = Annotated[

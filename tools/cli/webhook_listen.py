@@ -1,4 +1,4 @@
-"""The commands to develop against webhooks: `webhook listen` and `webhook trigger`."""
+"""What `webhook listen` does: a server on this machine that a webhook calls while it is developed."""
 
 import json
 import queue
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from uuid import uuid4
 
 import httpx
@@ -18,14 +18,11 @@ from rich.text import Text
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tools.cli.api import client
-from tools.cli.commands import Commands, console, current, notes, print_json_line, show
+from tools.cli.commands import console, current, notes, print_json_line
 from tools.cli.target import find_target
-from tools.cli.webhooks import User, WebhookId
 from tools.cloud.settings import LOOPBACK, Settings
 from tools.console import local_time
 from tools.errors import LocalCloudError
-
-app = Commands()
 
 _SIGNED_HEADERS: Final = ("webhook-id", "webhook-timestamp", "webhook-signature")
 _FORWARDED_HEADERS: Final = (*_SIGNED_HEADERS, "content-type", "user-agent")
@@ -48,23 +45,13 @@ class Call:
     problem: str | None = None
 
 
-@app.command()
-def listen(
-    forward_to: Annotated[
-        str | None,
-        typer.Option(metavar="PORT|URL", help="Pass each call on, e.g. to your server in development."),
-    ] = None,
-    port: Annotated[
-        int, typer.Option(min=0, max=65535, help="To listen at; any that is free unless given.")
-    ] = 0,
-    url: Annotated[
-        str | None,
-        typer.Option(help="The public https URL that leads here, for an API that is not on this machine."),
-    ] = None,
-    count: Annotated[int | None, typer.Option(min=1, help="End after so many calls.")] = None,
-    user: User = None,
-) -> None:
-    """Register a webhook for as long as this runs, and print and verify its calls. With --json, one line for each."""
+def listen(forward_to: str | None, port: int, url: str | None, count: int | None, user: str | None) -> None:
+    """Registers a webhook, and prints and verifies its calls, until it is interrupted or so many calls have come.
+
+    Raises:
+        LocalCloudError: the API cannot call this machine, or the port is taken.
+        typer.BadParameter: calls cannot be passed on there.
+    """
     if url is None and not find_target(Settings.from_environment()).is_local:
         raise LocalCloudError(
             "This API cannot reach your machine. Give --url: a tunnel's https URL that leads here."
@@ -92,14 +79,6 @@ def listen(
         except KeyboardInterrupt:
             # The way that this is meant to end.
             return
-
-
-@app.command()
-def trigger(webhook: WebhookId, user: User = None) -> None:
-    """Have a test event sent to a webhook."""
-    with client(user) as api:
-        accepted = api.post_once(f"webhooks/{webhook}/test", str(uuid4()))
-    show(accepted, f"A test event is on its way. See: bin/orders webhook deliveries {webhook}")
 
 
 class Receiver:

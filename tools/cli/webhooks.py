@@ -10,7 +10,11 @@ from tools.cli.api import client
 from tools.cli.commands import Commands, listing, show
 from tools.console import cell
 
-app = Commands(help="Your own server hears of your orders; docs/webhooks.md tells how.", no_args_is_help=True)
+app = Commands(
+    name="webhook",
+    help="Your own server hears of your orders; docs/webhooks.md tells how.",
+    no_args_is_help=True,
+)
 User = Annotated[
     str | None,
     typer.Option("--user", help="Whose webhooks: customer, other, admin, or me after bin/orders login."),
@@ -159,3 +163,34 @@ def redeliver(
     with client(user) as api:
         again = api.post(f"webhooks/{webhook}/deliveries/{delivery}/redeliver")
     show(again, f"It is {again['status']} and will be sent again now.")
+
+
+@app.command()
+def listen(
+    forward_to: Annotated[
+        str | None,
+        typer.Option(metavar="PORT|URL", help="Pass each call on, e.g. to your server in development."),
+    ] = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="To listen at; any that is free unless given.")
+    ] = 0,
+    url: Annotated[
+        str | None,
+        typer.Option(help="The public https URL that leads here, for an API that is not on this machine."),
+    ] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="End after so many calls.")] = None,
+    user: User = None,
+) -> None:
+    """Register a webhook for as long as this runs, and print and verify its calls. With --json, one line for each."""
+    # Only it needs a server, which takes long to import.
+    from tools.cli import webhook_listen
+
+    webhook_listen.listen(forward_to, port, url, count, user)
+
+
+@app.command()
+def trigger(webhook: WebhookId, user: User = None) -> None:
+    """Have a test event sent to a webhook."""
+    with client(user) as api:
+        accepted = api.post_once(f"webhooks/{webhook}/test", str(uuid4()))
+    show(accepted, f"A test event is on its way. See: bin/orders webhook deliveries {webhook}")

@@ -11,7 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from orders.contract import API_PREFIX, NEXT_CURSOR_HEADER
 from tools.errors import Refused, Unavailable
-from tools.loopback import is_loopback
+from tools.loopback import is_encrypted, is_loopback
 
 _TIMEOUT_SECONDS: Final = 30
 """Above what API Gateway grants a function, so that it is never the client who gives up first."""
@@ -25,7 +25,10 @@ _TOKEN_HINT: Final = "\nThe token is not good here, or not any more. Sign in: bi
 class Body(BaseModel):
     """A body. Unknown fields of responses are ignored: the API may grow without breaking its clients."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+    # Made at the first use: a command uses two or three of them.
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True, defer_build=True
+    )
 
 
 class ProblemField(Body):
@@ -138,6 +141,7 @@ def _options(api_url: str, token: str | None) -> dict[str, Any]:
         "limits": httpx.Limits(max_connections=_MAX_CONNECTIONS),
         # A proxy of this machine must not stand between it and its own loopback.
         "trust_env": not is_loopback(api_url),
+        "verify": is_encrypted(api_url),
     }
 
 

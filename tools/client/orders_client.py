@@ -1,6 +1,5 @@
 """The API for many requests at once: orders are placed and followed, and the catalogue is read and changed."""
 
-import asyncio
 import random
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -236,6 +235,8 @@ class OrdersClient:
 
     async def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
         """One request, repeated with growing, jittered waits as long as the response is a transient one."""
+        import asyncio
+
         longest_wait = _FIRST_WAIT_SECONDS
         for _ in range(_ATTEMPTS - 1):
             response = await self._http.request(method, path, **request)

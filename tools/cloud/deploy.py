@@ -32,6 +32,8 @@ _CDK_ENVIRONMENT: Final = {
     "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
     "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true",
     "CDK_DISABLE_CLI_TELEMETRY": "true",
+    # Whether CloudFormation would take the template takes longer to check than to synthesize, and it never goes there.
+    "CDK_VALIDATION": "false",
 }
 
 

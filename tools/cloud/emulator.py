@@ -12,6 +12,7 @@ from tools.cloud.ports import is_free
 from tools.cloud.processes import Daemon, end_session, listener_on
 from tools.cloud.settings import ACCOUNT, LOOPBACK, REGION, Settings
 from tools.errors import LocalCloudError
+from tools.loopback import is_encrypted
 
 LAMBDA_CONCURRENCY: Final = 28
 """Functions that run at once: the payments that wait for their gateway, and what two cores can serve beside them. More
@@ -74,7 +75,12 @@ def daemon(settings: Settings) -> Daemon:
 def answers(settings: Settings) -> bool:
     """Whether it is there and healthy. The path is LocalStack's; MiniStack has it too."""
     try:
-        return httpx.get(settings.endpoint_url + _HEALTH_PATH, timeout=_HEALTH_TIMEOUT_SECONDS).is_success
+        response = httpx.get(
+            settings.endpoint_url + _HEALTH_PATH,
+            timeout=_HEALTH_TIMEOUT_SECONDS,
+            verify=is_encrypted(settings.endpoint_url),
+        )
+        return response.is_success
     except httpx.TransportError:
         return False
 

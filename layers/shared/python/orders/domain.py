@@ -5,9 +5,7 @@ Money is an integer in minor units (cents) next to an ISO 4217 code, everywhere.
 
 from collections.abc import Collection, Mapping
 from enum import StrEnum
-from typing import Annotated, Final
-
-from pydantic import BeforeValidator
+from typing import Final
 
 
 class OrderStatus(StrEnum):
@@ -77,10 +75,6 @@ def public_failure_reason(reason: str | None) -> PublicFailureReason | None:
     if reason == FailureReason.FRAUD_SUSPECTED:
         return PublicFailureReason.PAYMENT_DECLINED
     return None if reason is None else PublicFailureReason(reason)
-
-
-ToldFailureReason = Annotated[PublicFailureReason | None, BeforeValidator(public_failure_reason)]
-"""A field of what an order's owner reads. It takes the order's failure reason."""
 
 
 class SagaStep(StrEnum):

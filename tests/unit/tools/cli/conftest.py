@@ -102,6 +102,21 @@ def api() -> Iterator[FakeApi]:
         server.shutdown()
 
 
+def stream(encoding: str = "utf-8") -> io.TextIOWrapper:
+    """A pipe to a reader with this encoding."""
+    return io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+
+
+class Terminal(io.TextIOWrapper):
+    """Says that it is one; keeps what it was sent."""
+
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO(), encoding="utf-8")
+
+    def isatty(self) -> bool:
+        return True
+
+
 @dataclass(frozen=True)
 class Shell:
     """Somebody at a terminal whose local cloud is not up."""
@@ -124,9 +139,12 @@ class Shell:
         output, errors = process.communicate(timeout=100)
         return subprocess.CompletedProcess(arguments, process.returncode, output, errors)
 
-    def orders(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[bytes]":
-        """In this process, with all that a process of its own would have."""
-        output, errors = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    def orders(
+        self, *arguments: str, output: io.TextIOWrapper | None = None, **environment: str
+    ) -> "subprocess.CompletedProcess[bytes]":
+        """In this process, with all that a process of its own would have. `output` is a pipe unless it is given."""
+        output = output or stream()
+        errors = stream()
         handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
         with (
             patch.dict(os.environ, self.environment | environment, clear=True),
@@ -140,9 +158,10 @@ class Shell:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         texts = []
-        for stream in (output, errors):
-            stream.flush()
-            texts.append(stream.buffer.getvalue())
+        for written in (output, errors):
+            written.flush()
+            assert isinstance(written.buffer, io.BytesIO)
+            texts.append(written.buffer.getvalue())
         return subprocess.CompletedProcess(arguments, code, *texts)
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 import typer
 
-from tests.unit.tools.cli.conftest import TOKEN, FakeApi, Shell
+from tests.unit.tools.cli.conftest import TOKEN, FakeApi, Shell, Terminal, stream
 from tools.cli.__main__ import app
 from tools.cloud.settings import ROOT
 
@@ -393,20 +393,24 @@ def test_a_token_says_no_address_so_an_order_needs_one(api: FakeApi, shell: Shel
     assert [request for request in api.asked if request.method == "POST"] == []
 
 
-@pytest.mark.parametrize("width", ["40", "80"])
-@pytest.mark.parametrize("command", sorted(SHOWING), ids=lambda given: named(list(given)))
-def test_ids_are_whole_and_times_local_at_any_width(
-    command: tuple[str, ...], width: str, api: FakeApi, shell: Shell
-) -> None:
-    api.responses = {
+def responses_to(*command: str) -> dict[tuple[str, str], Any]:
+    return {
         key: value
         for given, responses in COMMANDS
         if tuple(given) == command
         for key, value in responses.items()
     }
+
+
+@pytest.mark.parametrize("width", ["40", "80"])
+@pytest.mark.parametrize("command", sorted(SHOWING), ids=lambda given: named(list(given)))
+def test_ids_are_whole_and_times_local_at_any_width(
+    command: tuple[str, ...], width: str, api: FakeApi, shell: Shell
+) -> None:
+    api.responses = responses_to(*command)
     ids = set(re.findall(r"018f[0-9a-f-]{32}", json.dumps(list(api.responses.values()))))
 
-    seen = on_a_terminal(shell, command, width)
+    seen = shell.orders(*command, output=Terminal(), COLUMNS=width, TERM="xterm").stdout.decode()
     piped = shell.orders(*command, COLUMNS=width).stdout.decode()
 
     for output in (seen, piped):
@@ -417,6 +421,18 @@ def test_ids_are_whole_and_times_local_at_any_width(
         and "show" not in command[0]
     ):
         assert "2026-07-01 14:00:00 CEST" in piped
+
+
+def test_a_narrow_terminal_gets_a_block_for_each_row(api: FakeApi, shell: Shell) -> None:
+    """In a process of its own, on a terminal that is one."""
+    api.responses = responses_to("list")
+
+    narrow, wide = (on_a_terminal(shell, ("list",), width) for width in ("40", "400"))
+
+    assert ORDER in narrow
+    assert ORDER in wide
+    assert len(narrow.splitlines()) > len(wide.splitlines())
+    assert "\x1b[1m" in narrow
 
 
 def on_a_terminal(shell: Shell, command: tuple[str, ...], width: str) -> str:
@@ -445,21 +461,24 @@ def on_a_terminal(shell: Shell, command: tuple[str, ...], width: str) -> str:
 
 
 @pytest.mark.parametrize("command", sorted(SHOWING), ids=lambda given: named(list(given)))
-def test_an_ascii_locale_gets_replacements_and_no_traceback(
+def test_who_reads_ascii_gets_replacements_and_no_traceback(
     command: tuple[str, ...], api: FakeApi, shell: Shell
 ) -> None:
-    api.responses = {
-        key: value
-        for given, responses in COMMANDS
-        if tuple(given) == command
-        for key, value in responses.items()
-    }
+    api.responses = responses_to(*command)
 
-    done = shell.start_and_end(*command, LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    done = shell.orders(*command, output=stream("ascii"))
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.isascii()
     assert b"Traceback" not in done.stderr
+
+
+def test_an_ascii_locale_gets_replacements(api: FakeApi, shell: Shell) -> None:
+    api.responses = responses_to("product", "list")
+
+    done = shell.start_and_end("product", "list", LC_ALL="C", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+
+    assert (done.returncode, b"Caf? ? keyboard" in done.stdout) == (0, True), done.stderr
 
 
 def test_an_ascii_locale_gets_the_whole_document(api: FakeApi, shell: Shell) -> None:
