@@ -24,7 +24,7 @@ help: ## Show the commands
 demo: setup ## Start the local cloud, run the demonstration, print its table, stop the cloud
 	@bin/orders demo
 
-# Three processes, for two cores: two of them run local clouds, and half of that is waiting. More would each make a
+# Three processes, for two cores: each runs a local cloud first, and half of that is waiting. More would each make a
 # Postgres, a template and the stacks for themselves.
 # Types are checked beside the first tests, which wait for a cloud to be deployed.
 test: setup programs ## Run all checks and the whole test suite
