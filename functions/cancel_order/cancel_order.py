@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from orders import cancellations, refunds, saga
+from orders import cancellations, operator_actions, refunds, saga
 from orders.cancellations import CancellationState
 from orders.db import Database
 from orders.domain import OrderStatus, RefundOrigin
@@ -21,13 +21,15 @@ from orders.errors import (
 )
 from orders.events import Trace
 from orders.observability import log_failure
+from orders.operator_actions import Action, Operator
 from orders.payments import actions
 
 REFUND_REASON: Final = "Cancelled by the customer"
+OPERATORS_REFUND_REASON: Final = "Cancelled by an operator"
 
 # Whose order it is belongs into the question, as for the reads.
 _LOOK: Final = text(f"""
-    SELECT orders.status, orders.failure_reason, {cancellations.COLUMNS}
+    SELECT orders.status, orders.failure_reason, orders.user_id = :user_id AS is_own, {cancellations.COLUMNS}
     FROM orders {cancellations.JOIN}
     WHERE orders.id = :order_id AND (orders.user_id = :user_id OR CAST(:is_administrator AS boolean))
 """)
@@ -44,6 +46,26 @@ class CancellationRequest:
     window_minutes: int
     """How long after its confirmation an order may be cancelled."""
     trace: Trace
+    note: str | None = None
+    """Why an administrator cancels another user's order."""
+
+    @property
+    def operator(self) -> Operator:
+        return Operator(self.user_id, self.note or "", self.trace.traceparent)
+
+
+@dataclass(frozen=True)
+class _Looked:
+    state: CancellationState
+    is_own: bool
+    """The order is of the user who wants it to be cancelled."""
+
+
+@dataclass(frozen=True)
+class _Done:
+    state: CancellationState
+    by_operator: bool = False
+    """An operator has done it, just now."""
 
 
 def cancel_order(
@@ -61,39 +83,53 @@ def cancel_order(
         OrderInReview: an operator decides how it ends.
         DatabaseUnavailable: nobody knows whether it was done; the same request may be sent again.
     """
-    cancelled, token = database.transact(lambda connection: _cancel(connection, request))
+    done, token = database.transact(lambda connection: _cancel(connection, request))
+    if done.by_operator:
+        operator_actions.report(
+            request.operator, Action.ORDER_CANCELLED, str(request.order_id), request.order_id
+        )
     if token is not None:
         try:
             wake(token)
         except ServiceUnavailable as error:
             # It looks by itself in a few minutes.
             log_failure("The execution was not woken", error)
-    return cancelled
+    return done.state
 
 
-def _cancel(connection: Connection, request: CancellationRequest) -> tuple[CancellationState, str | None]:
+def _cancel(connection: Connection, request: CancellationRequest) -> tuple[_Done, str | None]:
     """Also the token of an execution that may be waiting. For a repeated request, too: the one before may have died
     before it could wake anybody."""
-    cancelled = _take_effect(connection, request)
-    is_under_way = cancelled.status is OrderStatus.PROCESSING
-    return cancelled, actions.end(connection, request.order_id) if is_under_way else None
+    done = _take_effect(connection, request)
+    is_under_way = done.state.status is OrderStatus.PROCESSING
+    return done, actions.end(connection, request.order_id) if is_under_way else None
 
 
-def _take_effect(connection: Connection, request: CancellationRequest) -> CancellationState:
+def _take_effect(connection: Connection, request: CancellationRequest) -> _Done:
     # What was looked at may have moved on when its turn comes. It moves in one direction, so this ends.
     while True:
         looked = _look(connection, request)
-        if looked.requested_at is not None:
-            return looked
-        if looked.status is OrderStatus.CONFIRMED:
+        if looked.state.requested_at is not None:
+            return _Done(looked.state)
+        if looked.state.status is OrderStatus.CONFIRMED:
             cancelled = _refund(connection, request, looked)
         else:
-            cancelled = _turn_back(connection, request, looked)
-        if cancelled is not None:
-            return cancelled
+            cancelled = _turn_back(connection, request, looked.state)
+        if cancelled is None:
+            continue
+        if not looked.is_own:
+            operator_actions.record(
+                connection,
+                request.operator,
+                Action.ORDER_CANCELLED,
+                str(request.order_id),
+                order_id=request.order_id,
+                detail=str(cancelled.outcome),
+            )
+        return _Done(cancelled, by_operator=not looked.is_own)
 
 
-def _look(connection: Connection, request: CancellationRequest) -> CancellationState:
+def _look(connection: Connection, request: CancellationRequest) -> _Looked:
     row = connection.execute(
         _LOOK,
         {
@@ -105,11 +141,11 @@ def _look(connection: Connection, request: CancellationRequest) -> CancellationS
     ).first()
     if row is None:
         raise OrderNotFound("You have no such order")
-    looked = CancellationState.of(row)
-    refused = looked.refusal(row.failure_reason)
+    state = CancellationState.of(row)
+    refused = state.refusal(row.failure_reason)
     if refused is not None:
         raise refused
-    return looked
+    return _Looked(state, row.is_own)
 
 
 def _turn_back(
@@ -126,7 +162,7 @@ def _turn_back(
 
 
 def _refund(
-    connection: Connection, request: CancellationRequest, looked: CancellationState
+    connection: Connection, request: CancellationRequest, looked: _Looked
 ) -> CancellationState | None:
     """None: another request was quicker."""
     requested_at = cancellations.record_for_refund(connection, request.order_id, request.user_id)
@@ -138,7 +174,7 @@ def _refund(
             request.order_id,
             origin=RefundOrigin.CUSTOMER,
             requested_by=request.user_id,
-            reason=REFUND_REASON,
+            reason=REFUND_REASON if looked.is_own else OPERATORS_REFUND_REASON,
             amount=None,
             lines={},
             restock=True,
@@ -147,4 +183,4 @@ def _refund(
     except RefundExceedsCapture as error:
         raise OrderAlreadyRefunded("All that was paid for the order is refunded already") from error
     cancellations.set_refund(connection, request.order_id, granted.refund_id)
-    return replace(looked, requested_at=requested_at, refund_id=granted.refund_id)
+    return replace(looked.state, requested_at=requested_at, refund_id=granted.refund_id)

@@ -1,13 +1,14 @@
 """Parses `POST /orders/{orderId}/cancellation`, cancels the order, returns 202."""
 
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from functions.cancel_order.cancel_order import CancellationRequest, cancel_order
-from functions.cancel_order.models import CancellationAccepted
+from functions.cancel_order.models import CancellationAccepted, CancelOrder
 from orders.contract import ADMIN_GROUP, API_PREFIX
 from orders.db import Database
 from orders.errors import (
@@ -29,6 +30,7 @@ settings = CancellationSettings.from_environment()
 database = Database.from_settings(settings)
 # A customer waits for the response, and the execution looks by itself in a few minutes.
 WAKE_ATTEMPTS: Final = 1
+_WITHOUT_NOTE: Final = CancelOrder()
 wake = actions.waker(WAKE_ATTEMPTS)
 api = Api()
 
@@ -48,7 +50,9 @@ api = Api()
         ],
     ),
 )
-def post_cancellation(order_id: str) -> Response[CancellationAccepted]:
+def post_cancellation(
+    order_id: str, why: Annotated[CancelOrder, Body()] = _WITHOUT_NOTE
+) -> Response[CancellationAccepted]:
     """Cancels an order: at its next step, or with a refund for some time after it was confirmed. Send it as often as
     you like: it takes effect once. Poll `Location` for the end. Administrators may cancel any order."""
     uuid = parse_uuid(order_id)
@@ -60,6 +64,7 @@ def post_cancellation(order_id: str) -> Response[CancellationAccepted]:
         api.is_member({ADMIN_GROUP}),
         settings.cancellation_window_minutes,
         Trace(api.correlation_id, api.traceparent),
+        why.note,
     )
     cancellation = cancel_order(database, wake, request)
     correlate(api.correlation_id, order_id=order_id)

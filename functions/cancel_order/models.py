@@ -1,4 +1,4 @@
-"""The response of `POST /orders/{orderId}/cancellation`."""
+"""Request and response of `POST /orders/{orderId}/cancellation`."""
 
 from datetime import datetime
 from uuid import UUID
@@ -6,7 +6,14 @@ from uuid import UUID
 from pydantic import Field
 
 from orders.domain import CancellationOutcome, OrderStatus
-from orders.http import ApiModel
+from orders.http import ApiModel, ApiRequest
+from orders.operator_actions import Note
+
+
+class CancelOrder(ApiRequest):
+    note: Note | None = Field(
+        None, description="Why. It is kept if an administrator cancels another user's order"
+    )
 
 
 class CancellationAccepted(ApiModel):

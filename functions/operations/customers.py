@@ -7,15 +7,15 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import Field
 from sqlalchemy import Connection, Row
 
-from functions.operations import dependencies, operator_actions
-from functions.operations.operator_actions import Action, Operator, WithNote
-from orders import erasure
+from functions.operations import dependencies
+from orders import erasure, operator_actions
 from orders.contract import API_PREFIX
 from orders.db import Database
 from orders.erasure import Erasure, MayGoOn
 from orders.errors import CustomerNotFound
 from orders.http import ApiModel
 from orders.openapi import responses
+from orders.operator_actions import Action, Operator, WithNote
 
 
 class Erased(ApiModel):

@@ -10,10 +10,9 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import Field
 from sqlalchemy import Connection, text
 
-from functions.operations import dependencies, operator_actions
-from functions.operations.operator_actions import Action, Note, Operator
+from functions.operations import dependencies
 from functions.operations.orders.records import parse_order_id
-from orders import notifications
+from orders import notifications, operator_actions
 from orders.contract import API_PREFIX
 from orders.db import Database
 from orders.domain import Channel, Notification
@@ -21,6 +20,7 @@ from orders.errors import NotificationNotFound, NotificationNotResendable, Order
 from orders.events import Trace
 from orders.http import ApiModel, ApiRequest, json_response
 from orders.openapi import responses
+from orders.operator_actions import Action, Note, Operator
 
 _ORDER: Final = text("SELECT correlation_id FROM orders WHERE id = :order_id")
 

@@ -11,10 +11,9 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import Field, ValidationError
 from sqlalchemy import Connection, Row, text
 
-from functions.operations import dependencies, operator_actions
-from functions.operations.operator_actions import ActedOn, Action, MaybeNote, Operator
+from functions.operations import dependencies
 from functions.operations.walk import MayGoOn
-from orders import notifications
+from orders import notifications, operator_actions
 from orders.contract import API_PREFIX
 from orders.db import Database
 from orders.errors import EventNeeded, EventNotFound, InvalidCursor, NothingToRedrive
@@ -22,6 +21,7 @@ from orders.events import CATALOGUE, NotificationRequested
 from orders.http import ApiModel
 from orders.ids import FIRST_ID, parse_uuid
 from orders.openapi import responses
+from orders.operator_actions import ActedOn, Action, MaybeNote, Operator
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit, cut, id_before
 
 LISTING: Final = "admin outbox"

@@ -11,14 +11,15 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import Field
 from sqlalchemy import Connection, text
 
-from functions.operations import dependencies, operator_actions
-from functions.operations.operator_actions import Action, Note, Operator
+from functions.operations import dependencies
+from orders import operator_actions
 from orders.contract import API_PREFIX
 from orders.db import Database
 from orders.domain import MailFeedback
 from orders.errors import InvalidCursor, SuppressedAddressNotFound
 from orders.http import ApiModel
 from orders.openapi import responses
+from orders.operator_actions import Action, Note, Operator
 from orders.pages import DEFAULT_LIMIT, LAST_NUMBER, Cursor, Limit, cut, number_before
 
 LISTING: Final = "admin suppressed-addresses"

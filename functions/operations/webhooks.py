@@ -13,10 +13,10 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import Field
 from sqlalchemy import Connection, TextClause, text
 
-from functions.operations import dependencies, operator_actions, walk
-from functions.operations.operator_actions import Action, MaybeNote, Operator
+from functions.operations import dependencies, walk
 from functions.operations.orders.records import parse_order_id
 from functions.operations.walk import MayGoOn
+from orders import operator_actions
 from orders.contract import API_PREFIX
 from orders.db import Database
 from orders.errors import (
@@ -29,6 +29,7 @@ from orders.events import Trace
 from orders.http import ApiModel, json_response
 from orders.ids import LAST_ID, parse_uuid
 from orders.openapi import responses
+from orders.operator_actions import Action, MaybeNote, Operator
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
 from orders.webhooks.redelivery import redeliver
 from orders.webhooks.states import (

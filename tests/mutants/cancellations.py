@@ -19,6 +19,14 @@ CANCELLATIONS: Final[tuple[Mutant, ...]] = (
         f"{_POINTS}::test_nobody_cancels_another_users_order",
     ),
     mutant(
+        "Nobody knows which operator cancelled an order, and why",
+        _USE_CASE,
+        "        if not looked.is_own:\n",
+        "        if looked.is_own:\n",
+        f"{_POINTS}::test_an_administrator_cancels_any_order_in_their_own_name_and_may_say_why",
+        f"{_POINTS}::test_a_customer_is_no_operator_of_their_own_order",
+    ),
+    mutant(
         "A cancellation leaves the way to CompleteOrder open",
         _USE_CASE,
         "        saga.turn_back(connection, request.order_id, CancellationRequested.__name__)\n",

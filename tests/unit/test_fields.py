@@ -12,10 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from functions.create_order.models import Contact
 from functions.manage_catalogue.models import NewAdjustment, NewProduct, ProductChange
-from functions.operations.operator_actions import Note, WithNote
 from functions.webhooks.models import RegisterWebhook
 from orders.addresses import _COMMON_ADDRESS, deliverable_address
 from orders.fields import MAX_TEXT, Currency, Email, Text
+from orders.operator_actions import Note, WithNote
 
 EMAIL: TypeAdapter[str] = TypeAdapter(Email)
 TEXT: TypeAdapter[str] = TypeAdapter(Text)

@@ -151,6 +151,9 @@ def cancel(
     order_id: Annotated[UUID, typer.Argument(metavar="ORDER", help="The order's id.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")] = False,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Follow the order to its end.")] = False,
+    note: Annotated[
+        str | None, typer.Option("--note", "-n", help="Why an administrator cancels it; it is kept.")
+    ] = None,
     user: User = None,
 ) -> None:
     """Cancel an order: at its next step, or with a refund for some time after it was confirmed."""
@@ -159,7 +162,7 @@ def cancel(
 
     async def ask() -> tuple[Cancelled, Progress | None]:
         async with connect(OrdersClient, user) as api:
-            cancelled = await api.cancel(order_id)
+            cancelled = await api.cancel(order_id, note)
             console.print(_CANCELLED[cancelled.outcome].format(cancelled))
             return cancelled, await watch_order(api, order_id, _terminal()) if watch else None
 

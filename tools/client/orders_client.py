@@ -191,15 +191,16 @@ class OrdersClient:
         """
         return Progress.model_validate(content_of(await self._send("GET", f"orders/{order_id}/status")))
 
-    async def cancel(self, order_id: UUID) -> Cancelled:
-        """Cancels the order; it may be sent again, and is done once.
+    async def cancel(self, order_id: UUID, note: str | None = None) -> Cancelled:
+        """Cancels the order; it may be sent again, and is done once. The note is an administrator's.
 
         Raises:
             ApiError: 404 if there is no such order or it is somebody else's; 409 if it is too late.
             httpx.TransportError: no answer.
         """
+        why = {} if note is None else {"json": {"note": note}}
         return Cancelled.model_validate(
-            content_of(await self._send("POST", f"orders/{order_id}/cancellation"))
+            content_of(await self._send("POST", f"orders/{order_id}/cancellation", **why))
         )
 
     async def refund(self, order_id: UUID, units: Mapping[UUID, int], reason: str, key: str) -> None:

@@ -38,8 +38,8 @@ function Close({ path, onDone, action }) {
 }
 
 function Cancel({ order, onDone, action }) {
-  return html`<${Action} label=${labelOf(action)} explanation=${t("asks_cancel")} note="none" danger onDone=${onDone}
-    act=${async () => { const done = await post(`orders/${order.orderId}/cancellation`); return t("done_cancel", done.outcome); }} />`;
+  return html`<${Action} label=${labelOf(action)} explanation=${t("asks_cancel")} danger onDone=${onDone}
+    act=${async (values) => { const done = await post(`orders/${order.orderId}/cancellation`, filled(values)); return t("done_cancel", done.outcome); }} />`;
 }
 
 function Refund({ order, path, onDone, action }) {

@@ -193,10 +193,9 @@ export function Action({ label, explanation, act, onDone, note = "optional", not
           <h2>${label}</h2>
           <p>${explanation}</p>
           ${children}
-          ${note !== "none" && html`
-            <label>${noteLabel}${note === "required" ? "" : ` (${t("optional")})`}
-              <input name="note" maxlength="500" autocomplete="off" required=${note === "required"} />
-            </label>`}
+          <label>${noteLabel}${note === "required" ? "" : ` (${t("optional")})`}
+            <input name="note" maxlength="500" autocomplete="off" required=${note === "required"} />
+          </label>
           ${error && html`<${Notice} error=${error} />`}
           <div class="buttons">
             <button type="button" onClick=${() => dialog.current.close()}>${t("back")}</button>

@@ -6,13 +6,13 @@ from uuid import UUID
 
 from pydantic import Field
 
-from functions.operations.operator_actions import Action
 from functions.operations.orders.records import OrderRecords
 from orders import closing
 from orders.closing import Finding, FindingCode
 from orders.domain import OrderStatus, SagaStep, StepOutcome
 from orders.executions import ExecutionStatus
 from orders.http import ApiModel
+from orders.operator_actions import Action
 
 OperatorAction = Literal["resume", "close as CONFIRMED", "close as CANCELLED"]
 ReasonCode = (

@@ -7,9 +7,7 @@ from uuid import UUID
 from pydantic import Field
 from sqlalchemy import Connection, Row, text
 
-from functions.operations import operator_actions
-from functions.operations.operator_actions import Action, Note, Operator
-from orders import closing, lifecycle, notifications, saga
+from orders import closing, lifecycle, notifications, operator_actions, saga
 from orders.aws import sdk_calls
 from orders.closing import FindingCode
 from orders.db import Database
@@ -26,6 +24,7 @@ from orders.events import Trace
 from orders.executions import Executions, execution_name
 from orders.http import ApiModel, ApiRequest
 from orders.observability import logger
+from orders.operator_actions import Action, Note, Operator
 from orders.payments.gateway import GatewayStatus, PaymentGateway
 from orders.tracing import current_traceparent
 

@@ -9,7 +9,6 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from functions.operations import dependencies
-from functions.operations.operator_actions import MaybeNote, Operator
 from functions.operations.orders import sagas, timeline
 from functions.operations.orders.records import parse_order_id
 from functions.operations.orders.review import Closed, Closing, Resumed
@@ -34,6 +33,7 @@ from orders.errors import (
 )
 from orders.fields import CorrelationId, Id, KeyText, Moment, SoughtEmail, SoughtPhone
 from orders.openapi import responses
+from orders.operator_actions import MaybeNote, Operator
 from orders.pages import DEFAULT_LIMIT, MAX_LIMIT, Cursor
 
 CSV: Final = "text/csv"

@@ -6,15 +6,15 @@ from uuid import UUID
 
 from pydantic import Field
 
-from functions.operations import operator_actions
-from functions.operations.operator_actions import Action, Note, Operator
 from functions.operations.queues.dead_letters import DeadLetter, DeadLetters, MayGoOn, QueueDepth
 from functions.operations.queues.explanation import DeadMessage, explain, is_done
 from functions.operations.queues.message_ages import MessageAges
+from orders import operator_actions
 from orders.db import Database
 from orders.errors import MessageNotFound, NothingToRedrive, QueueNotFound
 from orders.events import Queue
 from orders.http import ApiModel, ApiRequest
+from orders.operator_actions import Action, Note, Operator
 
 
 class QueueState(ApiModel):

@@ -6,7 +6,6 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from functions.operations import dependencies
-from functions.operations.operator_actions import Operator, WithNote
 from functions.operations.queues.queue_operations import (
     DeadMessageList,
     Discarded,
@@ -19,6 +18,7 @@ from functions.operations.queues.queue_operations import (
 from orders.contract import API_PREFIX
 from orders.errors import MessageNotFound, NothingToRedrive, QueueNotFound, ServiceUnavailable
 from orders.openapi import responses
+from orders.operator_actions import Operator, WithNote
 
 MAX_MESSAGES: Final = 50
 """Dead letters in one response."""

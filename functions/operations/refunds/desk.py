@@ -10,11 +10,9 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 from sqlalchemy import Connection, Row, text
 
-from functions.operations import operator_actions
-from functions.operations.operator_actions import Action, Note, Operator
 from functions.operations.refunds import records
 from functions.operations.refunds.records import RefundRecord
-from orders import idempotency, refunds
+from orders import idempotency, operator_actions, refunds
 from orders.aws import sdk_calls
 from orders.closing import REST_SECONDS
 from orders.contract import Metric
@@ -33,6 +31,7 @@ from orders.executions import Executions
 from orders.http import ApiModel, ApiRequest
 from orders.idempotency import IdempotentRequest
 from orders.observability import count, logger
+from orders.operator_actions import Action, Note, Operator
 from orders.payments import records as payments
 from orders.payments.gateway import PaymentGateway
 
@@ -111,9 +110,7 @@ class RefundDesk:
     """Of refunds."""
     gateway: PaymentGateway
 
-    def grant(
-        self, operator_id: str, key: str, order_id: UUID, asked: NewRefund, traceparent: str
-    ) -> Requested:
+    def grant(self, operator: Operator, key: str, order_id: UUID, asked: NewRefund) -> Requested:
         """Grants a refund, once per operator and key.
 
         Raises:
@@ -122,8 +119,7 @@ class RefundDesk:
             IdempotencyKeyReused, DatabaseUnavailable: as for `idempotency.once`.
         """
         lines = _lines(asked)
-        request = IdempotentRequest.of(asked, user_id=operator_id, key=key, operation=f"refund {order_id}")
-        operator = Operator(operator_id, asked.reason)
+        request = IdempotentRequest.of(asked, user_id=operator.id, key=key, operation=f"refund {order_id}")
 
         def recall(connection: Connection, earlier: Row[Any]) -> Requested:
             return Requested(records.read(connection, order_id, earlier.refund_id), replayed=True)
@@ -144,7 +140,7 @@ class RefundDesk:
                 amount=asked.amount,
                 lines=lines,
                 restock=asked.restock,
-                trace=Trace(correlation_id, traceparent),
+                trace=Trace(correlation_id, operator.traceparent),
             )
             connection.execute(_REMEMBER, {**request.row, "refund_id": granted.refund_id})
             operator_actions.record(

@@ -9,7 +9,6 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from functions.operations import dependencies
-from functions.operations.operator_actions import MaybeNote, Operator, WithNote
 from functions.operations.orders.records import parse_order_id
 from functions.operations.refunds.desk import NewRefund, ResumedRefund
 from functions.operations.refunds.records import RefundList, RefundRecord, list_of_order, list_open
@@ -31,12 +30,12 @@ from orders.errors import (
     ServiceUnavailable,
 )
 from orders.fields import IdempotencyKey
-from orders.http import caller, json_response
+from orders.http import json_response
 from orders.idempotency import REPLAYED_HEADER, replay_header
 from orders.ids import parse_uuid
 from orders.openapi import responses
+from orders.operator_actions import MaybeNote, Operator, WithNote
 from orders.pages import DEFAULT_LIMIT, Cursor, Limit
-from orders.tracing import current_traceparent
 
 OpenRefundStatus = Literal["NEEDS_REVIEW", "REQUESTED"]
 """Refunds that are over need nobody: their order lists them."""
@@ -84,11 +83,7 @@ def post_refund(
     """Grants a refund of a confirmed order: units of its lines, an amount, or all that is left. It is carried out in
     the background. A repeated request finds the refund that the first one asked for."""
     requested = dependencies.refund_desk().grant(
-        caller(router.current_event),
-        idempotency_key,
-        parse_order_id(order_id),
-        refund,
-        current_traceparent(router.current_event.headers),
+        Operator.calling(router, refund.reason), idempotency_key, parse_order_id(order_id), refund
     )
     return json_response(requested.refund, HTTPStatus.ACCEPTED, replay_header(requested.replayed))
 

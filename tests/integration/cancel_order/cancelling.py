@@ -66,6 +66,12 @@ def refunds_of(order: Order) -> list[dict[str, Any]]:
     )
 
 
+def operator_actions_of(order: Order) -> list[dict[str, Any]]:
+    return order.pipeline.rows(
+        "SELECT * FROM operator_actions WHERE order_id = :order_id", order_id=order.order_id
+    )
+
+
 def cancellations_of(order: Order) -> list[dict[str, Any]]:
     return order.pipeline.rows(
         "SELECT * FROM order_cancellations WHERE order_id = :order_id", order_id=order.order_id

@@ -29,6 +29,7 @@ from tests.integration.cancel_order.cancelling import (
     WINDOW_MINUTES,
     cancel,
     cancellations_of,
+    operator_actions_of,
     refunds_of,
     request,
 )
@@ -368,14 +369,42 @@ def test_nobody_cancels_another_users_order(pipeline: Pipeline) -> None:
     assert order.ending() == CONFIRMED
 
 
-def test_an_administrator_cancels_any_order_in_their_own_name(pipeline: Pipeline) -> None:
+def test_an_administrator_cancels_any_order_in_their_own_name_and_may_say_why(pipeline: Pipeline) -> None:
     order = pipeline.order()
 
-    cancel(order, user_id=BOB, is_administrator=True)
+    for _ in range(2):
+        cancel(order, user_id=BOB, is_administrator=True, note="asked on the telephone")
 
     order.run()
     assert order.ending() == NEVER_CHARGED
     assert [row["requested_by"] for row in cancellations_of(order)] == [BOB]
+    (action,) = operator_actions_of(order)
+    assert (action["action"], action["operator"], action["note"], action["detail"]) == (
+        "ORDER_CANCELLED",
+        BOB,
+        "asked on the telephone",
+        "CANCELLING",
+    )
+
+
+def test_an_operators_refund_says_that_it_is_one(pipeline: Pipeline) -> None:
+    order = pipeline.order()
+    order.run()
+
+    cancel(order, user_id=BOB, is_administrator=True)
+
+    (refund,) = refunds_of(order)
+    assert refund["reason"] == "Cancelled by an operator"
+    assert [action["detail"] for action in operator_actions_of(order)] == ["REFUNDING"]
+
+
+@pytest.mark.parametrize("is_administrator", [False, True])
+def test_a_customer_is_no_operator_of_their_own_order(pipeline: Pipeline, is_administrator: bool) -> None:
+    order = pipeline.order()
+
+    cancel(order, is_administrator=is_administrator)
+
+    assert operator_actions_of(order) == []
 
 
 def test_the_refund_of_a_cancelled_order_gives_back_the_money_and_the_stock(

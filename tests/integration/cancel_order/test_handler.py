@@ -9,6 +9,7 @@ from functions.cancel_order import handler
 from functions.read_orders import handler as reads
 from orders.db import Database
 from orders.ids import uuid7
+from tests.integration.cancel_order.cancelling import operator_actions_of
 from tests.integration.saga.pipeline import Order, Pipeline
 from tests.support.api import Answer, Client
 from tests.support.factories import BOB
@@ -22,8 +23,9 @@ def alice(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> Client:
     return Client(handler.handler)
 
 
-def post(client: Client, order: Order) -> Answer:
-    return client.call("POST", f"/api/v1/orders/{order.order_id}/cancellation")
+def post(client: Client, order: Order, why: Any = None) -> Answer:
+    path = f"/api/v1/orders/{order.order_id}/cancellation"
+    return client.call("POST", path) if why is None else client.post(path, why)
 
 
 def shown(order: Order) -> Any:
@@ -148,6 +150,18 @@ def test_an_administrator_cancels_any_order(alice: Client, pipeline: Pipeline, g
     answer = post(Client(alice.handler, user_id=BOB, groups=groups), order)
 
     assert (answer.status, answer.json["outcome"]) == (202, "CANCELLING")
+
+
+def test_an_administrator_says_why(alice: Client, pipeline: Pipeline) -> None:
+    order = pipeline.order()
+    administrator = Client(alice.handler, user_id=BOB, groups="[admin]")
+    assert post(administrator, order, {"note": "two\nlines"}).status == 422
+    assert shown(order)["requestedAt"] is None
+
+    assert post(administrator, order, {"note": "asked on the telephone"}).status == 202
+
+    (action,) = operator_actions_of(order)
+    assert (action["operator"], action["note"]) == (BOB, "asked on the telephone")
 
 
 @pytest.mark.parametrize("groups", ["[support]", "[administrators]", "admin"])

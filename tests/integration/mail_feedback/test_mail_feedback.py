@@ -12,7 +12,6 @@ from functions.mail_feedback.mail_feedback import take
 from functions.notify.limits import remember
 from functions.notify.notification_rows import NotificationClaim, NotificationToSend
 from functions.operations import suppressed_addresses
-from functions.operations.operator_actions import Operator
 from orders import erasure
 from orders.db import Credentials, Database
 from orders.domain import Channel, Notification
@@ -20,6 +19,7 @@ from orders.ids import uuid7
 from orders.mail_feedback import GREETING, MailEvent
 from orders.messages import Cause, read_hint
 from orders.observability import write_metrics
+from orders.operator_actions import Operator
 from tests.integration.mail_feedback.mails import Mails
 from tests.integration.notify.fake_sender import FakeAccounts, permission
 from tests.support.consumers import FakeDeadLetterQueue

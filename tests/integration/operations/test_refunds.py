@@ -14,6 +14,7 @@ from orders.db import Credentials, Database
 from orders.errors import PaymentGatewayUnavailable
 from orders.executions import ExecutionStatus
 from orders.ids import uuid7
+from orders.operator_actions import Operator
 from orders.payments.gateway import GatewayPayment
 from payment_simulator.gateway import SimulatedGateway
 from tests.integration.operations.support import ADMIN, OPERATOR, Aws, Operations
@@ -188,7 +189,7 @@ def test_many_requests_with_one_key_at_once_make_one_refund_of_everything(
     asked = NewRefund.model_validate({"reason": "broken"})
     outcomes = at_once(
         *(
-            partial(each.grant, OPERATOR, "one-key", order.order_id, asked, TRACE.traceparent)
+            partial(each.grant, Operator(OPERATOR, asked.reason), "one-key", order.order_id, asked)
             for each in desks
         )
     )

@@ -9,11 +9,11 @@ from uuid import UUID
 import pytest
 
 from functions.operations import dependencies
-from functions.operations.operator_actions import Operator
 from functions.operations.orders.review import Review
 from orders.db import Database
 from orders.errors import PaymentGatewayUnavailable
 from orders.executions import Executions, ExecutionStatus
+from orders.operator_actions import Operator
 from tests.integration.maintenance.support import order_status
 from tests.integration.operations.support import ADMIN, OPERATOR, Aws, Operations
 from tests.integration.saga.conftest import pipeline, process, shared_credentials  # noqa: F401

@@ -43,6 +43,15 @@ def test_a_refund_is_named(api: FakeApi, shell: Shell) -> None:
     assert [(request.method, request.path) for request in api.asked] == [("POST", PATH)]
 
 
+def test_an_operator_says_why(api: FakeApi, shell: Shell) -> None:
+    api.responses[("POST", PATH)] = REFUNDING
+
+    shell.orders("cancel", ORDER, "--yes", "--note", "asked on the telephone")
+
+    (asked,) = api.asked
+    assert asked.body == {"note": "asked on the telephone"}
+
+
 def test_the_document_is_the_api_s(api: FakeApi, shell: Shell) -> None:
     api.responses[("POST", PATH)] = REFUNDING
 

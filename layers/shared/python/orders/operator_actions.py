@@ -44,6 +44,8 @@ _RECORD: Final = text("""
 class Action(StrEnum):
     ORDER_RESUMED = "ORDER_RESUMED"
     ORDER_CLOSED = "ORDER_CLOSED"
+    ORDER_CANCELLED = "ORDER_CANCELLED"
+    """Another user's order was cancelled for them."""
     REFUND_GRANTED = "REFUND_GRANTED"
     REFUND_RESUMED = "REFUND_RESUMED"
     REFUND_REJECTED = "REFUND_REJECTED"
