@@ -24,7 +24,7 @@ EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2"))
 """For each operation and each phase. The phase that goes through the borders of every field has its own number."""
 IS_LONG = EXAMPLES >= 40
 BORDERS_ONE_IN = 1 if IS_LONG else 4
-FEWEST = 5_000 if IS_LONG else 500
+FEWEST = 2_000 if IS_LONG else 500
 TIMEOUT_SECONDS = 900
 
 
